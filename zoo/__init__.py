@@ -1,0 +1,21 @@
+"""A zoo of generative adversarial networks on PyTorch Lightning.
+
+    import zoo
+    run = zoo.fit("dcgan_digits")
+    images = run.model.sample(16)
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from zoo.batch import Batch
+from zoo.gan import GAN, NonFiniteLossError, Player
+from zoo.models.dcgan import DCGAN
+from zoo.models.vanilla import VanillaGAN
+from zoo.run import Run, fit, load_run
+
+try:
+    __version__ = version("gan-zoo")
+except PackageNotFoundError:  # a checkout that was not installed
+    __version__ = "0+checkout"
+
+__all__ = ["DCGAN", "GAN", "Batch", "NonFiniteLossError", "Player", "Run", "VanillaGAN", "fit", "load_run"]

@@ -1,0 +1,32 @@
+"""`python -m zoo`: what there is."""
+
+from __future__ import annotations
+
+from zoo.recipe import recipe_folder, recipe_names
+
+COMMANDS = {
+    "python -m zoo.fit recipe=NAME": "train; recipe values follow as key=value",
+    "python -m zoo.sample checkpoint=RUN": "draw images from a trained model",
+}
+
+
+def main() -> None:
+    """Print commands and recipes."""
+    print("commands (each explains itself with --help)")
+    width = max(map(len, COMMANDS))
+    for command, does in COMMANDS.items():
+        print(f"  {command:{width}}  {does}")
+    print("\nrecipes")
+    names = recipe_names()
+    width = max(map(len, names), default=0)
+    for name in names:
+        print(f"  {name:{width}}  {_first_comment(name)}")
+
+
+def _first_comment(name: str) -> str:
+    with open(recipe_folder() / f"{name}.yaml", encoding="utf-8") as file:
+        return file.readline().lstrip("# ").strip()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""What one training step sees: images and, where there are any, their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Batch:
+    """Images and their labels, which travel, split and join together.
+
+    A plain class rather than a dataclass or a named tuple: Lightning takes those apart, copies and rebuilds them for
+    every batch, while anything with a `to` method is moved in one call.
+
+    Args:
+        images: (B, C, H, W); in training float in [-1, 1], on the way from the loader also uint8 in 0..255.
+        labels: (B,) integer class indices, or None.
+    """
+
+    __slots__ = ("images", "labels")
+
+    def __init__(self, images: Tensor, labels: Tensor | None = None) -> None:
+        self.images = images
+        self.labels = labels
+
+    @classmethod
+    def of(cls, data: Any) -> Batch:
+        """Read what a loader yields: a Batch, images alone, an (images, labels) pair, or a mapping with these names.
+
+        Raises:
+            TypeError: when `data` is none of these.
+        """
+        if isinstance(data, Batch):
+            return data
+        if isinstance(data, Tensor):
+            return cls(data)
+        if isinstance(data, Sequence) and len(data) in (1, 2) and all(isinstance(part, Tensor) for part in data):
+            return cls(*data)
+        if isinstance(data, Mapping):
+            images, labels = data.get("images", data.get("image")), data.get("labels", data.get("label"))
+            if isinstance(images, Tensor):
+                return cls(images, labels)
+        raise TypeError(
+            f"a batch is a tensor of images, a pair (images, labels), a mapping with 'images' and 'labels', or a "
+            f"zoo.Batch; the loader yielded a {type(data).__name__}"
+        )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __repr__(self) -> str:
+        labels = "no labels" if self.labels is None else f"labels {tuple(self.labels.shape)}"
+        return f"Batch(images {tuple(self.images.shape)} {self.images.dtype}, {labels})"
+
+    def to(self, *args: Any, **kwargs: Any) -> Batch:
+        """Move both parts as `Tensor.to` does; a dtype given here changes the images only."""
+        images = self.images.to(*args, **kwargs)
+        labels = None if self.labels is None else self.labels.to(images.device, non_blocking=True)
+        return Batch(images, labels)
+
+    def pin_memory(self) -> Batch:
+        """Page-locked copies, so that the transfer to a GPU can overlap with work."""
+        return Batch(self.images.pin_memory(), None if self.labels is None else self.labels.pin_memory())
+
+    def chunk(self, parts: int) -> list[Batch]:
+        """Split into `parts` batches of nearly equal size, or fewer when there are fewer images than parts."""
+        images = self.images.chunk(parts)
+        labels = [None] * len(images) if self.labels is None else self.labels.chunk(parts)
+        return [Batch(x, y) for x, y in zip(images, labels)]
+
+    @staticmethod
+    def join(batches: Sequence[Batch]) -> Batch:
+        """Concatenate batches of equal image shape; labels must be present in all of them or in none."""
+        images = torch.cat([batch.images for batch in batches])
+        labels = [batch.labels for batch in batches if batch.labels is not None]
+        return Batch(images, torch.cat(labels) if labels else None)

@@ -1,0 +1,75 @@
+"""The run's numbers as one CSV file that survives a resume."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+STEP = "images_seen"
+
+
+class MetricsTable(Logger):
+    """`metrics.csv`: one row for each moment, one column for each number, `images_seen` first.
+
+    Lightning's own CSVLogger deletes the file of a run that is resumed. This one goes on in it, leaving out rows that
+    the killed run wrote after the checkpoint.
+
+    Args:
+        folder: of the run.
+        resumed_at: images seen by the checkpoint that the run goes on from; 0 starts a new table.
+    """
+
+    def __init__(self, folder: str | Path, resumed_at: int = 0) -> None:
+        super().__init__()
+        self.path = Path(folder) / "metrics.csv"
+        self._rows: list[dict[str, Any]] = []
+        self._columns = [STEP]
+        if resumed_at and self.path.exists():
+            with open(self.path, newline="") as file:
+                reader = csv.DictReader(file)
+                self._rows = [row for row in reader if int(row[STEP]) <= resumed_at]
+                self._columns = list(reader.fieldnames or [STEP])
+        self._rewrite = True
+
+    @property
+    def name(self) -> str:
+        """Of the logger."""
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        """None: the run folder is the version."""
+        return ""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Append one row; a number seen for the first time adds a column."""
+        row = {STEP: step or 0, **{key: float(value) for key, value in metrics.items()}}
+        new = [key for key in row if key not in self._columns]
+        self._columns += new
+        self._rows.append(row)
+        if new or self._rewrite:
+            self._write_all()
+        else:
+            with open(self.path, "a", newline="") as file:
+                csv.DictWriter(file, self._columns).writerow(row)
+
+    def _write_all(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = self.path.with_suffix(".tmp")
+        with open(scratch, "w", newline="") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(self._rows)
+        os.replace(scratch, self.path)
+        self._rewrite = False
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the run folder holds the whole recipe."""

@@ -1,0 +1,28 @@
+"""Sources of images. Each is a LightningDataModule with a training part and a held-out part."""
+
+from zoo.data.digits import Digits, StackedDigits
+from zoo.data.folder import Folder
+from zoo.data.images import Images
+from zoo.data.points import Grid, Ring
+from zoo.data.pool import Pool, Split
+from zoo.data.torchvision_sets import CIFAR10, CIFAR100, LSUN, MNIST, STL10, SVHN, CelebA, FashionMNIST, ImageNet
+
+__all__ = [
+    "CIFAR10",
+    "CIFAR100",
+    "LSUN",
+    "MNIST",
+    "STL10",
+    "SVHN",
+    "CelebA",
+    "Digits",
+    "FashionMNIST",
+    "Folder",
+    "Grid",
+    "ImageNet",
+    "Images",
+    "Pool",
+    "Ring",
+    "Split",
+    "StackedDigits",
+]

@@ -1,0 +1,102 @@
+"""Any folder of images."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.clock import digest_of
+from zoo.data.decode import OnCorrupt, decode_once
+from zoo.data.images import Images
+from zoo.data.pool import Pool
+from zoo.errors import DataError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
+
+
+class Folder(Images):
+    """All images below a folder, at any depth and of any size: cut to the centred square, resized with antialiasing.
+
+    Args:
+        root: the folder.
+        resolution: in pixels.
+        channels: 3, or 1 to make them grey.
+        labels: whether each subfolder of `root` is a class, in alphabetical order.
+        on_corrupt: `raise` at a file that cannot be decoded, or `skip` it and say so.
+        images: settings shared by all sources, see `zoo.data.Images`.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        resolution: int,
+        channels: int = 3,
+        labels: bool = False,
+        on_corrupt: OnCorrupt = "raise",
+        **images: Any,
+    ) -> None:
+        if channels not in (1, 3):
+            raise ValueError(f"channels of image files are 1 (grey) or 3 (colour); got {channels}")
+        if on_corrupt not in ("raise", "skip"):
+            raise ValueError(f"on_corrupt is 'raise' or 'skip'; got {on_corrupt!r}")
+        super().__init__(resolution=resolution, channels=channels, **images)
+        self.root, self.labels, self.on_corrupt = Path(root).expanduser(), labels, on_corrupt
+
+    def read(self) -> Pool:
+        """Decode all files once.
+
+        Raises:
+            DataError: for a missing or empty folder, labels without subfolders, or a corrupt image.
+        """
+        files = self.files()
+        names: tuple[str, ...] = ()
+        labels = None
+        if self.labels:
+            owners = [file.relative_to(self.root).parts for file in files]
+            loose = [file for file, parts in zip(files, owners) if len(parts) < 2]
+            if loose:
+                raise DataError(
+                    f"data.labels=true needs every image in a subfolder that names its class; {len(loose):,} lie "
+                    f"directly in {self.root}, such as {loose[0].name}. Move them, or set data.labels=false"
+                )
+            names = tuple(sorted({parts[0] for parts in owners}))
+            number = {name: i for i, name in enumerate(names)}
+            labels = np.array([number[parts[0]] for parts in owners], dtype=np.int64)
+        stats = [file.stat() for file in files]
+        state = [(str(f.relative_to(self.root)), s.st_size, s.st_mtime_ns) for f, s in zip(files, stats)]
+        return decode_once(
+            lambda i: Image.open(files[i]),
+            len(files),
+            labels,
+            source=digest_of("folder", state),
+            name_of=lambda i: str(files[i]),
+            resolution=self.resolution,
+            channels=self.channels,
+            class_names=names,
+            on_corrupt=self.on_corrupt,
+        )
+
+    def files(self) -> list[Path]:
+        """All image files below the root, sorted; links to folders are not followed."""
+        if not self.root.is_dir():
+            raise DataError(
+                f"there is no folder {self.root} (data.root). Any of these gives images: data.root=FOLDER with images "
+                "at any depth; data.class=CIFAR10 (or another set that torchvision downloads) with data.download=true; "
+                "data.class=Digits, which needs no files at all"
+            )
+        found = [
+            Path(place) / name
+            for place, _, names in os.walk(self.root, followlinks=False)
+            for name in names
+            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+        ]
+        if not found:
+            raise DataError(
+                f"no images below {self.root} (data.root); looked for {', '.join(sorted(SUFFIXES))} at any depth"
+            )
+        return sorted(found)

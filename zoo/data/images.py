@@ -1,0 +1,233 @@
+"""`Images`: the data module that every source of images extends."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from zoo import clock
+from zoo.batch import Batch
+from zoo.data.pool import Pool, Split, split_pool, to_float
+from zoo.data.stream import Stream
+from zoo.errors import DataError
+
+RESIDENT_BYTES = 2**30  # on a GPU, sets up to this size are kept in its memory
+
+
+class Images(LightningDataModule):
+    """Images with a fixed held-out part that training never sees.
+
+    A source extends this class with `read`, which returns a `Pool`. After `setup` there are `train` and `held_out`,
+    two `Split`s. Batches are drawn as a function of images seen, so a resumed run goes on with the next image; they
+    travel as uint8 and become float in [-1, 1] on the device.
+
+    Args:
+        resolution: height and width, in pixels.
+        channels: 1 for grey, 3 for colour.
+        batch_size: images in one batch of one process.
+        held_out: never trained on: a share if below 1, otherwise a number of images. Sets whose publisher has a test
+            part hold out that part instead.
+        flip: mirror each training image with probability 1/2.
+        num_workers: processes that read ahead; 0 reads in the training process, which suits decoded images.
+        seed: of the shuffling and the mirroring.
+        split_seed: of the held-out part; one for all runs, so that runs with other seeds hold out the same images.
+    """
+
+    def __init__(
+        self,
+        *,
+        resolution: int,
+        channels: int,
+        batch_size: int = 64,
+        held_out: float = 0.1,
+        flip: bool = False,
+        num_workers: int = 0,
+        seed: int = 0,
+        split_seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("resolution", resolution, 1), ("batch_size", batch_size, 1),
+                                   ("held_out", held_out, 0), ("num_workers", num_workers, 0)):  # fmt: skip
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}; got {value}")
+        self.resolution, self.channels, self.batch_size = resolution, channels, batch_size
+        self.held_out_size, self.flip, self.num_workers = held_out, flip, num_workers
+        self.seed, self.split_seed = seed, split_seed
+        self._pool: Pool | None = None
+
+    # --- what a source provides ---------------------------------------------------------------------------------------
+
+    def read(self) -> Pool:
+        """All images of the source at training resolution."""
+        raise NotImplementedError
+
+    # --- what the rest of the zoo uses --------------------------------------------------------------------------------
+
+    def prepare_data(self) -> None:
+        """Download and decode, in one process; the others read what it left in the cache."""
+        self._pool = self.read()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the images and split them.
+
+        Raises:
+            DataError: when too few images are left to train on.
+        """
+        if self._pool is None:
+            self._pool = self.read()
+        self.train, self.held_out = split_pool(self._pool, self.held_out_size, self.split_seed)
+        if len(self.train) < self.batch_size:
+            raise DataError(
+                f"{type(self).__name__} has {len(self.train):,} images to train on, fewer than one batch of "
+                f"{self.batch_size} (held out: {len(self.held_out):,}). Set data.batch_size to {len(self.train)} or "
+                "less, hold out fewer (data.held_out), or give more images"
+            )
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes; 0 without labels."""
+        labels = None if self._pool is None else self._pool.labels
+        return 0 if labels is None else int(labels.max()) + 1
+
+    @property
+    def digest(self) -> str:
+        """Identifies the content and the split."""
+        assert self._pool is not None, "setup() comes first"
+        digest = hashlib.blake2b(self._pool.digest.encode(), digest_size=16)
+        digest.update(self.held_out.indices.tobytes())
+        return digest.hexdigest()
+
+    def train_dataloader(self) -> Loader:
+        """Training batches from the present clock on.
+
+        Without a bound on epochs (`max_epochs=-1`, as `zoo.fit` trains) the loader never ends, which spares the work
+        between epochs; under a bound an epoch is as many batches as the set fills.
+        """
+        assert self.trainer is not None
+        model = self.trainer.lightning_module
+        self._check_labels(getattr(model, "num_classes", 0))
+        world = self.trainer.world_size
+        endless = self.trainer.max_epochs == -1
+        length = None if endless else max(1, len(self.train) // (self.batch_size * world))
+        return Loader(self._stream, self.train, self._resident_device(), self.num_workers, length)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Mirror and convert to float in [-1, 1], on the device."""
+        images = batch.images
+        if self.flip:
+            assert self.trainer is not None
+            seen = getattr(self.trainer.lightning_module, "images_seen", 0)
+            generator = torch.Generator().manual_seed(clock.seed(self.seed, self.trainer.global_rank, seen))
+            mirrored = torch.rand(len(images), 1, 1, 1, generator=generator).lt(0.5).to(images.device, non_blocking=True)
+            images = torch.where(mirrored, images.flip(3), images)
+        return Batch(to_float(images), batch.labels)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a checkpoint records of the data: content and split, so that audits can compare against the same."""
+        return {"digest": self.digest, "train": len(self.train), "held_out": len(self.held_out)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Refuse to continue on other data than the run began with.
+
+        Raises:
+            DataError: when content or split differ.
+        """
+        if state_dict["digest"] != self.digest:
+            raise DataError(
+                f"the checkpoint was trained on {state_dict['train']:,} images with {state_dict['held_out']:,} held "
+                f"out (digest {state_dict['digest'][:8]}); {type(self).__name__} now gives {len(self.train):,} and "
+                f"{len(self.held_out):,} (digest {self.digest[:8]}). A resumed run keeps its data: restore them, or "
+                "start a new run"
+            )
+
+    # --- in between -----------------------------------------------------------------------------------------------------
+
+    def _stream(self) -> Stream:
+        assert self.trainer is not None
+        seen = getattr(self.trainer.lightning_module, "images_seen", 0)
+        return Stream(len(self.train), self.batch_size, seed=self.seed, start=seen, rank=self.trainer.global_rank,
+                      world_size=self.trainer.world_size)  # fmt: skip
+
+    def _resident_device(self) -> torch.device | None:
+        assert self.trainer is not None and self._pool is not None
+        device = self.trainer.strategy.root_device
+        return device if device.type == "cuda" and self._pool.images.nbytes <= RESIDENT_BYTES else None
+
+    def _check_labels(self, wanted: int) -> None:
+        name, present = type(self).__name__, self.num_classes
+        if wanted and not present:
+            raise DataError(
+                f"the model is conditional (model.num_classes={wanted}) but {name} has no labels. Set "
+                "model.num_classes=0, or give labelled data: for a Folder, one subfolder for each class and "
+                "data.labels=true"
+            )
+        if wanted and present > wanted:
+            raise DataError(
+                f"{name} has {present} classes but the model only {wanted}. Set model.num_classes={present}"
+            )
+
+
+class Loader:
+    """Training batches for Lightning, from wherever the clock stands when an iteration begins.
+
+    Not a `DataLoader` itself, so that Lightning leaves its order alone under several processes.
+
+    Args:
+        stream: makes the index stream at the start of an iteration.
+        split: what the indices point into.
+        device: keep all images in this device's memory and index them there; None reads them batch by batch.
+        num_workers: reader processes.
+        length: batches in an epoch; None for no end.
+    """
+
+    def __init__(
+        self, stream: Callable[[], Stream], split: Split, device: torch.device | None, num_workers: int,
+        length: int | None,
+    ) -> None:  # fmt: skip
+        self.stream, self.split, self.num_workers, self.length = stream, split, num_workers, length
+        self.resident = None if device is None else split.batch(torch.arange(len(split))).to(device)
+
+    def __len__(self) -> int:
+        if self.length is None:
+            raise TypeError("this loader has no end: the run's length is set in images")
+        return self.length
+
+    def __iter__(self) -> Iterator[Batch]:
+        stream = self.stream()
+        if self.resident is not None:
+            return (self._gather(chosen) for chosen in stream)
+        reader = _ReadByIndices(self.split)
+        pin = torch.cuda.is_available()
+        if not self.num_workers and not pin:
+            return (self.split.batch(chosen) for chosen in stream)
+        return iter(DataLoader(reader, batch_size=None, sampler=stream, num_workers=self.num_workers, pin_memory=pin))  # type: ignore[arg-type]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing to keep: the clock says where to go on. Being there tells Lightning that the loader can resume."""
+        return {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Nothing to restore."""
+
+    def _gather(self, chosen: Tensor) -> Batch:
+        assert self.resident is not None
+        chosen = chosen.to(self.resident.images.device, non_blocking=True)
+        labels = None if self.resident.labels is None else self.resident.labels[chosen]
+        return Batch(self.resident.images[chosen], labels)
+
+
+class _ReadByIndices(torch.utils.data.Dataset[Batch]):
+    """Lets a `DataLoader` fetch a whole batch with one call."""
+
+    def __init__(self, split: Split) -> None:
+        self.split = split
+
+    def __getitem__(self, chosen: Tensor) -> Batch:
+        return self.split.batch(chosen)

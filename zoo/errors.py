@@ -1,0 +1,41 @@
+"""Faults that a user can mend. A command prints their text and exits with code 2, without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user asked for cannot be done; the text names it, the value got, the rule and the remedy."""
+
+
+class RecipeError(UserError, ValueError):
+    """A recipe or command line with faults, all of them reported together.
+
+    Args:
+        subject: what was read, such as "recipes/dcgan_digits.yaml with model.widht=3".
+        faults: one line each.
+    """
+
+    def __init__(self, subject: str, faults: list[str]) -> None:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__("\n".join([f"{subject} has {count}", *(f"  {fault}" for fault in faults)]))
+        self.faults = faults
+
+
+class DataError(UserError, ValueError):
+    """Training data that are missing, damaged, too few, or do not fit the model."""
+
+
+class CheckpointError(UserError, ValueError):
+    """A checkpoint that cannot be read, written or used for what was asked."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """" Did you mean X?" for the closest known name, or the list of all when none is close and they are few."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    if close:
+        return f" Did you mean {close[0]}?"
+    return f" Known: {', '.join(names)}." if names and len(", ".join(names)) < 400 else ""

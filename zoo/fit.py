@@ -1,0 +1,95 @@
+"""`python -m zoo.fit recipe=NAME`: train."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import ModuleType
+from typing import Any
+
+from zoo.command import run_command
+from zoo.gan import NonFiniteLossError
+from zoo.run import Plan, Run, fit, plan_run
+
+
+def main(
+    recipe: str | None = None,
+    resume: str | None = None,
+    out: str | None = None,
+    check: bool = False,
+    **overrides: Any,
+) -> int:
+    """Train a GAN by a recipe.
+
+      recipe=NAME_OR_PATH   a recipe of the zoo (`python -m zoo` lists them) or a YAML file
+      KEY=VALUE             anything in the recipe: images=20000 model.width=32 data.class=Folder data.root=photos
+      resume=auto|PATH      go on with the newest run of the recipe, or with a run folder or checkpoint
+      out=FOLDER            the run's folder instead of runs/RECIPE/TIME
+      check=true            print the resolved recipe and stop
+
+    Ctrl-C finishes the round, saves and stops; a second one ends at once.
+    """
+    plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
+    if check:
+        print(plan.recipe.to_yaml(), end="")
+        return 0
+    for note in plan.recipe.notes:
+        print(f"note: {note}")
+    print(headline(plan), flush=True)
+    try:
+        run = plan.carry_out()
+    except NonFiniteLossError as error:
+        print(f"zoo.fit: stopped, {error}\n{last_good(plan)}", file=sys.stderr)
+        return 1
+    print(summary(run))
+    return 128 + run.stopped_by if run.stopped_by else 0
+
+
+def headline(plan: Plan) -> str:
+    """What is about to run, in a line or two."""
+    recipe = plan.recipe
+    model, data = recipe.model.target.__name__, recipe.data.target.__name__
+    start = f", from {plan.start.name}" if plan.start else ""
+    return (
+        f"{recipe.name}: {model} on {data}, {recipe.images:,} images, {recipe.trainer['precision']}{start}\n"
+        f"run folder: {plan.folder}"
+    )
+
+
+def last_good(plan: Plan) -> str:
+    """Where to go on after a run diverged."""
+    from zoo.checkpoint import checkpoints_in
+
+    found = checkpoints_in(plan.folder)
+    return f"the last good checkpoint: {found[0]}" if found else "no checkpoint had been written yet"
+
+
+def summary(run: Run) -> str:
+    """What was done and where it is."""
+    seen = run.model.images_seen
+    lines = [f"{seen:,} images in {run.seconds:,.0f} s"]
+    if run.stopped_by:
+        name = signal.Signals(run.stopped_by).name
+        lines[0] = f"stopped by {name} at {seen:,} of {run.recipe.images:,} images, saved"
+        lines.append(f"go on with: python -m zoo.fit resume={run.folder}")
+    samples = sorted((run.folder / "samples").glob("[0-9]*.png"))
+    if samples:
+        lines.append(f"samples: {samples[-1]}")
+    lines.append(f"draw more: python -m zoo.sample checkpoint={run.folder}")
+    return "\n".join(lines)
+
+
+class _CallableModule(ModuleType):
+    """Keeps `zoo.fit(...)` working after `import zoo.fit`, which binds that name to this module."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Run:
+        return fit(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _CallableModule
+
+if __name__ == "__main__":
+    try:
+        run_command("fit", main)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)

@@ -1,0 +1,419 @@
+"""The two-player loop, written once.
+
+A variant says what each player wants; this file says how players are stepped. One training batch is one discriminator
+update; the generator moves on every `critic_steps`-th. Everything scheduled reads one clock, `images_seen`.
+
+Manual optimization under Lightning, with its traps answered here: the idle player is frozen, so no graph is built
+through it and no gradient of it computed; gradients are clipped where they are final; the loop never waits for the
+device except in the rounds that log.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from zoo import clock
+from zoo.average import MovingAverage, averaged_copy
+from zoo.batch import Batch
+from zoo.objectives import Objective, Terms
+
+
+REMEDIES = "Usual remedies: a smaller learning rate, model.clip_norm=1, trainer.precision=32-true"
+
+
+class NonFiniteLossError(RuntimeError):
+    """A loss became infinite or not a number; training on would only spread it."""
+
+
+@dataclass(frozen=True)
+class Player:
+    """One side of the game: a network, what it wants, and how often it moves.
+
+    Args:
+        name: prefixes its logged terms, as in `d/adversarial`.
+        network: the module whose parameters its optimizer owns.
+        loss: from a batch of real and one of generated images to named, weighted terms; their sum is minimised.
+        lr: learning rate before the schedule.
+        every: it moves on every so-many-th round.
+    """
+
+    name: str
+    network: nn.Module
+    loss: Callable[[Batch, Batch], Terms]
+    lr: float
+    every: int = 1
+
+
+class GAN(LightningModule):
+    """A generator and a discriminator in play: the base of every variant.
+
+    Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, hands them to this
+    constructor, and overrides what differs in its paper: `sample_latent`, `sample_labels`, `prepare`, `generate`,
+    `score`, `discriminator_loss`, `generator_loss`, `players`, `on_clock`. Its own constructor takes plain values only
+    and ends with `self.save_hyperparameters(logger=False)`, so that checkpoints can rebuild it.
+
+    Args:
+        generator: from (B, Z) to images.
+        discriminator: from images to scores.
+        objective: the losses of both sides.
+        resolution: height and width of images, in pixels.
+        channels: of images.
+        latent_dim: Z.
+        num_classes: 0 for an unconditional model.
+        generator_lr: learning rate of Adam for the generator.
+        discriminator_lr: and for the discriminator.
+        betas: Adam's, for all players.
+        lr_schedule: `constant`, or `linear` or `cosine` to 0 at `lr_horizon`.
+        lr_horizon: in images.
+        lr_warmup: images over which rates rise from 0.
+        critic_steps: discriminator updates for each generator update.
+        micro_batches: a batch is worked through in so many parts, their gradients averaged, to bound memory.
+        clip_norm: largest norm of each player's gradient; 0 for no clipping.
+        average_halflife: of the generator's moving average, in images; 0 samples from the live generator.
+        average_start: images before which the average is a plain copy.
+        seed: of latents and noise, together with rank and clock.
+    """
+
+    couples_batch = False
+    """Whether the discriminator has layers that mix images of a batch (batch norm, minibatch deviation). If so, real
+    and generated images are scored in separate passes; if not, in one."""
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        objective: Objective,
+        *,
+        resolution: int,
+        channels: int,
+        latent_dim: int,
+        num_classes: int = 0,
+        generator_lr: float = 2e-4,
+        discriminator_lr: float = 2e-4,
+        betas: tuple[float, float] = (0.5, 0.999),
+        lr_schedule: clock.ScheduleKind = "constant",
+        lr_horizon: int = 0,
+        lr_warmup: int = 0,
+        critic_steps: int = 1,
+        micro_batches: int = 1,
+        clip_norm: float = 0.0,
+        average_halflife: int = 10_000,
+        average_start: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        for name, value, least in (("critic_steps", critic_steps, 1), ("micro_batches", micro_batches, 1),
+                                   ("num_classes", num_classes, 0), ("latent_dim", latent_dim, 1),
+                                   ("clip_norm", clip_norm, 0), ("average_halflife", average_halflife, 0)):  # fmt: skip
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}; got {value}")
+        self.automatic_optimization = False
+        # channels_last: 1.2 to 2 times faster on CPUs and what tensor cores want; the values are the same.
+        self.generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = averaged_copy(self.generator)
+        self.moving_average = MovingAverage(average_halflife, average_start)
+        self.objective = objective
+        self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup)
+        self.resolution, self.channels, self.latent_dim, self.num_classes = resolution, channels, latent_dim, num_classes
+        self.generator_lr, self.discriminator_lr, self.betas = generator_lr, discriminator_lr, tuple(betas)
+        self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
+        self.images_seen = 0
+        self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
+        self.rounds = 0
+        self.last_terms: dict[str, float] = {}  # what was last logged
+        self._sums: dict[str, tuple[Tensor, float]] = {}  # of each term since then, with its number of rounds
+
+    # --- what a variant may override -------------------------------------------------------------------------------
+
+    def players(self) -> list[Player]:
+        """Return all players, in the order in which they move within a round."""
+        return [
+            Player("d", self.discriminator, self.discriminator_loss, self.discriminator_lr),
+            Player("g", self.generator, self.generator_loss, self.generator_lr, every=self.critic_steps),
+        ]
+
+    def sample_latent(self, n: int) -> Tensor:
+        """Latents (n, Z) of the training distribution; standard normal unless a variant says otherwise."""
+        return torch.randn(n, self.latent_dim, device=self.device)
+
+    def sample_labels(self, n: int) -> Tensor | None:
+        """Class indices (n,) for generated images, uniform over the classes; None for an unconditional model."""
+        return torch.randint(self.num_classes, (n,), device=self.device) if self.num_classes else None
+
+    def prepare(self, real: Batch) -> Batch:
+        """Real images as the discriminator shall see them at this moment."""
+        return real
+
+    def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Images (B, C, H, W) from latents (B, Z). `network` is the generator or its average."""
+        images: Tensor = network(z, labels)
+        return images
+
+    def score(self, batch: Batch) -> Tensor:
+        """Logits (B,) of the discriminator; the higher, the more real."""
+        scores: Tensor = self.discriminator(batch.images, batch.labels)
+        return scores
+
+    def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
+        """Named, weighted terms whose sum the discriminator minimises."""
+        return self.objective.discriminator(self.scores, real, fake)
+
+    def generator_loss(self, real: Batch, fake: Batch) -> Terms:
+        """Named, weighted terms whose sum the generator minimises."""
+        return self.objective.generator(self.scores, real, fake)
+
+    def on_clock(self, before: int, now: int) -> None:
+        """Act on what was crossed when a round moved the clock from `before` to `now`, in images."""
+
+    def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
+        """One player's optimizer: Adam, fused (one kernel for all tensors) where the device has it."""
+        return torch.optim.Adam(parameters, lr=player.lr, betas=self.betas, fused=self.device.type in ("cpu", "cuda"))
+
+    # --- the loop ---------------------------------------------------------------------------------------------------
+
+    def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
+        """Scores (B,) of each batch, in one pass where no layer couples the images of a batch."""
+        if len(batches) == 1 or self.couples_batch:
+            return tuple(self.score(batch) for batch in batches)
+        return tuple(self.score(Batch.join(batches)).split([len(batch) for batch in batches]))
+
+    def training_step(self, data: Any, batch_idx: int) -> None:
+        """Play one round on one batch: every player whose turn it is moves once."""
+        # Seeding per round makes a resumed run draw what the unbroken one would have drawn, gives each rank latents
+        # of its own, and keeps whatever metrics and callbacks draw in between from changing the training.
+        torch.manual_seed(clock.seed(self.seed, self.global_rank, self.images_seen))
+        batch = Batch.of(data)
+        if self.rounds == 0:
+            self._check(batch)
+        real = self.prepare(batch)
+        optimizers = self.optimizers()
+        rate = self.schedule.at(self.images_seen)
+        self.rounds += 1
+        shown = len(batch) * self.trainer.world_size
+        for player, optimizer in zip(self.players(), optimizers if isinstance(optimizers, list) else [optimizers]):
+            if self.rounds % player.every == 0:
+                self._play(player, optimizer, real, rate)
+        if self.rounds % self.critic_steps == 0:  # the generator moved
+            self.moving_average.update(
+                self.average, self.generator, shown * self.critic_steps, self.images_seen + shown
+            )
+        self.images_before, self.images_seen = self.images_seen, self.images_seen + shown
+        self.on_clock(self.images_before, self.images_seen)
+        if self.rounds % max(self.trainer.log_every_n_steps, 1) == 0:
+            self.log_terms()
+
+    def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
+        """Move one player once."""
+        for group in optimizer.param_groups:
+            group["lr"] = player.lr * rate
+        optimizer.zero_grad()
+        # Drawn for the whole batch at once, so that the number of micro-batches does not change what is drawn.
+        latents, labels = self.sample_latent(len(real)), self.sample_labels(len(real))
+        shards = real.chunk(self.micro_batches)
+        latent_shards = latents.chunk(len(shards))
+        label_shards = [None] * len(shards) if labels is None else labels.chunk(len(shards))
+        with self._only(player):
+            for shard, z, y in zip(shards, latent_shards, label_shards):
+                share = len(shard) / len(real)
+                terms = player.loss(shard, Batch(self.generate(self.generator, z, y), y))
+                self.manual_backward(torch.stack([term.float() for term in terms.values()]).sum() * share)
+                for name, term in terms.items():
+                    self._add_to_log(f"{player.name}/{name}", term.detach().float() * share, len(shards))
+            optimizer.step()
+
+    @contextmanager
+    def _only(self, player: Player) -> Iterator[None]:
+        """Freeze the other players: no graph through them in the player's step, no gradients of theirs.
+
+        What a user froze before training stays frozen: only parameters that an optimizer owns are touched.
+        """
+        idle = [p for name, owned in self._owned.items() if name != player.name for p in owned]
+        for parameter in idle:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in idle:
+                parameter.requires_grad_(True)
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """One optimizer for each player, over the parameters of its network that are not frozen."""
+        self._owned = {p.name: [w for w in p.network.parameters() if w.requires_grad] for p in self.players()}
+        return [self.configure_optimizer(p, self._owned[p.name]) for p in self.players()]
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clip here, where gradients are final; a clip inside the step would see scaled ones."""
+        if self.clip_norm:
+            nn.utils.clip_grad_norm_([p for g in optimizer.param_groups for p in g["params"]], self.clip_norm)
+
+    def train(self, mode: bool = True) -> GAN:
+        """As `nn.Module.train`, but the average stays in eval mode: it is never trained."""
+        super().train(mode)
+        self.average.eval()
+        return self
+
+    def on_fit_start(self) -> None:
+        """Refuse what cannot train a GAN correctly, with the reason."""
+        if self.trainer.precision in ("16-mixed", "16-true", "transformer-engine-float16"):
+            raise ValueError(
+                f"precision={self.trainer.precision!r} is refused: one loss scaler cannot serve two players, and "
+                "gradient penalties underflow in float16. Use 'bf16-mixed' or '32-true'"
+            )
+        if not self.hparams:
+            raise ValueError(
+                f"{type(self).__name__} has not recorded its arguments, so its checkpoints could not be loaded. End "
+                "its __init__ with self.save_hyperparameters(logger=False)"
+            )
+
+    def _check(self, batch: Batch) -> None:
+        """Hold the first batch against what the model was built for."""
+        expected = (self.channels, self.resolution, self.resolution)
+        if tuple(batch.images.shape[1:]) != expected:
+            raise ValueError(
+                f"the loader gives images of shape {tuple(batch.images.shape[1:])} (C, H, W), the model was built for "
+                f"{expected}. Set the model's channels and resolution to the data's, or the data's to the model's"
+            )
+        low, high = batch.images.aminmax()
+        if not batch.images.is_floating_point() or low < -1.001 or high > 1.001:
+            raise ValueError(
+                f"images must be float in [-1, 1]; the first batch is {batch.images.dtype} from {low:g} to {high:g}. "
+                "For uint8 use images / 127.5 - 1"
+            )
+        if self.num_classes and batch.labels is None:
+            raise ValueError(
+                f"the model is conditional (num_classes={self.num_classes}) but the data have no labels. Give labelled "
+                "data, or num_classes=0"
+            )
+
+    # --- logging: sums stay on the device until a round that logs -----------------------------------------------------
+
+    def _add_to_log(self, name: str, value: Tensor, parts: int) -> None:
+        total, count = self._sums.get(name, (torch.zeros_like(value), 0.0))
+        self._sums[name] = (total + value, count + 1 / parts)
+
+    def log_terms(self) -> None:
+        """Send the mean of every term since the last call to the loggers, against images seen.
+
+        Raises:
+            NonFiniteLossError: when any of them is not finite.
+        """
+        self.last_terms = self._term_means()
+        self._sums = {}
+        for logger in self.loggers:
+            logger.log_metrics(self.last_terms, step=self.images_seen)
+        self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars and callbacks that monitor
+
+    def assert_finite(self) -> None:
+        """Check all losses since the last log, and all weights; asked before a state is saved.
+
+        Raises:
+            NonFiniteLossError: naming what is not finite.
+        """
+        self._term_means()
+        bad = [name for name, weight in self.named_parameters() if not bool(weight.isfinite().all())]
+        if bad:
+            raise NonFiniteLossError(
+                f"weights are not finite after {self.images_seen:,} images seen: {', '.join(bad[:3])}"
+                f"{' and more' if len(bad) > 3 else ''}. {REMEDIES}"
+            )
+
+    def _term_means(self) -> dict[str, float]:
+        """Mean of every term since it was last logged; a sum hides no round that was not finite."""
+        if not self._sums:
+            return {}
+        means = torch.stack([total / count for total, count in self._sums.values()]).tolist()  # the one host sync
+        values = dict(zip(self._sums, means))
+        bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
+        if bad:
+            raise NonFiniteLossError(
+                f"a loss is not finite: {', '.join(bad)}, within the rounds up to {self.images_seen:,} images seen. "
+                + REMEDIES
+            )
+        return values
+
+    # --- checkpoints --------------------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add the clock and the class to what Lightning stores; all of it plain values."""
+        checkpoint["zoo"] = {
+            "class": f"{type(self).__module__}.{type(self).__qualname__}",
+            "images_seen": self.images_seen,
+            "rounds": self.rounds,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Set the clock; everything scheduled follows from it."""
+        self.images_seen = self.images_before = checkpoint["zoo"]["images_seen"]
+        self.rounds = checkpoint["zoo"]["rounds"]
+
+    # --- using a trained model ------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        *,
+        seed: int | None = None,
+        labels: int | Sequence[int] | Tensor | None = None,
+        truncation: float | None = None,
+        batch_size: int = 256,
+    ) -> Tensor:
+        """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator, on the model's device.
+
+        Every module's mode and every buffer stay as they are, and with a seed so does the global random state.
+
+        Args:
+            n: how many.
+            seed: the same seed gives the same images; None draws from torch's global random state.
+            labels: one class for all, or one for each image; None draws them as in training.
+            truncation: redraw each coordinate of the latent that lies outside [-truncation, truncation].
+            batch_size: images computed at a time; it changes memory, not the images.
+
+        Raises:
+            ValueError: for labels that the model does not have, or a truncation that is not positive.
+        """
+        with torch.random.fork_rng(self._generator_devices(), enabled=seed is not None):
+            if seed is not None:
+                torch.manual_seed(seed)
+            latents = self.sample_latent(n)
+            if truncation is not None:
+                latents = self.truncate(latents, truncation)
+            drawn = self.sample_labels(n)
+        classes = drawn if labels is None else self._given_labels(labels, n)
+        parts = zip(latents.split(batch_size), [None] * n if classes is None else classes.split(batch_size))
+        return torch.cat([self.generate(self.average, z, y).float().clamp(-1, 1) for z, y in parts])
+
+    def truncate(self, latents: Tensor, truncation: float) -> Tensor:
+        """Redraw every coordinate outside [-truncation, truncation] until none is (Brock et al. 2019, section 3.1)."""
+        if not truncation > 0:
+            raise ValueError(f"truncation must be positive; got {truncation}")
+        while bool((outside := latents.abs() > truncation).any()):
+            latents = torch.where(outside, self.sample_latent(len(latents)), latents)
+        return latents
+
+    def _given_labels(self, labels: int | Sequence[int] | Tensor, n: int) -> Tensor:
+        if not self.num_classes:
+            raise ValueError("labels were given, but this model is unconditional (num_classes=0)")
+        classes = torch.as_tensor(labels, device=self.device).long().expand(n) if isinstance(labels, int) else (
+            torch.as_tensor(labels, device=self.device).long())  # fmt: skip
+        if classes.shape != (n,):
+            raise ValueError(f"labels must be one class or one for each of the {n} images; got shape {tuple(classes.shape)}")
+        if n and not 0 <= int(classes.min()) <= int(classes.max()) < self.num_classes:
+            raise ValueError(
+                f"labels must lie in 0..{self.num_classes - 1}; got {int(classes.min())} to {int(classes.max())}"
+            )
+        return classes
+
+    def _generator_devices(self) -> list[torch.device]:
+        return [self.device] if self.device.type == "cuda" else []

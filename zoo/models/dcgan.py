@@ -1,0 +1,175 @@
+"""DCGAN: Radford, Metz and Chintala 2016, "Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks", arXiv:1511.06434. Networks and training checked against the authors' code (Newmu/dcgan_code,
+faces/train_uncond_dcgan.py).
+
+Two networks carry the name, and both are here:
+
+- `kernel_size=5`, the authors': 5x5 convolutions, a linear layer from the latent with a batch norm of its own for each
+  of its units, latents uniform in [-1, 1].
+- `kernel_size=4`, what most people know as DCGAN from its PyTorch ports: 4x4 convolutions, the latent enters as a 1x1
+  map, latents standard normal.
+
+What differs from the paper: batch norm's epsilon is 1e-5 (the authors' code: 1e-8); samples are drawn with running
+statistics instead of the batch's own; the authors' code (not the paper) adds an L2 penalty of 1e-5, which is left out.
+The paper has 64 px only; at 16 and 32 px stages are dropped from the wide end, at 128 and 256 px widths stop at
+8 * `width`. Classes are the usual conditional DCGAN's (Mirza and Osindero 2014, arXiv:1411.1784): a one-hot vector
+joined to the latent, and one-hot maps joined to the image as further channels.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from zoo.gan import GAN
+from zoo.objectives import objective as objective_named
+
+RESOLUTIONS = (16, 32, 64, 128, 256)
+
+
+def stage_widths(resolution: int, width: int) -> list[int]:
+    """Channels at 4x4, 8x8, ... up to half the resolution: doubling from `width` towards 4x4, at most 8 * `width`."""
+    stages = resolution.bit_length() - 3  # 64 px: 4 stages
+    return [width * min(2**i, 8) for i in reversed(range(stages))]
+
+
+class Generator(nn.Module):
+    """From the latent to 4x4 maps, then transposed convolutions that double the size; batch norm and ReLU between."""
+
+    def __init__(
+        self, resolution: int, channels: int, latent_dim: int, width: int, num_classes: int, kernel_size: int
+    ) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.first, *later = stage_widths(resolution, width)
+        inputs = latent_dim + num_classes
+        if kernel_size == 5:
+            units = self.first * 4 * 4
+            self.stem = nn.Sequential(nn.Linear(inputs, units, bias=False), nn.BatchNorm1d(units), nn.ReLU(True))
+        else:
+            self.stem = nn.Sequential(
+                nn.Unflatten(1, (inputs, 1, 1)),
+                nn.ConvTranspose2d(inputs, self.first, 4, bias=False),
+                nn.BatchNorm2d(self.first),
+                nn.ReLU(True),
+            )
+        layers: list[nn.Module] = []
+        before = self.first
+        for after in later:
+            layers += [doubling(before, after, kernel_size), nn.BatchNorm2d(after), nn.ReLU(True)]
+            before = after
+        layers += [doubling(before, channels, kernel_size), nn.Tanh()]
+        self.body = nn.Sequential(*layers)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        if self.num_classes:
+            assert labels is not None
+            z = torch.cat([z, one_hot(labels, self.num_classes).to(z.dtype)], dim=1)
+        x = self.stem(z).unflatten(1, (self.first, -1)).view(len(z), self.first, 4, 4)
+        images: Tensor = self.body(x)
+        return images
+
+
+class Discriminator(nn.Module):
+    """Convolutions that halve the size, batch norm but in the first, leaky ReLU; a linear readout of the 4x4 maps."""
+
+    def __init__(self, resolution: int, channels: int, width: int, num_classes: int, kernel_size: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        widths = stage_widths(resolution, width)[::-1]
+        layers: list[nn.Module] = [halving(channels + num_classes, widths[0], kernel_size), nn.LeakyReLU(0.2, True)]
+        for before, after in zip(widths, widths[1:]):
+            layers += [halving(before, after, kernel_size), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
+        self.body = nn.Sequential(*layers)
+        self.readout = nn.Conv2d(widths[-1], 1, 4, bias=False)  # over 4x4 maps: the authors' flatten and linear layer
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
+        if self.num_classes:
+            assert labels is not None
+            maps = one_hot(labels, self.num_classes).to(images.dtype)[:, :, None, None]
+            images = torch.cat([images, maps.expand(-1, -1, *images.shape[2:])], dim=1)
+        scores: Tensor = self.readout(self.body(images)).flatten()
+        return scores
+
+
+def doubling(inputs: int, outputs: int, kernel_size: int) -> nn.ConvTranspose2d:
+    """Transposed convolution, stride 2, that exactly doubles the size."""
+    padding, output_padding = (2, 1) if kernel_size == 5 else (1, 0)
+    return nn.ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding, bias=False)
+
+
+def halving(inputs: int, outputs: int, kernel_size: int) -> nn.Conv2d:
+    """Convolution, stride 2, that exactly halves the size."""
+    return nn.Conv2d(inputs, outputs, kernel_size, 2, padding=kernel_size // 2 if kernel_size == 5 else 1, bias=False)
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights N(0, 0.02), batch-norm gains N(1, 0.02), biases 0 (paper, section 4; the gains from the code)."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+        nn.init.zeros_(module.bias)
+
+
+class DCGAN(GAN):
+    """Deep convolutional GAN. `DCGAN()` is the 64 px network of the PyTorch ports, `DCGAN(kernel_size=5)` the authors'.
+
+    Args:
+        resolution: 16, 32, 64, 128 or 256 pixels.
+        channels: of images.
+        latent_dim: length of the latent.
+        width: channels of the widest-resolution layer; 64 in the ports, 128 in the authors' faces script.
+        num_classes: 0 for an unconditional model.
+        kernel_size: 4 or 5, see above.
+        latent: `normal`, `uniform` in [-1, 1], or `auto`: normal with 4x4, uniform with 5x5 kernels.
+        objective: `non_saturating` (the paper's), `saturating`, `hinge` or `least_squares`.
+        r1: weight of the gradient penalty on real images (not in the paper); 0 for none.
+        training: settings of the loop, see `zoo.GAN`.
+
+    Raises:
+        ValueError: for a resolution or kernel size that is not offered.
+    """
+
+    couples_batch = True  # batch norm: the paper's real and generated batches have statistics of their own
+
+    def __init__(
+        self,
+        resolution: int = 64,
+        channels: int = 3,
+        latent_dim: int = 100,
+        width: int = 64,
+        num_classes: int = 0,
+        kernel_size: int = 4,
+        latent: Literal["auto", "normal", "uniform"] = "auto",
+        objective: str = "non_saturating",
+        r1: float = 0.0,
+        **training: Any,
+    ) -> None:
+        if resolution not in RESOLUTIONS:
+            raise ValueError(f"resolution of a DCGAN is one of {', '.join(map(str, RESOLUTIONS))}; got {resolution}")
+        if kernel_size not in (4, 5):
+            raise ValueError(f"kernel_size of a DCGAN is 4 (PyTorch ports) or 5 (the authors' code); got {kernel_size}")
+        super().__init__(
+            Generator(resolution, channels, latent_dim, width, num_classes, kernel_size).apply(initialise),
+            Discriminator(resolution, channels, width, num_classes, kernel_size).apply(initialise),
+            objective_named(objective, r1),
+            resolution=resolution,
+            channels=channels,
+            latent_dim=latent_dim,
+            num_classes=num_classes,
+            **training,
+        )
+        self.latent = ("uniform" if kernel_size == 5 else "normal") if latent == "auto" else latent
+        self.save_hyperparameters(logger=False)
+
+    def sample_latent(self, n: int) -> Tensor:
+        """Latents (n, Z), uniform in [-1, 1] or standard normal."""
+        if self.latent == "uniform":
+            return torch.rand(n, self.latent_dim, device=self.device) * 2 - 1
+        return super().sample_latent(n)

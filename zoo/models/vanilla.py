@@ -1,0 +1,133 @@
+"""The first GAN: Goodfellow et al. 2014, "Generative Adversarial Nets", arXiv:1406.2661, for small images and points.
+
+As in the paper's section 5: fully connected networks, rectifiers in the generator, maxout and dropout in the
+discriminator. What differs: Adam instead of SGD with momentum, and the generator ends in tanh, since images are in
+[-1, 1] here (for points in the plane it ends linearly). Widths are the caller's; the paper gives none in its text.
+With `batch_norm=True`, `layers=4`, `width=400`, `discriminator_layers=3`, `discriminator_width=200`, `dropout=0` and
+`initial_deviation=0.02` these are the networks of PacGAN's ring and grid (Lin et al. 2018, arXiv:1712.04086).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import Tensor, nn
+
+from zoo.gan import GAN
+from zoo.objectives import objective as objective_named
+
+
+class Maxout(nn.Module):
+    """The largest of several linear maps, unit by unit (Goodfellow et al. 2013, arXiv:1302.4389)."""
+
+    def __init__(self, inputs: int, outputs: int, pieces: int) -> None:
+        super().__init__()
+        self.pieces = pieces
+        self.linear = nn.Linear(inputs, outputs * pieces)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, inputs) to (B, outputs)."""
+        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+
+
+class Generator(nn.Sequential):
+    """Linear layers and rectifiers from a latent to all pixels of an image."""
+
+    def __init__(
+        self, resolution: int, channels: int, latent_dim: int, layers: int, width: int, batch_norm: bool
+    ) -> None:
+        shape = (channels, resolution, resolution)
+        body: list[nn.Module] = []
+        for inputs in [latent_dim] + [width] * (layers - 1):
+            body += [nn.Linear(inputs, width, bias=not batch_norm)]
+            body += [nn.BatchNorm1d(width)] if batch_norm else []
+            body += [nn.ReLU(True)]
+        squash = [nn.Tanh()] if resolution > 1 else []
+        super().__init__(*body, nn.Linear(width, math.prod(shape)), *squash, nn.Unflatten(1, shape))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) from latents (B, Z); there are no classes."""
+        images: Tensor = super().forward(z)
+        return images
+
+
+class Discriminator(nn.Sequential):
+    """Maxout layers with dropout from all pixels to one logit."""
+
+    def __init__(self, inputs: int, layers: int, width: int, pieces: int, dropout: float) -> None:
+        body: list[nn.Module] = []
+        for size in [inputs] + [width] * (layers - 1):
+            body += [Maxout(size, width, pieces)]
+            body += [nn.Dropout(dropout)] if dropout else []
+        super().__init__(nn.Flatten(), *body, nn.Linear(width, 1))
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (B,) of images (B, C, H, W)."""
+        scores: Tensor = super().forward(images)
+        return scores.flatten()
+
+
+class VanillaGAN(GAN):
+    """The GAN of 2014: two multilayer perceptrons. Unconditional.
+
+    Args:
+        resolution: in pixels; 1 with two channels for points in the plane.
+        channels: of images.
+        latent_dim: length of the latent, standard normal.
+        layers: hidden layers of the generator.
+        width: units in each.
+        batch_norm: whether the generator normalises its hidden layers (not in the paper).
+        discriminator_layers: hidden layers of the discriminator.
+        discriminator_width: units in each.
+        pieces: linear maps that each maxout unit takes the largest of.
+        dropout: probability of dropping a unit of the discriminator; 0 for none.
+        initial_deviation: of all weights at the start, with biases 0; 0 keeps PyTorch's initialisation.
+        objective: `non_saturating`, `saturating` (the minimax game), `hinge` or `least_squares`.
+        r1: weight of the gradient penalty on real images; 0 for none.
+        training: settings of the loop, see `zoo.GAN`.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 16,
+        channels: int = 1,
+        latent_dim: int = 100,
+        layers: int = 2,
+        width: int = 512,
+        batch_norm: bool = False,
+        discriminator_layers: int = 2,
+        discriminator_width: int = 240,
+        pieces: int = 5,
+        dropout: float = 0.5,
+        initial_deviation: float = 0.0,
+        objective: str = "non_saturating",
+        r1: float = 0.0,
+        num_classes: int = 0,
+        **training: Any,
+    ) -> None:
+        if num_classes:
+            raise ValueError(f"a VanillaGAN is unconditional: num_classes must be 0; got {num_classes}. Use zoo.DCGAN")
+        for name, value in (("layers", layers), ("discriminator_layers", discriminator_layers), ("width", width)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}")
+        generator = Generator(resolution, channels, latent_dim, layers, width, batch_norm)
+        pixels = channels * resolution**2
+        discriminator = Discriminator(pixels, discriminator_layers, discriminator_width, pieces, dropout)
+        super().__init__(
+            generator,
+            discriminator,
+            objective_named(objective, r1),
+            resolution=resolution,
+            channels=channels,
+            latent_dim=latent_dim,
+            **training,
+        )
+        if initial_deviation:
+            for module in (*generator.modules(), *discriminator.modules()):
+                if isinstance(module, nn.Linear):
+                    nn.init.normal_(module.weight, 0.0, initial_deviation)
+                    if module.bias is not None:
+                        nn.init.zeros_(module.bias)
+            self.average.load_state_dict(generator.state_dict())
+        self.save_hyperparameters(logger=False)

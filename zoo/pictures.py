@@ -1,0 +1,77 @@
+"""Pictures for people: grids, strips over time, animations, and points in the plane."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+MARGIN = 2  # pixels of white between cells
+SMALLEST_CELL = 32  # tiny images are enlarged to about this many pixels by whole factors, without smoothing
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """(N, C, H, W) in [-1, 1] to uint8 in 0..255, rounded to nearest."""
+    return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu()
+
+
+def grid(images: Tensor, columns: int) -> Image.Image:
+    """Images (N, C, H, W) in [-1, 1] in rows of `columns`; points (N, 2, 1, 1) as a scatter plot."""
+    if images.shape[1:] == (2, 1, 1):
+        return scatter(images)
+    cells = to_uint8(images)
+    factor = max(1, SMALLEST_CELL // cells.shape[-1])
+    cells = cells.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    if cells.shape[1] != 3:  # grey, or more channels than a picture has: the first is shown
+        cells = cells[:, :1].expand(-1, 3, -1, -1)
+    size = cells.shape[-1] + MARGIN
+    rows = -(-len(cells) // columns)
+    canvas = np.full((rows * size + MARGIN, columns * size + MARGIN, 3), 255, dtype=np.uint8)
+    for i, cell in enumerate(cells.permute(0, 2, 3, 1).numpy()):
+        top, left = (i // columns) * size + MARGIN, (i % columns) * size + MARGIN
+        canvas[top : top + size - MARGIN, left : left + size - MARGIN] = cell
+    return Image.fromarray(canvas)
+
+
+def scatter(points: Tensor, size: int = 384) -> Image.Image:
+    """Points (N, 2, 1, 1) with coordinates in [-1, 1] as dots on white."""
+    canvas = np.full((size, size, 3), 255, dtype=np.uint8)
+    places = ((points.detach().float().cpu().flatten(1).clamp(-1, 1) + 1) / 2 * (size - 3)).round().long().numpy()
+    for dx in (0, 1, 2):
+        for dy in (0, 1, 2):
+            canvas[size - 1 - places[:, 1] - dy, places[:, 0] + dx] = (31, 85, 160)
+    return Image.fromarray(canvas)
+
+
+def evolution(pictures: Sequence[Image.Image], row_height: int | None = None) -> Image.Image:
+    """Top rows of pictures of one size under each other: how the same latents look over time.
+
+    Args:
+        pictures: the oldest first.
+        row_height: pixels to take from the top of each; None takes whole pictures, side by side.
+    """
+    if row_height is None:
+        joined = Image.new("RGB", (sum(p.width for p in pictures), pictures[0].height), "white")
+        for i, picture in enumerate(pictures):
+            joined.paste(picture, (i * pictures[0].width, 0))
+        return joined
+    joined = Image.new("RGB", (pictures[0].width, row_height * len(pictures)), "white")
+    for i, picture in enumerate(pictures):
+        joined.paste(picture.crop((0, 0, picture.width, row_height)), (0, i * row_height))
+    return joined
+
+
+def save(picture: Image.Image, path: Path, **options: object) -> None:
+    """Write a picture, complete or not at all; the format follows from the ending."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        picture.save(scratch, **options)  # type: ignore[arg-type]
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)

@@ -1,0 +1,301 @@
+"""A run: a recipe at work in a folder of its own. Start it, resume it, load what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
+from zoo.errors import CheckpointError, RecipeError, UserError
+from zoo.gan import GAN
+from zoo.recipe import Recipe, find_class, load_recipe
+
+PACKAGES = ("gan-zoo", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "omegaconf", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What `fit` leaves behind.
+
+    Args:
+        model: as trained.
+        folder: recipe, checkpoints, samples and metrics.
+        recipe: as it ran.
+        stopped_by: the signal that ended it early, or None.
+        seconds: of training, without reading data and building networks.
+    """
+
+    model: GAN
+    folder: Path
+    recipe: Recipe
+    stopped_by: int | None
+    seconds: float
+
+
+def fit(
+    recipe: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    **overrides: Any,
+) -> Run:
+    """Train by a recipe.
+
+    Args:
+        recipe: name or path; may be left out when a run is resumed.
+        out: the run's folder; by default `runs/RECIPE/TIME`.
+        resume: a run folder or a checkpoint to go on with, or "auto": the newest run of this recipe, or a new run if
+            there is none.
+        overrides: sections or values in place of the recipe's, such as `images=20_000` or `model={"width": 32}`.
+
+    Raises:
+        UserError: for faults of recipe, data or checkpoint.
+        NonFiniteLossError: when training diverges; the last good checkpoint stays.
+    """
+    plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
+    return plan.carry_out()
+
+
+def plan_run(
+    recipe: str | Path | None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Read and check everything that `fit` was asked, without building anything.
+
+    Raises:
+        UserError: for faults of the recipe, or when there is nothing to resume.
+    """
+    changes = dict(overrides or {})
+    start = find_start(recipe, resume) if resume is not None else None
+    if start is None:
+        if recipe is None:
+            raise UserError("name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them")
+        checked = load_recipe(recipe, changes)
+        folder = Path(out) if out is not None else _new_folder(checked.name)
+        if checkpoints_in(folder):
+            raise UserError(f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER")
+    else:
+        if out is not None:
+            raise UserError("out=FOLDER and resume= exclude each other: a resumed run goes on in its own folder")
+        folder = start.parent.parent
+        checked = _resumed_recipe(folder, changes)
+    checked.trainer["precision"] = choose_precision(checked.trainer)
+    return Plan(checked, folder, start)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked run that has not begun.
+
+    Args:
+        recipe: with every override and a definite precision.
+        folder: of the run.
+        start: the checkpoint to go on from, or None.
+    """
+
+    recipe: Recipe
+    folder: Path
+    start: Path | None
+
+    def carry_out(self) -> Run:
+        """Read the data, build the model, train."""
+        from zoo.callbacks import MetricsTable, RunProgress, StopAt, StopOnSignal
+
+        recipe = self.recipe
+        torch.manual_seed(recipe.seed)  # decides the initial weights
+        data = recipe.data.build()
+        callbacks = [part.build() for part in recipe.callbacks.values()]
+        data.prepare_data()
+        data.setup("fit")
+        model = recipe.model.build()
+        seen = 0
+        if self.start is not None:
+            state = read_checkpoint(self.start)
+            load_weights(model, state, self.start)
+            seen = state["zoo"]["images_seen"]
+            if seen >= recipe.images:
+                raise UserError(
+                    f"{self.folder} is finished: {seen:,} of {recipe.images:,} images. Give a larger images=NUMBER to "
+                    "train on"
+                )
+        self._record()
+        stop = StopOnSignal()
+        table = MetricsTable(self.folder, resumed_at=seen)
+        board = TensorBoardLogger(self.folder, name="tensorboard", version="", **({"purge_step": seen} if seen else {}))
+        trainer = Trainer(
+            default_root_dir=self.folder,
+            max_epochs=-1,
+            callbacks=[StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks],
+            logger=[table, board, *(part.build() for part in recipe.loggers.values())],
+            plugins=[CheckpointFiles()],
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+            num_sanity_val_steps=0,
+            **recipe.trainer,
+        )
+        began = time.monotonic()
+        trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
+        return Run(model, self.folder, recipe, stop.received, time.monotonic() - began)
+
+    def _record(self) -> None:
+        """Write the resolved recipe and what it runs on into the run folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "recipe.yaml").write_text(
+            f"# The run of {self.folder.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
+            + self.recipe.to_yaml()
+        )
+        record = {
+            "recipe": self.recipe.name,
+            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "resumed_from": None if self.start is None else self.start.name,
+            "command": sys.argv,
+            "git_commit": _git_commit(),
+            "python": platform.python_version(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+            "packages": {name: _version(name) for name in PACKAGES},
+        }
+        with open(self.folder / "environment.jsonl", "a") as file:  # one line for each start of the run
+            file.write(json.dumps(record) + "\n")
+
+
+def load_run(where: str | Path) -> GAN:
+    """The model of a run folder, as its newest checkpoint has it; or of one checkpoint file.
+
+    The class is taken from the run's own recipe; for a checkpoint that lies alone, only classes of the zoo are built.
+
+    Raises:
+        CheckpointError: when there is no checkpoint, or it is damaged or belongs to another class.
+    """
+    path = newest_checkpoint(where)
+    state = read_checkpoint(path)
+    saved = path.parent.parent / "recipe.yaml"
+    if saved.is_file():
+        model = load_recipe(saved).model.build()
+    else:
+        module, _, name = str(state["zoo"]["class"]).rpartition(".")
+        if not module.startswith("zoo."):
+            raise CheckpointError(
+                f"{path} holds a {name} of {module}, which is no class of the zoo, and no run folder around it names "
+                "it. Load it from its run folder, or build the model and call load_state_dict"
+            )
+        model = find_class(name)(**state["hyper_parameters"])
+    load_weights(model, state, path)
+    model.on_load_checkpoint(state)
+    return model.eval()
+
+
+def newest_checkpoint(where: str | Path) -> Path:
+    """The checkpoint meant by a run folder or a checkpoint file.
+
+    Raises:
+        CheckpointError: when there is none.
+    """
+    path = Path(where)
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise CheckpointError(f"there is no run folder or checkpoint {path}")
+    found = checkpoints_in(path)
+    if not found:
+        raise CheckpointError(f"{path} has no checkpoints; a run folder keeps them in checkpoints/*.ckpt")
+    return found[0]
+
+
+def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
+    """The checkpoint to resume from; None for "auto" when this recipe has no run yet.
+
+    Raises:
+        CheckpointError: when a given place has no readable checkpoint.
+    """
+    if str(resume) != "auto":
+        path = newest_checkpoint(resume).absolute()
+        read_checkpoint(path)
+        return path
+    if recipe is None:
+        raise UserError("resume=auto needs recipe=NAME, to know whose newest run is meant")
+    for folder in sorted((Path("runs") / Path(recipe).stem).glob("*"), reverse=True):
+        for path in checkpoints_in(folder):
+            try:
+                read_checkpoint(path)
+            except CheckpointError as error:
+                print(f"passed over: {error}", file=sys.stderr)
+                continue
+            return path.absolute()
+    return None
+
+
+def choose_precision(trainer: Mapping[str, Any]) -> str:
+    """The precision a recipe asks for; "auto" is bf16-mixed where the device computes in bf16 natively, else 32-true."""
+    asked = str(trainer.get("precision", "auto"))
+    if asked != "auto":
+        return asked
+    accelerator = str(trainer.get("accelerator", "auto"))
+    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
+    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
+        has = torch.cpu.get_capabilities()
+        if has.get("avx512_bf16") or has.get("amx_bf16"):
+            return "bf16-mixed"
+    return "32-true"
+
+
+def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
+    """The run's own recipe with changes that leave its networks and its randomness alone."""
+    saved = folder / "recipe.yaml"
+    if not saved.is_file():
+        raise CheckpointError(f"{folder} has no recipe.yaml, so it cannot be resumed; zoo.load_run may still load it")
+    own, changed = load_recipe(saved), load_recipe(saved, overrides)
+    faults = [
+        f"model.{key}: {own.model.arguments[key]!r} in the run, {value!r} now; a resumed run keeps its model"
+        for key, value in changed.model.arguments.items()
+        if own.model.arguments.get(key) != value
+    ]
+    if own.model.target is not changed.model.target:
+        faults = ["model.class: a resumed run keeps its model"]
+    if own.seed != changed.seed:
+        faults.append(f"seed: {own.seed} in the run, {changed.seed} now; a resumed run keeps its seed")
+    if faults:
+        raise RecipeError(f"resuming {folder}", faults)
+    return Recipe(**{**vars(changed), "name": folder.parent.name})
+
+
+def _new_folder(recipe: str) -> Path:
+    """`runs/RECIPE/TIME`; processes that Lightning starts for further devices find the first one's by the environment."""
+    folder = Path("runs") / recipe / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    return Path(os.environ.setdefault("ZOO_RUN_FOLDER", str(folder))) if "LOCAL_RANK" in os.environ else folder
+
+
+def _git_commit() -> str | None:
+    """Commit of the checkout the package lies in, or None."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
