@@ -1,17 +1,18 @@
 """A zoo of generative adversarial networks on PyTorch Lightning.
 
-    import zoo
-    run = zoo.fit("dcgan_digits")
-    images = run.model.sample(16)
+import zoo
+run = zoo.fit("dcgan_digits")
+images = run.model.sample(16)
 """
 
 from importlib.metadata import PackageNotFoundError, version
 
 from zoo.batch import Batch
-from zoo.gan import GAN, NonFiniteLossError, Player
+from zoo.gan import GAN, Player
 from zoo.models.dcgan import DCGAN
 from zoo.models.vanilla import VanillaGAN
 from zoo.run import Run, fit, load_run
+from zoo.terms import NonFiniteLossError
 
 try:
     __version__ = version("gan-zoo")

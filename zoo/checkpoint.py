@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,13 @@ class CheckpointFiles(TorchCheckpointIO):
         finally:
             scratch.unlink(missing_ok=True)
 
-    def load_checkpoint(self, path: Any, map_location: Any = lambda storage, _: storage, **options: Any) -> dict[str, Any]:
-        """Read with `read_checkpoint`."""
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Callable[..., Any] | None = None,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Read with `read_checkpoint`, whatever the arguments."""
         return read_checkpoint(path)
 
 

@@ -33,7 +33,7 @@ class CheckpointError(UserError, ValueError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """" Did you mean X?" for the closest known name, or the list of all when none is close and they are few."""
+    """Return " Did you mean X?" for the closest known name, or all of them when none is close and they are few."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:

@@ -8,8 +8,8 @@ from types import ModuleType
 from typing import Any
 
 from zoo.command import run_command
-from zoo.gan import NonFiniteLossError
 from zoo.run import Plan, Run, fit, plan_run
+from zoo.terms import NonFiniteLossError
 
 
 def main(

@@ -10,8 +10,7 @@ device except in the rounds that log.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,17 +21,11 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zoo import clock
+from zoo import clock, sampling
 from zoo.average import MovingAverage, averaged_copy
 from zoo.batch import Batch
 from zoo.objectives import Objective, Terms
-
-
-REMEDIES = "Usual remedies: a smaller learning rate, model.clip_norm=1, trainer.precision=32-true"
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss became infinite or not a number; training on would only spread it."""
+from zoo.terms import RunningTerms, assert_finite
 
 
 @dataclass(frozen=True)
@@ -119,22 +112,27 @@ class GAN(LightningModule):
                 raise ValueError(f"{name} must be at least {least}; got {value}")
         self.automatic_optimization = False
         # channels_last: 1.2 to 2 times faster on CPUs and what tensor cores want; the values are the same.
-        self.generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.discriminator = discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.generator = generator.to(memory_format=torch.channels_last)
+        self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.average = averaged_copy(self.generator)
         self.moving_average = MovingAverage(average_halflife, average_start)
         self.objective = objective
         self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup)
-        self.resolution, self.channels, self.latent_dim, self.num_classes = resolution, channels, latent_dim, num_classes
-        self.generator_lr, self.discriminator_lr, self.betas = generator_lr, discriminator_lr, tuple(betas)
+        self.resolution, self.channels, self.latent_dim, self.num_classes = (
+            resolution,
+            channels,
+            latent_dim,
+            num_classes,
+        )
+        self.generator_lr, self.discriminator_lr, self.betas = generator_lr, discriminator_lr, (betas[0], betas[1])
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
         self.images_seen = 0
         self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
         self.rounds = 0
         self.last_terms: dict[str, float] = {}  # what was last logged
-        self._sums: dict[str, tuple[Tensor, float]] = {}  # of each term since then, with its number of rounds
+        self._running = RunningTerms()
 
-    # --- what a variant may override -------------------------------------------------------------------------------
+    # --- what a variant may override ---------------------------------------------------------------------------------
 
     def players(self) -> list[Player]:
         """Return all players, in the order in which they move within a round."""
@@ -180,13 +178,13 @@ class GAN(LightningModule):
         """One player's optimizer: Adam, fused (one kernel for all tensors) where the device has it."""
         return torch.optim.Adam(parameters, lr=player.lr, betas=self.betas, fused=self.device.type in ("cpu", "cuda"))
 
-    # --- the loop ---------------------------------------------------------------------------------------------------
+    # --- the loop ----------------------------------------------------------------------------------------------------
 
     def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
         """Scores (B,) of each batch, in one pass where no layer couples the images of a batch."""
         if len(batches) == 1 or self.couples_batch:
             return tuple(self.score(batch) for batch in batches)
-        return tuple(self.score(Batch.join(batches)).split([len(batch) for batch in batches]))
+        return torch.split(self.score(Batch.join(batches)), [len(batch) for batch in batches])
 
     def training_step(self, data: Any, batch_idx: int) -> None:
         """Play one round on one batch: every player whose turn it is moves once."""
@@ -210,7 +208,7 @@ class GAN(LightningModule):
             )
         self.images_before, self.images_seen = self.images_seen, self.images_seen + shown
         self.on_clock(self.images_before, self.images_seen)
-        if self.rounds % max(self.trainer.log_every_n_steps, 1) == 0:
+        if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
             self.log_terms()
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
@@ -229,7 +227,7 @@ class GAN(LightningModule):
                 terms = player.loss(shard, Batch(self.generate(self.generator, z, y), y))
                 self.manual_backward(torch.stack([term.float() for term in terms.values()]).sum() * share)
                 for name, term in terms.items():
-                    self._add_to_log(f"{player.name}/{name}", term.detach().float() * share, len(shards))
+                    self._running.add(f"{player.name}/{name}", term.detach().float() * share, 1 / len(shards))
             optimizer.step()
 
     @contextmanager
@@ -296,20 +294,14 @@ class GAN(LightningModule):
                 "data, or num_classes=0"
             )
 
-    # --- logging: sums stay on the device until a round that logs -----------------------------------------------------
-
-    def _add_to_log(self, name: str, value: Tensor, parts: int) -> None:
-        total, count = self._sums.get(name, (torch.zeros_like(value), 0.0))
-        self._sums[name] = (total + value, count + 1 / parts)
-
     def log_terms(self) -> None:
         """Send the mean of every term since the last call to the loggers, against images seen.
 
         Raises:
             NonFiniteLossError: when any of them is not finite.
         """
-        self.last_terms = self._term_means()
-        self._sums = {}
+        self.last_terms = self._running.means()
+        self._running.clear()
         for logger in self.loggers:
             logger.log_metrics(self.last_terms, step=self.images_seen)
         self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars and callbacks that monitor
@@ -320,29 +312,10 @@ class GAN(LightningModule):
         Raises:
             NonFiniteLossError: naming what is not finite.
         """
-        self._term_means()
-        bad = [name for name, weight in self.named_parameters() if not bool(weight.isfinite().all())]
-        if bad:
-            raise NonFiniteLossError(
-                f"weights are not finite after {self.images_seen:,} images seen: {', '.join(bad[:3])}"
-                f"{' and more' if len(bad) > 3 else ''}. {REMEDIES}"
-            )
+        self._running.means()
+        assert_finite(dict(self.named_parameters()))
 
-    def _term_means(self) -> dict[str, float]:
-        """Mean of every term since it was last logged; a sum hides no round that was not finite."""
-        if not self._sums:
-            return {}
-        means = torch.stack([total / count for total, count in self._sums.values()]).tolist()  # the one host sync
-        values = dict(zip(self._sums, means))
-        bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
-        if bad:
-            raise NonFiniteLossError(
-                f"a loss is not finite: {', '.join(bad)}, within the rounds up to {self.images_seen:,} images seen. "
-                + REMEDIES
-            )
-        return values
-
-    # --- checkpoints --------------------------------------------------------------------------------------------------
+    # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock and the class to what Lightning stores; all of it plain values."""
@@ -357,15 +330,14 @@ class GAN(LightningModule):
         self.images_seen = self.images_before = checkpoint["zoo"]["images_seen"]
         self.rounds = checkpoint["zoo"]["rounds"]
 
-    # --- using a trained model ------------------------------------------------------------------------------------------
+    # --- using a trained model ---------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def sample(
         self,
         n: int,
         *,
         seed: int | None = None,
-        labels: int | Sequence[int] | Tensor | None = None,
+        labels: sampling.Labels | None = None,
         truncation: float | None = None,
         batch_size: int = 256,
     ) -> Tensor:
@@ -383,37 +355,4 @@ class GAN(LightningModule):
         Raises:
             ValueError: for labels that the model does not have, or a truncation that is not positive.
         """
-        with torch.random.fork_rng(self._generator_devices(), enabled=seed is not None):
-            if seed is not None:
-                torch.manual_seed(seed)
-            latents = self.sample_latent(n)
-            if truncation is not None:
-                latents = self.truncate(latents, truncation)
-            drawn = self.sample_labels(n)
-        classes = drawn if labels is None else self._given_labels(labels, n)
-        parts = zip(latents.split(batch_size), [None] * n if classes is None else classes.split(batch_size))
-        return torch.cat([self.generate(self.average, z, y).float().clamp(-1, 1) for z, y in parts])
-
-    def truncate(self, latents: Tensor, truncation: float) -> Tensor:
-        """Redraw every coordinate outside [-truncation, truncation] until none is (Brock et al. 2019, section 3.1)."""
-        if not truncation > 0:
-            raise ValueError(f"truncation must be positive; got {truncation}")
-        while bool((outside := latents.abs() > truncation).any()):
-            latents = torch.where(outside, self.sample_latent(len(latents)), latents)
-        return latents
-
-    def _given_labels(self, labels: int | Sequence[int] | Tensor, n: int) -> Tensor:
-        if not self.num_classes:
-            raise ValueError("labels were given, but this model is unconditional (num_classes=0)")
-        classes = torch.as_tensor(labels, device=self.device).long().expand(n) if isinstance(labels, int) else (
-            torch.as_tensor(labels, device=self.device).long())  # fmt: skip
-        if classes.shape != (n,):
-            raise ValueError(f"labels must be one class or one for each of the {n} images; got shape {tuple(classes.shape)}")
-        if n and not 0 <= int(classes.min()) <= int(classes.max()) < self.num_classes:
-            raise ValueError(
-                f"labels must lie in 0..{self.num_classes - 1}; got {int(classes.min())} to {int(classes.max())}"
-            )
-        return classes
-
-    def _generator_devices(self) -> list[torch.device]:
-        return [self.device] if self.device.type == "cuda" else []
+        return sampling.sample(self, n, seed=seed, labels=labels, truncation=truncation, batch_size=batch_size)

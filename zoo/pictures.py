@@ -12,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 MARGIN = 2  # pixels of white between cells
-SMALLEST_CELL = 32  # tiny images are enlarged to about this many pixels by whole factors, without smoothing
+SMALLEST_CELL = 48  # tiny images are enlarged to about this many pixels by whole factors, without smoothing
 
 
 def to_uint8(images: Tensor) -> Tensor:
@@ -36,6 +36,12 @@ def grid(images: Tensor, columns: int) -> Image.Image:
         top, left = (i // columns) * size + MARGIN, (i % columns) * size + MARGIN
         canvas[top : top + size - MARGIN, left : left + size - MARGIN] = cell
     return Image.fromarray(canvas)
+
+
+def single(image: Tensor) -> Image.Image:
+    """One image (C, H, W) in [-1, 1] at its own size; grey unless it has three channels."""
+    pixels = to_uint8(image[None])[0].permute(1, 2, 0).numpy()
+    return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
 
 
 def scatter(points: Tensor, size: int = 384) -> Image.Image:

@@ -6,10 +6,7 @@ is built, and all are reported together.
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.loggers import Logger
 
+from zoo.classes import class_path, find_class
 from zoo.errors import RecipeError, UserError, nearest
 from zoo.gan import GAN
 from zoo.settings import check_settings, settings_of
@@ -111,27 +109,10 @@ class Recipe:
             "callbacks": {name: section(part) for name, part in self.callbacks.items()},
             "loggers": {name: section(part) for name, part in self.loggers.items()},
         }
-        return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True)
+        return str(yaml.safe_dump(whole, sort_keys=False, allow_unicode=True))
 
 
-def class_path(target: Callable[..., Any]) -> str:
-    """How a recipe names a class: by its bare name if it is the zoo's, else by its import path."""
-    if target.__module__.startswith("zoo.") and _public(target.__name__) is target:
-        return target.__name__
-    return f"{target.__module__}.{target.__qualname__}"
-
-
-def _public(name: str) -> Any:
-    import zoo.callbacks
-    import zoo.data
-
-    for module in (zoo, zoo.data, zoo.callbacks):
-        if name in module.__all__:
-            return getattr(module, name)
-    return None
-
-
-# --- reading ------------------------------------------------------------------------------------------------------------
+# --- reading ---------------------------------------------------------------------------------------------------------
 
 
 def recipe_folder() -> Path:
@@ -215,7 +196,7 @@ def _as_words(nested: Mapping[str, Any], prefix: str = "") -> list[str]:
     return words
 
 
-# --- checking -----------------------------------------------------------------------------------------------------------
+# --- checking --------------------------------------------------------------------------------------------------------
 
 
 class _Check:
@@ -233,11 +214,14 @@ class _Check:
         self._follow_new_data(written, overrides)
         self._drop_other_class(written, overrides)
         whole = self._resolved(written, overrides)
-        top = {"seed": 0, **{key: whole[key] for key in ("seed", "images") if key in whole}}
+        top: dict[str, Any] = {"seed": 0, **{key: whole[key] for key in ("seed", "images") if key in whole}}
         numbers, faults = check_settings(_top_level, top, "")
         self.faults += faults
         if not faults and numbers["images"] < 1:
             self.faults.append(f"images: the length of a run must be at least 1 image; got {numbers['images']}")
+        for section in ("model", "data"):  # one seed for everything, unless a part is given its own
+            if isinstance(whole.get(section), dict):
+                whole[section].setdefault("seed", top["seed"])
         model = self.part("model", whole.get("model"), GAN, "a GAN")
         data = self.part("data", whole.get("data"), LightningDataModule, "a source of images")
         trainer = self.trainer(whole.get("trainer") or {})
@@ -309,7 +293,9 @@ class _Check:
         if section is None:
             return {}
         if not isinstance(section, Mapping):
-            self.faults.append(f"{where}: must be a mapping from a name to settings, such as SaveEvery: {{every: 50000}}")
+            self.faults.append(
+                f"{where}: must be a mapping from a name to settings, such as SaveEvery: {{every: 50000}}"
+            )
             return {}
         found = {}
         for name, given in section.items():
@@ -343,36 +329,3 @@ class _Check:
 
 def _top_level(images: int, seed: int = 0) -> None:
     """The signature that a recipe's plain numbers are checked against."""
-
-
-def find_class(name: str) -> Any:
-    """The class that a recipe names: a public name of the zoo, or the import path of a user's own.
-
-    Raises:
-        UserError: when there is none, or its module cannot be imported.
-    """
-    if "." not in name:
-        found = _public(name)
-        if found is None:
-            import zoo.callbacks
-            import zoo.data
-
-            known = [known for module in (zoo, zoo.data, zoo.callbacks) for known in module.__all__ if known[0].isupper()]
-            raise UserError(f"the zoo has no class {name}.{nearest(name, known)} One of your own is named by its path: "
-                            f"my_ideas.{name}")  # fmt: skip
-        return found
-    module_name, _, class_name = name.rpartition(".")
-    if str(Path.cwd()) not in sys.path:  # a user's own file lies where the command is given
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise UserError(f"there is no module {error.name} to import {name} from (looked in {Path.cwd()} and among the "
-                        "installed packages)") from error  # fmt: skip
-    except Exception as error:  # the user's own file has a fault: say where, without our frames
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise UserError(f"importing {module_name} fails at {Path(frame.filename).name}, line {frame.lineno}: "
-                        f"{type(error).__name__}: {error}") from error  # fmt: skip
-    if not hasattr(module, class_name):
-        raise UserError(f"{module_name} has no {class_name}.{nearest(class_name, vars(module))}")
-    return getattr(module, class_name)

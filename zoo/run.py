@@ -20,9 +20,10 @@ from pytorch_lightning import Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
+from zoo.classes import find_class
 from zoo.errors import CheckpointError, RecipeError, UserError
 from zoo.gan import GAN
-from zoo.recipe import Recipe, find_class, load_recipe
+from zoo.recipe import Recipe, load_recipe
 
 PACKAGES = ("gan-zoo", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "omegaconf", "numpy", "pillow")
 
@@ -90,7 +91,9 @@ def plan_run(
         checked = load_recipe(recipe, changes)
         folder = Path(out) if out is not None else _new_folder(checked.name)
         if checkpoints_in(folder):
-            raise UserError(f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER")
+            raise UserError(
+                f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER"
+            )
     else:
         if out is not None:
             raise UserError("out=FOLDER and resume= exclude each other: a resumed run goes on in its own folder")
@@ -138,7 +141,8 @@ class Plan:
         self._record()
         stop = StopOnSignal()
         table = MetricsTable(self.folder, resumed_at=seen)
-        board = TensorBoardLogger(self.folder, name="tensorboard", version="", **({"purge_step": seen} if seen else {}))
+        purge: dict[str, Any] = {"purge_step": seen} if seen else {}
+        board = TensorBoardLogger(self.folder, name="tensorboard", version="", **purge)
         trainer = Trainer(
             default_root_dir=self.folder,
             max_epochs=-1,
@@ -189,7 +193,7 @@ def load_run(where: str | Path) -> GAN:
     state = read_checkpoint(path)
     saved = path.parent.parent / "recipe.yaml"
     if saved.is_file():
-        model = load_recipe(saved).model.build()
+        model: GAN = load_recipe(saved).model.build()
     else:
         module, _, name = str(state["zoo"]["class"]).rpartition(".")
         if not module.startswith("zoo."):
@@ -244,7 +248,7 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
 
 
 def choose_precision(trainer: Mapping[str, Any]) -> str:
-    """The precision a recipe asks for; "auto" is bf16-mixed where the device computes in bf16 natively, else 32-true."""
+    """The precision asked for; "auto" is bf16-mixed where the device computes in bf16 natively, else 32-true."""
     asked = str(trainer.get("precision", "auto"))
     if asked != "auto":
         return asked
@@ -279,7 +283,7 @@ def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
 
 
 def _new_folder(recipe: str) -> Path:
-    """`runs/RECIPE/TIME`; processes that Lightning starts for further devices find the first one's by the environment."""
+    """`runs/RECIPE/TIME`; processes started for further devices learn the first one's from the environment."""
     folder = Path("runs") / recipe / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
     return Path(os.environ.setdefault("ZOO_RUN_FOLDER", str(folder))) if "LOCAL_RANK" in os.environ else folder
 

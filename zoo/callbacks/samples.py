@@ -56,7 +56,9 @@ class SampleGrid(Every):
         if not trainer.is_global_zero or len(found) < 2:
             return
         frames = [Image.open(path).convert("RGB") for path in spread(found, GIF_FRAMES)]
-        pictures.save(frames[0], folder / "evolution.gif", save_all=True, append_images=frames[1:], duration=150, loop=0)
+        pictures.save(
+            frames[0], folder / "evolution.gif", save_all=True, append_images=frames[1:], duration=150, loop=0
+        )
         moments = [Image.open(path).convert("RGB") for path in spread(found, STRIP_ROWS)]
         assert isinstance(pl_module, GAN)
         if pl_module.resolution == 1:

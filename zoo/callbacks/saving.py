@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import Trainer
-from pytorch_lightning.utilities.rank_zero import rank_zero_warn
 
 from zoo.callbacks.every import Every
 from zoo.checkpoint import SUFFIX, checkpoints_in

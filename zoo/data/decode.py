@@ -167,6 +167,5 @@ def _in_parallel(
         task = progress.add_task(title, total=count)
         for first in range(0, count, 1024):
             span = range(first, min(first + 1024, count))
-            for i, result in zip(span, threads.map(read, span)):
-                yield i, result
+            yield from zip(span, threads.map(read, span))
             progress.update(task, completed=span.stop)

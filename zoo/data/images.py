@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,13 +61,13 @@ class Images(LightningDataModule):
         self.seed, self.split_seed = seed, split_seed
         self._pool: Pool | None = None
 
-    # --- what a source provides ---------------------------------------------------------------------------------------
+    # --- what a source provides --------------------------------------------------------------------------------------
 
     def read(self) -> Pool:
         """All images of the source at training resolution."""
         raise NotImplementedError
 
-    # --- what the rest of the zoo uses --------------------------------------------------------------------------------
+    # --- what the rest of the zoo uses -------------------------------------------------------------------------------
 
     def prepare_data(self) -> None:
         """Download and decode, in one process; the others read what it left in the cache."""
@@ -125,7 +124,9 @@ class Images(LightningDataModule):
             assert self.trainer is not None
             seen = getattr(self.trainer.lightning_module, "images_seen", 0)
             generator = torch.Generator().manual_seed(clock.seed(self.seed, self.trainer.global_rank, seen))
-            mirrored = torch.rand(len(images), 1, 1, 1, generator=generator).lt(0.5).to(images.device, non_blocking=True)
+            mirrored = (
+                torch.rand(len(images), 1, 1, 1, generator=generator).lt(0.5).to(images.device, non_blocking=True)
+            )
             images = torch.where(mirrored, images.flip(3), images)
         return Batch(to_float(images), batch.labels)
 
@@ -147,7 +148,7 @@ class Images(LightningDataModule):
                 "start a new run"
             )
 
-    # --- in between -----------------------------------------------------------------------------------------------------
+    # --- in between --------------------------------------------------------------------------------------------------
 
     def _stream(self) -> Stream:
         assert self.trainer is not None
@@ -156,7 +157,8 @@ class Images(LightningDataModule):
                       world_size=self.trainer.world_size)  # fmt: skip
 
     def _resident_device(self) -> torch.device | None:
-        assert self.trainer is not None and self._pool is not None
+        assert self.trainer is not None
+        assert self._pool is not None
         device = self.trainer.strategy.root_device
         return device if device.type == "cuda" and self._pool.images.nbytes <= RESIDENT_BYTES else None
 
@@ -207,7 +209,7 @@ class Loader:
         pin = torch.cuda.is_available()
         if not self.num_workers and not pin:
             return (self.split.batch(chosen) for chosen in stream)
-        return iter(DataLoader(reader, batch_size=None, sampler=stream, num_workers=self.num_workers, pin_memory=pin))  # type: ignore[arg-type]
+        return iter(DataLoader(reader, batch_size=None, sampler=stream, num_workers=self.num_workers, pin_memory=pin))
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing to keep: the clock says where to go on. Being there tells Lightning that the loader can resume."""

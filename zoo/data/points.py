@@ -16,37 +16,27 @@ from zoo.data.pool import Pool, content_digest
 
 
 class Points(Images):
-    """Equally likely Gaussians around `centres`. Points are (N, 2, 1, 1): x and y as two channels of one pixel.
+    """Equally likely Gaussians around known centres. Points are (N, 2, 1, 1): x and y as two channels of one pixel.
+
+    A subclass sets `centres`, (modes, 2), and `deviation`, both in [-1, 1] units.
 
     Args:
-        centres: (modes, 2), before scaling.
-        deviation: standard deviation of each Gaussian, before scaling.
-        scale: coordinates are divided by it.
         samples: how many points to draw; a share is held out.
         resolution: 1; there is nothing else to choose.
         channels: 2, x and y.
         images: settings shared by all sources, see `zoo.data.Images`.
     """
 
-    def __init__(
-        self,
-        centres: NDArray[np.float64],
-        deviation: float,
-        scale: float,
-        *,
-        samples: int = 100_000,
-        resolution: int = 1,
-        channels: int = 2,
-        **images: Any,
-    ) -> None:
+    centres: NDArray[np.float32]
+    deviation: float
+
+    def __init__(self, *, samples: int = 100_000, resolution: int = 1, channels: int = 2, **images: Any) -> None:
         if (resolution, channels) != (1, 2):
             raise ValueError(
                 f"{type(self).__name__} is points in the plane: model and data need resolution=1 and channels=2; got "
                 f"{resolution} and {channels}"
             )
         super().__init__(resolution=resolution, channels=channels, **images)
-        self.centres = (centres / scale).astype(np.float32)
-        self.deviation = deviation / scale
         self.samples = samples
 
     def read(self) -> Pool:
@@ -59,26 +49,32 @@ class Points(Images):
 
 
 class Ring(Points):
-    """Eight Gaussians on a circle: radius 0.8, deviation 0.008 (PacGAN's 1 and 0.01, divided by 1.25).
+    """Gaussians on a circle: radius 0.8, deviation 0.008 (PacGAN's 1 and 0.01, divided by 1.25).
 
     Args:
         modes: how many.
         points: settings of `Points` and `Images`.
     """
 
+    deviation = 0.01 / 1.25
+
     def __init__(self, *, modes: int = 8, **points: Any) -> None:
+        super().__init__(**points)
         angles = 2 * np.pi * np.arange(modes) / modes  # without the end point, else two modes coincide
-        super().__init__(np.stack([np.cos(angles), np.sin(angles)], axis=1), 0.01, 1.25, **points)
+        self.centres = (np.stack([np.cos(angles), np.sin(angles)], axis=1) / 1.25).astype(np.float32)
 
 
 class Grid(Points):
-    """25 Gaussians on a 5x5 grid: spacing 0.4, deviation 0.01 (PacGAN's 2 and 0.05, divided by 5).
+    """Gaussians on a square grid: spacing 0.4, deviation 0.01 (PacGAN's 2 and 0.05, divided by 5).
 
     Args:
-        side: modes along each axis.
+        side: modes along each axis; 5 fill [-0.8, 0.8].
         points: settings of `Points` and `Images`.
     """
 
+    deviation = 0.05 / 5
+
     def __init__(self, *, side: int = 5, **points: Any) -> None:
-        line = 2.0 * (np.arange(side) - (side - 1) / 2)
-        super().__init__(np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), 0.05, float(side), **points)
+        super().__init__(**points)
+        line = 2.0 * (np.arange(side) - (side - 1) / 2) / 5
+        self.centres = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2).astype(np.float32)

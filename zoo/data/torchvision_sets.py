@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from torch.utils.data import Dataset
 
 from zoo.clock import digest_of
 from zoo.data.decode import Box, OnCorrupt, decode_once
@@ -53,13 +52,12 @@ class TorchvisionSet(Images):
         super().__init__(resolution=resolution, channels=channels, **images)
         self.root, self.download, self.on_corrupt = root, download, on_corrupt
 
-    def open_part(self, **part: Any) -> Dataset[Any]:
+    def open_part(self, **part: Any) -> Any:
         """One part of the set, as torchvision's class gives it."""
         import torchvision  # here, because most runs need none of its data sets
 
         options = {**part, "download": True} if self.download else part
-        opened: Dataset[Any] = getattr(torchvision.datasets, type(self).__name__)(self.root, **options)
-        return opened
+        return getattr(torchvision.datasets, type(self).__name__)(self.root, **options)
 
     def read(self) -> Pool:
         """Decode all parts once.
@@ -73,10 +71,10 @@ class TorchvisionSet(Images):
         except (OSError, RuntimeError, ModuleNotFoundError, ValueError) as error:  # torchvision raises all of these
             raise DataError(self._ways_to_get_it(error)) from error
         parts = [*train, *test]
-        sizes = [len(part) for part in parts]  # type: ignore[arg-type]
+        sizes = [len(part) for part in parts]
         ends = np.cumsum(sizes)
 
-        def locate(i: int) -> tuple[Dataset[Any], int]:
+        def locate(i: int) -> tuple[Any, int]:
             part = int(np.searchsorted(ends, i, side="right"))
             return parts[part], i - int(ends[part] - sizes[part])
 
@@ -102,9 +100,9 @@ class TorchvisionSet(Images):
             on_corrupt=self.on_corrupt,
         )
 
-    def labels_of(self, parts: list[Dataset[Any]]) -> NDArray[np.int64] | None:
+    def labels_of(self, parts: list[Any]) -> NDArray[np.int64] | None:
         """Class indices of all parts in a row."""
-        return np.concatenate([np.asarray(getattr(part, "targets")) for part in parts]).astype(np.int64)
+        return np.concatenate([np.asarray(part.targets) for part in parts]).astype(np.int64)
 
     def _ways_to_get_it(self, error: Exception) -> str:
         name = type(self).__name__
@@ -141,9 +139,9 @@ class SVHN(TorchvisionSet):
     train_parts = ({"split": "train"},)
     test_parts = ({"split": "test"},)
 
-    def labels_of(self, parts: list[Dataset[Any]]) -> NDArray[np.int64]:
+    def labels_of(self, parts: list[Any]) -> NDArray[np.int64]:
         """Digits 0..9."""
-        return np.concatenate([np.asarray(getattr(part, "labels")) for part in parts]).astype(np.int64)
+        return np.concatenate([np.asarray(part.labels) for part in parts]).astype(np.int64)
 
 
 class STL10(TorchvisionSet):
@@ -152,7 +150,7 @@ class STL10(TorchvisionSet):
     train_parts = ({"split": "train+unlabeled"},)
     test_parts = ({"split": "test"},)
 
-    def labels_of(self, parts: list[Dataset[Any]]) -> None:
+    def labels_of(self, parts: list[Any]) -> None:
         """None: most of the training images have no label."""
 
 
@@ -171,7 +169,7 @@ class CelebA(TorchvisionSet):
         "list_landmarks_align_celeba.txt, list_eval_partition.txt) into ROOT/celeba/, with data.root=ROOT"
     )
 
-    def labels_of(self, parts: list[Dataset[Any]]) -> None:
+    def labels_of(self, parts: list[Any]) -> None:
         """None."""
 
 
@@ -185,7 +183,7 @@ class ImageNet(TorchvisionSet):
         "ILSVRC2012_devkit_t12.tar.gz into data.root; the first start unpacks them"
     )
 
-    def open_part(self, **part: Any) -> Dataset[Any]:
+    def open_part(self, **part: Any) -> Any:
         """One part; there is no download to ask for."""
         import torchvision
 
@@ -215,11 +213,11 @@ class LSUN(TorchvisionSet):
             f"{root}/{category}_train_lmdb, and `pip install lmdb`"
         )
 
-    def open_part(self, **part: Any) -> Dataset[Any]:
+    def open_part(self, **part: Any) -> Any:
         """One category; torchvision cannot download LSUN."""
         import torchvision
 
         return torchvision.datasets.LSUN(self.root, **part)
 
-    def labels_of(self, parts: list[Dataset[Any]]) -> None:
+    def labels_of(self, parts: list[Any]) -> None:
         """None: one category."""

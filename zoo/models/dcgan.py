@@ -18,6 +18,7 @@ joined to the latent, and one-hot maps joined to the image as further channels.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -82,7 +83,7 @@ class Discriminator(nn.Module):
         self.num_classes = num_classes
         widths = stage_widths(resolution, width)[::-1]
         layers: list[nn.Module] = [halving(channels + num_classes, widths[0], kernel_size), nn.LeakyReLU(0.2, True)]
-        for before, after in zip(widths, widths[1:]):
+        for before, after in pairwise(widths):
             layers += [halving(before, after, kernel_size), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
         self.body = nn.Sequential(*layers)
         self.readout = nn.Conv2d(widths[-1], 1, 4, bias=False)  # over 4x4 maps: the authors' flatten and linear layer

@@ -28,15 +28,17 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """From (B, inputs) to (B, outputs)."""
-        return self.linear(x).unflatten(1, (-1, self.pieces)).amax(2)
+        values: Tensor = self.linear(x)
+        return values.view(len(x), -1, self.pieces).amax(2)
 
 
-class Generator(nn.Sequential):
+class Generator(nn.Module):
     """Linear layers and rectifiers from a latent to all pixels of an image."""
 
     def __init__(
         self, resolution: int, channels: int, latent_dim: int, layers: int, width: int, batch_norm: bool
     ) -> None:
+        super().__init__()
         shape = (channels, resolution, resolution)
         body: list[nn.Module] = []
         for inputs in [latent_dim] + [width] * (layers - 1):
@@ -44,27 +46,28 @@ class Generator(nn.Sequential):
             body += [nn.BatchNorm1d(width)] if batch_norm else []
             body += [nn.ReLU(True)]
         squash = [nn.Tanh()] if resolution > 1 else []
-        super().__init__(*body, nn.Linear(width, math.prod(shape)), *squash, nn.Unflatten(1, shape))
+        self.body = nn.Sequential(*body, nn.Linear(width, math.prod(shape)), *squash, nn.Unflatten(1, shape))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Images (B, C, H, W) from latents (B, Z); there are no classes."""
-        images: Tensor = super().forward(z)
+        images: Tensor = self.body(z)
         return images
 
 
-class Discriminator(nn.Sequential):
+class Discriminator(nn.Module):
     """Maxout layers with dropout from all pixels to one logit."""
 
     def __init__(self, inputs: int, layers: int, width: int, pieces: int, dropout: float) -> None:
+        super().__init__()
         body: list[nn.Module] = []
         for size in [inputs] + [width] * (layers - 1):
             body += [Maxout(size, width, pieces)]
             body += [nn.Dropout(dropout)] if dropout else []
-        super().__init__(nn.Flatten(), *body, nn.Linear(width, 1))
+        self.body = nn.Sequential(nn.Flatten(), *body, nn.Linear(width, 1))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Logits (B,) of images (B, C, H, W)."""
-        scores: Tensor = super().forward(images)
+        scores: Tensor = self.body(images)
         return scores.flatten()
 
 

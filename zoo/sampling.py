@@ -1,0 +1,135 @@
+"""Images from a trained model: samples, truncated samples, and walks between latents.
+
+Nothing here changes the model or, where a seed is given, the global random state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity
+
+if TYPE_CHECKING:
+    from zoo.gan import GAN
+
+Labels = int | Sequence[int] | Tensor
+
+
+@contextmanager
+def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
+    """Draw from `seed` inside, and leave torch's random state outside as it was; None changes nothing."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices, enabled=seed is not None):
+        if seed is not None:
+            torch.manual_seed(seed)
+        yield
+
+
+def sample(
+    model: GAN,
+    n: int,
+    *,
+    seed: int | None = None,
+    labels: Labels | None = None,
+    truncation: float | None = None,
+    batch_size: int = 256,
+) -> Tensor:
+    """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator; see `GAN.sample`."""
+    classes = None if labels is None else checked_labels(labels, n, model.num_classes).to(model.device)
+    with seeded(seed, model.device):
+        latents = truncated(model.sample_latent, n, truncation)
+        drawn = model.sample_labels(n)
+    return render(model, latents, drawn if classes is None else classes, batch_size)
+
+
+def interpolate(
+    model: GAN,
+    pairs: int,
+    steps: int,
+    *,
+    seed: int | None = None,
+    labels: Labels | None = None,
+    truncation: float | None = None,
+) -> Tensor:
+    """Images (pairs * steps, C, H, W) on the way from one latent to another, the steps of each pair in a row.
+
+    Args:
+        model: what draws.
+        pairs: how many walks.
+        steps: images in each, both ends included.
+        seed: of the ends.
+        labels: the class of each walk; None draws them as in training.
+        truncation: of the ends.
+
+    Raises:
+        ValueError: for fewer than two steps.
+    """
+    if steps < 2:
+        raise ValueError(f"interpolate: at least 2 steps, the two ends; got {steps}")
+    classes = None if labels is None else checked_labels(labels, pairs, model.num_classes).to(model.device)
+    with seeded(seed, model.device):
+        ends = truncated(model.sample_latent, 2 * pairs, truncation)
+        drawn = model.sample_labels(pairs)
+    classes = drawn if classes is None else classes
+    path = slerp(ends[:pairs], ends[pairs:], torch.linspace(0, 1, steps, device=model.device))
+    return render(model, path, None if classes is None else classes.repeat_interleave(steps))
+
+
+@torch.no_grad()
+def render(model: GAN, latents: Tensor, labels: Tensor | None, batch_size: int = 256) -> Tensor:
+    """Images of given latents (N, Z), `batch_size` at a time. `no_grad`, not `inference_mode`: users differentiate."""
+    images = []
+    for first in range(0, len(latents), batch_size):
+        y = None if labels is None else labels[first : first + batch_size]
+        images.append(model.generate(model.average, latents[first : first + batch_size], y).float().clamp(-1, 1))
+    return torch.cat(images) if images else latents.new_zeros(0, model.channels, model.resolution, model.resolution)
+
+
+def truncated(draw: Callable[[int], Tensor], n: int, truncation: float | None) -> Tensor:
+    """Latents (n, Z) whose coordinates outside [-truncation, truncation] are drawn again (Brock et al. 2019, 3.1).
+
+    Raises:
+        ValueError: when the truncation is not positive.
+    """
+    latents = draw(n)
+    if truncation is None:
+        return latents
+    if not truncation > 0:
+        raise ValueError(f"truncation must be positive; got {truncation}")
+    while bool((outside := latents.abs() > truncation).any()):
+        latents = torch.where(outside, draw(n), latents)
+    return latents
+
+
+def checked_labels(labels: Labels, n: int, num_classes: int) -> Tensor:
+    """Class indices (n,) from one class for all or from one for each image.
+
+    Raises:
+        ValueError: for an unconditional model, a wrong number of labels, or classes that the model does not have.
+    """
+    if not num_classes:
+        raise ValueError("labels were given, but this model is unconditional (num_classes=0)")
+    classes = torch.as_tensor(labels).long()
+    if classes.ndim == 0:
+        classes = classes.expand(n)
+    if classes.shape != (n,):
+        raise ValueError(f"labels must be one class, or one for each of {n} images; got shape {tuple(classes.shape)}")
+    if n and not 0 <= int(classes.min()) <= int(classes.max()) < num_classes:
+        raise ValueError(f"labels must lie in 0..{num_classes - 1}; got {int(classes.min())} to {int(classes.max())}")
+    return classes
+
+
+def slerp(start: Tensor, end: Tensor, fractions: Tensor) -> Tensor:
+    """Spherical interpolation (White 2016, arXiv:1609.04468): (N, Z), (N, Z) and (S,) give (N * S, Z).
+
+    Straight lines pass through latents shorter than any the generator was trained on; great circles do not.
+    """
+    cosine = cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
+    angle = torch.acos(cosine)[:, None, None]
+    t = fractions[None, :, None]
+    path = (torch.sin((1 - t) * angle) * start[:, None] + torch.sin(t * angle) * end[:, None]) / torch.sin(angle)
+    return path.flatten(0, 1)
