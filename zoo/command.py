@@ -27,6 +27,8 @@ def run_command(name: str, function: Callable[..., int | None], arguments: Seque
     for library in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
         logging.getLogger(library).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module="pytorch_lightning.*", category=UserWarning)
+    for category in (DeprecationWarning, FutureWarning):  # for the developers of libraries
+        warnings.filterwarnings("ignore", category=category)
     warnings.showwarning = _show_warning
     try:
         sys.exit(function(**parse_arguments(words)) or 0)

@@ -10,6 +10,7 @@ device except in the rounds that log.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -263,6 +264,8 @@ class GAN(LightningModule):
 
     def on_fit_start(self) -> None:
         """Refuse what cannot train a GAN correctly, with the reason."""
+        # Lightning warns of every module that is not in training mode; the average never is.
+        warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start of training")
         if self.trainer.precision in ("16-mixed", "16-true", "transformer-engine-float16"):
             raise ValueError(
                 f"precision={self.trainer.precision!r} is refused: one loss scaler cannot serve two players, and "

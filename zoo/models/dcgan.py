@@ -23,7 +23,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
 
 from zoo.gan import GAN
 from zoo.objectives import objective as objective_named
@@ -69,7 +68,7 @@ class Generator(nn.Module):
         """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
         if self.num_classes:
             assert labels is not None
-            z = torch.cat([z, one_hot(labels, self.num_classes).to(z.dtype)], dim=1)
+            z = torch.cat([z, one_hot(labels, self.num_classes, z.dtype)], dim=1)
         x = self.stem(z).unflatten(1, (self.first, -1)).view(len(z), self.first, 4, 4)
         images: Tensor = self.body(x)
         return images
@@ -92,10 +91,16 @@ class Discriminator(nn.Module):
         """Logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
         if self.num_classes:
             assert labels is not None
-            maps = one_hot(labels, self.num_classes).to(images.dtype)[:, :, None, None]
+            maps = one_hot(labels, self.num_classes, images.dtype)[:, :, None, None]
             images = torch.cat([images, maps.expand(-1, -1, *images.shape[2:])], dim=1)
         scores: Tensor = self.readout(self.body(images)).flatten()
         return scores
+
+
+def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
+    """(B, num_classes) with a 1 at each label. torch's own reads the labels' range back to the host at every call."""
+    vectors = torch.zeros(len(labels), num_classes, dtype=dtype, device=labels.device)
+    return vectors.scatter_(1, labels[:, None], 1.0)
 
 
 def doubling(inputs: int, outputs: int, kernel_size: int) -> nn.ConvTranspose2d:

@@ -1,0 +1,65 @@
+"""What several tests need to train something tiny."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Trainer
+from torch import Tensor
+
+import zoo
+
+
+class Noise:
+    """An endless loader of random images, the same in every iteration."""
+
+    def __init__(self, shape: tuple[int, ...], batch_size: int = 8, classes: int = 0, seed: int = 0) -> None:
+        self.shape, self.batch_size, self.classes, self.seed = shape, batch_size, classes, seed
+
+    def __iter__(self) -> Iterator[zoo.Batch]:
+        generator = torch.Generator().manual_seed(self.seed)
+        while True:
+            images = torch.rand(self.batch_size, *self.shape, generator=generator) * 2 - 1
+            labels = torch.randint(self.classes, (self.batch_size,), generator=generator) if self.classes else None
+            yield zoo.Batch(images, labels)
+
+
+def train(model: zoo.GAN, rounds: int, folder: Path, loader: Any = None, **trainer: Any) -> Trainer:
+    """Train for so many rounds with a plain Lightning Trainer."""
+    shape = (model.channels, model.resolution, model.resolution)
+    settings: dict[str, Any] = {
+        "accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
+        "enable_model_summary": False, "max_epochs": 1, "limit_train_batches": rounds, "default_root_dir": folder,
+    }  # fmt: skip
+    done = Trainer(**{**settings, **trainer})
+    done.fit(model, loader or Noise(shape, classes=model.num_classes))
+    return done
+
+
+def tiny_mlp(**settings: Any) -> zoo.VanillaGAN:
+    """A model without layers that couple a batch and without dropout, in about a thousand weights."""
+    torch.manual_seed(0)
+    plain: dict[str, Any] = {
+        "resolution": 4, "channels": 1, "latent_dim": 3, "layers": 1, "width": 8, "discriminator_layers": 1,
+        "discriminator_width": 6, "pieces": 2, "dropout": 0.0,
+    }  # fmt: skip
+    return zoo.VanillaGAN(**{**plain, **settings})
+
+
+def tiny_dcgan(**settings: Any) -> zoo.DCGAN:
+    """A convolutional model with batch norm."""
+    torch.manual_seed(0)
+    return zoo.DCGAN(**{"resolution": 16, "channels": 1, "latent_dim": 5, "width": 4, **settings})
+
+
+def weights(module: torch.nn.Module) -> dict[str, Tensor]:
+    """A copy of everything in a module's state."""
+    return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Whether two states hold the same bits."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
