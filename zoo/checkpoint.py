@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
-from zoo.errors import CheckpointError
+from zoo.errors import CheckpointError, first_line
 
 SUFFIX = ".ckpt"
 
@@ -71,7 +71,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path} is damaged or incomplete ({path.stat().st_size:,} bytes; {str(error).splitlines()[0]}). Use an "
+            f"{path} is damaged or incomplete ({path.stat().st_size:,} bytes; {first_line(error)}). Use an "
             "earlier checkpoint of the run"
         ) from error
     if not isinstance(content, dict) or "zoo" not in content or "state_dict" not in content:

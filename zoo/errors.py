@@ -39,3 +39,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     if close:
         return f" Did you mean {close[0]}?"
     return f" Known: {', '.join(names)}." if names and len(", ".join(names)) < 400 else ""
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its class where it has none."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -19,7 +19,7 @@ from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.loggers import Logger
 
 from zoo.classes import class_path, find_class
-from zoo.errors import RecipeError, UserError, nearest
+from zoo.errors import RecipeError, UserError, first_line, nearest
 from zoo.gan import GAN
 from zoo.settings import check_settings, settings_of
 
@@ -157,7 +157,7 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
         try:
             nested = OmegaConf.merge(nested, OmegaConf.from_dotlist([word]))  # type: ignore[assignment]
         except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-            raise UserError(f"the value in {word!r} cannot be read: {str(error).splitlines()[0]}") from error
+            raise UserError(f"the value in {word!r} cannot be read: {first_line(error)}") from error
     result = OmegaConf.to_container(nested, resolve=False)
     assert isinstance(result, dict)
     return {str(key): value for key, value in result.items()}
@@ -267,7 +267,7 @@ class _Check:
         try:
             whole = OmegaConf.to_container(OmegaConf.merge(written, OmegaConf.create(dict(overrides))), resolve=True)
         except (OmegaConfBaseException, TypeError, ValueError) as error:
-            raise RecipeError(self.subject, [*self.faults, str(error).splitlines()[0]]) from error
+            raise RecipeError(self.subject, [*self.faults, first_line(error)]) from error
         assert isinstance(whole, dict)
         return {str(key): value for key, value in whole.items()}
 
