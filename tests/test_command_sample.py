@@ -27,9 +27,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     common: dict[str, Any] = {
         "trainer": {"accelerator": "cpu", "precision": "32-true"}, "callbacks": {"SampleGrid": None}
     }  # fmt: skip
-    digits = {"images": 256, "model": {"width": 4}, "data": {"batch_size": 64}}
-    zoo.fit("dcgan_digits", out=folder / "digits", **digits, **common)
-    zoo.fit("vanilla_digits", out=folder / "plain", **digits, **common)
+    digits = {"images": 256, "data": {"batch_size": 64}}
+    zoo.fit("dcgan_digits", out=folder / "digits", model={"width": 4}, **digits, **common)
+    zoo.fit("vanilla_digits", out=folder / "plain", model={"width": 64}, **digits, **common)
     zoo.fit("vanilla_ring", out=folder / "ring", images=400, model={"width": 4}, data={"samples": 500}, **common)
     return {name: folder / name for name in ("digits", "plain", "ring")}
 

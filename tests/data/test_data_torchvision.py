@@ -1,4 +1,4 @@
-"""Public data sets: the publisher's parts, or the ways to get what is missing. Files are written here; none are fetched.
+"""Public data sets: the publisher's parts, or the ways to get what is missing. Files are written here, none fetched.
 
 torchvision checks digests of most sets, so only those it does not (MNIST, FashionMNIST, unpacked ImageNet, LSUN) can be
 written by a test.
@@ -135,7 +135,7 @@ def test_a_missing_set_is_named_with_three_ways_on(kind: type[TorchvisionSet], t
 
 @pytest.mark.parametrize("kind", [MNIST, FashionMNIST, CIFAR10, CIFAR100, SVHN, STL10, CelebA])
 def test_a_set_that_torchvision_fetches_says_how(kind: type[TorchvisionSet], tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="data.download=true fetches it"):
+    with pytest.raises(DataError, match=r"data\.download=true fetches it"):
         ready(kind, tmp_path)
 
 

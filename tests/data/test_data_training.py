@@ -132,7 +132,7 @@ def test_a_checkpoint_of_other_data_is_refused_by_the_trainer(tmp_path: Path) ->
     data = Planted(numbered(20), batch_size=8)
     fit(tiny(data), data, tmp_path).save_checkpoint(tmp_path / "state.ckpt")
     other, model = Planted(numbered(21), batch_size=8), tiny(data)
-    with pytest.raises(DataError, match="trained on 20 images .* now gives 21"):
+    with pytest.raises(DataError, match=r"trained on 20 images .* now gives 21"):
         fit(model, other, tmp_path, max_epochs=2, ckpt_path=tmp_path / "state.ckpt")
     assert model.rounds == 2  # those of the checkpoint and no more
 

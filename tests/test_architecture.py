@@ -1,0 +1,57 @@
+"""Imports point one way."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "zoo"
+ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    "batch": set(),
+    "clock": set(),
+    "terms": set(),
+    "average": {"clock"},
+    "objectives": {"batch"},
+    "sampling": {"gan"},  # for annotations only
+    "settings": {"errors"},
+    "pictures": set(),
+    "checkpoint": {"errors"},
+    "gan": {"average", "batch", "clock", "objectives", "sampling", "terms"},
+    "models": {"gan", "objectives", "batch", "clock", "blocks", "models"},
+    "data": {"batch", "clock", "errors", "data"},
+    "callbacks": {"gan", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """First-level parts of the zoo that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module == "zoo":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("zoo."):
+            found.add((node.module or "").split(".")[1])
+        elif isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("zoo.")}
+    return found
+
+
+@pytest.mark.parametrize("part", sorted(ALLOWED))
+def test_each_part_imports_only_what_it_may(part: str) -> None:
+    files = [PACKAGE / f"{part}.py"] if (PACKAGE / f"{part}.py").exists() else sorted((PACKAGE / part).glob("*.py"))
+    assert files
+    for file in files:
+        assert imported(file) <= ALLOWED[part], file.name
+
+
+def test_no_file_is_named_for_nothing() -> None:
+    names = {path.stem for path in PACKAGE.rglob("*.py")}
+    assert not names & {"utils", "helpers", "common", "base", "misc"}
+
+
+def test_files_stay_readable() -> None:
+    long = {path.name: n for path in PACKAGE.rglob("*.py") if (n := len(path.read_text().splitlines())) > 380}
+    assert not long
