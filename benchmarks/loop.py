@@ -64,7 +64,7 @@ def by_hand(model: zoo.DCGAN, batches: list[torch.Tensor], precision: str) -> Ca
         for _ in range(rounds):
             real = batches[state["round"] % len(batches)]
             seen = state["round"] * len(real)
-            torch.manual_seed(clock.seed(0, 0, seen))
+            torch.manual_seed(clock.seed("round", 0, 0, seen))
             adam[0].zero_grad()
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 with torch.no_grad():

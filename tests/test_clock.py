@@ -6,15 +6,16 @@ from zoo.clock import Schedule, crossed, retention, seed
 
 
 def test_seeds_depend_on_every_part_and_their_order() -> None:
-    grid = {seed(a, b, c) for a in range(10) for b in range(10) for c in range(0, 6400, 64)}
+    grid = {seed("round", a, b, c) for a in range(10) for b in range(10) for c in range(0, 6400, 64)}
     assert len(grid) >= 10 * 10 * 100 - 2  # 32 bits: one collision among 10,000 is expected once in 80 tries
-    assert seed(1, 2) != seed(2, 1)
+    assert seed("round", 1, 2) != seed("round", 2, 1)
+    assert seed("round", 1, 2) != seed("mirror", 1, 2)
     assert all(0 <= s < 2**32 for s in grid)
 
 
 def test_seeds_stay_the_same_for_ever() -> None:
     """A change here would break the exact resume of every run in the field."""
-    assert [seed(0, 0, 0), seed(1, 2, 3)] == [2706114589, 3922471037]
+    assert [seed("round", 0, 0, 0), seed("order", 1, 2)] == [1697804483, 298709019]
 
 
 def test_a_crossing_is_seen_once_whatever_the_step() -> None:

@@ -166,9 +166,9 @@ def test_the_ends_of_each_row_of_a_walk_are_samples_of_the_same_seed(runs: Train
 
 
 def test_each_row_of_a_walk_is_one_class(runs: Trained, tmp_path: Path) -> None:
-    assert draw(f"checkpoint={runs['digits']}", "n=3", "interpolate=4", f"out={tmp_path / 'walk'}/") == 0
+    assert draw(f"checkpoint={runs['digits']}", "n=3", "interpolate=5", f"out={tmp_path / 'walk'}/") == 0
     files = sorted((tmp_path / "walk").iterdir())
-    assert [file.name for file in files] == [f"{i:02d}.png" for i in range(12)]
+    assert [file.name for file in files] == [f"{i:02d}.png" for i in range(15)]
     model = zoo.load_run(runs["digits"])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -178,7 +178,7 @@ def test_each_row_of_a_walk_is_one_class(runs: Trained, tmp_path: Path) -> None:
         starts = pictures.to_uint8(model.generate(model.average, latents[:3], classes))
         ends = pictures.to_uint8(model.generate(model.average, latents[3:], classes))
     for row in range(3):
-        for file, image in ((files[4 * row], starts[row]), (files[4 * row + 3], ends[row])):
+        for file, image in ((files[5 * row], starts[row]), (files[5 * row + 4], ends[row])):
             np.testing.assert_allclose(pixels(file)[:, :, 0].astype(int), image[0].numpy(), atol=1)
 
 
@@ -295,10 +295,13 @@ def test_from_python_the_same_faults_are_errors(runs: Trained, tmp_path: Path) -
     for truncation in (0.0, -1.0, float("nan")):
         with pytest.raises(UserError, match="truncation must be positive"):
             sample(str(runs["plain"]), n=2, truncation=truncation, out=out)
-    with pytest.raises(UserError, match="labels"):
-        sample(str(runs["digits"]), n=2, labels=[], out=out)
     with pytest.raises(UserError, match="at least 2 steps"):
         sample(str(runs["digits"]), n=2, interpolate=1, out=out)
+
+
+def test_an_empty_list_of_labels_is_refused(runs: Trained, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="labels"):
+        sample(str(runs["digits"]), n=2, labels=[], out=str(tmp_path / "grid.png"))
 
 
 def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None:

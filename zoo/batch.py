@@ -67,13 +67,14 @@ class Batch:
 
     def chunk(self, parts: int) -> list[Batch]:
         """Split into `parts` batches of nearly equal size, or fewer when there are fewer images than parts."""
-        images = self.images.chunk(parts)
-        labels = [None] * len(images) if self.labels is None else self.labels.chunk(parts)
+        parts = min(parts, len(self))
+        images = self.images.tensor_split(parts)
+        labels = [None] * parts if self.labels is None else self.labels.tensor_split(parts)
         return [Batch(x, y) for x, y in zip(images, labels)]
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
         """Concatenate batches of equal image shape; labels must be present in all of them or in none."""
-        images = torch.cat([batch.images for batch in batches])
         labels = [batch.labels for batch in batches if batch.labels is not None]
-        return Batch(images, torch.cat(labels) if labels else None)
+        assert len(labels) in (0, len(batches)), "labels in some batches only"
+        return Batch(torch.cat([batch.images for batch in batches]), torch.cat(labels) if labels else None)

@@ -14,12 +14,13 @@ from typing import Literal
 ScheduleKind = Literal["constant", "linear", "cosine"]
 
 
-def seed(*parts: int) -> int:
-    """A 32-bit seed that depends on every part and on their order, such as (run seed, rank, images seen).
+def seed(purpose: str, *parts: int) -> int:
+    """A 32-bit seed that depends on every part and on their order, such as ("round", run seed, rank, images seen).
 
-    Neighbouring inputs give unrelated seeds. 32 bits because torch's CPU generator uses no more.
+    Neighbouring inputs give unrelated seeds, and so do two purposes: mirroring must tell nothing about the latents.
+    32 bits because torch's CPU generator uses no more.
     """
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=4).digest()
+    digest = hashlib.blake2b(repr((purpose, *parts)).encode(), digest_size=4).digest()
     return int.from_bytes(digest, "little")
 
 

@@ -191,11 +191,11 @@ class GAN(LightningModule):
         """Play one round on one batch: every player whose turn it is moves once."""
         # Seeding per round makes a resumed run draw what the unbroken one would have drawn, gives each rank latents
         # of its own, and keeps whatever metrics and callbacks draw in between from changing the training.
-        torch.manual_seed(clock.seed(self.seed, self.global_rank, self.images_seen))
+        torch.manual_seed(clock.seed("round", self.seed, self.global_rank, self.images_seen))
         batch = Batch.of(data)
         if self.rounds == 0:
             self._check(batch)
-        real = self.prepare(batch)
+        real = self.prepare(batch if self.num_classes else Batch(batch.images))
         optimizers = self.optimizers()
         rate = self.schedule.at(self.images_seen)
         self.rounds += 1
@@ -220,8 +220,8 @@ class GAN(LightningModule):
         # Drawn for the whole batch at once, so that the number of micro-batches does not change what is drawn.
         latents, labels = self.sample_latent(len(real)), self.sample_labels(len(real))
         shards = real.chunk(self.micro_batches)
-        latent_shards = latents.chunk(len(shards))
-        label_shards = [None] * len(shards) if labels is None else labels.chunk(len(shards))
+        latent_shards = latents.tensor_split(len(shards))
+        label_shards = [None] * len(shards) if labels is None else labels.tensor_split(len(shards))
         with self._only(player):
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)

@@ -103,7 +103,9 @@ def decode_once(
     kept = np.array([i for i in range(count) if i not in skipped], dtype=np.int64)
     images = np.load(folder / "images.npy", mmap_mode="r")
     reserved = None if held_out is None else np.flatnonzero(np.isin(kept, held_out))
-    return Pool(images, None if labels is None else labels[kept], key, reserved, class_names)
+    labels = None if labels is None else labels[kept]
+    digest = digest_of(key, None if labels is None else labels.tobytes())
+    return Pool(images, labels, digest, reserved, class_names)
 
 
 def _decode(

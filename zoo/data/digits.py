@@ -11,6 +11,7 @@ from PIL import Image
 from zoo.data.decode import to_square
 from zoo.data.images import Images
 from zoo.data.pool import Pool, content_digest
+from zoo.errors import DataError
 
 
 def load_digits(resolution: int, channels: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -71,6 +72,8 @@ class StackedDigits(Images):
     def read(self) -> Pool:
         """All triples: first the training images, then the held-out ones."""
         digits, classes = load_digits(self.resolution, 1)
+        if self.held_out_size >= len(digits):
+            raise DataError(f"data.held_out: there are {len(digits):,} digits; {self.held_out_size:,.0f} leave none")
         generator = np.random.default_rng(self.split_seed)
         order = generator.permutation(len(digits))
         set_aside = int(self.held_out_size * len(digits)) if self.held_out_size < 1 else int(self.held_out_size)
@@ -79,4 +82,5 @@ class StackedDigits(Images):
         images = np.concatenate([digits[chosen[:, channel]] for channel in range(3)], axis=3)
         labels = classes[chosen] @ np.array([1, 10, 100])
         held_out = np.arange(self.triples, len(images))
-        return Pool(images, labels, content_digest(images, labels), held_out)
+        names = tuple(f"{mode % 10}, {mode // 10 % 10}, {mode // 100}" for mode in range(1000))  # red, green, blue
+        return Pool(images, labels, content_digest(images, labels), held_out, names)

@@ -67,8 +67,7 @@ class Folder(Images):
             names = tuple(sorted({parts[0] for parts in owners}))
             number = {name: i for i, name in enumerate(names)}
             labels = np.array([number[parts[0]] for parts in owners], dtype=np.int64)
-        stats = [file.stat() for file in files]
-        state = [(str(f.relative_to(self.root)), s.st_size, s.st_mtime_ns) for f, s in zip(files, stats)]
+        state = [(str(file.relative_to(self.root)), *size_and_time(file)) for file in files]
         return decode_once(
             lambda i: Image.open(files[i]),
             len(files),
@@ -93,10 +92,23 @@ class Folder(Images):
             Path(place) / name
             for place, _, names in os.walk(self.root, followlinks=False)
             for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not name.startswith(".")
+            if Path(name).suffix.lower() in SUFFIXES and not _hidden(Path(place, name).relative_to(self.root))
         ]
         if not found:
             raise DataError(
                 f"no images below {self.root} (data.root); looked for {', '.join(sorted(SUFFIXES))} at any depth"
             )
         return sorted(found)
+
+
+def size_and_time(file: Path) -> tuple[int, int]:
+    """What tells a changed file from an unchanged one; zeros for a link that leads nowhere."""
+    try:
+        stat = file.stat()
+    except OSError:
+        return 0, 0
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 
 import torch
@@ -83,17 +84,19 @@ class Images(LightningDataModule):
             self._pool = self.read()
         self.train, self.held_out = split_pool(self._pool, self.held_out_size, self.split_seed)
         if len(self.train) < self.batch_size:
+            smaller = f"Set data.batch_size to {len(self.train)} or less, hold" if len(self.train) else "Hold"
             raise DataError(
                 f"{type(self).__name__} has {len(self.train):,} images to train on, fewer than one batch of "
-                f"{self.batch_size} (held out: {len(self.held_out):,}). Set data.batch_size to {len(self.train)} or "
-                "less, hold out fewer (data.held_out), or give more images"
+                f"{self.batch_size} (held out: {len(self.held_out):,}). {smaller} out fewer (data.held_out), or give "
+                "more images"
             )
 
     @property
     def num_classes(self) -> int:
-        """Number of classes; 0 without labels."""
-        labels = None if self._pool is None else self._pool.labels
-        return 0 if labels is None else int(labels.max()) + 1
+        """Number of classes, also those that no image happens to show; 0 without labels."""
+        if self._pool is None or self._pool.labels is None:
+            return 0
+        return max(len(self._pool.class_names), int(self._pool.labels.max()) + 1)
 
     @property
     def digest(self) -> str:
@@ -123,7 +126,7 @@ class Images(LightningDataModule):
         if self.flip:
             assert self.trainer is not None
             seen = getattr(self.trainer.lightning_module, "images_seen", 0)
-            generator = torch.Generator().manual_seed(clock.seed(self.seed, self.trainer.global_rank, seen))
+            generator = torch.Generator().manual_seed(clock.seed("mirror", self.seed, self.trainer.global_rank, seen))
             mirrored = (
                 torch.rand(len(images), 1, 1, 1, generator=generator).lt(0.5).to(images.device, non_blocking=True)
             )
@@ -202,7 +205,7 @@ class Loader:
         return self.length
 
     def __iter__(self) -> Iterator[Batch]:
-        stream = self.stream()
+        stream = islice(self.stream(), self.length)
         if self.resident is not None:
             return (self._gather(chosen) for chosen in stream)
         reader = _ReadByIndices(self.split)

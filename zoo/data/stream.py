@@ -37,7 +37,7 @@ class Stream:
     def order(self, epoch: int) -> Tensor:
         """The permutation (size,) of one epoch."""
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(clock.seed(self.seed, epoch))
+            generator = torch.Generator().manual_seed(clock.seed("order", self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
         return self._order
 

@@ -2,6 +2,7 @@
 
 Files are looked for below `root` in torchvision's layout and, with `download=true`, fetched by torchvision, which
 checks their digests. Where the publisher asks for a licence or hosts no direct link, the error says what to put where.
+A changed set is noticed by the sizes of its parts and by sixteen images, not by looking at every file.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class TorchvisionSet(Images):
     train_parts: tuple[dict[str, Any], ...] = ({"train": True},)
     test_parts: tuple[dict[str, Any], ...] = ({"train": False},)
     crop: Box | None = None
+    downloadable = True
     by_hand = ""
     """What to put where when torchvision cannot download the set."""
 
@@ -68,7 +70,7 @@ class TorchvisionSet(Images):
         try:
             train = [self.open_part(**part) for part in self.train_parts]
             test = [self.open_part(**part) for part in self.test_parts]
-        except (OSError, RuntimeError, ModuleNotFoundError, ValueError) as error:  # torchvision raises all of these
+        except Exception as error:  # torchvision and what it downloads with raise all kinds, bare Exception among them
             raise DataError(self._ways_to_get_it(error)) from error
         parts = [*train, *test]
         sizes = [len(part) for part in parts]
@@ -83,9 +85,15 @@ class TorchvisionSet(Images):
             image: Image.Image = part[place][0]
             return image
 
+        def probe(i: int) -> bytes | str:
+            try:
+                return open_image(i).tobytes()
+            except OSError as error:
+                return str(error)
+
         total = int(ends[-1])
-        probes = np.linspace(0, total - 1, num=16).astype(int)  # reading all would undo the cache's point
-        state = digest_of(type(self).__name__, self.train_parts, sizes, *(open_image(i).tobytes() for i in probes))
+        probes = np.linspace(0, total - 1, num=16).astype(int)  # reading all files would undo the cache's point
+        state = digest_of(type(self).__name__, self.train_parts, sizes, *(probe(i) for i in probes))
         return decode_once(
             open_image,
             total,
@@ -96,7 +104,7 @@ class TorchvisionSet(Images):
             channels=self.channels,
             crop=self.crop,
             held_out=np.arange(sum(sizes[: len(train)]), total) if test else None,
-            class_names=tuple(str(name) for name in getattr(parts[0], "classes", ())),
+            class_names=tuple(n if isinstance(n, str) else n[0] for n in getattr(parts[0], "classes", ())),
             on_corrupt=self.on_corrupt,
         )
 
@@ -106,11 +114,16 @@ class TorchvisionSet(Images):
 
     def _ways_to_get_it(self, error: Exception) -> str:
         name = type(self).__name__
-        fetch = (
-            f"torchvision could not fetch it ({error})" if self.download else f"not found below {self.root!r} ({error})"
-        )
+        reason = " ".join(str(error).split())
+        if not self.downloadable:
+            fetch, first = f"cannot be read below {self.root!r} ({reason})", "torchvision cannot download it"
+        elif self.download:
+            fetch = f"torchvision could not fetch or read it ({reason})"
+            first = f"check the connection and remove damaged files below {self.root!r}, then run again"
+        else:
+            fetch = f"cannot be read below {self.root!r} ({reason})"
+            first = "data.download=true fetches it where it is missing; remove damaged files first"
         hand = self.by_hand or f"put torchvision's files of {name} below data.root={self.root}"
-        first = "check the connection and run again" if self.download else "data.download=true fetches it"
         return (
             f"{name}: {fetch}\n  three ways on:\n  1. {first}\n  2. by hand: {hand}\n  3. other images: "
             "data.class=Folder data.root=FOLDER, or data.class=Digits, which needs no files"
@@ -178,6 +191,7 @@ class ImageNet(TorchvisionSet):
 
     train_parts = ({"split": "train"},)
     test_parts = ({"split": "val"},)
+    downloadable = False
     by_hand = (
         "register at image-net.org and put ILSVRC2012_img_train.tar, ILSVRC2012_img_val.tar and "
         "ILSVRC2012_devkit_t12.tar.gz into data.root; the first start unpacks them"
@@ -197,12 +211,13 @@ class LSUN(TorchvisionSet):
     part are set aside.
 
     Args:
-        category: such as `bedroom`, `church_outdoor`, `cat`.
+        category: such as `bedroom`, `church_outdoor`, `kitchen`: one of torchvision's ten kinds of scenes.
         root: folder that holds `CATEGORY_train_lmdb`.
         images: settings of `TorchvisionSet`.
     """
 
     test_parts = ()
+    downloadable = False
 
     def __init__(self, *, category: str = "bedroom", root: str = "data/lsun", **images: Any) -> None:
         super().__init__(root=root, **images)
