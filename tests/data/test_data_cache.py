@@ -232,6 +232,9 @@ def test_decoded_images_cannot_be_written_to() -> None:
 
 
 def test_labels_are_part_of_the_digest_but_not_of_the_decoding() -> None:
-    pools = [once(grey, 4, labels) for labels in (None, np.array([0, 1, 0, 1]), np.array([1, 1, 0, 0]))]
+    pools = [
+        decode_once(grey, 4, labels, source="a test", name_of=str, resolution=8, channels=1)
+        for labels in (None, np.array([0, 1, 0, 1]), np.array([1, 1, 0, 0]))
+    ]
     assert len({pool.digest for pool in pools}) == 3
     assert len(entries()) == 1
