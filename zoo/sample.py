@@ -45,6 +45,10 @@ def sample(
     """
     if n < 1:
         raise UserError(f"n: at least 1 image; got {n}")
+    if columns < 0:
+        raise UserError(f"columns: at least 1, or 0 to let the picture choose; got {columns}")
+    if labels == []:
+        raise UserError("labels: name at least one class, or leave labels out for all of them")
     to_folder = out.endswith(("/", "\\")) or Path(out).is_dir()
     if not to_folder and not out.lower().endswith(PICTURE_SUFFIXES):
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
@@ -53,12 +57,15 @@ def sample(
         images, across = _draw(model, n, seed, labels, truncation, interpolate)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if to_folder:
-        digits = len(str(len(images) - 1))
-        for i, image in enumerate(images):
-            pictures.save(pictures.single(image), Path(out) / f"{i:0{digits}d}.png")
-        return Path(out)
-    pictures.save(pictures.grid(images, columns or across), Path(out))
+    try:
+        if to_folder:
+            digits = len(str(len(images) - 1))
+            for i, image in enumerate(images):
+                pictures.save(pictures.single(image), Path(out) / f"{i:0{digits}d}.png")
+        else:
+            pictures.save(pictures.grid(images, columns or across), Path(out))
+    except OSError as error:
+        raise UserError(f"out: cannot write {out}: {error}") from error
     return Path(out)
 
 

@@ -16,6 +16,7 @@ from torch.nn.functional import cosine_similarity
 if TYPE_CHECKING:
     from zoo.gan import GAN
 
+REDRAWS = 10_000  # until a truncation counts as too small; even 0.01 needs few more than 2,000
 Labels = int | Sequence[int] | Tensor
 
 
@@ -100,9 +101,12 @@ def truncated(draw: Callable[[int], Tensor], n: int, truncation: float | None) -
         return latents
     if not truncation > 0:
         raise ValueError(f"truncation must be positive; got {truncation}")
-    while bool((outside := latents.abs() > truncation).any()):
+    for _ in range(REDRAWS):
+        outside = latents.abs() > truncation
+        if not bool(outside.any()):
+            return latents
         latents = torch.where(outside, draw(n), latents)
-    return latents
+    raise ValueError(f"truncation={truncation} leaves almost nothing of the latents' distribution; choose a larger one")
 
 
 def checked_labels(labels: Labels, n: int, num_classes: int) -> Tensor:
