@@ -128,7 +128,11 @@ class GAN(LightningModule):
             latent_dim,
             num_classes,
         )
-        self.generator_lr, self.discriminator_lr, self.betas = generator_lr, discriminator_lr, (betas[0], betas[1])
+        self.generator_lr, self.discriminator_lr, self.betas = (
+            generator_lr,
+            discriminator_lr,
+            (float(betas[0]), float(betas[1])),
+        )
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
         self.images_seen = 0
         self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
