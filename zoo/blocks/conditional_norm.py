@@ -1,5 +1,5 @@
-"""Batch norm whose gain and bias follow a condition: de Vries et al. 2017, arXiv:1707.00683, equation 3; with a linear
-map of an embedding instead of one gain for each class, Brock et al. 2019, arXiv:1809.11096, section 3 and figure 15.
+"""Batch norm whose gain and bias follow a condition: de Vries et al. 2017, arXiv:1707.00683; with a linear
+map of an embedding instead of one gain for each class, Brock et al. 2019, arXiv:1809.11096, section 3.
 """
 
 from __future__ import annotations

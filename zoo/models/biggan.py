@@ -1,5 +1,5 @@
 """BigGAN: Brock, Donahue and Simonyan 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
-arXiv:1809.11096, appendix B, figure 15 and tables 3 to 6. Networks checked against the authors' PyTorch code
+arXiv:1809.11096, appendix B, figure 15. Networks checked against the authors' PyTorch code
 (ajbrock/BigGAN-PyTorch, BigGAN.py and layers.py), parameter by parameter.
 
 The latent is cut into chunks: the first becomes the 4x4 map, each later one enters one block together with an embedding

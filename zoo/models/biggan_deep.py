@@ -1,5 +1,5 @@
 """BigGAN-deep: Brock, Donahue and Simonyan 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
-arXiv:1809.11096, appendix B, figure 16 and tables 7 to 9. Networks checked against the authors' PyTorch code
+arXiv:1809.11096, appendix B, figure 16. Networks checked against the authors' PyTorch code
 (ajbrock/BigGAN-PyTorch, BigGANdeep.py); the generator also against pytorch-pretrained-biggan, which holds the TF-Hub
 weights.
 
