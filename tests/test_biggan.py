@@ -80,7 +80,7 @@ def test_the_counts_also_hold_in_memory() -> None:
 
 @BOTH
 @pytest.mark.parametrize(
-    ("resolution", "num_classes"), [(16, 3), (32, 0), (64, 3), (128, 0), (256, 3), (512, 0), (512, 3)]
+    ("resolution", "num_classes"), [(16, 3), (32, 0), (64, 3), (128, 0), (256, 3), (512, 0)]
 )
 def test_every_resolution_works(cls: Any, resolution: int, num_classes: int) -> None:
     with torch.device("meta"):
@@ -113,7 +113,7 @@ def test_the_class_and_every_part_of_the_latent_reach_the_image(cls: Any) -> Non
 
 
 @BOTH
-@pytest.mark.parametrize(("resolution", "expected"), [(64, {"g": 64}), (256, {"g": 64, "d": 64})])
+@pytest.mark.parametrize(("resolution", "expected"), [(64, {"g": 64}), (128, {"g": 64, "d": 64})])
 def test_attention_is_where_the_maps_have_the_size_asked_for(cls: Any, resolution: int, expected: Any) -> None:
     """At 64 px the discriminator's blocks begin with 32."""
     seen: dict[str, int] = {}

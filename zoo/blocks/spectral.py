@@ -28,10 +28,14 @@ class Spectral(nn.Module):
     v: Tensor
 
     def restart(self) -> None:
-        """Draw `v` anew; called after the weight was initialised."""
+        """Draw `v` anew from the row space of the weight; called after the weight was initialised.
+
+        An orthogonal weight has its norm at once from such a vector, also in eval mode.
+        """
         with torch.no_grad():
             matrix = as_matrix(self.weight)
-            self.v = as_filter(normalize(torch.randn_like(matrix[:, 0]) @ matrix, dim=0), self.weight)
+            v = torch.randn_like(matrix[:, 0]) @ matrix
+            self.v = as_filter(v / v.norm(), self.weight)
 
     def normalised_weight(self) -> Tensor:
         """The weight divided by its largest singular value as far as it is known."""
