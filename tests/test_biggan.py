@@ -13,15 +13,13 @@ import pytest
 import torch
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
-from training import Noise, equal, train, weights
+from training import Noise, equal, tiny_biggan, train, weights
 
 import zoo
 from zoo.blocks.attention import SelfAttention
 from zoo.blocks.conditional_norm import ConditionalBatchNorm
 from zoo.blocks.spectral import Spectral, as_matrix
 from zoo.models import biggan, biggan_deep
-from zoo.sampling import truncated
-from zoo.standing import standing_statistics
 
 CIFAR = {"resolution": 32, "width": 64, "latent_dim": 128, "num_classes": 10, "shared_dim": 0, "skip_latents": False,
          "attention": 0, "initialisation": "normal"}  # fmt: skip
@@ -29,16 +27,6 @@ CIFAR = {"resolution": 32, "width": 64, "latent_dim": 128, "num_classes": 10, "s
 
 def count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-def tiny(cls: type[zoo.GAN] = zoo.BigGAN, **settings: Any) -> Any:
-    """A network of a few thousand weights."""
-    torch.manual_seed(0)
-    plain: dict[str, Any] = {
-        "resolution": 16, "channels": 1, "latent_dim": 9, "width": 4, "num_classes": 3, "shared_dim": 5,
-        "attention": 8, "critic_steps": 1,
-    }  # fmt: skip
-    return cls(**{**plain, **settings})
 
 
 BOTH = pytest.mark.parametrize("cls", [zoo.BigGAN, zoo.BigGANDeep])
@@ -79,9 +67,7 @@ def test_the_counts_also_hold_in_memory() -> None:
 
 
 @BOTH
-@pytest.mark.parametrize(
-    ("resolution", "num_classes"), [(16, 3), (32, 0), (64, 3), (128, 0), (256, 3), (512, 0)]
-)
+@pytest.mark.parametrize(("resolution", "num_classes"), [(16, 3), (32, 0), (64, 3), (128, 0), (512, 3)])
 def test_every_resolution_works(cls: Any, resolution: int, num_classes: int) -> None:
     with torch.device("meta"):
         model = cls(resolution, channels=2, width=8, num_classes=num_classes, initialisation="normal")
@@ -94,7 +80,7 @@ def test_every_resolution_works(cls: Any, resolution: int, num_classes: int) -> 
 @pytest.mark.parametrize("settings", [{}, {"shared_dim": 0, "skip_latents": False}, {"skip_latents": False}])
 @pytest.mark.parametrize("num_classes", [0, 3])
 def test_every_kind_of_condition_works(settings: dict[str, Any], num_classes: int) -> None:
-    model = tiny(num_classes=num_classes, **settings)
+    model = tiny_biggan(num_classes=num_classes, **settings)
     assert model.sample(2, seed=0).shape == (2, 1, 16, 16)
     has_condition = num_classes > 0 or not settings
     assert any(isinstance(m, ConditionalBatchNorm) for m in model.generator.modules()) == has_condition
@@ -102,7 +88,7 @@ def test_every_kind_of_condition_works(settings: dict[str, Any], num_classes: in
 
 @BOTH
 def test_the_class_and_every_part_of_the_latent_reach_the_image(cls: Any) -> None:
-    model = tiny(cls).eval()
+    model = tiny_biggan(cls).eval()
     z, labels = torch.randn(1, 9, requires_grad=True), torch.tensor([0])
     images = model.generator(z, labels)
     (gradient,) = torch.autograd.grad(images.square().sum(), z)
@@ -138,14 +124,14 @@ def test_the_latent_is_cut_into_whole_chunks_of_the_papers_length() -> None:
             model = zoo.BigGAN(resolution, width=8, initialisation="normal")
             assert model.latent_dim == length
             assert model.generator.chunk == {128: 20, 256: 20, 512: 16}[resolution]
-    assert tiny(latent_dim=11).latent_dim == 9
+    assert tiny_biggan(latent_dim=11).latent_dim == 9
     with pytest.raises(ValueError, match="at least 3, one for each chunk at 16 px"):
-        tiny(latent_dim=2)
+        tiny_biggan(latent_dim=2)
 
 
 @BOTH
 def test_every_matrix_starts_orthogonal_and_every_layer_but_the_shared_embedding_is_normalised(cls: Any) -> None:
-    model = tiny(cls)
+    model = tiny_biggan(cls)
     for network in (model.generator, model.discriminator):
         for layer in network.modules():
             if isinstance(layer, Spectral):
@@ -189,7 +175,7 @@ def test_the_discriminator_sums_over_places_and_adds_the_classs_inner_product() 
 def test_orthogonal_regularisation_is_a_term_of_the_generator_without_the_shared_embedding(
     cls: Any, tmp_path: Path
 ) -> None:
-    model = tiny(cls, orthogonal=0.1, discriminator_lr=0.0)
+    model = tiny_biggan(cls, orthogonal=0.1, discriminator_lr=0.0)
     train(model, 2, tmp_path, log_every_n_steps=1)
     assert set(model.last_terms) == {"d/adversarial", "g/adversarial", "g/orthogonal"}
     fake = zoo.Batch(torch.zeros(1, 1, 16, 16), torch.tensor([0]))
@@ -204,7 +190,7 @@ def test_orthogonal_regularisation_is_a_term_of_the_generator_without_the_shared
             w = as_matrix(weight.detach())
             expected = 2 * 0.1 * ((w @ w.T) * (1 - torch.eye(len(w)))) @ w
             torch.testing.assert_close(as_matrix(found[name]), expected, rtol=1e-3, atol=1e-5)
-    assert "orthogonal" not in tiny(cls, orthogonal=0.0).generator_loss(fake, fake)
+    assert "orthogonal" not in tiny_biggan(cls, orthogonal=0.0).generator_loss(fake, fake)
 
 
 class Iterations(Callback):
@@ -219,22 +205,22 @@ class Iterations(Callback):
 
 
 def test_two_discriminator_steps_and_one_generator_step_are_three_joined_passes(tmp_path: Path) -> None:
-    model, count_passes = tiny(critic_steps=2), Iterations()
+    model, count_passes = tiny_biggan(critic_steps=2), Iterations()
     train(model, 2, tmp_path, callbacks=[count_passes])
     assert count_passes.passes == {"d": 3, "g": 3}
 
 
 def test_micro_batches_train_and_iterate_once_each(tmp_path: Path) -> None:
-    model, count_passes = tiny(micro_batches=4), Iterations()
+    model, count_passes = tiny_biggan(micro_batches=4), Iterations()
     train(model, 1, tmp_path, callbacks=[count_passes], loader=Noise((1, 16, 16), 8, 3))
     assert count_passes.passes == {"d": 8, "g": 8}
 
 
 @BOTH
 def test_training_in_bf16_stays_finite(cls: Any, tmp_path: Path) -> None:
-    model = tiny(cls, average_halflife=100)
+    model = tiny_biggan(cls, average_halflife=100)
     start = weights(model)
-    train(model, 50, tmp_path, precision="bf16-mixed")
+    train(model, 50, tmp_path, Noise((1, 16, 16), 4, 3), precision="bf16-mixed")
     model.assert_finite()
     assert all(tensor.isfinite().all() for tensor in weights(model).values())
     assert not equal(start, weights(model))
@@ -255,11 +241,11 @@ class Later(Noise):
 @BOTH
 def test_a_resumed_run_ends_with_the_same_bits(cls: Any, tmp_path: Path) -> None:
     settings = {"critic_steps": 2, "average_start": 24, "micro_batches": 2}
-    whole = tiny(cls, **settings)
+    whole = tiny_biggan(cls, **settings)
     train(whole, 8, tmp_path)
-    first = tiny(cls, **settings)
+    first = tiny_biggan(cls, **settings)
     train(first, 5, tmp_path).save_checkpoint(tmp_path / "state.ckpt")
-    second = tiny(cls, **settings)
+    second = tiny_biggan(cls, **settings)
     trainer = Trainer(
         accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
         enable_model_summary=False, max_epochs=2, limit_train_batches=3, default_root_dir=tmp_path,
@@ -271,7 +257,7 @@ def test_a_resumed_run_ends_with_the_same_bits(cls: Any, tmp_path: Path) -> None
 
 @pytest.mark.parametrize("objective", ["hinge", "non_saturating"])
 def test_a_gradient_penalty_goes_through_every_layer(objective: str, tmp_path: Path) -> None:
-    model = tiny(r1=10.0, objective=objective)
+    model = tiny_biggan(r1=10.0, objective=objective)
     train(model, 2, tmp_path, log_every_n_steps=1)
     assert model.last_terms["d/r1"] > 0
 
@@ -287,106 +273,9 @@ def test_what_is_not_offered_is_refused(cls: Any) -> None:
         zoo.BigGANDeep(width=6)
 
 
-# --- truncation and standing statistics ------------------------------------------------------------------------------
-
-
-def test_the_two_truncations_differ_as_their_definitions_do() -> None:
-    torch.manual_seed(0)
-    cut = truncated(lambda n: torch.randn(n, 50), 2000, 0.5)
-    scaled = truncated(lambda n: torch.randn(n, 50), 2000, 0.5, "scaling")
-    assert cut.abs().max() <= 0.5 < scaled.abs().max() <= 1.0
-    assert cut.std().item() == pytest.approx(0.2832, abs=0.003)  # of a normal cut at +-0.5, in closed form
-    assert scaled.std().item() == pytest.approx(0.5 * 0.8796, abs=0.003)  # half of one cut at +-2
-    model = tiny()
-    cut_images = model.sample(4, seed=0, truncation=0.5)
-    assert not torch.equal(cut_images, model.sample(4, seed=0, truncation=0.5, truncation_by="scaling"))
-    with pytest.raises(ValueError, match="'redrawing' or 'scaling'; got 'folding'"):
-        model.sample(1, truncation=0.5, truncation_by="folding")
-
-
-class Line(nn.Module):
-    """A linear map and a batch norm: its statistics are known in closed form."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.linear, self.norm = nn.Linear(3, 2), nn.BatchNorm1d(2)
-        self.seen: list[Tensor] = []
-
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        x = self.linear(z)
-        self.seen.append(x)
-        return self.norm(x)[:, :, None, None]
-
-
-def linear_model() -> zoo.GAN:
-    torch.manual_seed(0)
-    model = zoo.VanillaGAN(resolution=1, channels=2, latent_dim=3)
-    model.average = Line().eval()
-    return model
-
-
-def test_standing_statistics_are_the_mean_over_the_passes_with_equal_weights() -> None:
-    model = linear_model()
-    with standing_statistics(model, passes=5, batch_size=7):
-        norm, seen = model.average.norm, model.average.seen
-        assert [len(x) for x in seen] == [7] * 5
-        torch.testing.assert_close(norm.running_mean, torch.stack([x.mean(0) for x in seen]).mean(0))
-        torch.testing.assert_close(norm.running_var, torch.stack([x.var(0) for x in seen]).mean(0))
-        assert not norm.training
-
-
-@pytest.mark.parametrize(("truncation", "by", "variance"), [
-    (None, "redrawing", 1.0), (0.5, "redrawing", 0.2832**2), (0.5, "scaling", (0.5 * 0.8796) ** 2),
-])  # fmt: skip
-def test_standing_statistics_are_those_of_the_population(truncation: float | None, by: Any, variance: float) -> None:
-    """Of `W z + b` with independent coordinates: mean b, variance |rows of W|^2 times that of one coordinate."""
-    model = linear_model()
-    linear = model.average.linear
-    with standing_statistics(model, passes=100, batch_size=2000, truncation=truncation, truncation_by=by):
-        expected = linear.weight.detach().square().sum(1) * variance
-        torch.testing.assert_close(model.average.norm.running_var, expected, rtol=0.02, atol=0)
-        torch.testing.assert_close(model.average.norm.running_mean, linear.bias.detach(), rtol=0, atol=0.01)
-
-
-@BOTH
-def test_standing_statistics_change_the_samples_and_leave_nothing_behind(cls: Any, tmp_path: Path) -> None:
-    model = tiny(cls)
-    train(model, 3, tmp_path)
-    before, modes, state = weights(model), [m.training for m in model.modules()], torch.get_rng_state()
-    plain = model.sample(4, seed=0)
-    drawn = []
-    for truncation in (0.3, 1.0):
-        with standing_statistics(model, passes=2, batch_size=8, truncation=truncation):
-            assert equal(weights(model.generator), {k[10:]: v for k, v in before.items() if k.startswith("generator.")})
-            drawn.append(model.sample(4, seed=0))
-    assert not torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], plain)
-    assert equal(before, weights(model))
-    assert modes == [m.training for m in model.modules()]
-    assert torch.equal(state, torch.get_rng_state())
-    assert torch.equal(plain, model.sample(4, seed=0))
-
-
-def test_standing_statistics_are_put_back_after_an_error() -> None:
-    model = tiny()
-    before = weights(model)
-    momenta = [m.momentum for m in model.average.modules() if isinstance(m, nn.BatchNorm2d)]
-    with pytest.raises(KeyError), standing_statistics(model, passes=1, batch_size=4):
-        raise KeyError
-    assert equal(before, weights(model))
-    assert momenta == [m.momentum for m in model.average.modules() if isinstance(m, nn.BatchNorm2d)]
-
-
-def test_standing_statistics_need_a_batch_norm_and_batches() -> None:
-    with pytest.raises(ValueError, match="no batch norm"), standing_statistics(zoo.VanillaGAN()):
-        pass
-    with pytest.raises(ValueError, match="at least 1 pass of 2 images"), standing_statistics(tiny(), passes=0):
-        pass
-
-
 def test_the_average_of_networks_whose_estimates_wander_keeps_its_scale(tmp_path: Path) -> None:
     """Averaged singular vectors are shorter than one; the averaged network must not draw larger numbers for it."""
-    model = tiny(average_halflife=1000)
+    model = tiny_biggan(average_halflife=1000)
     train(model, 20, tmp_path)
     twin = copy.deepcopy(model.average)
     for layer in twin.modules():
