@@ -356,6 +356,7 @@ class GAN(LightningModule):
         seed: int | None = None,
         labels: sampling.Labels | None = None,
         truncation: float | None = None,
+        truncation_by: sampling.TruncationBy = "redrawing",
         batch_size: int = 256,
     ) -> Tensor:
         """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator, on the model's device.
@@ -367,9 +368,12 @@ class GAN(LightningModule):
             seed: the same seed gives the same images; None draws from torch's global random state.
             labels: one class for all, or one for each image; None draws them as in training.
             truncation: redraw each coordinate of the latent that lies outside [-truncation, truncation].
+            truncation_by: `scaling` redraws outside [-2, 2] and multiplies by the truncation instead.
             batch_size: images computed at a time; it changes memory, not the images.
 
         Raises:
             ValueError: for labels that the model does not have, or a truncation that is not positive.
         """
-        return sampling.sample(self, n, seed=seed, labels=labels, truncation=truncation, batch_size=batch_size)
+        return sampling.sample(
+            self, n, seed=seed, labels=labels, truncation=truncation, truncation_by=truncation_by, batch_size=batch_size
+        )
