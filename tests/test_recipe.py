@@ -15,10 +15,10 @@ from pytorch_lightning import Trainer
 
 import zoo
 from zoo.callbacks import SampleGrid
+from zoo.checking import REFUSED_BY_TRAINER
 from zoo.data import Digits, Folder
 from zoo.errors import RecipeError, UserError
 from zoo.recipe import (
-    REFUSED_BY_TRAINER,
     Recipe,
     find_recipe,
     load_recipe,
@@ -145,7 +145,7 @@ def test_another_model_keeps_the_settings_it_knows_and_says_which_it_does_not() 
     assert found.model.target is zoo.DCGAN
     assert (found.model.arguments["latent_dim"], found.model.arguments["width"]) == (64, 4)
     assert found.notes == [
-        "model: DCGAN has no layers, discriminator_layers, discriminator_width, pieces, dropout; the recipe's are "
+        "model.class was changed; the recipe's layers, discriminator_layers, discriminator_width, pieces, dropout are "
         "left out"
     ]
 

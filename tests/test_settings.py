@@ -184,6 +184,7 @@ def test_each_alternative_of_an_annotation_is_accepted(given: dict[str, Any]) ->
         ({"also": "x"}, "also: 'x' is not a number or null"),
         ({"sizes": [1, "x"]}, "sizes: [1, 'x'] is not a list, each an integer"),
         ({"weights": {"a": "x"}}, "weights: {'a': 'x'} is not a mapping from a text to a number"),
+        ({"one_or_many": "x"}, "one_or_many: 'x' is not an integer or a list, each an integer or null"),
     ],
 )
 def test_no_alternative_of_an_annotation_fits_a_wrong_value(given: dict[str, Any], line: str) -> None:

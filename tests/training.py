@@ -55,6 +55,16 @@ def tiny_dcgan(**settings: Any) -> zoo.DCGAN:
     return zoo.DCGAN(**{"resolution": 16, "channels": 1, "latent_dim": 5, "width": 4, **settings})
 
 
+def tiny_biggan(cls: type[zoo.GAN] = zoo.BigGAN, **settings: Any) -> Any:
+    """A conditional model with spectral norm, conditional batch norm and attention: BigGAN, or BigGANDeep."""
+    torch.manual_seed(0)
+    plain: dict[str, Any] = {
+        "resolution": 16, "channels": 1, "latent_dim": 9, "width": 4, "num_classes": 3, "shared_dim": 5,
+        "attention": 8, "critic_steps": 1,
+    }  # fmt: skip
+    return cls(**{**plain, **settings})
+
+
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:
     """A copy of everything in a module's state."""
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}

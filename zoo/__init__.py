@@ -9,6 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from zoo.batch import Batch
 from zoo.gan import GAN, Player
+from zoo.models.biggan import BigGAN
+from zoo.models.biggan_deep import BigGANDeep
 from zoo.models.dcgan import DCGAN
 from zoo.models.vanilla import VanillaGAN
 from zoo.run import Run, fit, load_run
@@ -19,4 +21,16 @@ try:
 except PackageNotFoundError:  # a checkout that was not installed
     __version__ = "0+checkout"
 
-__all__ = ["DCGAN", "GAN", "Batch", "NonFiniteLossError", "Player", "Run", "VanillaGAN", "fit", "load_run"]
+__all__ = [
+    "DCGAN",
+    "GAN",
+    "Batch",
+    "BigGAN",
+    "BigGANDeep",
+    "NonFiniteLossError",
+    "Player",
+    "Run",
+    "VanillaGAN",
+    "fit",
+    "load_run",
+]

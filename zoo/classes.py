@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import traceback
 from collections.abc import Callable
@@ -12,23 +13,24 @@ from typing import Any
 from zoo.errors import UserError, nearest
 
 
-def find_class(name: str) -> Any:
+def find_class(name: str, kind: type = object) -> Any:
     """The class that a recipe names: a public name of the zoo, or the import path of a user's own.
+
+    Args:
+        name: such as `DCGAN` or `my_ideas.Mine`.
+        kind: what it should be; decides which names are suggested for a misspelt one.
 
     Raises:
         UserError: when there is none, or its module cannot be imported.
     """
     if "." not in name:
-        found = _public(name)
+        found = _public().get(name)
         if found is None:
-            import zoo.callbacks
-            import zoo.data
-
-            known = [
-                known for module in (zoo, zoo.data, zoo.callbacks) for known in module.__all__ if known[0].isupper()
-            ]
-            raise UserError(f"the zoo has no class {name}.{nearest(name, known)} One of your own is named by its path: "
-                            f"my_ideas.{name}")  # fmt: skip
+            known = [key for key, value in _public().items() if inspect.isclass(value) and issubclass(value, kind)]
+            raise UserError(
+                f"the zoo has no class {name}.{nearest(name, known)} One of your own is named by its path: "
+                f"my_ideas.{name}"
+            )
         return found
     module_name, _, class_name = name.rpartition(".")
     if str(Path.cwd()) not in sys.path:  # a user's own file lies where the command is given
@@ -36,29 +38,39 @@ def find_class(name: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        raise UserError(f"there is no module {error.name} to import {name} from (looked in {Path.cwd()} and among the "
-                        "installed packages)") from error  # fmt: skip
-    except Exception as error:  # the user's own file has a fault: say where, without our frames
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        raise UserError(f"importing {module_name} fails at {Path(frame.filename).name}, line {frame.lineno}: "
-                        f"{type(error).__name__}: {error}") from error  # fmt: skip
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+            raise UserError(_import_fault(module_name, error)) from error
+        raise UserError(
+            f"there is no module {error.name} to import {name} from (looked in {Path.cwd()} and among the installed "
+            "packages)"
+        ) from error
+    except Exception as error:  # the user's own file has a fault
+        raise UserError(_import_fault(module_name, error)) from error
     if not hasattr(module, class_name):
         raise UserError(f"{module_name} has no {class_name}.{nearest(class_name, vars(module))}")
     return getattr(module, class_name)
 
 
+def _import_fault(module_name: str, error: Exception) -> str:
+    """Where in the user's own files an import failed, without frames of ours or of libraries."""
+    if isinstance(error, SyntaxError):
+        place, line = error.filename or module_name, error.lineno
+    else:
+        frames = traceback.extract_tb(error.__traceback__)
+        theirs = [frame for frame in frames if Path(frame.filename).is_relative_to(Path.cwd())] or list(frames)
+        place, line = theirs[-1].filename, theirs[-1].lineno
+    return f"importing {module_name} fails at {Path(place).name}, line {line}: {type(error).__name__}: {error}"
+
+
 def class_path(target: Callable[..., Any]) -> str:
     """How a recipe names a class: by its bare name if it is the zoo's, else by its import path."""
-    if target.__module__.startswith("zoo.") and _public(target.__name__) is target:
-        return str(target.__name__)
-    return f"{target.__module__}.{target.__qualname__}"
+    name = str(target.__name__)
+    return name if _public().get(name) is target else f"{target.__module__}.{target.__qualname__}"
 
 
-def _public(name: str) -> Any:
-    import zoo.callbacks
+def _public() -> dict[str, Any]:
+    """Everything public of the zoo, by name."""
+    import zoo.callbacks  # here, because these import what imports this
     import zoo.data
 
-    for module in (zoo, zoo.data, zoo.callbacks):
-        if name in module.__all__:
-            return getattr(module, name)
-    return None
+    return {name: getattr(module, name) for module in (zoo, zoo.data, zoo.callbacks) for name in module.__all__}

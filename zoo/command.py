@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import sys
 import warnings
@@ -10,7 +11,7 @@ from typing import Any, NoReturn
 
 from zoo.errors import RecipeError, UserError
 from zoo.recipe import parse_arguments
-from zoo.settings import check_settings, described, settings_of
+from zoo.settings import check_settings
 
 HELP = ("-h", "--help", "help")
 
@@ -50,11 +51,8 @@ def checked_arguments(function: Callable[..., Any], given: dict[str, Any]) -> di
 
 
 def help_text(name: str, function: Callable[..., Any]) -> str:
-    """The function's docstring and, for commands with a fixed set of keys, each key with its type and default."""
-    lines = [f"python -m zoo.{name} key=value ...", "", (function.__doc__ or "").strip()]
-    for key, (hint, default) in settings_of(function).items():
-        lines.append(f"  {key}  {described(hint)}, default {default}")
-    return "\n".join(lines)
+    """The command and its function's docstring."""
+    return f"python -m zoo.{name} key=value ...\n\n{inspect.cleandoc(function.__doc__ or '')}"
 
 
 def _show_warning(message: Warning | str, *args: Any, **kwargs: Any) -> None:

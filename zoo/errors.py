@@ -32,6 +32,17 @@ class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be read, written or used for what was asked."""
 
 
+def require_at_least(least: float, **values: float) -> None:
+    """Check values by name.
+
+    Raises:
+        ValueError: naming the first that is below `least` or not a number.
+    """
+    for name, value in values.items():
+        if not value >= least:
+            raise ValueError(f"{name} must be at least {least:g}; got {value}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean X?" for the closest known name, or all of them when none is close and they are few."""
     names = sorted(known)

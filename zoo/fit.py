@@ -7,18 +7,18 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from zoo.command import run_command
+from zoo.checkpoint import checkpoints_in
+from zoo.command import checked_arguments, run_command
 from zoo.run import Plan, Run, fit, plan_run
+from zoo.settings import settings_of
 from zoo.terms import NonFiniteLossError
 
 
-def main(
-    recipe: str | None = None,
-    resume: str | None = None,
-    out: str | None = None,
-    check: bool = False,
-    **overrides: Any,
-) -> int:
+def options(recipe: str | None = None, resume: str | None = None, out: str | None = None, check: bool = False) -> None:
+    """What the command takes beside the recipe's own sections."""
+
+
+def main(**words: Any) -> int:
     """Train a GAN by a recipe.
 
       recipe=NAME_OR_PATH   a recipe of the zoo (`python -m zoo` lists them) or a YAML file
@@ -29,12 +29,14 @@ def main(
 
     Ctrl-C finishes the round, saves and stops; a second one ends at once.
     """
-    plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
-    if check:
+    own = {key: words.pop(key) for key in list(words) if key in settings_of(options)}
+    chosen = checked_arguments(options, own)
+    plan = plan_run(chosen["recipe"], out=chosen["out"], resume=chosen["resume"], overrides=words)
+    for note in plan.recipe.notes:
+        print(f"note: {note}", file=sys.stderr if chosen["check"] else sys.stdout)
+    if chosen["check"]:
         print(plan.recipe.to_yaml(), end="")
         return 0
-    for note in plan.recipe.notes:
-        print(f"note: {note}")
     print(headline(plan), flush=True)
     try:
         run = plan.carry_out()
@@ -58,8 +60,6 @@ def headline(plan: Plan) -> str:
 
 def last_good(plan: Plan) -> str:
     """Where to go on after a run diverged."""
-    from zoo.checkpoint import checkpoints_in
-
     found = checkpoints_in(plan.folder)
     return f"the last good checkpoint: {found[0]}" if found else "no checkpoint had been written yet"
 

@@ -25,6 +25,7 @@ from torch.optim import Optimizer
 from zoo import clock, sampling
 from zoo.average import MovingAverage, averaged_copy
 from zoo.batch import Batch
+from zoo.errors import CheckpointError, DataError, require_at_least
 from zoo.objectives import Objective, Terms
 from zoo.terms import RunningTerms, assert_finite
 
@@ -106,11 +107,13 @@ class GAN(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value, least in (("critic_steps", critic_steps, 1), ("micro_batches", micro_batches, 1),
-                                   ("num_classes", num_classes, 0), ("latent_dim", latent_dim, 1),
-                                   ("clip_norm", clip_norm, 0), ("average_halflife", average_halflife, 0)):  # fmt: skip
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}; got {value}")
+        require_at_least(1, resolution=resolution, channels=channels, latent_dim=latent_dim)
+        require_at_least(1, critic_steps=critic_steps, micro_batches=micro_batches)
+        require_at_least(0, num_classes=num_classes, clip_norm=clip_norm, lr_warmup=lr_warmup)
+        require_at_least(0, generator_lr=generator_lr, discriminator_lr=discriminator_lr)
+        require_at_least(0, average_halflife=average_halflife, average_start=average_start)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas must lie in [0, 1); got {tuple(betas)}")
         self.automatic_optimization = False
         # channels_last: 1.2 to 2 times faster on CPUs and what tensor cores want; the values are the same.
         self.generator = generator.to(memory_format=torch.channels_last)
@@ -125,7 +128,11 @@ class GAN(LightningModule):
             latent_dim,
             num_classes,
         )
-        self.generator_lr, self.discriminator_lr, self.betas = generator_lr, discriminator_lr, (betas[0], betas[1])
+        self.generator_lr, self.discriminator_lr, self.betas = (
+            generator_lr,
+            discriminator_lr,
+            (float(betas[0]), float(betas[1])),
+        )
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
         self.images_seen = 0
         self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
@@ -211,6 +218,7 @@ class GAN(LightningModule):
         self.on_clock(self.images_before, self.images_seen)
         if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
             self.log_terms()
+            self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars and callbacks that monitor
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
         """Move one player once."""
@@ -272,7 +280,7 @@ class GAN(LightningModule):
                 "gradient penalties underflow in float16. Use 'bf16-mixed' or '32-true'"
             )
         if not self.hparams:
-            raise ValueError(
+            raise CheckpointError(
                 f"{type(self).__name__} has not recorded its arguments, so its checkpoints could not be loaded. End "
                 "its __init__ with self.save_hyperparameters(logger=False)"
             )
@@ -281,18 +289,18 @@ class GAN(LightningModule):
         """Hold the first batch against what the model was built for."""
         expected = (self.channels, self.resolution, self.resolution)
         if tuple(batch.images.shape[1:]) != expected:
-            raise ValueError(
+            raise DataError(
                 f"the loader gives images of shape {tuple(batch.images.shape[1:])} (C, H, W), the model was built for "
                 f"{expected}. Set the model's channels and resolution to the data's, or the data's to the model's"
             )
         low, high = batch.images.aminmax()
         if not batch.images.is_floating_point() or low < -1.001 or high > 1.001:
-            raise ValueError(
+            raise DataError(
                 f"images must be float in [-1, 1]; the first batch is {batch.images.dtype} from {low:g} to {high:g}. "
                 "For uint8 use images / 127.5 - 1"
             )
         if self.num_classes and batch.labels is None:
-            raise ValueError(
+            raise DataError(
                 f"the model is conditional (num_classes={self.num_classes}) but the data have no labels. Give labelled "
                 "data, or num_classes=0"
             )
@@ -303,11 +311,17 @@ class GAN(LightningModule):
         Raises:
             NonFiniteLossError: when any of them is not finite.
         """
-        self.last_terms = self._running.means()
+        means = self._running.means()
+        if not means:
+            return
+        self.last_terms = means
         self._running.clear()
         for logger in self.loggers:
             logger.log_metrics(self.last_terms, step=self.images_seen)
-        self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars and callbacks that monitor
+
+    def on_train_end(self) -> None:
+        """Log the rounds since the last log."""
+        self.log_terms()
 
     def assert_finite(self) -> None:
         """Check all losses since the last log, and all weights; asked before a state is saved.
@@ -342,6 +356,7 @@ class GAN(LightningModule):
         seed: int | None = None,
         labels: sampling.Labels | None = None,
         truncation: float | None = None,
+        truncation_by: sampling.TruncationBy = "redrawing",
         batch_size: int = 256,
     ) -> Tensor:
         """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator, on the model's device.
@@ -353,9 +368,12 @@ class GAN(LightningModule):
             seed: the same seed gives the same images; None draws from torch's global random state.
             labels: one class for all, or one for each image; None draws them as in training.
             truncation: redraw each coordinate of the latent that lies outside [-truncation, truncation].
+            truncation_by: `scaling` redraws outside [-2, 2] and multiplies by the truncation instead.
             batch_size: images computed at a time; it changes memory, not the images.
 
         Raises:
             ValueError: for labels that the model does not have, or a truncation that is not positive.
         """
-        return sampling.sample(self, n, seed=seed, labels=labels, truncation=truncation, batch_size=batch_size)
+        return sampling.sample(
+            self, n, seed=seed, labels=labels, truncation=truncation, truncation_by=truncation_by, batch_size=batch_size
+        )

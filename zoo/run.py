@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from lightning_fabric.utilities.exceptions import MisconfigurationException
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
+from zoo.callbacks import MetricsTable, RunProgress, StopAt, StopOnSignal
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 from zoo.classes import find_class
-from zoo.errors import CheckpointError, RecipeError, UserError
+from zoo.errors import CheckpointError, RecipeError, UserError, first_line
 from zoo.gan import GAN
 from zoo.recipe import Recipe, load_recipe
 
@@ -119,8 +121,6 @@ class Plan:
 
     def carry_out(self) -> Run:
         """Read the data, build the model, train."""
-        from zoo.callbacks import MetricsTable, RunProgress, StopAt, StopOnSignal
-
         recipe = self.recipe
         torch.manual_seed(recipe.seed)  # decides the initial weights
         data = recipe.data.build()
@@ -138,26 +138,37 @@ class Plan:
                     f"{self.folder} is finished: {seen:,} of {recipe.images:,} images. Give a larger images=NUMBER to "
                     "train on"
                 )
-        self._record()
         stop = StopOnSignal()
-        table = MetricsTable(self.folder, resumed_at=seen)
-        purge: dict[str, Any] = {"purge_step": seen} if seen else {}
-        board = TensorBoardLogger(self.folder, name="tensorboard", version="", **purge)
-        trainer = Trainer(
-            default_root_dir=self.folder,
-            max_epochs=-1,
-            callbacks=[StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks],
-            logger=[table, board, *(part.build() for part in recipe.loggers.values())],
-            plugins=[CheckpointFiles()],
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            num_sanity_val_steps=0,
-            **recipe.trainer,
-        )
+        trainer = self._trainer([StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], seen)
+        self._record()
         began = time.monotonic()
         trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
         return Run(model, self.folder, recipe, stop.received, time.monotonic() - began)
+
+    def _trainer(self, callbacks: list[Callback], seen: int) -> Trainer:
+        """Lightning's trainer, set up so that the clock decides everything.
+
+        Raises:
+            UserError: when Lightning refuses an argument of the recipe.
+        """
+        purge: dict[str, Any] = {"purge_step": seen} if seen else {}
+        board = TensorBoardLogger(self.folder, name="tensorboard", version="", **purge)
+        others = [part.build() for part in self.recipe.loggers.values()]
+        try:
+            return Trainer(
+                default_root_dir=self.folder,
+                max_epochs=-1,
+                callbacks=callbacks,
+                logger=[MetricsTable(self.folder, resumed_at=seen), board, *others],
+                plugins=[CheckpointFiles()],
+                enable_checkpointing=False,
+                enable_model_summary=False,
+                use_distributed_sampler=False,
+                num_sanity_val_steps=0,
+                **self.recipe.trainer,
+            )
+        except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"trainer: Lightning refuses these arguments: {first_line(error)}") from error
 
     def _record(self) -> None:
         """Write the resolved recipe and what it runs on into the run folder."""

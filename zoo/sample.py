@@ -13,7 +13,7 @@ from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.gan import GAN
 from zoo.run import load_run
-from zoo.sampling import interpolate
+from zoo.sampling import TruncationBy, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -25,6 +25,7 @@ def sample(
     out: str = "samples.png",
     labels: int | list[int] | None = None,
     truncation: float | None = None,
+    truncation_by: TruncationBy = "redrawing",
     interpolate: int = 0,
     columns: int = 0,
 ) -> Path:
@@ -37,6 +38,7 @@ def sample(
         out: a picture file for one grid, or a folder (ending in /) for single PNG files.
         labels: one class for all, or a list that is repeated over the images; None for all classes in turn.
         truncation: redraw latent coordinates outside [-truncation, truncation].
+        truncation_by: `scaling` redraws outside [-2, 2] and multiplies by the truncation instead.
         interpolate: draw so many steps along the great circle between two latents, one pair in each row.
         columns: of the grid; 0 chooses.
 
@@ -45,25 +47,33 @@ def sample(
     """
     if n < 1:
         raise UserError(f"n: at least 1 image; got {n}")
+    if columns < 0:
+        raise UserError(f"columns: at least 1, or 0 to let the picture choose; got {columns}")
+    if labels == []:
+        raise UserError("labels: name at least one class, or leave labels out for all of them")
     to_folder = out.endswith(("/", "\\")) or Path(out).is_dir()
     if not to_folder and not out.lower().endswith(PICTURE_SUFFIXES):
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
     model = load_run(checkpoint)
+    latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
     try:
-        images, across = _draw(model, n, seed, labels, truncation, interpolate)
+        images, across = _draw(model, n, labels, interpolate, latents)
     except ValueError as error:
         raise UserError(str(error)) from error
-    if to_folder:
-        digits = len(str(len(images) - 1))
-        for i, image in enumerate(images):
-            pictures.save(pictures.single(image), Path(out) / f"{i:0{digits}d}.png")
-        return Path(out)
-    pictures.save(pictures.grid(images, columns or across), Path(out))
+    try:
+        if to_folder:
+            digits = len(str(len(images) - 1))
+            for i, image in enumerate(images):
+                pictures.save(pictures.single(image), Path(out) / f"{i:0{digits}d}.png")
+        else:
+            pictures.save(pictures.grid(images, columns or across), Path(out))
+    except OSError as error:
+        raise UserError(f"out: cannot write {out}: {error}") from error
     return Path(out)
 
 
 def _draw(
-    model: GAN, n: int, seed: int, labels: int | list[int] | None, truncation: float | None, steps: int
+    model: GAN, n: int, labels: int | list[int] | None, steps: int, latents: dict[str, Any]
 ) -> tuple[Tensor, int]:
     """Images and the number of columns that suits them."""
     chosen = [labels] if isinstance(labels, int) else labels
@@ -71,9 +81,9 @@ def _draw(
         chosen = list(range(model.num_classes))
     classes = None if chosen is None else torch.tensor(chosen)[torch.arange(n) % len(chosen)]
     if steps:
-        return interpolate(model, n, steps, seed=seed, labels=classes, truncation=truncation), steps
+        return interpolate(model, n, steps, labels=classes, **latents), steps
     across = len(chosen) if chosen is not None and 1 < len(chosen) <= 16 else max(1, round(n**0.5))
-    return model.sample(n, seed=seed, labels=classes, truncation=truncation), across
+    return model.sample(n, labels=classes, **latents), across
 
 
 def main(**words: Any) -> None:
@@ -84,6 +94,7 @@ def main(**words: Any) -> None:
     out=samples.png       one grid, or a folder ending in / for single files
     labels=3              one class, or a list: labels=[0,1,2]
     truncation=0.7        redraw latent coordinates outside [-0.7, 0.7]
+    truncation_by=scaling redraw outside [-2, 2] and multiply by the truncation instead
     interpolate=10        walk in 10 steps between two latents in each row; n is then the number of rows
     """
     print(sample(**checked_arguments(sample, words)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -16,7 +16,9 @@ from torch.nn.functional import cosine_similarity
 if TYPE_CHECKING:
     from zoo.gan import GAN
 
+REDRAWS = 10_000  # until a truncation counts as too small; even 0.01 needs few more than 2,000
 Labels = int | Sequence[int] | Tensor
+TruncationBy = Literal["redrawing", "scaling"]
 
 
 @contextmanager
@@ -36,12 +38,13 @@ def sample(
     seed: int | None = None,
     labels: Labels | None = None,
     truncation: float | None = None,
+    truncation_by: TruncationBy = "redrawing",
     batch_size: int = 256,
 ) -> Tensor:
     """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator; see `GAN.sample`."""
     classes = None if labels is None else checked_labels(labels, n, model.num_classes).to(model.device)
     with seeded(seed, model.device):
-        latents = truncated(model.sample_latent, n, truncation)
+        latents = truncated(model.sample_latent, n, truncation, truncation_by)
         drawn = model.sample_labels(n)
     return render(model, latents, drawn if classes is None else classes, batch_size)
 
@@ -54,6 +57,7 @@ def interpolate(
     seed: int | None = None,
     labels: Labels | None = None,
     truncation: float | None = None,
+    truncation_by: TruncationBy = "redrawing",
 ) -> Tensor:
     """Images (pairs * steps, C, H, W) on the way from one latent to another, the steps of each pair in a row.
 
@@ -64,6 +68,7 @@ def interpolate(
         seed: of the ends.
         labels: the class of each walk; None draws them as in training.
         truncation: of the ends.
+        truncation_by: how, see `truncated`.
 
     Raises:
         ValueError: for fewer than two steps.
@@ -72,7 +77,7 @@ def interpolate(
         raise ValueError(f"interpolate: at least 2 steps, the two ends; got {steps}")
     classes = None if labels is None else checked_labels(labels, pairs, model.num_classes).to(model.device)
     with seeded(seed, model.device):
-        ends = truncated(model.sample_latent, 2 * pairs, truncation)
+        ends = truncated(model.sample_latent, 2 * pairs, truncation, truncation_by)
         drawn = model.sample_labels(pairs)
     classes = drawn if classes is None else classes
     path = slerp(ends[:pairs], ends[pairs:], torch.linspace(0, 1, steps, device=model.device))
@@ -89,20 +94,33 @@ def render(model: GAN, latents: Tensor, labels: Tensor | None, batch_size: int =
     return torch.cat(images) if images else latents.new_zeros(0, model.channels, model.resolution, model.resolution)
 
 
-def truncated(draw: Callable[[int], Tensor], n: int, truncation: float | None) -> Tensor:
-    """Latents (n, Z) whose coordinates outside [-truncation, truncation] are drawn again (Brock et al. 2019, 3.1).
+def truncated(
+    draw: Callable[[int], Tensor], n: int, truncation: float | None, by: TruncationBy = "redrawing"
+) -> Tensor:
+    """Latents (n, Z) drawn closer to the middle. Two definitions go by the same name:
+
+    - `redrawing`, the paper's (Brock et al. 2019, section 3.1): coordinates outside [-truncation, truncation] are drawn
+      again.
+    - `scaling`, that of the TF-Hub modules: coordinates outside [-2, 2] are drawn again, then all are multiplied by
+      the truncation.
 
     Raises:
-        ValueError: when the truncation is not positive.
+        ValueError: when the truncation is not positive, or for an unknown definition.
     """
     latents = draw(n)
+    if by not in get_args(TruncationBy):
+        raise ValueError(f"truncation_by is 'redrawing' or 'scaling'; got {by!r}")
     if truncation is None:
         return latents
     if not truncation > 0:
         raise ValueError(f"truncation must be positive; got {truncation}")
-    while bool((outside := latents.abs() > truncation).any()):
+    bound, factor = (truncation, 1.0) if by == "redrawing" else (2.0, truncation)
+    for _ in range(REDRAWS):
+        outside = latents.abs() > bound
+        if not bool(outside.any()):
+            return latents if factor == 1.0 else latents * factor
         latents = torch.where(outside, draw(n), latents)
-    return latents
+    raise ValueError(f"truncation={truncation} leaves almost nothing of the latents' distribution; choose a larger one")
 
 
 def checked_labels(labels: Labels, n: int, num_classes: int) -> Tensor:

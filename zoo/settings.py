@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import field, make_dataclass
+from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
@@ -58,11 +59,13 @@ def _parameters(function: Callable[..., Any]) -> tuple[dict[str, tuple[Any, Any]
 
 def _is_plain(hint: Any) -> bool:
     kind = get_origin(hint) or hint
+    if kind in (Union, UnionType):
+        return any(_is_plain(part) for part in get_args(hint) if part is not type(None))
     return not inspect.isclass(kind) or kind is Any or issubclass(kind, PLAIN)
 
 
 def check_settings(
-    target: Callable[..., Any], given: Mapping[str, Any], where: str, complete: bool = True
+    target: Callable[..., Any], given: Mapping[str, Any], where: str, complete: bool = True, called: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
     """Values with their types checked and defaults filled in, and a line for every fault.
 
@@ -71,8 +74,9 @@ def check_settings(
         given: name -> value, as read from YAML.
         where: prefix of names in the faults, such as "model.".
         complete: whether to add defaults and to miss what has none.
+        called: what to call the target in a fault, instead of its name.
     """
-    name = getattr(target, "__name__", str(target))
+    name = called or getattr(target, "__name__", str(target))
     known = settings_of(target)
     values: dict[str, Any] = {}
     faults = []
@@ -121,7 +125,7 @@ def described(hint: Any) -> str:
     origin, parts = get_origin(hint), get_args(hint)
     if origin is Literal:
         return "one of " + ", ".join(map(repr, parts))
-    if origin is Union or type(hint).__name__ == "UnionType":
+    if origin in (Union, UnionType):
         return " or ".join(described(part) for part in parts)
     if origin is tuple and Ellipsis not in parts:
         return f"a list of {len(parts)}: " + ", ".join(described(part) for part in parts)

@@ -1,1 +1,1 @@
-"""Layers that two papers or more share, one file for each kind."""
+"""Layers that several models share, one file each, named for what it knows."""

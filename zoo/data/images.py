@@ -16,7 +16,7 @@ from zoo import clock
 from zoo.batch import Batch
 from zoo.data.pool import Pool, Split, split_pool, to_float
 from zoo.data.stream import Stream
-from zoo.errors import DataError
+from zoo.errors import DataError, require_at_least
 
 RESIDENT_BYTES = 2**30  # on a GPU, sets up to this size are kept in its memory
 
@@ -53,10 +53,8 @@ class Images(LightningDataModule):
         split_seed: int = 0,
     ) -> None:
         super().__init__()
-        for name, value, least in (("resolution", resolution, 1), ("batch_size", batch_size, 1),
-                                   ("held_out", held_out, 0), ("num_workers", num_workers, 0)):  # fmt: skip
-            if value < least:
-                raise ValueError(f"{name} must be at least {least}; got {value}")
+        require_at_least(1, resolution=resolution, channels=channels, batch_size=batch_size)
+        require_at_least(0, held_out=held_out, num_workers=num_workers)
         self.resolution, self.channels, self.batch_size = resolution, channels, batch_size
         self.held_out_size, self.flip, self.num_workers = held_out, flip, num_workers
         self.seed, self.split_seed = seed, split_seed

@@ -24,6 +24,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from zoo.errors import require_at_least
 from zoo.gan import GAN
 from zoo.objectives import objective as objective_named
 
@@ -161,6 +162,7 @@ class DCGAN(GAN):
             raise ValueError(f"resolution of a DCGAN is one of {', '.join(map(str, RESOLUTIONS))}; got {resolution}")
         if kernel_size not in (4, 5):
             raise ValueError(f"kernel_size of a DCGAN is 4 (PyTorch ports) or 5 (the authors' code); got {kernel_size}")
+        require_at_least(1, width=width, channels=channels, latent_dim=latent_dim)
         super().__init__(
             Generator(resolution, channels, latent_dim, width, num_classes, kernel_size).apply(initialise),
             Discriminator(resolution, channels, width, num_classes, kernel_size).apply(initialise),

@@ -14,6 +14,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from zoo.errors import require_at_least
 from zoo.gan import GAN
 from zoo.objectives import objective as objective_named
 
@@ -111,9 +112,10 @@ class VanillaGAN(GAN):
     ) -> None:
         if num_classes:
             raise ValueError(f"a VanillaGAN is unconditional: num_classes must be 0; got {num_classes}. Use zoo.DCGAN")
-        for name, value in (("layers", layers), ("discriminator_layers", discriminator_layers), ("width", width)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}")
+        require_at_least(1, layers=layers, width=width, pieces=pieces, latent_dim=latent_dim, channels=channels)
+        require_at_least(1, discriminator_layers=discriminator_layers, discriminator_width=discriminator_width)
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout must lie in [0, 1); got {dropout}")
         generator = Generator(resolution, channels, latent_dim, layers, width, batch_norm)
         pixels = channels * resolution**2
         discriminator = Discriminator(pixels, discriminator_layers, discriminator_width, pieces, dropout)

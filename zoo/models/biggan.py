@@ -1,0 +1,331 @@
+"""BigGAN: Brock, Donahue and Simonyan 2019, "Large Scale GAN Training for High Fidelity Natural Image Synthesis",
+arXiv:1809.11096, appendix B, figure 15. Networks checked against the authors' PyTorch code
+(ajbrock/BigGAN-PyTorch, BigGAN.py and layers.py), parameter by parameter.
+
+The latent is cut into chunks: the first becomes the 4x4 map, each later one enters one block together with an embedding
+of the class, and sets gain and bias of the block's batch norms. The discriminator sums over places and projects the
+class onto what is left (Miyato and Koyama 2018, arXiv:1802.05637). Spectral norm everywhere but in the shared embedding
+of classes; orthogonal regularisation of the generator; hinge loss.
+
+What differs from the authors' code: 1x1 convolutions of the shortcuts come before nearest-neighbour upsampling and
+after average pooling, which gives the same values for a quarter of the work; the first linear layer gives places first
+and channels last (as in the TF-Hub modules), which renames its units. Resolution 16 is ours. Without classes
+(`num_classes=0`) the condition of a block is its chunk of the latent alone and the discriminator does not project;
+where there are no chunks either, batch norm has plain gains and biases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from itertools import pairwise
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, relu
+
+from zoo.batch import Batch
+from zoo.blocks.attention import SelfAttention
+from zoo.blocks.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
+from zoo.blocks.orthogonal import orthogonal_penalty
+from zoo.blocks.spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralLinear
+from zoo.gan import GAN
+from zoo.objectives import Terms
+from zoo.objectives import objective as objective_named
+
+Initialisation = Literal["orthogonal", "normal"]
+
+GENERATOR_WIDTHS = {
+    16: (4, 4, 4),
+    32: (4, 4, 4, 4),
+    64: (16, 16, 8, 4, 2),
+    128: (16, 16, 8, 4, 2, 1),
+    256: (16, 16, 8, 8, 4, 2, 1),
+    512: (16, 16, 8, 8, 4, 2, 1, 1),
+}
+"""Channels at 4x4, 8x8, ... up to the resolution, in multiples of `width`."""
+
+DISCRIMINATOR_WIDTHS = {
+    16: (4, 4, 4),
+    32: (4, 4, 4, 4),
+    64: (1, 2, 4, 8, 16),
+    128: (1, 2, 4, 8, 16, 16),
+    256: (1, 2, 4, 8, 8, 16, 16),
+    512: (1, 1, 2, 4, 8, 8, 16, 16),
+}
+"""Channels after each block of the discriminator, in multiples of `width`."""
+
+LATENT_DIMS = {16: 120, 32: 120, 64: 120, 128: 120, 256: 140, 512: 128}
+"""The papers' lengths of the latent; 16 to 64 px are like 128 px."""
+
+
+def halvings(resolution: int) -> int:
+    """How many blocks of the discriminator halve the size: down to 4x4, but 8x8 at 32 px."""
+    return 2 if resolution <= 32 else resolution.bit_length() - 3
+
+
+class GeneratorBlock(nn.Module):
+    """Residual block that doubles the size: (B, in, H, W) to (B, out, 2H, 2W), with two conditional batch norms."""
+
+    def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module]) -> None:
+        super().__init__()
+        self.norm1, self.norm2 = norm(inputs), norm(outputs)
+        self.conv1, self.conv2 = SpectralConv2d(inputs, outputs), SpectralConv2d(outputs, outputs)
+        self.shortcut = SpectralConv2d(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        """Norm, ReLU, doubling, convolution; norm, ReLU, convolution."""
+        h = self.conv1(doubled(relu(self.norm1(x, condition))))
+        h = self.conv2(relu(self.norm2(h, condition)))
+        result: Tensor = h + doubled(self.shortcut(x))
+        return result
+
+
+class Generator(nn.Module):
+    """From latents to images; see the module's text. `embed` is the shared embedding of classes."""
+
+    def __init__(
+        self,
+        resolution: int,
+        channels: int,
+        latent_dim: int,
+        width: int,
+        num_classes: int,
+        shared_dim: int,
+        skip_latents: bool,
+        attention: int,
+        epsilon: float,
+    ) -> None:
+        super().__init__()
+        widths = [multiple * width for multiple in GENERATOR_WIDTHS[resolution]]
+        self.chunk = latent_dim // len(widths) if skip_latents else latent_dim
+        self.embed = nn.Embedding(num_classes, shared_dim) if num_classes and shared_dim else None
+        self.conditional = bool(num_classes)
+        condition_dim = (shared_dim if num_classes else 0) + (self.chunk if skip_latents else 0)
+        project: Callable[[int], nn.Module] = partial(SpectralLinear, condition_dim, bias=False)
+        if num_classes and not shared_dim:
+            project = partial(nn.Embedding, num_classes)
+        norm: Callable[[int], nn.Module] = partial(UnconditionalBatchNorm, eps=epsilon)
+        if num_classes or skip_latents:
+            norm = partial(ConditionalBatchNorm, project=project, eps=epsilon)
+        self.stem = SpectralLinear(self.chunk, 4 * 4 * widths[0])
+        self.blocks = nn.ModuleList(GeneratorBlock(before, after, norm) for before, after in pairwise(widths))
+        self.attention = nn.ModuleDict(
+            {str(i): SelfAttention(w) for i, w in enumerate(widths[1:]) if 8 * 2**i == attention}
+        )  # after which block
+        self.norm = UnconditionalBatchNorm(widths[-1], eps=epsilon)
+        self.to_image = SpectralConv2d(widths[-1], channels)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        first, *chunks = torch.split(z, self.chunk, dim=1)
+        classes = labels if self.conditional else None
+        if self.embed is not None:
+            classes = self.embed(labels)
+        x = as_map(self.stem(first))
+        for i, block in enumerate(self.blocks):
+            condition = classes
+            if chunks:
+                condition = chunks[i] if classes is None else torch.cat([classes, chunks[i]], dim=1)
+            x = block(x, condition)
+            if str(i) in self.attention:
+                x = self.attention[str(i)](x)
+        return torch.tanh(self.to_image(relu(self.norm(x))))
+
+
+class DiscriminatorBlock(nn.Module):
+    """Residual block: (B, in, H, W) to (B, out, H, W), or half the size.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out; also between the two convolutions ("wide").
+        halve: whether average pooling comes last.
+        first: the block that sees the image, which has no ReLU in front.
+    """
+
+    def __init__(self, inputs: int, outputs: int, halve: bool, first: bool) -> None:
+        super().__init__()
+        self.halve, self.first = halve, first
+        self.conv1, self.conv2 = SpectralConv2d(inputs, outputs), SpectralConv2d(outputs, outputs)
+        self.shortcut = SpectralConv2d(inputs, outputs, 1) if halve or inputs != outputs else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """ReLU, convolution, ReLU, convolution. The first ReLU must not act in place: the shortcut takes x as it is."""
+        h = self.conv2(relu(self.conv1(x if self.first else relu(x))))
+        if self.halve:
+            h, x = avg_pool2d(h, 2), avg_pool2d(x, 2)
+        result: Tensor = h + self.shortcut(x)
+        return result
+
+
+class Projection(nn.Module):
+    """Scores (B,) from maps (B, C, H, W): ReLU, sum over places, then a linear layer plus the class's inner product."""
+
+    def __init__(self, inputs: int, num_classes: int) -> None:
+        super().__init__()
+        self.linear = SpectralLinear(inputs, 1)
+        self.embed = SpectralEmbedding(num_classes, inputs) if num_classes else None
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Sum, not mean, over places, as in the authors' code; summed in float32."""
+        features = relu(x).sum((2, 3), dtype=torch.float32)
+        scores: Tensor = self.linear(features).squeeze(1)
+        return scores if self.embed is None else scores + (self.embed(labels) * features).sum(1)
+
+
+class Discriminator(nn.Module):
+    """From images to scores; see the module's text."""
+
+    def __init__(self, resolution: int, channels: int, width: int, num_classes: int, attention: int) -> None:
+        super().__init__()
+        widths = [channels, *(multiple * width for multiple in DISCRIMINATOR_WIDTHS[resolution])]
+        layers: list[nn.Module] = []
+        for i, (before, after) in enumerate(pairwise(widths)):
+            halve = i < halvings(resolution)
+            layers.append(DiscriminatorBlock(before, after, halve, first=i == 0))
+            if halve and resolution // 2 ** (i + 1) == attention:
+                layers.append(SelfAttention(after))
+        self.body = nn.Sequential(*layers)
+        self.readout = Projection(widths[-1], num_classes)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
+        scores: Tensor = self.readout(self.body(images), labels)
+        return scores
+
+
+def doubled(x: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, C, 2H, 2W), every pixel four times."""
+    return interpolate(x, scale_factor=2.0)
+
+
+def as_map(x: Tensor) -> Tensor:
+    """(B, 16 * C) to (B, C, 4, 4), in memory as channels_last without a copy."""
+    return x.view(len(x), 4, 4, -1).permute(0, 3, 1, 2)
+
+
+def initialise(network: nn.Module, how: Initialisation) -> nn.Module:
+    """Weights and embeddings orthogonal (paper, section 3) or N(0, 0.02) (the authors' CIFAR script).
+
+    Biases and gains are torch's, as in the authors' code.
+    """
+    for module in network.modules():
+        if isinstance(module, (Spectral, nn.Embedding)):
+            if how == "orthogonal":
+                nn.init.orthogonal_(module.weight)
+            else:
+                nn.init.normal_(module.weight, 0.0, 0.02)
+        if isinstance(module, Spectral):
+            module.restart()
+    return network
+
+
+def check_sizes(name: str, resolution: int, attention: int, initialisation: str) -> None:
+    """Refuse what neither network offers."""
+    if resolution not in GENERATOR_WIDTHS:
+        raise ValueError(f"resolution of a {name} is one of {', '.join(map(str, GENERATOR_WIDTHS))}; got {resolution}")
+    if attention not in (0, 8, 16, 32, 64, 128, 256):
+        raise ValueError(f"attention of a {name} is the size of a map: 8, 16, ... 256, or 0 for none; got {attention}")
+    if initialisation not in ("orthogonal", "normal"):
+        raise ValueError(f"initialisation of a {name} is 'orthogonal' or 'normal'; got {initialisation!r}")
+
+
+class BigGAN(GAN):
+    """BigGAN. `BigGAN()` is the paper's network at 128 px, with its learning rates and two discriminator steps.
+
+    `BigGAN(resolution=32, width=64, latent_dim=128, num_classes=10, shared_dim=0, skip_latents=False, attention=0,
+    initialisation="normal")` is the network of the authors' CIFAR-10 script.
+
+    Args:
+        resolution: 16, 32, 64, 128, 256 or 512 pixels.
+        channels: of images.
+        latent_dim: length of the latent; 0 takes the paper's for the resolution. Cut down to whole chunks.
+        width: channels of the widest-resolution layer, `ch` in the authors' code; 96, or 64 in the ablations.
+        num_classes: 0 for an unconditional model.
+        shared_dim: length of the class embedding that all batch norms share; 0 gives each batch norm a gain and a
+            bias for every class instead, and then `skip_latents` must be off.
+        skip_latents: whether the latent is cut into chunks, one for each block ("skip-z"); else all of it becomes the
+            4x4 map.
+        attention: size of the maps with self-attention after them, 64 in the paper; 0 for none. Networks without
+            maps of this size have none.
+        initialisation: `orthogonal` (the paper's), or `normal`: N(0, 0.02).
+        epsilon: of batch norm; 1e-5 in the authors' code, 1e-4 in the TF-Hub modules.
+        objective: `hinge` (the paper's), `non_saturating`, `saturating` or `least_squares`.
+        orthogonal: strength of the orthogonal regularisation of the generator (1e-4 in the paper); 0 for none.
+        r1: weight of the gradient penalty on real images (10 in the paper's section 4.2, not in its models).
+        generator_lr: learning rate of Adam for the generator.
+        discriminator_lr: and for the discriminator.
+        betas: Adam's.
+        critic_steps: discriminator updates for each generator update.
+        training: further settings of the loop, see `zoo.GAN`.
+
+    Raises:
+        ValueError: for sizes that are not offered or do not go together.
+    """
+
+    def __init__(
+        self,
+        resolution: int = 128,
+        channels: int = 3,
+        latent_dim: int = 0,
+        width: int = 96,
+        num_classes: int = 1000,
+        shared_dim: int = 128,
+        skip_latents: bool = True,
+        attention: int = 64,
+        initialisation: Initialisation = "orthogonal",
+        epsilon: float = 1e-5,
+        objective: str = "hinge",
+        orthogonal: float = 1e-4,
+        r1: float = 0.0,
+        generator_lr: float = 5e-5,
+        discriminator_lr: float = 2e-4,
+        betas: tuple[float, float] = (0.0, 0.999),
+        critic_steps: int = 2,
+        **training: Any,
+    ) -> None:
+        check_sizes("BigGAN", resolution, attention, initialisation)
+        slots = len(GENERATOR_WIDTHS[resolution])
+        length = latent_dim or LATENT_DIMS[resolution]
+        if skip_latents:
+            if length < slots:
+                raise ValueError(f"latent_dim must be at least {slots}, one for each chunk at {resolution} px")
+            length -= length % slots
+            if num_classes and not shared_dim:
+                raise ValueError("shared_dim=0 has no place for chunks of the latent; set skip_latents=False")
+        generator = Generator(
+            resolution, channels, length, width, num_classes, shared_dim, skip_latents, attention, epsilon
+        )
+        discriminator = Discriminator(resolution, channels, width, num_classes, attention)
+        super().__init__(
+            initialise(generator, initialisation),
+            initialise(discriminator, initialisation),
+            objective_named(objective, r1),
+            resolution=resolution,
+            channels=channels,
+            latent_dim=length,
+            num_classes=num_classes,
+            generator_lr=generator_lr,
+            discriminator_lr=discriminator_lr,
+            betas=betas,
+            critic_steps=critic_steps,
+            **training,
+        )
+        self.orthogonal = orthogonal
+        self.save_hyperparameters(logger=False)
+
+    def generator_loss(self, real: Batch, fake: Batch) -> Terms:
+        """The objective's terms and orthogonal regularisation."""
+        return {**super().generator_loss(real, fake), **orthogonal_term(self.generator, self.orthogonal)}
+
+
+def orthogonal_term(generator: nn.Module, strength: float) -> Terms:
+    """Orthogonal regularisation of all weights but the shared class embedding's, as a named term; none at strength 0.
+
+    As in the authors' code it acts on the weights as they are, before spectral norm.
+    """
+    if not strength:
+        return {}
+    weights = [weight for name, weight in generator.named_parameters() if name != "embed.weight"]
+    return {"orthogonal": orthogonal_penalty(weights, strength)}
