@@ -11,6 +11,7 @@ from zoo.batch import Batch
 from zoo.gan import GAN, Player
 from zoo.models.dcgan import DCGAN
 from zoo.models.vanilla import VanillaGAN
+from zoo.models.wgan_gp import WGANGP
 from zoo.run import Run, fit, load_run
 from zoo.terms import NonFiniteLossError
 
@@ -19,4 +20,4 @@ try:
 except PackageNotFoundError:  # a checkout that was not installed
     __version__ = "0+checkout"
 
-__all__ = ["DCGAN", "GAN", "Batch", "NonFiniteLossError", "Player", "Run", "VanillaGAN", "fit", "load_run"]
+__all__ = ["DCGAN", "GAN", "WGANGP", "Batch", "NonFiniteLossError", "Player", "Run", "VanillaGAN", "fit", "load_run"]

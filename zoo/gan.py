@@ -39,6 +39,8 @@ class Player:
         loss: from a batch of real and one of generated images to named, weighted terms; their sum is minimised.
         lr: learning rate before the schedule.
         every: it moves on every so-many-th round.
+        fakes: generated images it is handed for each real one.
+        real_labels: whether these have the classes of the real images, one for one, or classes of their own.
     """
 
     name: str
@@ -46,6 +48,8 @@ class Player:
     loss: Callable[[Batch, Batch], Terms]
     lr: float
     every: int = 1
+    fakes: int = 1
+    real_labels: bool = False
 
 
 class GAN(LightningModule):
@@ -218,18 +222,30 @@ class GAN(LightningModule):
             group["lr"] = player.lr * rate
         optimizer.zero_grad()
         # Drawn for the whole batch at once, so that the number of micro-batches does not change what is drawn.
-        latents, labels = self.sample_latent(len(real)), self.sample_labels(len(real))
+        latents = self.sample_latent(len(real) * player.fakes)
+        labels = self._labels(player, real)
         shards = real.chunk(self.micro_batches)
-        latent_shards = latents.chunk(len(shards))
-        label_shards = [None] * len(shards) if labels is None else labels.chunk(len(shards))
+        sizes = [len(shard) * player.fakes for shard in shards]
+        latent_shards = torch.split(latents, sizes)
+        label_shards = [None] * len(shards) if labels is None else torch.split(labels, sizes)
         with self._only(player):
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)
                 terms = player.loss(shard, Batch(self.generate(self.generator, z, y), y))
-                self.manual_backward(torch.stack([term.float() for term in terms.values()]).sum() * share)
+                # Lightning's autocast reaches into the backward pass, where the second derivatives of a penalty would
+                # be rounded to bf16. Without it each gradient has the precision of its forward pass.
+                with torch.autocast(self.device.type, enabled=False):
+                    self.manual_backward(torch.stack([term.float() for term in terms.values()]).sum() * share)
                 for name, term in terms.items():
                     self._running.add(f"{player.name}/{name}", term.detach().float() * share, 1 / len(shards))
             optimizer.step()
+
+    def _labels(self, player: Player, real: Batch) -> Tensor | None:
+        """Classes (fakes * B,) of the images generated for a player; those for one real image are neighbours."""
+        if player.real_labels and self.num_classes:
+            assert real.labels is not None  # the first batch was checked
+            return real.labels.repeat_interleave(player.fakes)
+        return self.sample_labels(len(real) * player.fakes)
 
     @contextmanager
     def _only(self, player: Player) -> Iterator[None]:
