@@ -131,15 +131,15 @@ class Block(nn.Module):
         resampling: what it does to the size: the first convolution doubles it, or the second halves it.
         first, second: the normalisations, called with the maps and labels; None for none.
         bias: whether the first convolution has one.
+        pixels: whether it stands on pixels, and so without a ReLU before its first convolution.
     """
 
     def __init__(
         self, inputs: int, outputs: int, middle: int, resampling: Resampling, first: nn.Module | None = None,
-        second: nn.Module | None = None, bias: bool = True,
+        second: nn.Module | None = None, bias: bool = True, pixels: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.resampling = resampling
-        self.first, self.second = first, second
+        self.resampling, self.pixels, self.first, self.second = resampling, pixels, first, second
         self.convolution1 = convolution(
             inputs, middle, resampling="double" if resampling == "double" else "keep", bias=bias
         )
@@ -149,7 +149,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
         """From (B, inputs, H, W) to (B, outputs, H', W')."""
-        y = relu(x) if self.first is None else relu(self.first(x, labels), inplace=True)
+        y: Tensor = x if self.pixels else relu(x) if self.first is None else relu(self.first(x, labels), inplace=True)
         y = self.convolution1(y)
         y = relu(y if self.second is None else self.second(y, labels), inplace=True)
         y = self.convolution2(y)
@@ -157,25 +157,8 @@ class Block(nn.Module):
             x = avg_pool2d(x, 2)
         if self.shortcut is not None:
             x = self.shortcut(x)
-        if self.resampling == "double":
-            x = interpolate(x, scale_factor=2.0)
-        return x + y
-
-
-class FirstBlock(nn.Module):
-    """The ResNet critic's first block, on pixels: no ReLU before its first convolution, and it halves the size."""
-
-    def __init__(self, channels: int, width: int) -> None:
-        super().__init__()
-        self.convolution1 = convolution(channels, width)
-        self.convolution2 = convolution(width, width, resampling="halve")
-        self.shortcut = convolution(channels, width, kernel_size=1, he=False)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """From (B, C, H, W) to (B, width, H / 2, W / 2)."""
-        y: Tensor = self.convolution2(relu(self.convolution1(images), inplace=True))
-        x: Tensor = self.shortcut(avg_pool2d(images, 2))
-        return x + y
+        y += interpolate(x, scale_factor=2.0) if self.resampling == "double" else x
+        return y
 
 
 class LayerNorm(nn.GroupNorm):
@@ -298,8 +281,9 @@ class Critic(nn.Module):
 def residual_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
     """The CIFAR-10 ResNet's: halved down to 8x8, two blocks there, features averaged over all positions."""
     halvings = resolution.bit_length() - 4  # 32 px: two, the first block's among them
-    blocks = [FirstBlock(channels, width), *(Block(width, width, width, "halve") for _ in range(halvings - 1)),
-              *(Block(width, width, width, "keep") for _ in range(2))]  # fmt: skip
+    blocks = [Block(channels, width, width, "halve", pixels=True)]
+    blocks += [Block(width, width, width, "halve") for _ in range(halvings - 1)]
+    blocks += [Block(width, width, width, "keep") for _ in range(2)]
     return Critic(nn.Sequential(*blocks, nn.ReLU(True), nn.AdaptiveAvgPool2d(1), nn.Flatten()), width, num_classes)
 
 
