@@ -123,13 +123,10 @@ class GAN(LightningModule):
         self.moving_average = MovingAverage(average_halflife, average_start)
         self.objective = objective
         self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup)
-        self.resolution, self.channels, self.latent_dim, self.num_classes = (
-            resolution,
-            channels,
-            latent_dim,
-            num_classes,
-        )
-        self.generator_lr, self.discriminator_lr, self.betas = generator_lr, discriminator_lr, (betas[0], betas[1])
+        self.resolution, self.channels = resolution, channels
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
+        self.betas = float(betas[0]), float(betas[1])  # Adam refuses (0, 0.9): "both floats or both Tensors"
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
         self.images_seen = 0
         self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
