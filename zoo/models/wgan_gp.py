@@ -12,9 +12,9 @@ Three pairs of networks, chosen by `architecture`:
 - `convolutional`, the small networks of gan_cifar.py, 5x5 convolutions with stride 2, and at 28 px the shapes of
   gan_mnist.py, which crops 8x8 maps to 7x7 (there without batch norm: `batch_norm=False`).
 
-The loop is the paper's algorithm 1: five critic steps, then one of the generator. The authors' code puts the generator's
-step first and leaves it out the first time, which is the same sequence; its rates fall with every generator's step, ours
-with every critic's. Classes are as in gan_cifar_resnet.py (its default; the paper's labelled
+The loop is the paper's algorithm 1: five critic steps, then one of the generator. The authors' code puts the
+generator's step first and leaves it out the first time, which is the same sequence; its rates fall with every
+generator's step, ours with every critic's. Classes are as in gan_cifar_resnet.py (its default; the paper's labelled
 CIFAR-10): batch norm of the generator's blocks has a scale and offset for each class, and the critic a second, AC-GAN
 readout (Odena et al. 2017, arXiv:1610.09585) that learns classes from real images only. Generated images in the
 critic's step have the labels of the real ones; the generator's are drawn. The authors have classes with the CIFAR-10
