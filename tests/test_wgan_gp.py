@@ -224,6 +224,17 @@ def test_generated_images_of_the_critics_step_have_the_labels_of_the_real_ones(
     assert not torch.equal(model.drawn.labels[: len(real)], real[: len(model.drawn.labels)])
 
 
+def test_several_generated_images_for_a_real_one_stay_beside_it() -> None:
+    """So that a micro-batch holds the generated images that belong to its real ones."""
+    model, real = tiny(num_classes=7), zoo.Batch(torch.zeros(3, 1, 16, 16), torch.tensor([4, 0, 6]))
+    critic, generator = model.players()
+    assert (critic.fakes, critic.real_labels, generator.fakes, generator.real_labels) == (1, True, 2, False)
+    twice = zoo.Player("d", model.discriminator, model.discriminator_loss, 1e-3, fakes=2, real_labels=True)
+    labels = model._labels(twice, real)
+    assert labels is not None
+    assert labels.tolist() == [4, 4, 0, 0, 6, 6]
+
+
 def test_labels_of_the_data_do_not_disturb_an_unconditional_model(tmp_path: Path) -> None:
     train(tiny(), 5, tmp_path, loader=Noise((1, 16, 16), classes=7))
 
