@@ -29,7 +29,7 @@ from zoo.blocks.labels import one_hot
 from zoo.blocks.minibatch import MinibatchDeviation
 from zoo.blocks.normalization import PixelNorm
 from zoo.gan import GAN
-from zoo.objectives import Terms, Wasserstein, gradient_norms_between
+from zoo.objectives import Terms, Wasserstein, slopes_between
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ class ProGAN(GAN):
         resolution divided by k = full / stage resolution: k^2 pixels each carry 1 / k^2 of a gradient.
         """
         real_logits, fake_logits = self.logits(real), self.logits(fake)
-        norms = gradient_norms_between(self.scores, real, fake) / (self.resolution / self.stage.resolution)
+        norms = slopes_between(self.scores, real, fake) / (self.resolution / self.stage.resolution)
         terms = {
             "adversarial": fake_logits[:, 0].mean() - real_logits[:, 0].mean(),
             "gradient_penalty": self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean(),
