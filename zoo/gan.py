@@ -301,7 +301,8 @@ class GAN(LightningModule):
     def _check(self, batch: Batch) -> None:
         """Hold the first batch against what the model was built for."""
         expected = (self.channels, self.resolution, self.resolution)
-        if tuple(batch.images.shape[1:]) != expected:
+        wanted = self.data_resolution(self.images_seen)
+        if tuple(batch.images.shape[1:]) not in (expected, (self.channels, wanted, wanted)):
             raise DataError(
                 f"the loader gives images of shape {tuple(batch.images.shape[1:])} (C, H, W), the model was built for "
                 f"{expected}. Set the model's channels and resolution to the data's, or the data's to the model's"

@@ -191,4 +191,5 @@ def slopes_between(scores: Scores, real: Batch, fake: Batch) -> Tensor:
     start, end = real.images.detach().float(), fake.images.detach().float()
     where = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
     between = Batch(start + where * (end - start), fake.labels)
-    return torch.linalg.vector_norm(input_gradient(scores, between).flatten(1), dim=1)
+    slopes: Tensor = torch.linalg.vector_norm(input_gradient(scores, between).flatten(1), dim=1)
+    return slopes

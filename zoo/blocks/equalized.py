@@ -1,7 +1,7 @@
 """Layers with equalized learning rate (Karras et al. 2018, arXiv:1710.10196, section 4.1).
 
-Weights start as N(0, 1) and are multiplied at each use by gain / sqrt(fan_in), He's constant. Adam's step does not depend
-on the scale of the gradient, so every weight then moves at the same relative speed, whatever its layer's width.
+Weights start as N(0, 1) and are multiplied at each use by gain / sqrt(fan_in), He's constant. Adam's step does not
+depend on the scale of the gradient, so every weight then moves at the same relative speed, whatever its layer's width.
 Biases start at 0 and are not scaled, as in the authors' code (tkarras/progressive_growing_of_gans, networks.py).
 """
 

@@ -5,30 +5,32 @@ Variation", arXiv:1710.10196. Networks, loss and schedule checked against the au
 Training starts at 4x4 pixels; the resolution doubles again and again, and each new block is faded in. Everything about
 growth is a function of images seen: all blocks exist from the start, and there is nothing to restore.
 
-Where the authors' two implementations differ, this follows the paper and the Theano code: bias and rectifier come before
-the 2x2 average pooling (the TensorFlow code folds the pooling into the convolution, so they come after it). Two things
-are computed otherwise with the same result: networks work at the stage's own resolution instead of on images repeated up
-to the full size, and the gradient's norm is divided by what that changes (see `ProGAN.discriminator_loss`); the
-average has a half-life in images, `16 * log(0.5) / log(0.999)` = 11,085 for the authors' 0.999 per batch of 16. Left out:
-the Theano code's ramp-up of the learning rate over the first 40,000 images.
+Where the authors' two implementations differ, this follows the paper and the Theano code: bias and rectifier come
+before the 2x2 average pooling (the TensorFlow code folds the pooling into the convolution, so they come after it).
+
+Two things are computed otherwise with the same result. Networks work at the stage's own resolution instead of on images
+repeated up to the full size, and the gradient's norm is divided by what that changes (see `ProGAN.discriminator_loss`).
+The average has a half-life in images: the authors' 0.999 per batch of 16 is `16 * log(0.5) / log(0.999)` = 11,085.
+
+Left out: the Theano code's ramp-up of the learning rate over the first 40,000 images.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu, linear
 
 from zoo.batch import Batch
 from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear
 from zoo.blocks.labels import one_hot
 from zoo.blocks.minibatch import MinibatchDeviation
 from zoo.blocks.normalization import PixelNorm
-from zoo.gan import GAN
+from zoo.gan import GAN, Player
 from zoo.objectives import Terms, Wasserstein, slopes_between
 
 
@@ -88,7 +90,7 @@ class Widths:
 
     def at(self, resolution: int) -> int:
         """Of the block that works at `resolution`."""
-        return min(self.base // 2 ** (resolution.bit_length() - 2), self.most)
+        return min(self.base >> (resolution.bit_length() - 2), self.most)
 
 
 class Generator(nn.Module):
@@ -125,7 +127,7 @@ class Generator(nn.Module):
         for block in list(self.blocks)[:depth]:
             before = x
             x = interpolate(x, scale_factor=2, mode="nearest")
-            for convolution in block:  # type: ignore[attr-defined]
+            for convolution in block.children():
                 x = self._activate(convolution(x))
         images: Tensor = self.to_rgb[depth](x)
         if stage.alpha < 1:
@@ -134,8 +136,8 @@ class Generator(nn.Module):
         return images
 
     def _from_latent(self, z: Tensor) -> Tensor:
-        flat = nn.functional.linear(z, self.dense.weight * self.dense.scale)
-        return self._activate(flat.unflatten(1, (-1, 4, 4)) + self.dense.bias[:, None, None])
+        flat = linear(z, self.dense.weight * self.dense.scale)
+        return self._activate(flat.view(len(z), -1, 4, 4) + self.dense.bias[:, None, None])
 
     def _activate(self, x: Tensor) -> Tensor:
         normalised: Tensor = self.normalise(leaky_relu(x, 0.2))
@@ -167,7 +169,7 @@ class Discriminator(nn.Module):
         depth = stage.resolution.bit_length() - 3
         x = leaky_relu(self.from_rgb[depth](images), 0.2)
         for level in range(depth, 0, -1):
-            for convolution in self.blocks[level - 1]:  # type: ignore[union-attr]
+            for convolution in list(self.blocks)[level - 1].children():
                 x = leaky_relu(convolution(x), 0.2)
             x = avg_pool2d(x, 2)
             if level == depth and stage.alpha < 1:
@@ -245,6 +247,11 @@ class ProGAN(GAN):
         self.penalty, self.target_norm, self.drift = penalty, target_norm, drift
         self.save_hyperparameters(logger=False)
 
+    def players(self) -> list[Player]:
+        """The discriminator's generated images have the classes of its real ones, as in the authors' code."""
+        discriminator, generator = super().players()
+        return [replace(discriminator, real_labels=True), generator]
+
     @property
     def stage(self) -> Stage:
         """Where growth stands, from the clock alone."""
@@ -277,7 +284,7 @@ class ProGAN(GAN):
         return self.logits(batch)[:, 0]
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Wasserstein loss with gradient penalty and drift (paper, section A.1; `D_wgangp_acgan` in the authors' loss.py).
+        """Wasserstein loss with gradient penalty and drift (paper, section A.1; loss.py, `D_wgangp_acgan`).
 
         The authors' networks see images repeated up to full size, so their gradient norm is the one at the stage's
         resolution divided by k = full / stage resolution: k^2 pixels each carry 1 / k^2 of a gradient.
