@@ -19,10 +19,11 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors"},
     "pictures": set(),
     "checkpoint": {"errors"},
-    "gan": {"average", "batch", "clock", "objectives", "sampling", "terms"},
+    "replicas": set(),
+    "gan": {"average", "batch", "clock", "errors", "objectives", "replicas", "sampling", "terms"},
     "models": {"gan", "objectives", "batch", "clock", "blocks", "models"},
     "data": {"batch", "clock", "errors", "data"},
-    "callbacks": {"gan", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
+    "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
 }
 
 

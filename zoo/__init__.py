@@ -15,6 +15,7 @@ from zoo.models.dcgan import DCGAN
 from zoo.models.progan import ProGAN
 from zoo.models.vanilla import VanillaGAN
 from zoo.models.wgan_gp import WGANGP
+from zoo.replicas import Replicas
 from zoo.run import Run, fit, load_run
 from zoo.terms import NonFiniteLossError
 
@@ -33,6 +34,7 @@ __all__ = [
     "NonFiniteLossError",
     "Player",
     "ProGAN",
+    "Replicas",
     "Run",
     "VanillaGAN",
     "fit",

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.checkpoint import checkpoints_in
 from zoo.command import checked_arguments, run_command
-from zoo.run import Plan, Run, fit, plan_run
+from zoo.run import Plan, Run, first_process, fit, plan_run
 from zoo.settings import settings_of
 from zoo.terms import NonFiniteLossError
 
@@ -32,17 +32,22 @@ def main(**words: Any) -> int:
     own = {key: words.pop(key) for key in list(words) if key in settings_of(options)}
     chosen = checked_arguments(options, own)
     plan = plan_run(chosen["recipe"], out=chosen["out"], resume=chosen["resume"], overrides=words)
-    for note in plan.recipe.notes:
+    for note in plan.recipe.notes if first_process() else []:
         print(f"note: {note}", file=sys.stderr if chosen["check"] else sys.stdout)
     if chosen["check"]:
         print(plan.recipe.to_yaml(), end="")
         return 0
-    print(headline(plan), flush=True)
+    if first_process():
+        print(headline(plan), flush=True)
     try:
         run = plan.carry_out()
     except NonFiniteLossError as error:
+        if not first_process():  # raised in all processes at once
+            return 0
         print(f"zoo.fit: stopped, {error}\n{last_good(plan)}", file=sys.stderr)
         return 1
+    if not first_process():
+        return 0
     print(summary(run))
     return 128 + run.stopped_by if run.stopped_by else 0
 

@@ -27,6 +27,7 @@ from zoo.average import MovingAverage, averaged_copy
 from zoo.batch import Batch
 from zoo.errors import CheckpointError, DataError, require_at_least
 from zoo.objectives import Objective, Terms
+from zoo.replicas import Replicas, average_gradients
 from zoo.terms import RunningTerms, assert_finite
 
 
@@ -243,6 +244,8 @@ class GAN(LightningModule):
                     self.manual_backward(torch.stack([term.float() for term in terms.values()]).sum() * share)
                 for name, term in terms.items():
                     self._running.add(f"{player.name}/{name}", term.detach().float() * share, 1 / len(shards))
+            if self.trainer.world_size > 1:
+                average_gradients(self._owned[player.name])
             optimizer.step()
 
     def _labels(self, player: Player, real: Batch) -> Tensor | None:
@@ -292,6 +295,11 @@ class GAN(LightningModule):
                 f"precision={self.trainer.precision!r} is refused: one loss scaler cannot serve two players, and "
                 "gradient penalties underflow in float16. Use 'bf16-mixed' or '32-true'"
             )
+        if self.trainer.world_size > 1 and not isinstance(self.trainer.strategy, Replicas):
+            raise ValueError(
+                f"{type(self.trainer.strategy).__name__} cannot train two players that take turns, each with the "
+                "other frozen. On several devices use Trainer(strategy=zoo.Replicas(), ...)"
+            )
         if not self.hparams:
             raise CheckpointError(
                 f"{type(self).__name__} has not recorded its arguments, so its checkpoints could not be loaded. End "
@@ -325,7 +333,7 @@ class GAN(LightningModule):
         Raises:
             NonFiniteLossError: when any of them is not finite.
         """
-        means = self._running.means()
+        means = self._running.means(self.trainer.strategy.reduce)
         if not means:
             return
         self.last_terms = means
@@ -343,7 +351,7 @@ class GAN(LightningModule):
         Raises:
             NonFiniteLossError: naming what is not finite.
         """
-        self._running.means()
+        self._running.means(self.trainer.strategy.reduce)
         assert_finite(dict(self.named_parameters()))
 
     # --- checkpoints -------------------------------------------------------------------------------------------------

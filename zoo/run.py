@@ -17,8 +17,10 @@ from typing import Any
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning import Callback, Trainer
+from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.strategies import DDPStrategy
 
 from zoo.callbacks import MetricsTable, RunProgress, StopAt, StopOnSignal
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
@@ -26,6 +28,7 @@ from zoo.classes import find_class
 from zoo.errors import CheckpointError, RecipeError, UserError, first_line
 from zoo.gan import GAN
 from zoo.recipe import Recipe, load_recipe
+from zoo.replicas import Replicas
 
 PACKAGES = ("gan-zoo", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "omegaconf", "numpy", "pillow")
 
@@ -125,8 +128,9 @@ class Plan:
         torch.manual_seed(recipe.seed)  # decides the initial weights
         data = recipe.data.build()
         callbacks = [part.build() for part in recipe.callbacks.values()]
-        data.prepare_data()
-        data.setup("fit")
+        if first_process():  # the others are told by Lightning when the first has put everything into the cache
+            data.prepare_data()
+            data.setup("fit")
         model = recipe.model.build()
         seen = 0
         if self.start is not None:
@@ -139,11 +143,12 @@ class Plan:
                     "train on"
                 )
         stop = StopOnSignal()
-        trainer = self._trainer([StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], seen)
-        self._record()
+        first = _First(self)
+        trainer = self._trainer([first, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], seen)
         began = time.monotonic()
         trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
-        return Run(model, self.folder, recipe, stop.received, time.monotonic() - began)
+        trainer.strategy.barrier()  # Lightning kills the first process when another ends, if only with an exit code
+        return Run(model, first.folder, recipe, stop.received, time.monotonic() - began)
 
     def _trainer(self, callbacks: list[Callback], seen: int) -> Trainer:
         """Lightning's trainer, set up so that the clock decides everything.
@@ -156,6 +161,7 @@ class Plan:
         others = [part.build() for part in self.recipe.loggers.values()]
         try:
             return Trainer(
+                strategy=choose_strategy(self.recipe.trainer),
                 default_root_dir=self.folder,
                 max_epochs=-1,
                 callbacks=callbacks,
@@ -165,12 +171,12 @@ class Plan:
                 enable_model_summary=False,
                 use_distributed_sampler=False,
                 num_sanity_val_steps=0,
-                **self.recipe.trainer,
+                **{key: value for key, value in self.recipe.trainer.items() if key != "strategy"},
             )
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"trainer: Lightning refuses these arguments: {first_line(error)}") from error
 
-    def _record(self) -> None:
+    def record(self) -> None:
         """Write the resolved recipe and what it runs on into the run folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "recipe.yaml").write_text(
@@ -190,6 +196,32 @@ class Plan:
         }
         with open(self.folder / "environment.jsonl", "a") as file:  # one line for each start of the run
             file.write(json.dumps(record) + "\n")
+
+
+class _First(Callback):
+    """Once all processes are there: the first one's folder is everyone's, and it alone writes down what runs.
+
+    Not earlier, so that no process plans its run from what another has begun to write.
+
+    Args:
+        plan: of this process, whose folder may be named by another second of the clock.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.folder = plan, plan.folder
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Agree on the folder and record the run."""
+        self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
+        if trainer.is_global_zero:
+            self.plan.record()
+        else:  # nothing is written here, but callbacks may read
+            trainer._default_root_dir = str(self.folder)
+
+
+def first_process() -> bool:
+    """Whether this is the process that writes and speaks: the only one, or rank 0."""
+    return not getattr(rank_zero_only, "rank", 0)
 
 
 def load_run(where: str | Path) -> GAN:
@@ -273,6 +305,18 @@ def choose_precision(trainer: Mapping[str, Any]) -> str:
     return "32-true"
 
 
+def choose_strategy(trainer: Mapping[str, Any]) -> Any:
+    """What is asked for; `Replicas` where Lightning would train on several devices with its `ddp`."""
+    asked = trainer.get("strategy", "auto")
+    alone = asked == "auto" and str(trainer.get("devices", "auto")) == "1" and trainer.get("num_nodes", 1) == 1
+    if alone or not isinstance(asked, str):
+        return asked
+    where = {key: trainer[key] for key in ("accelerator", "devices", "num_nodes") if key in trainer}
+    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    found = Trainer(strategy=asked, enable_model_summary=False, **where, **quiet).strategy
+    return Replicas(found._start_method) if type(found) is DDPStrategy else asked
+
+
 def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
     """The run's own recipe with changes that leave its networks and its randomness alone."""
     saved = folder / "recipe.yaml"
@@ -294,9 +338,8 @@ def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
 
 
 def _new_folder(recipe: str) -> Path:
-    """`runs/RECIPE/TIME`; processes started for further devices learn the first one's from the environment."""
-    folder = Path("runs") / recipe / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    return Path(os.environ.setdefault("ZOO_RUN_FOLDER", str(folder))) if "LOCAL_RANK" in os.environ else folder
+    """`runs/RECIPE/TIME`; of several processes the first one's counts."""
+    return Path("runs") / recipe / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
 
 
 def _git_commit() -> str | None:

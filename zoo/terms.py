@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -25,15 +26,19 @@ class RunningTerms:
         total, count = self._sums.get(name, (torch.zeros_like(value), 0.0))
         self._sums[name] = (total + value, count + rounds)
 
-    def means(self) -> dict[str, float]:
+    def means(self, over_processes: Callable[[Tensor], Tensor] = lambda mine: mine) -> dict[str, float]:
         """Every term's mean; the one place where training waits for the device.
+
+        Args:
+            over_processes: the mean of a tensor over all processes that train together. What is not finite in one of
+                them is not finite in the mean, so all of them raise.
 
         Raises:
             NonFiniteLossError: when one is not finite. A sum hides no round that was not.
         """
         if not self._sums:
             return {}
-        means = torch.stack([total / count for total, count in self._sums.values()]).tolist()
+        means = over_processes(torch.stack([total / count for total, count in self._sums.values()])).tolist()
         values = dict(zip(self._sums, means))
         bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
         if bad:

@@ -46,6 +46,7 @@ class SaveEvery(Every):
         try:
             trainer.save_checkpoint(folder / "checkpoints" / f"{model.images_seen:012d}{SUFFIX}")
         except CheckpointError as error:
+            trainer.strategy.barrier()  # where the other processes wait at the end of a save
             if trainer.should_stop:
                 raise
             rank_zero_warn(f"{error}. Training goes on; the next attempt is in {self.every:,} images")

@@ -8,9 +8,11 @@ import threading
 from types import FrameType
 from typing import Any
 
+from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from zoo.gan import GAN
+from zoo.replicas import Replicas
 
 
 class StopAt(Callback):
@@ -35,7 +37,8 @@ class StopAt(Callback):
 class StopOnSignal(Callback):
     """Ctrl-C and SIGTERM finish the round, save and end the run; a second Ctrl-C ends the process at once.
 
-    Lightning by itself breaks off in mid-round, where one player has moved and the other has not.
+    Lightning by itself breaks off in mid-round, where one player has moved and the other has not. Of several processes
+    it is enough that one is asked: all of them stop after the same round.
     """
 
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -53,6 +56,8 @@ class StopOnSignal(Callback):
         if self.received is not None and number == signal.SIGINT:
             os._exit(128 + number)
         self.received = number
+        if getattr(rank_zero_only, "rank", 0):  # one voice is enough
+            return
         again = "; press Ctrl-C again to end at once, unsaved" if number == signal.SIGINT else ""
         os.write(2, f"\n{signal.Signals(number).name}: finishing this round, then saving{again}\n".encode())
 
@@ -60,6 +65,9 @@ class StopOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop between two rounds."""
+        if isinstance(trainer.strategy, Replicas):
+            # Not assigned when 0: a signal may have come in the meantime.
+            self.received = trainer.strategy.largest(self.received or 0) or self.received
         if self.received is not None:
             trainer.should_stop = True
 
