@@ -312,7 +312,7 @@ def choose_strategy(trainer: Mapping[str, Any]) -> Any:
     if alone or not isinstance(asked, str):
         return asked
     where = {key: trainer[key] for key in ("accelerator", "devices", "num_nodes") if key in trainer}
-    quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
+    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
     found = Trainer(strategy=asked, enable_model_summary=False, **where, **quiet).strategy
     return Replicas(found._start_method) if type(found) is DDPStrategy else asked
 
