@@ -95,6 +95,13 @@ def test_a_loss_that_breaks_in_one_process_ends_all(left: dict[str, Any]) -> Non
     assert left["broken-0"]["raised"] == left["broken-1"]["raised"]
 
 
+def test_all_processes_take_the_first_ones_folder(left: dict[str, Any]) -> None:
+    first, second = left["fit-0"], left["fit-1"]
+    assert first == second
+    assert {Path(folder).name for folder in first["folders"]} == {"run0"}
+    assert not Path(first["folders"][0]).with_name("run1").exists()
+
+
 def test_lightnings_own_ddp_is_refused_with_what_to_use(left: dict[str, Any]) -> None:
     for rank in (0, 1):
         assert "strategy=zoo.Replicas()" in left[f"vanilla-{rank}"]["refused"]

@@ -163,6 +163,10 @@ def main(folder: Path, processes: int) -> None:
         }
         torch.save(state, folder / f"{name}-{model.global_rank}.pt")
     if processes > 1:
+        run = zoo.fit("dcgan_digits", out=folder / f"run{rank}", images=128, model={"width": 4},
+                      trainer={"accelerator": "cpu", "devices": processes})  # fmt: skip
+        folders = str(run.folder), run.model.trainer.default_root_dir
+        torch.save({"folders": folders, "seen": run.model.images_seen}, folder / f"fit-{rank}.pt")
         try:
             train(Broken(**SMALL), 2, folder, log_every_n_steps=1, devices=processes, strategy=Replicas())
         except zoo.NonFiniteLossError as error:

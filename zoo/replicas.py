@@ -39,7 +39,7 @@ class Replicas(DDPStrategy):
     ) -> None:
         waits: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         super().__init__(start_method=start_method, process_group_backend=process_group_backend, **waits)
-        self._hosts: dist.ProcessGroup | None = None
+        self._hosts: Any = None
 
     def setup_distributed(self) -> None:
         """Join the other processes, once on the devices' network and once among the hosts."""
@@ -65,7 +65,7 @@ def copy_from_first(tensors: Sequence[Tensor]) -> None:
         alike = [tensor for tensor in tensors if tensor.dtype == dtype]
         flat = torch.cat([tensor.reshape(-1) for tensor in alike])
         dist.broadcast(flat, src=0)
-        for tensor, part in zip(alike, flat.split([tensor.numel() for tensor in alike])):
+        for tensor, part in zip(alike, torch.split(flat, [tensor.numel() for tensor in alike])):
             tensor.copy_(part.view(tensor.shape))
 
 
@@ -81,7 +81,7 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     flat = torch.cat([present.to(parameters[0].device, non_blocking=True), *gradients])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
-    counts, *means = flat.split([len(parameters), *(parameter.numel() for parameter in parameters)])
+    counts, *means = torch.split(flat, [len(parameters), *(parameter.numel() for parameter in parameters)])
     # The device is asked only where a gradient is missing here; where all are there, nothing has to be known.
     elsewhere = [True] * len(parameters) if bool(present.all()) else counts.gt(0).tolist()
     for parameter, mean, anywhere in zip(parameters, means, elsewhere):

