@@ -19,8 +19,9 @@ ALLOWED: dict[str, set[str]] = {
     "settings": {"errors"},
     "pictures": set(),
     "checkpoint": {"errors"},
-    "gan": {"average", "batch", "clock", "objectives", "sampling", "terms"},
-    "models": {"gan", "objectives", "batch", "clock", "blocks", "models"},
+    "gan": {"average", "batch", "clock", "errors", "objectives", "sampling", "terms"},
+    "blocks": {"blocks"},
+    "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
     "data": {"batch", "clock", "errors", "data"},
     "callbacks": {"gan", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
 }

@@ -3,10 +3,10 @@ import math
 import pytest
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from zoo.batch import Batch
-from zoo.objectives import OBJECTIVES, NonSaturating, Scores, objective, squared_gradient_norm
+from zoo.objectives import OBJECTIVES, NonSaturating, Scores, Wasserstein, objective, squared_gradient_norm
 
 REAL, FAKE = torch.tensor([2.0, -0.5, 0.3]), torch.tensor([-1.0, 0.7, 3.0])
 
@@ -75,6 +75,103 @@ def test_the_penalty_is_computed_in_float32_under_autocast() -> None:
         penalty = squared_gradient_norm(scores, Batch(torch.randn(3, 1, 2, 2)))
     assert penalty.dtype == torch.float32
     torch.testing.assert_close(penalty, layer.weight.detach().square().sum().expand(3))
+
+
+def test_the_wasserstein_loss_by_hand() -> None:
+    loss = Wasserstein()
+    assert float(loss.discriminator_value(REAL, FAKE)) == pytest.approx((2.7 - 1.8) / 3)
+    assert float(loss.generator_value(FAKE)) == pytest.approx(-2.7 / 3)
+    with pytest.raises(ValueError, match="must not be negative; got -1"):
+        Wasserstein(penalty=-1)
+
+
+def test_the_gradient_penalty_of_a_linear_critic_is_the_weighted_square_of_its_norm_less_one() -> None:
+    weight = torch.randn(12, requires_grad=True)
+    real, fake = (Batch(torch.randn(5, 3, 2, 2)) for _ in range(2))
+    terms = Wasserstein(penalty=7.0).discriminator(linear(weight), real, fake)
+    assert list(terms) == ["adversarial", "gradient_penalty"]
+    norm = weight.detach().norm()
+    torch.testing.assert_close(terms["gradient_penalty"], 7 * (norm - 1).square())
+    (gradient,) = torch.autograd.grad(terms["gradient_penalty"], weight)
+    torch.testing.assert_close(gradient, 7 * 2 * (norm - 1) * weight.detach() / norm)
+
+
+def quadratic(*batches: Batch) -> tuple[Tensor, ...]:
+    """Half the sum of squares of each image: its gradient is the image itself."""
+    return tuple(batch.images.square().flatten(1).sum(1) / 2 for batch in batches)
+
+
+def expected_penalty(points: Tensor) -> Tensor:
+    """Of `quadratic`: one norm for each image, over everything in it, then the mean over images."""
+    return 10 * torch.stack([(point.norm() - 1) ** 2 for point in points]).mean()
+
+
+def test_each_image_has_one_norm_over_all_its_channels_and_pixels() -> None:
+    images = torch.randn(6, 3, 2, 2)
+    batch = Batch(images)  # real and generated are the same, so all points between are, too
+    penalty = Wasserstein().gradient_penalty(quadratic, batch, batch)
+    torch.testing.assert_close(penalty, expected_penalty(images))
+    channel_norms = 10 * (images.norm(dim=1) - 1).square().mean()  # a norm for each pixel, as some code has it
+    batch_norm = 10 * (images.norm() - 1).square()  # one norm for the whole batch
+    assert (penalty - channel_norms).abs() > 1
+    assert (penalty - batch_norm).abs() > 1
+
+
+class Recorded:
+    """Keeps what it is asked to score."""
+
+    def __init__(self) -> None:
+        self.seen: list[Batch] = []
+
+    def __call__(self, *batches: Batch) -> tuple[Tensor, ...]:
+        self.seen += batches
+        return quadratic(*batches)
+
+
+def test_each_pair_has_one_point_of_its_own_between_its_two_images() -> None:
+    torch.manual_seed(0)
+    scores, labels = Recorded(), torch.arange(400) % 7
+    real = Batch(torch.zeros(400, 3, 2, 2), labels)
+    fake = Batch(torch.arange(1.0, 401.0)[:, None, None, None].expand(-1, 3, 2, 2), labels)
+    Wasserstein().gradient_penalty(scores, real, fake)
+    (between,) = scores.seen
+    assert between.labels is labels
+    places = between.images.detach() / fake.images
+    torch.testing.assert_close(places, places[:, :1, :1, :1].expand_as(places))  # the same at every pixel
+    places = places[:, 0, 0, 0]
+    assert len(places.unique()) == 400
+    assert 0 <= places.min() < 0.02 < 0.98 < places.max() <= 1
+    assert places.mean().item() == pytest.approx(0.5, abs=0.05)
+    assert places.std().item() == pytest.approx(12**-0.5, abs=0.03)  # uniform
+
+
+def test_the_gradient_of_the_penalty_agrees_with_finite_differences() -> None:
+    torch.manual_seed(0)
+    start, readout = torch.randn(8, 4), torch.randn(8)
+    real, fake = (Batch(torch.randn(5, 1, 2, 2)) for _ in range(2))
+
+    def penalty(weight: Tensor) -> Tensor:
+        torch.manual_seed(1)  # the same points between every time
+        return Wasserstein().gradient_penalty(
+            lambda *batches: tuple(softplus(b.images.flatten(1) @ weight.T) @ readout for b in batches), real, fake
+        )
+
+    weight = start.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(penalty(weight), weight)
+    for _ in range(3):
+        step = 0.01 * torch.randn(8, 4)
+        difference = penalty(start + step) - penalty(start - step)
+        assert difference.item() == pytest.approx(2 * (gradient * step).sum().item(), rel=0.01)
+
+
+def test_a_critic_that_is_flat_gives_a_penalty_and_finite_gradients() -> None:
+    weight = torch.zeros(4, requires_grad=True)
+    batch = Batch(torch.randn(3, 1, 2, 2))
+    penalty = Wasserstein().gradient_penalty(linear(weight), batch, batch)
+    assert penalty.item() == 10
+    penalty.backward()
+    assert weight.grad is not None
+    assert weight.grad.isfinite().all()
 
 
 def test_unknown_objectives_and_negative_weights_are_refused() -> None:

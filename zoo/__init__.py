@@ -12,7 +12,9 @@ from zoo.gan import GAN, Player
 from zoo.models.biggan import BigGAN
 from zoo.models.biggan_deep import BigGANDeep
 from zoo.models.dcgan import DCGAN
+from zoo.models.progan import ProGAN
 from zoo.models.vanilla import VanillaGAN
+from zoo.models.wgan_gp import WGANGP
 from zoo.run import Run, fit, load_run
 from zoo.terms import NonFiniteLossError
 
@@ -24,11 +26,13 @@ except PackageNotFoundError:  # a checkout that was not installed
 __all__ = [
     "DCGAN",
     "GAN",
+    "WGANGP",
     "Batch",
     "BigGAN",
     "BigGANDeep",
     "NonFiniteLossError",
     "Player",
+    "ProGAN",
     "Run",
     "VanillaGAN",
     "fit",

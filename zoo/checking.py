@@ -141,23 +141,22 @@ class Check:
         assert isinstance(merged, DictConfig)
         return self._plain(merged, "")
 
-    def _plain(self, node: DictConfig, where: str) -> dict[str, Any]:
-        result: dict[str, Any] = {}
-        for key in map(str, node):
+    def _plain(self, node: DictConfig, where: str) -> dict[Any, Any]:
+        """A mapping with every interpolation resolved; keys keep their type."""
+        result: dict[Any, Any] = {}
+        for key in node:
+            name = where + str(key)
             try:
                 value = node[key]
-                result[key] = (
-                    self._plain(value, f"{where}{key}.")
-                    if isinstance(value, DictConfig)
-                    else OmegaConf.to_container(value, resolve=True)
-                    if OmegaConf.is_config(value)
-                    else value
-                )
+                if isinstance(value, DictConfig):
+                    result[key] = self._plain(value, f"{name}.")
+                else:
+                    result[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
             except OmegaConfBaseException:
                 raw = OmegaConf.to_container(node, resolve=False)
                 assert isinstance(raw, dict)
-                self._unresolved.add(f"{where}{key}")
-                self.faults.append(f"{where}{key}: {raw[key]} refers to something that is not there")
+                self._unresolved.add(name)
+                self.faults.append(f"{name}: {raw[key]} refers to something that is not there")
         return result
 
     def part(self, where: str, section: Any, kind: type, kind_in_words: str) -> Part | None:

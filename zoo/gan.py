@@ -40,6 +40,8 @@ class Player:
         loss: from a batch of real and one of generated images to named, weighted terms; their sum is minimised.
         lr: learning rate before the schedule.
         every: it moves on every so-many-th round.
+        fakes: generated images it is handed for each real one.
+        real_labels: whether these have the classes of the real images, one for one, or classes of their own.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Player:
     loss: Callable[[Batch, Batch], Terms]
     lr: float
     every: int = 1
+    fakes: int = 1
+    real_labels: bool = False
 
 
 class GAN(LightningModule):
@@ -122,17 +126,10 @@ class GAN(LightningModule):
         self.moving_average = MovingAverage(average_halflife, average_start)
         self.objective = objective
         self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup)
-        self.resolution, self.channels, self.latent_dim, self.num_classes = (
-            resolution,
-            channels,
-            latent_dim,
-            num_classes,
-        )
-        self.generator_lr, self.discriminator_lr, self.betas = (
-            generator_lr,
-            discriminator_lr,
-            (float(betas[0]), float(betas[1])),
-        )
+        self.resolution, self.channels = resolution, channels
+        self.latent_dim, self.num_classes = latent_dim, num_classes
+        self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
+        self.betas = float(betas[0]), float(betas[1])  # Adam refuses (0, 0.9): "both floats or both Tensors"
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
         self.images_seen = 0
         self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
@@ -156,6 +153,10 @@ class GAN(LightningModule):
     def sample_labels(self, n: int) -> Tensor | None:
         """Class indices (n,) for generated images, uniform over the classes; None for an unconditional model."""
         return torch.randint(self.num_classes, (n,), device=self.device) if self.num_classes else None
+
+    def data_resolution(self, images_seen: int) -> int:
+        """Resolution at which real images are wanted after so many images; data modules deliver it."""
+        return self.resolution
 
     def prepare(self, real: Batch) -> Batch:
         """Real images as the discriminator shall see them at this moment."""
@@ -226,18 +227,30 @@ class GAN(LightningModule):
             group["lr"] = player.lr * rate
         optimizer.zero_grad()
         # Drawn for the whole batch at once, so that the number of micro-batches does not change what is drawn.
-        latents, labels = self.sample_latent(len(real)), self.sample_labels(len(real))
+        latents = self.sample_latent(len(real) * player.fakes)
+        labels = self._labels(player, real)
         shards = real.chunk(self.micro_batches)
-        latent_shards = latents.tensor_split(len(shards))
-        label_shards = [None] * len(shards) if labels is None else labels.tensor_split(len(shards))
+        sizes = [len(shard) * player.fakes for shard in shards]
+        latent_shards = torch.split(latents, sizes)
+        label_shards = [None] * len(shards) if labels is None else torch.split(labels, sizes)
         with self._only(player):
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)
                 terms = player.loss(shard, Batch(self.generate(self.generator, z, y), y))
-                self.manual_backward(torch.stack([term.float() for term in terms.values()]).sum() * share)
+                # Lightning's autocast reaches into the backward pass, where the second derivatives of a penalty would
+                # be rounded to bf16. Without it each gradient has the precision of its forward pass.
+                with torch.autocast(self.device.type, enabled=False):
+                    self.manual_backward(torch.stack([term.float() for term in terms.values()]).sum() * share)
                 for name, term in terms.items():
                     self._running.add(f"{player.name}/{name}", term.detach().float() * share, 1 / len(shards))
             optimizer.step()
+
+    def _labels(self, player: Player, real: Batch) -> Tensor | None:
+        """Classes (fakes * B,) of the images generated for a player; those for one real image are neighbours."""
+        if player.real_labels and self.num_classes:
+            assert real.labels is not None  # the first batch was checked
+            return real.labels.repeat_interleave(player.fakes)
+        return self.sample_labels(len(real) * player.fakes)
 
     @contextmanager
     def _only(self, player: Player) -> Iterator[None]:
@@ -288,7 +301,8 @@ class GAN(LightningModule):
     def _check(self, batch: Batch) -> None:
         """Hold the first batch against what the model was built for."""
         expected = (self.channels, self.resolution, self.resolution)
-        if tuple(batch.images.shape[1:]) != expected:
+        wanted = self.data_resolution(self.images_seen)
+        if tuple(batch.images.shape[1:]) not in (expected, (self.channels, wanted, wanted)):
             raise DataError(
                 f"the loader gives images of shape {tuple(batch.images.shape[1:])} (C, H, W), the model was built for "
                 f"{expected}. Set the model's channels and resolution to the data's, or the data's to the model's"

@@ -107,6 +107,42 @@ class LeastSquares(Objective):
         return 0.5 * (fake - 1).square().mean()
 
 
+class Wasserstein(Objective):
+    """Wasserstein distance with a gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028, equation 3, algorithm 1).
+
+    Checked against the authors' code (igul222/improved_wgan_training, gan_cifar_resnet.py and gan_64x64.py).
+
+    The critic must not couple the images of a batch: the penalty is on each image's own gradient.
+
+    Args:
+        penalty: weight of the two-sided penalty, the paper's lambda.
+    """
+
+    def __init__(self, penalty: float = 10.0) -> None:
+        super().__init__()
+        if penalty < 0:
+            raise ValueError(f"penalty, the weight of the gradient penalty, must not be negative; got {penalty}")
+        self.penalty = penalty
+
+    def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """E[f] - E[r]."""
+        return fake.mean() - real.mean()
+
+    def generator_value(self, fake: Tensor) -> Tensor:
+        """-E[f]."""
+        return -fake.mean()
+
+    def discriminator(self, scores: Scores, real: Batch, fake: Batch) -> Terms:
+        """Weighted terms `adversarial` and `gradient_penalty`; the i-th real and generated image make a pair."""
+        terms = super().discriminator(scores, real, fake)
+        return {**terms, "gradient_penalty": self.gradient_penalty(scores, real, fake)}
+
+    def gradient_penalty(self, scores: Scores, real: Batch, fake: Batch) -> Tensor:
+        """`penalty * E[(|grad f(x)| - 1)^2]`, a scalar, at one random point between each real and generated image."""
+        penalty: Tensor = self.penalty * (slopes_between(scores, real, fake) - 1).square().mean()
+        return penalty
+
+
 OBJECTIVES: dict[str, type[Objective]] = {
     "non_saturating": NonSaturating,
     "saturating": Saturating,
@@ -126,14 +162,34 @@ def objective(name: str, r1: float = 0.0) -> Objective:
     return OBJECTIVES[name](r1=r1)
 
 
-def squared_gradient_norm(scores: Scores, batch: Batch) -> Tensor:
-    """Squared norm, over all channels and pixels, of each score's gradient with respect to its own image: (B,).
+def input_gradient(scores: Scores, batch: Batch) -> Tensor:
+    """Gradient of each score with respect to its own image: (B, C, H, W), float32, with its graph.
 
     Computed in float32 also under autocast: bf16 keeps 8 bits, too few for a second derivative. The result can be
-    differentiated with respect to the discriminator's weights.
+    differentiated with respect to the discriminator's weights; do so outside autocast, or that backward pass casts to
+    bf16 again (the loop of `zoo.GAN` takes care).
     """
     with torch.autocast(batch.images.device.type, enabled=False):
         images = batch.images.detach().float().requires_grad_(True)
         (values,) = scores(Batch(images, batch.labels))
         (gradient,) = torch.autograd.grad(values.sum(), images, create_graph=True)
-        return gradient.square().flatten(1).sum(1)
+        return gradient
+
+
+def squared_gradient_norm(scores: Scores, batch: Batch) -> Tensor:
+    """Squared norm, over all channels and pixels, of each score's gradient with respect to its own image: (B,)."""
+    return input_gradient(scores, batch).square().flatten(1).sum(1)
+
+
+def slopes_between(scores: Scores, real: Batch, fake: Batch) -> Tensor:
+    """Norms (B,) of the scores' gradients at one random point between each real and generated image.
+
+    One position for each pair and one norm for each image, over all its channels and pixels. In the conditional case
+    real and generated images share their labels, and so do the points between. There is no epsilon in the norm: its
+    gradient is taken as 0 where the norm is 0, so a critic that is flat somewhere gives no NaN.
+    """
+    start, end = real.images.detach().float(), fake.images.detach().float()
+    where = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
+    between = Batch(start + where * (end - start), fake.labels)
+    slopes: Tensor = torch.linalg.vector_norm(input_gradient(scores, between).flatten(1), dim=1)
+    return slopes

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
+from torch.nn.functional import interpolate as interpolate_pixels
 
 if TYPE_CHECKING:
     from zoo.gan import GAN
@@ -90,7 +91,10 @@ def render(model: GAN, latents: Tensor, labels: Tensor | None, batch_size: int =
     images = []
     for first in range(0, len(latents), batch_size):
         y = None if labels is None else labels[first : first + batch_size]
-        images.append(model.generate(model.average, latents[first : first + batch_size], y).float().clamp(-1, 1))
+        drawn = model.generate(model.average, latents[first : first + batch_size], y).float().clamp(-1, 1)
+        if drawn.shape[-1] != model.resolution:  # a network that is still growing
+            drawn = interpolate_pixels(drawn, size=model.resolution, mode="nearest")
+        images.append(drawn)
     return torch.cat(images) if images else latents.new_zeros(0, model.channels, model.resolution, model.resolution)
 
 

@@ -31,7 +31,8 @@ class Images(LightningDataModule):
     Args:
         resolution: height and width, in pixels.
         channels: 1 for grey, 3 for colour.
-        batch_size: images in one batch of one process.
+        batch_size: images in one batch of one process; or, for a model that grows, a mapping such as
+            {4: 128, 32: 64, 128: 16} from a resolution to the size from there on.
         held_out: never trained on: a share if below 1, otherwise a number of images. Sets whose publisher has a test
             part hold out that part instead.
         flip: mirror each training image with probability 1/2.
@@ -45,7 +46,7 @@ class Images(LightningDataModule):
         *,
         resolution: int,
         channels: int,
-        batch_size: int = 64,
+        batch_size: int | dict[int, int] = 64,
         held_out: float = 0.1,
         flip: bool = False,
         num_workers: int = 0,
@@ -53,9 +54,12 @@ class Images(LightningDataModule):
         split_seed: int = 0,
     ) -> None:
         super().__init__()
-        require_at_least(1, resolution=resolution, channels=channels, batch_size=batch_size)
+        self.batch_sizes = batch_size if isinstance(batch_size, dict) else {1: batch_size}
+        require_at_least(1, resolution=resolution, channels=channels)
+        for size in self.batch_sizes.values():
+            require_at_least(1, batch_size=size)
         require_at_least(0, held_out=held_out, num_workers=num_workers)
-        self.resolution, self.channels, self.batch_size = resolution, channels, batch_size
+        self.resolution, self.channels = resolution, channels
         self.held_out_size, self.flip, self.num_workers = held_out, flip, num_workers
         self.seed, self.split_seed = seed, split_seed
         self._pool: Pool | None = None
@@ -81,11 +85,12 @@ class Images(LightningDataModule):
         if self._pool is None:
             self._pool = self.read()
         self.train, self.held_out = split_pool(self._pool, self.held_out_size, self.split_seed)
-        if len(self.train) < self.batch_size:
+        largest = max(self.batch_sizes.values())
+        if len(self.train) < largest:
             smaller = f"Set data.batch_size to {len(self.train)} or less, hold" if len(self.train) else "Hold"
             raise DataError(
                 f"{type(self).__name__} has {len(self.train):,} images to train on, fewer than one batch of "
-                f"{self.batch_size} (held out: {len(self.held_out):,}). {smaller} out fewer (data.held_out), or give "
+                f"{largest} (held out: {len(self.held_out):,}). {smaller} out fewer (data.held_out), or give "
                 "more images"
             )
 
@@ -115,8 +120,27 @@ class Images(LightningDataModule):
         self._check_labels(getattr(model, "num_classes", 0))
         world = self.trainer.world_size
         endless = self.trainer.max_epochs == -1
-        length = None if endless else max(1, len(self.train) // (self.batch_size * world))
-        return Loader(self._stream, self.train, self._resident_device(), self.num_workers, length)
+        length = None if endless else max(1, len(self.train) // (self.batch_size_at(self.resolution) * world))
+        return Loader(self._stream, self.resolution_at, self.train, self._resident_device(), self.num_workers, length)
+
+    def resolution_at(self, images_seen: int) -> int:
+        """Resolution that the model in training wants after so many images; the data's own otherwise."""
+        model: Any = None if self.trainer is None else self.trainer.lightning_module
+        wanted = int(model.data_resolution(images_seen)) if hasattr(model, "data_resolution") else self.resolution
+        return min(wanted, self.resolution)
+
+    def batch_size_at(self, resolution: int) -> int:
+        """Batch size of one process at a resolution.
+
+        Raises:
+            DataError: when the mapping begins at a larger one.
+        """
+        below = [start for start in self.batch_sizes if start <= resolution]
+        if not below:
+            raise DataError(
+                f"data.batch_size has no entry for {resolution} px; it begins at {min(self.batch_sizes)} px"
+            )
+        return self.batch_sizes[max(below)]
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Mirror and convert to float in [-1, 1], on the device."""
@@ -151,10 +175,13 @@ class Images(LightningDataModule):
 
     # --- in between --------------------------------------------------------------------------------------------------
 
+    def _batch_size(self, images_seen: int) -> int:
+        return self.batch_size_at(self.resolution_at(images_seen))
+
     def _stream(self) -> Stream:
         assert self.trainer is not None
         seen = getattr(self.trainer.lightning_module, "images_seen", 0)
-        return Stream(len(self.train), self.batch_size, seed=self.seed, start=seen, rank=self.trainer.global_rank,
+        return Stream(len(self.train), self._batch_size, seed=self.seed, start=seen, rank=self.trainer.global_rank,
                       world_size=self.trainer.world_size)  # fmt: skip
 
     def _resident_device(self) -> torch.device | None:
@@ -184,6 +211,7 @@ class Loader:
 
     Args:
         stream: makes the index stream at the start of an iteration.
+        resolution_at: resolution of images after so many images seen.
         split: what the indices point into.
         device: keep all images in this device's memory and index them there; None reads them batch by batch.
         num_workers: reader processes.
@@ -191,11 +219,17 @@ class Loader:
     """
 
     def __init__(
-        self, stream: Callable[[], Stream], split: Split, device: torch.device | None, num_workers: int,
+        self,
+        stream: Callable[[], Stream],
+        resolution_at: Callable[[int], int],
+        split: Split,
+        device: torch.device | None,
+        num_workers: int,
         length: int | None,
-    ) -> None:  # fmt: skip
-        self.stream, self.split, self.num_workers, self.length = stream, split, num_workers, length
-        self.resident = None if device is None else split.batch(torch.arange(len(split))).to(device)
+    ) -> None:
+        self.stream, self.resolution_at, self.split = stream, resolution_at, split
+        self.device, self.num_workers, self.length = device, num_workers, length
+        self._resident: tuple[int, Batch] | None = None  # resolution and all images at it, on the device
 
     def __len__(self) -> int:
         if self.length is None:
@@ -203,14 +237,14 @@ class Loader:
         return self.length
 
     def __iter__(self) -> Iterator[Batch]:
-        stream = islice(self.stream(), self.length)
-        if self.resident is not None:
-            return (self._gather(chosen) for chosen in stream)
-        reader = _ReadByIndices(self.split)
+        draws = ((self.resolution_at(seen), chosen) for seen, chosen in islice(self.stream().draws(), self.length))
+        if self.device is not None:
+            return (self._gather(resolution, chosen) for resolution, chosen in draws)
+        reader = _Reader(self.split)
         pin = torch.cuda.is_available()
         if not self.num_workers and not pin:
-            return (self.split.batch(chosen) for chosen in stream)
-        return iter(DataLoader(reader, batch_size=None, sampler=stream, num_workers=self.num_workers, pin_memory=pin))
+            return (reader[draw] for draw in draws)
+        return iter(DataLoader(reader, batch_size=None, sampler=draws, num_workers=self.num_workers, pin_memory=pin))
 
     def state_dict(self) -> dict[str, Any]:
         """Nothing to keep: the clock says where to go on. Being there tells Lightning that the loader can resume."""
@@ -219,18 +253,21 @@ class Loader:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Nothing to restore."""
 
-    def _gather(self, chosen: Tensor) -> Batch:
-        assert self.resident is not None
-        chosen = chosen.to(self.resident.images.device, non_blocking=True)
-        labels = None if self.resident.labels is None else self.resident.labels[chosen]
-        return Batch(self.resident.images[chosen], labels)
+    def _gather(self, resolution: int, chosen: Tensor) -> Batch:
+        if self._resident is None or self._resident[0] != resolution:
+            everything = self.split.batch(torch.arange(len(self.split)), resolution)
+            self._resident = resolution, everything.to(self.device)
+        images, labels = self._resident[1].images, self._resident[1].labels
+        chosen = chosen.to(images.device, non_blocking=True)
+        return Batch(images[chosen], None if labels is None else labels[chosen])
 
 
-class _ReadByIndices(torch.utils.data.Dataset[Batch]):
+class _Reader(torch.utils.data.Dataset[Batch]):
     """Lets a `DataLoader` fetch a whole batch with one call."""
 
     def __init__(self, split: Split) -> None:
         self.split = split
 
-    def __getitem__(self, chosen: Tensor) -> Batch:
-        return self.split.batch(chosen)
+    def __getitem__(self, draw: tuple[int, Tensor]) -> Batch:
+        resolution, chosen = draw
+        return self.split.batch(chosen, resolution)

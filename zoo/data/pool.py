@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -31,6 +34,43 @@ class Pool:
     digest: str
     held_out: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
+    _smaller: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
+
+    def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32]:
+        """All images at a smaller resolution, (N, R, R, C): averages over boxes of pixels, rounded once.
+
+        Made when first asked for; of a memory map in a file beside it, so that the next start finds it.
+        """
+        if resolution == self.images.shape[1]:
+            return self.images
+        if resolution not in self._smaller:
+            self._smaller[resolution] = shrunk(self.images, resolution)
+        return self._smaller[resolution]
+
+
+def shrunk(images: NDArray[Any], resolution: int) -> NDArray[Any]:
+    """Images (N, H, W, C) uint8 averaged over boxes to (N, R, R, C), a thousand at a time."""
+    factor = images.shape[1] // resolution
+    shape = (len(images), resolution, resolution, images.shape[3])
+    path = None
+    if isinstance(images, np.memmap) and images.filename is not None:
+        path = Path(images.filename).with_name(f"images_{resolution}.npy")
+        if path.exists():
+            return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
+    scratch = path and path.with_name(f".{os.getpid()}.{path.name}")
+    result: NDArray[Any] = (
+        np.empty(shape, np.uint8) if scratch is None
+        else np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
+    )  # fmt: skip
+    for first in range(0, len(images), 1000):
+        part = images[first : first + 1000].astype(np.float32)
+        boxes = part.reshape(len(part), resolution, factor, resolution, factor, -1)
+        result[first : first + 1000] = np.rint(boxes.mean((2, 4)))
+    if scratch is None or path is None:
+        return result
+    cast("np.memmap[Any, Any]", result).flush()
+    os.replace(scratch, path)
+    return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
 
 
 def content_digest(*arrays: NDArray[np.generic]) -> str:
@@ -67,10 +107,16 @@ class Split(Dataset[tuple[Tensor, int]]):
         batch = self.batch(torch.tensor([i]))
         return to_float(batch.images)[0], -1 if batch.labels is None else int(batch.labels[0])
 
-    def batch(self, chosen: Tensor) -> Batch:
-        """The images at places `chosen` (B,) of this part, not yet converted: (B, C, H, W), channels_last in memory."""
+    def batch(self, chosen: Tensor, resolution: int | None = None) -> Batch:
+        """The images at places `chosen` (B,) of this part, not yet converted: (B, C, H, W), channels_last in memory.
+
+        Args:
+            chosen: places within this part.
+            resolution: smaller than the pool's, by a whole factor, or None for the pool's own.
+        """
         rows = self.indices[chosen.numpy()]
-        images = torch.from_numpy(self.pool.images[rows]).permute(0, 3, 1, 2)
+        source = self.pool.images if resolution is None else self.pool.at(resolution)
+        images = torch.from_numpy(source[rows]).permute(0, 3, 1, 2)
         labels = None if self.pool.labels is None else torch.from_numpy(self.pool.labels[rows])
         return Batch(images, labels)
 

@@ -7,7 +7,7 @@ shown, and several processes together see what one process with the joined batch
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -20,7 +20,7 @@ class Stream:
 
     Args:
         size: number of training images.
-        batch_size: B, for each process.
+        batch_size: B, for each process; or B as a function of images seen.
         seed: of the shuffling.
         start: images seen by all processes before the first batch.
         rank: of this process.
@@ -28,9 +28,17 @@ class Stream:
     """
 
     def __init__(
-        self, size: int, batch_size: int, *, seed: int = 0, start: int = 0, rank: int = 0, world_size: int = 1
+        self,
+        size: int,
+        batch_size: int | Callable[[int], int],
+        *,
+        seed: int = 0,
+        start: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        self.size, self.batch_size, self.seed = size, batch_size, seed
+        self.size, self.seed = size, seed
+        self.batch_size = batch_size if callable(batch_size) else lambda seen: batch_size
         self.start, self.rank, self.world_size = start, rank, world_size
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
@@ -51,9 +59,14 @@ class Stream:
             first += len(piece)
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
-    def __iter__(self) -> Iterator[Tensor]:
+    def draws(self) -> Iterator[tuple[int, Tensor]]:
+        """Images seen before each batch, and its indices."""
         seen = self.start
         while True:
-            first = seen + self.rank * self.batch_size
-            yield self.between(first, first + self.batch_size)
-            seen += self.batch_size * self.world_size
+            batch_size = self.batch_size(seen)
+            first = seen + self.rank * batch_size
+            yield seen, self.between(first, first + batch_size)
+            seen += batch_size * self.world_size
+
+    def __iter__(self) -> Iterator[Tensor]:
+        return (indices for _, indices in self.draws())

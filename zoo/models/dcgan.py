@@ -24,6 +24,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from zoo.blocks.labels import one_hot
 from zoo.errors import require_at_least
 from zoo.gan import GAN
 from zoo.objectives import objective as objective_named
@@ -96,12 +97,6 @@ class Discriminator(nn.Module):
             images = torch.cat([images, maps.expand(-1, -1, *images.shape[2:])], dim=1)
         scores: Tensor = self.readout(self.body(images)).flatten()
         return scores
-
-
-def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
-    """(B, num_classes) with a 1 at each label. torch's own reads the labels' range back to the host at every call."""
-    vectors = torch.zeros(len(labels), num_classes, dtype=dtype, device=labels.device)
-    return vectors.scatter_(1, labels[:, None], 1.0)
 
 
 def doubling(inputs: int, outputs: int, kernel_size: int) -> nn.ConvTranspose2d:

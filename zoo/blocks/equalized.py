@@ -1,0 +1,58 @@
+"""Layers with equalized learning rate (Karras et al. 2018, arXiv:1710.10196, section 4.1).
+
+Weights start as N(0, 1) and are multiplied at each use by gain / sqrt(fan_in), He's constant. Adam's step does not
+depend on the scale of the gradient, so every weight then moves at the same relative speed, whatever its layer's width.
+Biases start at 0 and are not scaled, as in the authors' code (tkarras/progressive_growing_of_gans, networks.py).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import conv2d, linear
+
+HE = math.sqrt(2)
+
+
+class EqualizedConv2d(nn.Module):
+    """Convolution with stride 1 that keeps the size.
+
+    Args:
+        inputs: channels in.
+        outputs: channels out.
+        kernel_size: odd.
+        gain: sqrt(2) before a rectifier, 1 before nothing.
+    """
+
+    def __init__(self, inputs: int, outputs: int, kernel_size: int, gain: float = HE) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = gain / math.sqrt(inputs * kernel_size**2)
+        self.padding = kernel_size // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, inputs, H, W) to (B, outputs, H, W)."""
+        return conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+
+
+class EqualizedLinear(nn.Module):
+    """Fully connected layer.
+
+    Args:
+        inputs: features in.
+        outputs: features out.
+        gain: sqrt(2) before a rectifier, 1 before nothing.
+    """
+
+    def __init__(self, inputs: int, outputs: int, gain: float = HE) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+        self.scale = gain / math.sqrt(inputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, inputs) to (B, outputs)."""
+        return linear(x, self.weight * self.scale, self.bias)

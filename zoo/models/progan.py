@@ -1,0 +1,327 @@
+"""ProGAN: Karras, Aila, Laine and Lehtinen 2018, "Progressive Growing of GANs for Improved Quality, Stability, and
+Variation", arXiv:1710.10196. Networks, loss and schedule checked against the authors' code
+(tkarras/progressive_growing_of_gans: networks.py, loss.py, train.py).
+
+Training starts at 4x4 pixels; the resolution doubles again and again, and each new block is faded in. Everything about
+growth is a function of images seen: all blocks exist from the start, and there is nothing to restore.
+
+Where the authors' two implementations differ, this follows the paper and the Theano code: bias and rectifier come
+before the 2x2 average pooling (the TensorFlow code folds the pooling into the convolution, so they come after it).
+
+Two things are computed otherwise with the same result. Networks work at the stage's own resolution instead of on images
+repeated up to the full size, and the gradient's norm is divided by what that changes (see `ProGAN.discriminator_loss`).
+The average has a half-life in images: the authors' 0.999 per batch of 16 is `16 * log(0.5) / log(0.999)` = 11,085.
+
+Left out: the Theano code's ramp-up of the learning rate over the first 40,000 images.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu, linear
+
+from zoo.batch import Batch
+from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear
+from zoo.blocks.labels import one_hot
+from zoo.blocks.minibatch import MinibatchDeviation
+from zoo.blocks.normalization import PixelNorm
+from zoo.gan import GAN, Player
+from zoo.objectives import Terms, Wasserstein, slopes_between
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How far the networks have grown.
+
+    Args:
+        resolution: of images at this moment.
+        alpha: weight of the newest block, rising from 0 to 1 while it is faded in.
+    """
+
+    resolution: int
+    alpha: float = 1.0
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The schedule of stages (paper, section A.1; `TrainingSchedule` in the authors' train.py).
+
+    Hold at 4x4 for `hold` images, then for each doubling: fade the new block in over `fade` images, hold for `hold`.
+
+    Args:
+        resolution: where growth ends.
+        hold: images at each resolution before the next is faded in.
+        fade: images over which a new block is faded in; 0 switches it on at once.
+    """
+
+    resolution: int
+    hold: int
+    fade: int
+
+    def level_of_detail(self, images_seen: int) -> float:
+        """The authors' "lod": how many doublings are still to come; fractional during a fade."""
+        doublings = self.resolution.bit_length() - 3
+        phase, rest = divmod(images_seen, self.hold + self.fade)
+        faded = max(rest - self.hold, 0) / self.fade if self.fade else 0.0
+        return max(doublings - phase - faded, 0.0)
+
+    def at(self, images_seen: int) -> Stage:
+        """The stage after so many images."""
+        lod = self.level_of_detail(images_seen)
+        return Stage(self.resolution >> math.floor(lod), 1.0 - (lod - math.floor(lod)) if lod % 1 else 1.0)
+
+    def changed(self, before: int, now: int) -> bool:
+        """Whether a fade began or ended in between; the authors then forget Adam's state."""
+        ends = [self.level_of_detail(images) for images in (before, now)]
+        return (math.floor(ends[0]), math.ceil(ends[0])) != (math.floor(ends[1]), math.ceil(ends[1]))
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Channels of each block: `min(base / 2^level, most)`, where the block at 2^R pixels has level R - 1."""
+
+    base: int
+    most: int
+
+    def at(self, resolution: int) -> int:
+        """Of the block that works at `resolution`."""
+        return min(self.base >> (resolution.bit_length() - 2), self.most)
+
+
+class Generator(nn.Module):
+    """From the latent to 4x4, then blocks that double the size; one linear RGB head for each resolution."""
+
+    def __init__(self, resolution: int, channels: int, latent_dim: int, widths: Widths, num_classes: int) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        first = widths.at(4)
+        self.normalise = PixelNorm()
+        # gain sqrt(2) / 4: the authors count the fan-in of this layer as that of a 4x4 convolution
+        self.dense = EqualizedLinear(latent_dim + num_classes, first * 16, gain=math.sqrt(2) / 4)
+        self.dense.bias = nn.Parameter(torch.zeros(first))  # per channel, added after the reshape
+        self.first = EqualizedConv2d(first, first, 3)
+        sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([
+                EqualizedConv2d(widths.at(size // 2), widths.at(size), 3),
+                EqualizedConv2d(widths.at(size), widths.at(size), 3),
+            ])
+            for size in sizes
+        )  # fmt: skip
+        self.to_rgb = nn.ModuleList(EqualizedConv2d(widths.at(size), channels, 1, gain=1.0) for size in [4, *sizes])
+
+    def forward(self, z: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
+        """Images (B, C, R, R) at the stage's resolution, not bounded, from latents (B, Z) and class indices (B,)."""
+        if self.num_classes:
+            assert labels is not None
+            z = torch.cat([z, one_hot(labels, self.num_classes, z.dtype)], dim=1)
+        x = self._from_latent(self.normalise(z))
+        x = self._activate(self.first(x))
+        depth = stage.resolution.bit_length() - 3
+        before = x
+        for block in list(self.blocks)[:depth]:
+            before = x
+            x = interpolate(x, scale_factor=2, mode="nearest")
+            for convolution in block.children():
+                x = self._activate(convolution(x))
+        images: Tensor = self.to_rgb[depth](x)
+        if stage.alpha < 1:
+            old = interpolate(self.to_rgb[depth - 1](before), scale_factor=2, mode="nearest")
+            images = torch.lerp(old, images, stage.alpha)
+        return images
+
+    def _from_latent(self, z: Tensor) -> Tensor:
+        flat = linear(z, self.dense.weight * self.dense.scale)
+        return self._activate(flat.view(len(z), -1, 4, 4) + self.dense.bias[:, None, None])
+
+    def _activate(self, x: Tensor) -> Tensor:
+        normalised: Tensor = self.normalise(leaky_relu(x, 0.2))
+        return normalised
+
+
+class Discriminator(nn.Module):
+    """One RGB head for each resolution, blocks that halve the size, minibatch deviation at 4x4. No normalisation."""
+
+    def __init__(self, resolution: int, channels: int, widths: Widths, num_classes: int) -> None:
+        super().__init__()
+        sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
+        self.from_rgb = nn.ModuleList(EqualizedConv2d(channels, widths.at(size), 1) for size in [4, *sizes])
+        self.blocks = nn.ModuleList(
+            nn.ModuleList([
+                EqualizedConv2d(widths.at(size), widths.at(size), 3),
+                EqualizedConv2d(widths.at(size), widths.at(size // 2), 3),
+            ])
+            for size in sizes
+        )  # fmt: skip
+        last = widths.at(4)
+        self.deviation = MinibatchDeviation()
+        self.last = EqualizedConv2d(last + 1, last, 3)
+        self.dense = EqualizedLinear(last * 16, widths.at(2))
+        self.readout = EqualizedLinear(widths.at(2), 1 + num_classes, gain=1.0)
+
+    def forward(self, images: Tensor, stage: Stage) -> Tensor:
+        """Logits (B, 1 + classes) of images (B, C, R, R) at the stage's resolution: realness, then the classes."""
+        depth = stage.resolution.bit_length() - 3
+        x = leaky_relu(self.from_rgb[depth](images), 0.2)
+        for level in range(depth, 0, -1):
+            for convolution in list(self.blocks)[level - 1].children():
+                x = leaky_relu(convolution(x), 0.2)
+            x = avg_pool2d(x, 2)
+            if level == depth and stage.alpha < 1:
+                old = leaky_relu(self.from_rgb[depth - 1](avg_pool2d(images, 2)), 0.2)
+                x = torch.lerp(old, x, stage.alpha)
+        x = leaky_relu(self.last(self.deviation(x)), 0.2)
+        x = leaky_relu(self.dense(x.flatten(1)), 0.2)
+        logits: Tensor = self.readout(x)
+        return logits
+
+
+class ProGAN(GAN):
+    """Progressively grown GAN. `ProGAN(resolution=1024)` is the paper's CelebA-HQ network.
+
+    Args:
+        resolution: final, a power of two from 8 to 1024.
+        channels: of images.
+        latent_dim: length of the latent, normalised to the unit hypersphere by the generator.
+        width: most channels of any block (the authors' fmap_max).
+        width_base: channels times resolution, roughly, of the wide-resolution blocks (their fmap_base).
+        num_classes: 0 for an unconditional model; otherwise classes enter the generator with the latent and the
+            discriminator classifies as well (AC-GAN), as in the authors' code.
+        hold_images: images at each resolution before the next is faded in.
+        fade_images: images over which a new block is faded in.
+        penalty: weight of the gradient penalty.
+        target_norm: of the discriminator's gradient at full resolution; 750 in the paper's CIFAR-10 run.
+        drift: weight of the squared scores of real images, which keeps the scores near 0.
+        training: settings of the loop, see `zoo.GAN`.
+
+    Raises:
+        ValueError: for a resolution or a schedule that is impossible.
+    """
+
+    couples_batch = True  # the minibatch deviation
+
+    def __init__(
+        self,
+        resolution: int = 128,
+        channels: int = 3,
+        latent_dim: int = 512,
+        width: int = 512,
+        width_base: int = 8192,
+        num_classes: int = 0,
+        hold_images: int = 800_000,
+        fade_images: int = 800_000,
+        penalty: float = 10.0,
+        target_norm: float = 1.0,
+        drift: float = 0.001,
+        generator_lr: float = 1e-3,
+        discriminator_lr: float = 1e-3,
+        betas: tuple[float, float] = (0.0, 0.99),
+        average_halflife: int = 11_085,
+        **training: Any,
+    ) -> None:
+        if resolution not in [2**i for i in range(3, 11)]:
+            raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
+        if hold_images < 1 or fade_images < 0:
+            raise ValueError(f"hold_images must be at least 1 and fade_images 0; got {hold_images} and {fade_images}")
+        widths = Widths(width_base, width)
+        super().__init__(
+            Generator(resolution, channels, latent_dim, widths, num_classes),
+            Discriminator(resolution, channels, widths, num_classes),
+            Wasserstein(penalty),
+            resolution=resolution,
+            channels=channels,
+            latent_dim=latent_dim,
+            num_classes=num_classes,
+            generator_lr=generator_lr,
+            discriminator_lr=discriminator_lr,
+            betas=betas,
+            average_halflife=average_halflife,
+            **training,
+        )
+        self.growth = Growth(resolution, hold_images, fade_images)
+        self.penalty, self.target_norm, self.drift = penalty, target_norm, drift
+        self.save_hyperparameters(logger=False)
+
+    def players(self) -> list[Player]:
+        """The discriminator's generated images have the classes of its real ones, as in the authors' code."""
+        discriminator, generator = super().players()
+        return [replace(discriminator, real_labels=True), generator]
+
+    @property
+    def stage(self) -> Stage:
+        """Where growth stands, from the clock alone."""
+        return self.growth.at(self.images_seen)
+
+    def data_resolution(self, images_seen: int) -> int:
+        """Real images are wanted at the stage's resolution: a 4x4 stage shall not pay for full ones."""
+        return self.growth.at(images_seen).resolution
+
+    def prepare(self, real: Batch) -> Batch:
+        """Shrink to the stage, and fade as the networks do: the new half of the detail comes in with alpha."""
+        images = shrink(real.images, self.stage.resolution)
+        if self.stage.alpha < 1:
+            coarse = interpolate(avg_pool2d(images, 2), scale_factor=2, mode="nearest")
+            images = torch.lerp(coarse, images, self.stage.alpha)
+        return Batch(images, real.labels)
+
+    def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Images at the stage's resolution."""
+        images: Tensor = network(z, labels, self.stage)
+        return images
+
+    def logits(self, batch: Batch) -> Tensor:
+        """Realness and classes (B, 1 + classes) of images at the stage's resolution or larger."""
+        logits: Tensor = self.discriminator(shrink(batch.images, self.stage.resolution), self.stage)
+        return logits
+
+    def score(self, batch: Batch) -> Tensor:
+        """Logits (B,) of realness; larger images are first averaged down to the stage's resolution."""
+        return self.logits(batch)[:, 0]
+
+    def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
+        """Wasserstein loss with gradient penalty and drift (paper, section A.1; loss.py, `D_wgangp_acgan`).
+
+        The authors' networks see images repeated up to full size, so their gradient norm is the one at the stage's
+        resolution divided by k = full / stage resolution: k^2 pixels each carry 1 / k^2 of a gradient.
+        """
+        real_logits, fake_logits = self.logits(real), self.logits(fake)
+        norms = slopes_between(self.scores, real, fake) / (self.resolution / self.stage.resolution)
+        terms = {
+            "adversarial": fake_logits[:, 0].mean() - real_logits[:, 0].mean(),
+            "gradient_penalty": self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean(),
+            "drift": self.drift * real_logits[:, 0].square().mean(),
+        }
+        if self.num_classes:
+            terms["classification"] = class_loss(real_logits, real) + class_loss(fake_logits, fake)
+        return terms
+
+    def generator_loss(self, real: Batch, fake: Batch) -> Terms:
+        """Raise the scores of generated images and, if conditional, be recognised as the class asked for."""
+        logits = self.logits(fake)
+        terms = {"adversarial": -logits[:, 0].mean()}
+        if self.num_classes:
+            terms["classification"] = class_loss(logits, fake)
+        return terms
+
+    def on_clock(self, before: int, now: int) -> None:
+        """Forget Adam's moments and step counts where a fade begins or ends, as the authors' code does."""
+        if self.growth.changed(before, now):
+            for optimizer in self.trainer.optimizers:
+                optimizer.state.clear()
+
+
+def shrink(images: Tensor, resolution: int) -> Tensor:
+    """Average boxes of pixels until images (B, C, H, W) have `resolution`; smaller ones pass."""
+    factor = images.shape[-1] // resolution
+    return avg_pool2d(images, factor) if factor > 1 else images
+
+
+def class_loss(logits: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy of the class logits, all but the first."""
+    assert batch.labels is not None
+    return cross_entropy(logits[:, 1:], batch.labels)
