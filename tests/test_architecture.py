@@ -21,7 +21,8 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoint": {"errors"},
     "replicas": set(),
     "gan": {"average", "batch", "clock", "errors", "objectives", "replicas", "sampling", "terms"},
-    "models": {"gan", "objectives", "batch", "clock", "blocks", "models"},
+    "blocks": {"blocks"},
+    "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
     "data": {"batch", "clock", "errors", "data"},
     "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
 }

@@ -15,7 +15,7 @@ from training import Noise, equal, train, weights
 
 import zoo
 from zoo.checkpoint import checkpoints_in
-from zoo.models.wgan_gp import BatchNorm, Block, LayerNorm, stage_widths
+from zoo.models.wgan_gp_networks import BatchNorm, Block, LayerNorm, stage_widths
 
 ARCHITECTURES = ["resnet", "layer_norm", "convolutional"]
 

@@ -253,26 +253,29 @@ def batches(data: Planted, loader: Loader, count: int) -> list[tuple[list[int], 
 
 
 def stream_of(data: Planted) -> Stream:
-    return Stream(len(data.train), data.batch_size, seed=data.seed)
+    return Stream(len(data.train), data.batch_size_at(data.resolution), seed=data.seed)
 
 
 def test_reader_processes_and_memory_of_a_device_give_the_same_batches() -> None:
     data = ready(numbered(50, 2, 3), [i % 7 for i in range(50)], batch_size=8)
-    plain = batches(data, Loader(lambda: stream_of(data), data.train, None, 0, None), 12)
+    plain = batches(data, Loader(lambda: stream_of(data), data.resolution_at, data.train, None, 0, None), 12)
     assert len({number for numbers, _ in plain for number in numbers}) == 45
-    assert batches(data, Loader(lambda: stream_of(data), data.train, torch.device("cpu"), 0, None), 12) == plain
-    assert batches(data, Loader(lambda: stream_of(data), data.train, None, 1, None), 12) == plain
+    assert (
+        batches(data, Loader(lambda: stream_of(data), data.resolution_at, data.train, torch.device("cpu"), 0, None), 12)
+        == plain
+    )
+    assert batches(data, Loader(lambda: stream_of(data), data.resolution_at, data.train, None, 1, None), 12) == plain
 
 
 def test_resident_images_without_labels_have_none() -> None:
     data = ready(numbered(10), batch_size=4)
-    batch = next(iter(Loader(lambda: stream_of(data), data.train, torch.device("cpu"), 0, None)))
+    batch = next(iter(Loader(lambda: stream_of(data), data.resolution_at, data.train, torch.device("cpu"), 0, None)))
     assert batch.labels is None
 
 
 def test_a_loader_with_a_length_yields_so_many_batches() -> None:
     data = ready(numbered(20), batch_size=4, held_out=0)
-    loader = Loader(lambda: stream_of(data), data.train, None, 0, 5)
+    loader = Loader(lambda: stream_of(data), data.resolution_at, data.train, None, 0, 5)
     assert len(loader) == 5
     assert sum(1 for _ in islice(loader, 50)) == 5
 
@@ -280,4 +283,4 @@ def test_a_loader_with_a_length_yields_so_many_batches() -> None:
 def test_a_loader_without_end_has_no_length() -> None:
     data = ready(numbered(20), batch_size=4, held_out=0)
     with pytest.raises(TypeError, match="no end"):
-        len(Loader(lambda: stream_of(data), data.train, None, 0, None))
+        len(Loader(lambda: stream_of(data), data.resolution_at, data.train, None, 0, None))

@@ -75,7 +75,7 @@ def test_a_shape_that_is_not_a_point_is_refused(kind: type[Points], wrong: dict[
 def test_points_are_one_pixel_with_two_channels_and_pass_unchanged() -> None:
     data = Ring(samples=1000, batch_size=16, flip=False)
     data.setup()
-    batch = next(iter(Loader(lambda: Stream(len(data.train), 16), data.train, None, 0, None)))
+    batch = next(iter(Loader(lambda: Stream(len(data.train), 16), data.resolution_at, data.train, None, 0, None)))
     assert batch.images.shape == (16, 2, 1, 1)
     assert batch.images.dtype == torch.float32
     assert torch.equal(data.on_after_batch_transfer(batch, 0).images, batch.images)

@@ -1,0 +1,49 @@
+"""What the README shows works as it is written there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import zoo
+from zoo.recipe import load_recipe, parse_arguments, recipe_names
+
+TEXT = (Path(__file__).parent.parent / "README.md").read_text()
+PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def test_every_recipe_that_is_named_exists() -> None:
+    assert set(re.findall(r"recipe=(\w+)", TEXT)) - {"NAME"} <= set(recipe_names())
+
+
+def test_the_five_lines_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (lines,) = [block for block in PYTHON if "zoo.fit(" in block]
+    names: dict[str, object] = {}
+    exec(lines.replace("20_000", "192, model={'width': 4}, trainer={'accelerator': 'cpu'}"), names)
+    images, scores = names["images"], names["scores"]
+    assert isinstance(images, torch.Tensor)
+    assert isinstance(scores, torch.Tensor)
+    assert (images.shape, scores.shape) == ((16, 1, 16, 16), (16,))
+
+
+def test_the_subclass_trains_without_registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (lines,) = [block for block in PYTHON if "class ModeSeekingGAN" in block]
+    Path("my_ideas.py").write_text(lines)
+    run = zoo.fit("dcgan_digits", out="run", images=192, trainer={"accelerator": "cpu"},
+                  model={"class": "my_ideas.ModeSeekingGAN", "seek": 2.0, "width": 4})  # fmt: skip
+    assert "g/mode_seeking" in run.model.last_terms
+    assert type(zoo.load_run("run")).__name__ == "ModeSeekingGAN"
+
+
+def test_the_faults_are_told_as_shown() -> None:
+    shown = re.search(r"\$ python -m zoo.fit (.*)\nzoo.fit: ((?:.|\n)*?)```", TEXT)
+    assert shown is not None
+    words = parse_arguments(shown[1].split())
+    with pytest.raises(ValueError, match="2 faults") as caught:
+        load_recipe(words.pop("recipe"), words)
+    assert str(caught.value) == shown[2].strip()

@@ -1,0 +1,274 @@
+"""The networks of WGAN-GP; `zoo.models.wgan_gp` says which are whose, and what differs from the authors'."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import avg_pool2d, interpolate, relu
+
+from zoo.blocks.resampling import DoublingConvolution, HalvingConvolution
+
+Resampling = Literal["double", "halve", "keep"]
+
+
+# --- layers ----------------------------------------------------------------------------------------------------------
+
+
+def uniform(layer: nn.Module, deviation: float) -> None:
+    """Weights uniform with this standard deviation and mean 0, biases 0: all that the authors' code starts from."""
+    assert isinstance(layer.weight, Tensor)
+    nn.init.uniform_(layer.weight, -deviation * math.sqrt(3), deviation * math.sqrt(3))
+    if isinstance(layer.bias, Tensor):
+        nn.init.zeros_(layer.bias)
+
+
+def convolution(
+    inputs: int, outputs: int, kernel_size: int = 3, resampling: Resampling = "keep", bias: bool = True, he: bool = True
+) -> nn.Conv2d:
+    """A convolution that keeps the size, or doubles the size before or halves it after.
+
+    Deviation sqrt(4 / (fan_in + fan_out)), He's where both fans are equal; without `he` sqrt(2 / (fan_in + fan_out)).
+    """
+    layer: nn.Conv2d
+    if resampling == "double":
+        layer = DoublingConvolution(inputs, outputs, bias)
+    elif resampling == "halve":
+        layer = HalvingConvolution(inputs, outputs, bias)
+    else:
+        layer = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=bias)
+    uniform(layer, math.sqrt((4 if he else 2) / ((inputs + outputs) * kernel_size**2)))
+    return layer
+
+
+def strided(inputs: int, outputs: int, transposed: bool = False) -> nn.Conv2d | nn.ConvTranspose2d:
+    """A 5x5 convolution that halves the size, rounding up, or a transposed one that doubles it.
+
+    The fan on the side with fewer pixels counts a quarter of the kernel.
+    """
+    layer: nn.Conv2d | nn.ConvTranspose2d
+    if transposed:
+        layer = nn.ConvTranspose2d(inputs, outputs, 5, 2, padding=2, output_padding=1)
+        fans = inputs * 25 / 4 + outputs * 25
+    else:
+        layer = nn.Conv2d(inputs, outputs, 5, 2, padding=2)
+        fans = inputs * 25 + outputs * 25 / 4
+    uniform(layer, math.sqrt(4 / fans))
+    return layer
+
+
+def linear(inputs: int, outputs: int) -> nn.Linear:
+    """A linear layer, uniform after Glorot and Bengio 2010."""
+    layer = nn.Linear(inputs, outputs)
+    uniform(layer, math.sqrt(2 / (inputs + outputs)))
+    return layer
+
+
+class BatchNorm(nn.Module):
+    """Batch norm of maps, with a scale and offset for each class if there are classes (Dumoulin et al. 2017,
+    arXiv:1610.07629; tflib/ops/cond_batchnorm.py). Scales start at 1, offsets at 0.
+    """
+
+    def __init__(self, features: int, num_classes: int = 0) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(features, affine=not num_classes)
+        if num_classes:
+            self.scale = nn.Parameter(torch.ones(num_classes, features))
+            self.offset = nn.Parameter(torch.zeros(num_classes, features))
+
+    def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
+        """Maps (B, C, H, W), normalised; `labels` (B,) choose the scale and offset."""
+        y: Tensor = self.norm(x)
+        if self.norm.affine:
+            return y
+        assert labels is not None
+        scale, offset = self.scale.to(y.dtype)[labels, :, None, None], self.offset.to(y.dtype)[labels, :, None, None]
+        return torch.addcmul(offset, y, scale)
+
+
+class Block(nn.Module):
+    """Residual block: twice normalisation, ReLU and a 3x3 convolution, beside a shortcut.
+
+    Args:
+        inputs: channels.
+        outputs: channels.
+        middle: channels between the two convolutions.
+        resampling: what it does to the size: the first convolution doubles it, or the second halves it.
+        first, second: the normalisations, called with the maps and labels; None for none.
+        bias: whether the first convolution has one.
+        pixels: whether it stands on pixels, and so without a ReLU before its first convolution.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, middle: int, resampling: Resampling, first: nn.Module | None = None,
+        second: nn.Module | None = None, bias: bool = True, pixels: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.resampling, self.pixels, self.first, self.second = resampling, pixels, first, second
+        self.convolution1 = convolution(
+            inputs, middle, resampling="double" if resampling == "double" else "keep", bias=bias
+        )
+        self.convolution2 = convolution(middle, outputs, resampling="halve" if resampling == "halve" else "keep")
+        changes = inputs != outputs or resampling != "keep"
+        self.shortcut = convolution(inputs, outputs, kernel_size=1, he=False) if changes else None
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """From (B, inputs, H, W) to (B, outputs, H', W')."""
+        y: Tensor = x if self.pixels else relu(x) if self.first is None else relu(self.first(x, labels), inplace=True)
+        y = self.convolution1(y)
+        y = relu(y if self.second is None else self.second(y, labels), inplace=True)
+        y = self.convolution2(y)
+        if self.resampling == "halve":
+            x = avg_pool2d(x, 2)
+        if self.shortcut is not None:
+            x = self.shortcut(x)
+        y += interpolate(x, scale_factor=2.0) if self.resampling == "double" else x
+        return y
+
+
+class LayerNorm(nn.GroupNorm):
+    """Layer norm over the channels and positions of each image, scale and offset for each channel: one group."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__(1, features)
+
+    def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Maps (B, C, H, W), each image normalised by itself."""
+        y: Tensor = super().forward(x)
+        return y
+
+
+# --- generators ------------------------------------------------------------------------------------------------------
+
+
+def stage_widths(resolution: int, width: int) -> list[int]:
+    """Channels of the stages above 4x4: doubling from `width`, at the full size, towards 4x4, at most 8 * `width`."""
+    stages = (resolution - 1).bit_length() - 2  # 28 and 32 px: 3 stages
+    return [width * min(2**i, 8) for i in reversed(range(stages))]
+
+
+class ResidualGenerator(nn.Module):
+    """A linear layer to 4x4 maps and one block for each doubling; batch norm, ReLU, convolution, tanh.
+
+    Args:
+        widths: channels of the maps at 4x4 and after each block.
+        channels: of images.
+        latent_dim: length of the latent.
+        num_classes: 0 for none.
+        like_cifar: the details of the CIFAR-10 ResNet; else those of the 64 px networks, whose blocks have no bias
+            in the first convolution and whose last convolution starts with He's deviation.
+    """
+
+    def __init__(self, widths: list[int], channels: int, latent_dim: int, num_classes: int, like_cifar: bool) -> None:
+        super().__init__()
+        self.stem = linear(latent_dim, widths[0] * 4 * 4)
+        self.blocks = nn.ModuleList(
+            Block(
+                before, after, after, "double", BatchNorm(before, num_classes), BatchNorm(after, num_classes),
+                bias=like_cifar,
+            )
+            for before, after in pairwise(widths)
+        )  # fmt: skip
+        self.norm = BatchNorm(widths[-1])  # without classes in the authors' code, too
+        self.last = convolution(widths[-1], channels, he=not like_cifar)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        x = self.stem(z).view(len(z), -1, 4, 4)
+        for block in self.blocks:
+            x = block(x, labels)
+        images: Tensor = self.last(relu(self.norm(x, None), inplace=True)).tanh()
+        return images
+
+
+class ConvolutionalGenerator(nn.Module):
+    """A linear layer to 4x4 maps, then 5x5 transposed convolutions that double; batch norm and ReLU between; tanh."""
+
+    def __init__(
+        self, resolution: int, channels: int, latent_dim: int, width: int, num_classes: int, batch_norm: bool
+    ) -> None:
+        super().__init__()
+        widths = stage_widths(resolution, width)
+        units = widths[0] * 4 * 4
+        self.crop = resolution == 28
+        self.stem = linear(latent_dim, units)
+        # one for each unit of the linear layer, then one for each channel
+        norms = [BatchNorm(features, num_classes) for features in (units, *widths[1:])] if batch_norm else []
+        self.norms = nn.ModuleList(norms)
+        self.doublings = nn.ModuleList(
+            strided(before, after, transposed=True) for before, after in pairwise([*widths, channels])
+        )
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        x = self.stem(z)[:, :, None, None]
+        for i, doubling in enumerate(self.doublings):
+            x = relu(self.norms[i](x, labels) if self.norms else x)
+            x = doubling(x if i else x.view(len(z), -1, 4, 4))
+            if self.crop and i == 0:
+                x = x[:, :, :7, :7]
+        images: Tensor = x.tanh()
+        return images
+
+
+# --- critics ---------------------------------------------------------------------------------------------------------
+
+
+class Critic(nn.Module):
+    """Features of each image by itself, and linear readouts of them: the score, and the logits of the classes.
+
+    Args:
+        body: from images to features (B, F).
+        features: F.
+        num_classes: 0 for none.
+    """
+
+    def __init__(self, body: nn.Module, features: int, num_classes: int) -> None:
+        super().__init__()
+        self.body = body
+        self.readout = linear(features, 1)
+        self.classifier = linear(features, num_classes) if num_classes else None
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Scores in column 0, class logits in the others: (B, 1 + num_classes) from images (B, C, H, W).
+
+        The readouts keep the precision of their weights under autocast: scores are not bounded, and bf16 has no number
+        between 64 and 64.5.
+        """
+        features = self.body(images)
+        with torch.autocast(images.device.type, enabled=False):
+            features = features.to(self.readout.weight.dtype)
+            heads = [self.readout] if self.classifier is None else [self.readout, self.classifier]
+            outputs: Tensor = torch.cat([head(features) for head in heads], dim=1)
+            return outputs
+
+
+def residual_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
+    """The CIFAR-10 ResNet's: halved down to 8x8, two blocks there, features averaged over all positions."""
+    halvings = resolution.bit_length() - 4  # 32 px: two, the first block's among them
+    blocks = [Block(channels, width, width, "halve", pixels=True)]
+    blocks += [Block(width, width, width, "halve") for _ in range(halvings - 1)]
+    blocks += [Block(width, width, width, "keep") for _ in range(2)]
+    return Critic(nn.Sequential(*blocks, nn.ReLU(True), nn.AdaptiveAvgPool2d(1), nn.Flatten()), width, num_classes)
+
+
+def layer_norm_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
+    """The 64 px network's: widths double while the size halves down to 4x4, layer norm before each ReLU."""
+    widths = stage_widths(resolution, width)[::-1]
+    blocks = [
+        Block(before, after, before, "halve", LayerNorm(before), LayerNorm(before), bias=False)
+        for before, after in pairwise([*widths, widths[-1]])
+    ]
+    body = nn.Sequential(convolution(channels, widths[0], he=False), *blocks, nn.Flatten())
+    return Critic(body, widths[-1] * 4 * 4, num_classes)
+
+
+def convolutional_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
+    """gan_cifar.py's: 5x5 convolutions that halve down to 4x4, leaky ReLU, no normalisation."""
+    widths = stage_widths(resolution, width)[::-1]
+    layers = [part for before, after in pairwise([channels, *widths])
+              for part in (strided(before, after), nn.LeakyReLU(0.2, True))]  # fmt: skip
+    return Critic(nn.Sequential(*layers, nn.Flatten()), widths[-1] * 4 * 4, num_classes)
