@@ -258,6 +258,24 @@ def test_the_callers_overrides_stay_as_they_are() -> None:
     assert nested == before
 
 
+def test_a_mapping_by_resolution_is_changed_in_part_or_as_a_whole() -> None:
+    plain = {4: 128, 32: 64, 64: 32, 128: 16}
+    for words, expected in [
+        ([], plain),
+        (["data.batch_size.128=8"], {**plain, 128: 8}),
+        (["data.batch_size.128=8", "data.batch_size={4: 64}"], {**plain, 4: 64, 128: 8}),
+        (["data.batch_size=16"], 16),
+    ]:
+        assert recipe("progan_celeba", *words).data.arguments["batch_size"] == expected
+    assert recipe("dcgan_digits", "data.batch_size={4: 64}").data.arguments["batch_size"] == {4: 64}
+
+
+@pytest.mark.parametrize("word", ["data.batch_size.x=8", "data.batch_size.128=x", "data.batch_size={a: 64}"])
+def test_what_is_no_mapping_between_numbers_is_refused(word: str) -> None:
+    with pytest.raises(RecipeError, match=r"data\.batch_size: .* is not an integer or a mapping"):
+        recipe("progan_celeba", word)
+
+
 # --- files of one's own ----------------------------------------------------------------------------------------------
 
 

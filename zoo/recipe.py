@@ -129,12 +129,23 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
         if "=" not in word or word.startswith("="):
             raise UserError(f"{word!r} is not of the form key=value, such as images=20000 or model.width=32")
         try:
-            nested = OmegaConf.merge(nested, OmegaConf.from_dotlist([word]))  # type: ignore[assignment]
+            one = OmegaConf.to_container(OmegaConf.from_dotlist([word]), resolve=False)
+            nested = OmegaConf.merge(nested, OmegaConf.create(_numbered(one)))  # type: ignore[assignment]
         except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
             raise UserError(f"the value in {word!r} cannot be read: {first_line(error)}") from error
     result = OmegaConf.to_container(nested, resolve=False)
     assert isinstance(result, dict)
     return {str(key): value for key, value in result.items()}
+
+
+def _numbered(node: Any, depth: int = 0) -> Any:
+    """Whole numbers below a setting, as in data.batch_size.128=8, are numbers and no names."""
+    if not isinstance(node, dict):
+        return node
+    return {
+        int(key) if depth > 1 and str(key).isdecimal() else key: _numbered(value, depth + 1)
+        for key, value in node.items()
+    }
 
 
 def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

@@ -112,6 +112,46 @@ def test_settings_below_their_least_are_refused_by_name_and_value(name: str, val
         Planted(numbered(10), **{name: value})
 
 
+# --- batch sizes by resolution ---------------------------------------------------------------------------------------
+
+
+def test_a_batch_size_holds_from_its_resolution_on() -> None:
+    data = Planted(numbered(10, 128), batch_size={4: 8, 32: 6, 128: 2})
+    assert [data.batch_size_at(2**i) for i in range(2, 9)] == [8, 8, 8, 6, 6, 2, 2]
+
+
+def test_one_batch_size_holds_at_every_resolution() -> None:
+    data = Planted(numbered(10, 16), batch_size=5)
+    assert {data.batch_size_at(2**i) for i in range(5)} == {5}
+
+
+def test_the_order_of_the_mapping_does_not_matter() -> None:
+    data = Planted(numbered(10, 16), batch_size={16: 1, 4: 8, 8: 3})
+    assert [data.batch_size_at(size) for size in (4, 8, 16)] == [8, 3, 1]
+
+
+def test_a_resolution_below_the_mapping_is_refused_with_text() -> None:
+    data = Planted(numbered(10, 16), batch_size={16: 2, 8: 3})
+    with pytest.raises(DataError, match=r"data\.batch_size has no entry for 4 px; it begins at 8 px"):
+        data.batch_size_at(4)
+
+
+@pytest.mark.parametrize("sizes", [{4: 8, 8: 0}, {4: -1}])
+def test_an_impossible_size_in_the_mapping_is_refused(sizes: dict[int, int]) -> None:
+    with pytest.raises(ValueError, match="batch_size must be at least 1; got"):
+        Planted(numbered(10), batch_size=sizes)
+
+
+def test_an_empty_mapping_is_refused() -> None:
+    with pytest.raises(ValueError, match="got an empty mapping"):
+        Planted(numbered(10), batch_size={})
+
+
+def test_the_largest_batch_of_the_mapping_must_be_filled() -> None:
+    with pytest.raises(DataError, match="fewer than one batch of 32"):
+        ready(numbered(20), batch_size={1: 4, 2: 32}, held_out=0)
+
+
 # --- values ----------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +305,22 @@ def test_reader_processes_and_memory_of_a_device_give_the_same_batches() -> None
         == plain
     )
     assert batches(data, Loader(lambda: stream_of(data), data.resolution_at, data.train, None, 1, None), 12) == plain
+
+
+def test_a_loader_changes_resolution_and_batch_size_in_any_memory_and_process() -> None:
+    data = ready(np.random.default_rng(0).integers(0, 256, (20, 8, 8, 1), dtype=np.uint8), held_out=0)
+
+    def size(seen: int) -> int:
+        return 4 if seen < 12 else 8
+
+    def loader(device: torch.device | None, workers: int) -> Loader:
+        stream = lambda: Stream(20, lambda seen: 6 if seen < 12 else 2)  # noqa: E731
+        return Loader(stream, size, data.train, device, workers, 6)
+
+    plain = [batch.images for batch in loader(None, 0)]
+    assert [tuple(images.shape) for images in plain] == [(6, 1, 4, 4)] * 2 + [(2, 1, 8, 8)] * 4
+    for other in (loader(torch.device("cpu"), 0), loader(None, 1)):
+        assert all(torch.equal(batch.images, images) for batch, images in zip(other, plain))
 
 
 def test_resident_images_without_labels_have_none() -> None:

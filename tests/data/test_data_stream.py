@@ -110,3 +110,45 @@ def test_the_global_random_state_is_neither_read_nor_changed() -> None:
 def test_places_are_shuffled_evenly() -> None:
     firsts = torch.tensor([Stream(4, 1, seed=seed).order(epoch)[0] for seed in range(40) for epoch in range(25)])
     assert firsts.bincount(minlength=4).min() > 200  # 250 expected of each, deviation 14
+
+
+# --- batch sizes that change -----------------------------------------------------------------------------------------
+
+
+def falling(seen: int) -> int:
+    """6 images, from the 12th on 4, from the 30th on 1."""
+    return 6 if seen < 12 else 4 if seen < 30 else 1
+
+
+def test_a_batch_size_that_changes_neither_drops_nor_repeats() -> None:
+    stream = Stream(10, falling, seed=2)
+    batches = list(islice(stream, 12))
+    assert [len(batch) for batch in batches] == [6, 6, 4, 4, 4, 4, 4, 1, 1, 1, 1, 1]  # 12, then 32, then on
+    together = torch.cat(batches)
+    assert together.tolist() == row(Stream(10, 1, seed=2), len(together)).tolist()
+
+
+def test_draws_say_how_many_images_came_before() -> None:
+    draws = list(islice(Stream(10, falling).draws(), 9))
+    assert [seen for seen, _ in draws] == [0, 6, 12, 16, 20, 24, 28, 32, 33]
+
+
+@pytest.mark.parametrize("batches", range(1, 10))
+def test_entered_anywhere_a_changing_stream_goes_on_as_the_unbroken_one(batches: int) -> None:
+    unbroken = list(islice(Stream(10, falling, seed=5).draws(), 30))
+    start = unbroken[batches][0]
+    later = list(islice(Stream(10, falling, seed=5, start=start).draws(), 30 - batches))
+    assert [(seen, indices.tolist()) for seen, indices in later] == [
+        (seen, indices.tolist()) for seen, indices in unbroken[batches:]
+    ]
+
+
+def test_several_ranks_change_together() -> None:
+    each = [islice(Stream(13, falling, seed=1, rank=rank, world_size=2).draws(), 12) for rank in range(2)]
+    position = 0
+    for (seen, first), (also, second) in zip(*each):
+        assert seen == also == position
+        assert len(first) == len(second) == falling(seen)
+        whole = next(iter(Stream(13, 2 * falling(seen), seed=1, start=seen)))
+        assert torch.cat([first, second]).tolist() == whole.tolist()
+        position += 2 * falling(seen)

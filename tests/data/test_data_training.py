@@ -239,6 +239,21 @@ def test_mirroring_tells_nothing_about_the_latents(tmp_path: Path) -> None:
     assert abs(correlation) < 0.15  # 1,280 pairs: five deviations of unrelated draws
 
 
+# --- the model's resolution ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [8, 32])
+@pytest.mark.parametrize("cls", [zoo.DCGAN, zoo.ProGAN])
+def test_data_of_another_resolution_than_the_models_are_refused_at_once(
+    cls: type[zoo.GAN], size: int, tmp_path: Path
+) -> None:
+    """A model that grows would start at 4 px without complaint and fail when it has outgrown the data."""
+    model = cls(resolution=16, channels=1, latent_dim=4, width=4)
+    with pytest.raises(DataError, match=f"gives images of {size} px, the model was built for 16 px"):
+        fit(model, Planted(numbered(8, size), batch_size=4), tmp_path)
+    assert model.rounds == 0
+
+
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 

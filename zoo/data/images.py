@@ -55,6 +55,8 @@ class Images(LightningDataModule):
     ) -> None:
         super().__init__()
         self.batch_sizes = batch_size if isinstance(batch_size, dict) else {1: batch_size}
+        if not self.batch_sizes:
+            raise ValueError("batch_size is a number, or a mapping from resolutions to numbers; got an empty mapping")
         require_at_least(1, resolution=resolution, channels=channels)
         for size in self.batch_sizes.values():
             require_at_least(1, batch_size=size)
@@ -117,6 +119,7 @@ class Images(LightningDataModule):
         """
         assert self.trainer is not None
         model = self.trainer.lightning_module
+        self._check_resolution(getattr(model, "resolution", self.resolution))
         self._check_labels(getattr(model, "num_classes", 0))
         world = self.trainer.world_size
         endless = self.trainer.max_epochs == -1
@@ -126,8 +129,7 @@ class Images(LightningDataModule):
     def resolution_at(self, images_seen: int) -> int:
         """Resolution that the model in training wants after so many images; the data's own otherwise."""
         model: Any = None if self.trainer is None else self.trainer.lightning_module
-        wanted = int(model.data_resolution(images_seen)) if hasattr(model, "data_resolution") else self.resolution
-        return min(wanted, self.resolution)
+        return int(model.data_resolution(images_seen)) if hasattr(model, "data_resolution") else self.resolution
 
     def batch_size_at(self, resolution: int) -> int:
         """Batch size of one process at a resolution.
@@ -189,6 +191,13 @@ class Images(LightningDataModule):
         assert self._pool is not None
         device = self.trainer.strategy.root_device
         return device if device.type == "cuda" and self._pool.images.nbytes <= RESIDENT_BYTES else None
+
+    def _check_resolution(self, wanted: int) -> None:
+        if wanted != self.resolution:  # a model that grows would notice only when it has outgrown the data
+            raise DataError(
+                f"{type(self).__name__} gives images of {self.resolution} px, the model was built for {wanted} px. Set "
+                f"data.resolution={wanted}, or the model's resolution to the data's"
+            )
 
     def _check_labels(self, wanted: int) -> None:
         name, present = type(self).__name__, self.num_classes

@@ -37,7 +37,7 @@ class Pool:
     _smaller: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """All images at a smaller resolution, (N, R, R, C): averages over boxes of pixels, rounded once.
+        """All images at a smaller resolution, (N, R, R, C): averages over boxes of pixels, of uint8 rounded once.
 
         Made when first asked for; of a memory map in a file beside it, so that the next start finds it.
         """
@@ -49,28 +49,32 @@ class Pool:
 
 
 def shrunk(images: NDArray[Any], resolution: int) -> NDArray[Any]:
-    """Images (N, H, W, C) uint8 averaged over boxes to (N, R, R, C), a thousand at a time."""
-    factor = images.shape[1] // resolution
+    """Images (N, H, W, C) averaged over boxes to (N, R, R, C) of the same type, a thousand at a time."""
     shape = (len(images), resolution, resolution, images.shape[3])
     path = None
     if isinstance(images, np.memmap) and images.filename is not None:
         path = Path(images.filename).with_name(f"images_{resolution}.npy")
         if path.exists():
             return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
-    scratch = path and path.with_name(f".{os.getpid()}.{path.name}")
-    result: NDArray[Any] = (
-        np.empty(shape, np.uint8) if scratch is None
-        else np.lib.format.open_memmap(scratch, mode="w+", dtype=np.uint8, shape=shape)
-    )  # fmt: skip
+    if path is None:
+        return _fill(np.empty(shape, images.dtype), images)
+    scratch = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        result = np.lib.format.open_memmap(scratch, mode="w+", dtype=images.dtype, shape=shape)
+        cast("np.memmap[Any, Any]", _fill(result, images)).flush()
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+    return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
+
+
+def _fill(result: NDArray[Any], images: NDArray[Any]) -> NDArray[Any]:
+    resolution, factor = result.shape[1], images.shape[1] // result.shape[1]
     for first in range(0, len(images), 1000):
         part = images[first : first + 1000].astype(np.float32)
-        boxes = part.reshape(len(part), resolution, factor, resolution, factor, -1)
-        result[first : first + 1000] = np.rint(boxes.mean((2, 4)))
-    if scratch is None or path is None:
-        return result
-    cast("np.memmap[Any, Any]", result).flush()
-    os.replace(scratch, path)
-    return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
+        means = part.reshape(len(part), resolution, factor, resolution, factor, -1).mean((2, 4))
+        result[first : first + 1000] = np.rint(means) if images.dtype == np.uint8 else means
+    return result
 
 
 def content_digest(*arrays: NDArray[np.generic]) -> str:

@@ -30,6 +30,7 @@ from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear
 from zoo.blocks.labels import one_hot
 from zoo.blocks.minibatch import MinibatchDeviation
 from zoo.blocks.normalization import PixelNorm
+from zoo.blocks.spectral import in_float32
 from zoo.gan import GAN, Player
 from zoo.objectives import Terms, Wasserstein, slopes_between
 
@@ -177,7 +178,8 @@ class Discriminator(nn.Module):
                 x = torch.lerp(old, x, stage.alpha)
         x = leaky_relu(self.last(self.deviation(x)), 0.2)
         x = leaky_relu(self.dense(x.flatten(1)), 0.2)
-        logits: Tensor = self.readout(x)
+        with in_float32(x.device):  # in bf16 the drift's gradient would vanish beside the adversarial one
+            logits: Tensor = self.readout(x.to(self.readout.weight.dtype))
         return logits
 
 
