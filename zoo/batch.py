@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from zoo.errors import DataError
 
 
 class Batch:
@@ -78,3 +80,36 @@ class Batch:
         labels = [batch.labels for batch in batches if batch.labels is not None]
         assert len(labels) in (0, len(batches)), "labels in some batches only"
         return Batch(torch.cat([batch.images for batch in batches]), torch.cat(labels) if labels else None)
+
+
+def check_batch(batch: Batch, channels: int, resolutions: Collection[int], num_classes: int) -> None:
+    """Hold a batch against what a model was built for. Reads values, so it is done once and not in every round.
+
+    Args:
+        batch: as the model is about to see it.
+        channels: of the model.
+        resolutions: those it takes, in pixels; the largest is its own.
+        num_classes: 0 for a model that needs no labels.
+
+    Raises:
+        DataError: when shape, range or labels do not fit.
+    """
+    _, found, height, width = batch.images.shape if batch.images.ndim == 4 else (0, 0, 0, 0)
+    if found != channels or height != width or height not in resolutions:
+        size = max(resolutions)
+        raise DataError(
+            f"the loader gives images of shape {tuple(batch.images.shape[1:])} (C, H, W), the model was built for "
+            f"{(channels, size, size)}. Set the model's channels and resolution to the data's, or the data's to the "
+            "model's"
+        )
+    low, high = batch.images.aminmax()
+    if not batch.images.is_floating_point() or low < -1.001 or high > 1.001:
+        raise DataError(
+            f"images must be float in [-1, 1]; the first batch is {batch.images.dtype} from {low:g} to {high:g}. "
+            "For uint8 use images / 127.5 - 1"
+        )
+    if num_classes and batch.labels is None:
+        raise DataError(
+            f"the model is conditional (num_classes={num_classes}) but the data have no labels. Give labelled data, or "
+            "num_classes=0"
+        )

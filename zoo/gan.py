@@ -24,8 +24,8 @@ from torch.optim import Optimizer
 
 from zoo import clock, sampling
 from zoo.average import MovingAverage, averaged_copy
-from zoo.batch import Batch
-from zoo.errors import CheckpointError, DataError, require_at_least
+from zoo.batch import Batch, check_batch
+from zoo.errors import CheckpointError, require_at_least
 from zoo.objectives import Objective, Terms
 from zoo.replicas import Replicas, average_gradients
 from zoo.terms import RunningTerms, assert_finite
@@ -203,7 +203,8 @@ class GAN(LightningModule):
         torch.manual_seed(clock.seed("round", self.seed, self.global_rank, self.images_seen))
         batch = Batch.of(data)
         if self.rounds == 0:
-            self._check(batch)
+            wanted = self.data_resolution(self.images_seen)
+            check_batch(batch, self.channels, {self.resolution, wanted}, self.num_classes)
         real = self.prepare(batch if self.num_classes else Batch(batch.images))
         optimizers = self.optimizers()
         rate = self.schedule.at(self.images_seen)
@@ -306,27 +307,6 @@ class GAN(LightningModule):
                 "its __init__ with self.save_hyperparameters(logger=False)"
             )
 
-    def _check(self, batch: Batch) -> None:
-        """Hold the first batch against what the model was built for."""
-        expected = (self.channels, self.resolution, self.resolution)
-        wanted = self.data_resolution(self.images_seen)
-        if tuple(batch.images.shape[1:]) not in (expected, (self.channels, wanted, wanted)):
-            raise DataError(
-                f"the loader gives images of shape {tuple(batch.images.shape[1:])} (C, H, W), the model was built for "
-                f"{expected}. Set the model's channels and resolution to the data's, or the data's to the model's"
-            )
-        low, high = batch.images.aminmax()
-        if not batch.images.is_floating_point() or low < -1.001 or high > 1.001:
-            raise DataError(
-                f"images must be float in [-1, 1]; the first batch is {batch.images.dtype} from {low:g} to {high:g}. "
-                "For uint8 use images / 127.5 - 1"
-            )
-        if self.num_classes and batch.labels is None:
-            raise DataError(
-                f"the model is conditional (num_classes={self.num_classes}) but the data have no labels. Give labelled "
-                "data, or num_classes=0"
-            )
-
     def log_terms(self) -> None:
         """Send the mean of every term since the last call to the loggers, against images seen.
 
@@ -346,11 +326,7 @@ class GAN(LightningModule):
         self.log_terms()
 
     def assert_finite(self) -> None:
-        """Check all losses since the last log, and all weights; asked before a state is saved.
-
-        Raises:
-            NonFiniteLossError: naming what is not finite.
-        """
+        """Raise NonFiniteLossError unless all losses since the last log and all weights are; asked before saving."""
         self._running.means(self.trainer.strategy.reduce)
         assert_finite(dict(self.named_parameters()))
 
