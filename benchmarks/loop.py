@@ -4,7 +4,7 @@
 
 - *same updates*: written by hand without Lightning, with the same networks, batch, precision, memory format, fused Adam
   and averaging, drawing the same latents. In float32 its weights are those of the zoo to the last bit, which is checked
-  first; in bf16 the order of some sums differs, because Lightning runs the backward pass under autocast as well.
+  first.
 - *as usually written*: float32, contiguous, default Adam; the generator's graph is kept in the discriminator's step and
   cut by `detach`, gradients of the discriminator are computed in the generator's step and thrown away, losses are read
   with `.item()` every round, no averaging.
