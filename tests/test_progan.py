@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
-from training import equal, train, weights
+from training import bits, equal, identical, train, weights
 
 import zoo
 from zoo import sampling
-from zoo.checkpoint import checkpoints_in, read_checkpoint
+from zoo.checkpoint import checkpoints_in
 from zoo.data import Images, Pool
 from zoo.models.progan import Growth, Stage
 
@@ -523,17 +523,6 @@ def test_a_stage_scores_images_of_full_size(seen: int, factor: int) -> None:
 # --- resuming --------------------------------------------------------------------------------------------------------
 
 
-class Dies(Callback):
-    """Stands for a kill: nothing after this round's middle is kept."""
-
-    def __init__(self, after: int) -> None:
-        self.after = after
-
-    def on_before_optimizer_step(self, trainer: Any, model: zoo.GAN, optimizer: Any) -> None:
-        if model.rounds > self.after:
-            raise RuntimeError("killed")
-
-
 SMALL: dict[str, Any] = {
     "images": 528,
     "model": {"resolution": 16, "latent_dim": 5, "width": 6, "width_base": 32, "hold_images": 128, "fade_images": 128},
@@ -543,22 +532,6 @@ SMALL: dict[str, Any] = {
 }
 # Rounds end at 32, 64, 96, 128, 160 (the first fade has begun: reset), by sixteens to 256 (it has ended: reset) and 400
 # (the second has begun), by eights to 512 (it has ended) and 528.
-
-
-def state(path: Path) -> dict[str, Any]:
-    """Everything of a checkpoint that decides how training goes on."""
-    found = read_checkpoint(path)
-    return {"weights": found["state_dict"], "optimizers": found["optimizer_states"], "clock": found["zoo"]}
-
-
-def identical(a: Any, b: Any) -> bool:
-    if isinstance(a, Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(identical(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(identical(x, y) for x, y in zip(a, b))
-    return bool(a == b)
 
 
 @pytest.mark.parametrize(
@@ -575,18 +548,18 @@ def test_a_run_killed_in_a_fade_or_at_a_border_ends_with_the_same_bits(
     monkeypatch.syspath_prepend(Path(__file__).parent)
     settings = {**SMALL, "images": images, "trainer": {**SMALL["trainer"], "precision": precision}}
     whole = zoo.fit("progan_digits", out=tmp_path / "whole", **settings).folder
-    expected = state(checkpoints_in(whole)[0])
+    expected = bits(checkpoints_in(whole)[0])
     assert expected["clock"]["images_seen"] == images
     for after, saved, forgotten in kills:
         folder = tmp_path / f"killed{after}"
-        dying = {**settings, "callbacks": {**SMALL["callbacks"], "end": {"class": "test_progan.Dies", "after": after}}}
+        dying = {**settings, "callbacks": {**SMALL["callbacks"], "end": {"class": "training.Dies", "after": after}}}
         with pytest.raises(RuntimeError, match="killed"):
             zoo.fit("progan_digits", out=folder, **dying)
-        left = state(checkpoints_in(folder)[0])
+        left = bits(checkpoints_in(folder)[0])
         assert left["clock"]["images_seen"] == saved
         assert [not optimizer["state"] for optimizer in left["optimizers"]] == [forgotten] * 2
         run = zoo.fit(resume=folder, callbacks={"end": None})
-        assert identical(state(checkpoints_in(run.folder)[0]), expected)
+        assert identical(bits(checkpoints_in(run.folder)[0]), expected)
 
 
 def test_a_loaded_run_stands_where_it_was_in_its_growth(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from pytorch_lightning import Callback
+from training import bits, identical
 
 import zoo
-from zoo.checkpoint import checkpoints_in, read_checkpoint
+from zoo.checkpoint import checkpoints_in
 from zoo.errors import CheckpointError, DataError, RecipeError, UserError
 
 BATCHES = 16
@@ -25,33 +24,6 @@ SMALL: dict[str, Any] = {
     "trainer": {"accelerator": "cpu", "log_every_n_steps": 4},
     "callbacks": {"SampleGrid": None, "SaveEvery": {"every": 192, "keep": 100}},
 }
-
-
-def bits(path: Path) -> dict[str, Any]:
-    """Everything of a checkpoint that decides how training goes on."""
-    state = read_checkpoint(path)
-    return {"weights": state["state_dict"], "optimizers": state["optimizer_states"], "clock": state["zoo"]}
-
-
-def identical(a: Any, b: Any) -> bool:
-    if isinstance(a, torch.Tensor):
-        return torch.equal(a, b)
-    if isinstance(a, dict):
-        return a.keys() == b.keys() and all(identical(a[key], b[key]) for key in a)
-    if isinstance(a, (list, tuple)):
-        return len(a) == len(b) and all(identical(x, y) for x, y in zip(a, b))
-    return bool(a == b)
-
-
-class Dies(Callback):
-    """Stands for a kill: nothing after this round's middle is kept."""
-
-    def __init__(self, after: int) -> None:
-        self.after = after
-
-    def on_before_optimizer_step(self, trainer: Any, model: zoo.GAN, optimizer: Any) -> None:
-        if model.rounds > self.after:
-            raise RuntimeError("killed")
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +43,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
     assert expected["clock"]["images_seen"] == 64 * BATCHES
     for after in (4, 8, 13):
         folder = tmp_path / f"killed{after}"
-        dying = {**settings, "callbacks": {**SMALL["callbacks"], "end": {"class": "test_resume.Dies", "after": after}}}
+        dying = {**settings, "callbacks": {**SMALL["callbacks"], "end": {"class": "training.Dies", "after": after}}}
         with pytest.raises(RuntimeError, match="killed"):
             zoo.fit("dcgan_digits", out=folder, **dying)
         assert checkpoints_in(folder)

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Trainer
+from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
 import zoo
+from zoo.checkpoint import read_checkpoint
 
 
 class Noise:
@@ -73,3 +74,30 @@ def weights(module: torch.nn.Module) -> dict[str, Tensor]:
 def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     """Whether two states hold the same bits."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def bits(path: Path) -> dict[str, Any]:
+    """Everything of a checkpoint that decides how training goes on."""
+    state = read_checkpoint(path)
+    return {"weights": state["state_dict"], "optimizers": state["optimizer_states"], "clock": state["zoo"]}
+
+
+def identical(a: Any, b: Any) -> bool:
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(identical(a[key], b[key]) for key in a)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(identical(x, y) for x, y in zip(a, b))
+    return bool(a == b)
+
+
+class Dies(Callback):
+    """Stands for a kill: nothing after this round's middle is kept."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_before_optimizer_step(self, trainer: Any, model: zoo.GAN, optimizer: Any) -> None:
+        if model.rounds > self.after:
+            raise RuntimeError("killed")
