@@ -139,6 +139,7 @@ def test_a_run_of_two_processes_goes_on_in_one(fitted: tuple[Path, subprocess.Co
     assert (folder / "checkpoints/000000001280.ckpt").is_file()
 
 
+@pytest.mark.under_study  # on a machine with four busy processes the first once did not end within 30 s
 def test_sigterm_to_the_first_process_saves_and_ends_all(tmp_path: Path) -> None:
     words = [*FIT, "trainer.devices=2", "images=100000000", "callbacks.SampleGrid=null"]
     with open(tmp_path / "out", "w") as out:
