@@ -75,8 +75,9 @@ class Images(LightningDataModule):
     # --- what the rest of the zoo uses -------------------------------------------------------------------------------
 
     def prepare_data(self) -> None:
-        """Download and decode, in one process; the others read what it left in the cache."""
-        self._pool = self.read()
+        """Download and decode, once and in one process; the others read what it left in the cache."""
+        if self._pool is None:
+            self._pool = self.read()
 
     def setup(self, stage: str | None = None) -> None:
         """Read the images and split them.
