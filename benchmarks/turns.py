@@ -111,9 +111,17 @@ def device_of(accelerator: str) -> str:
     return "cuda" if accelerator in ("gpu", "cuda") else "cpu"
 
 
+def bf16_unit() -> str:
+    """What computes bf16 on this processor; `ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16` leaves the tiles out."""
+    has, limit = torch.cpu.get_capabilities(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    if has.get("amx_bf16") and (not limit or "AMX" in limit):
+        return "AMX tiles"
+    return "AVX-512" if has.get("avx512_bf16") else "emulation"
+
+
 def machine(device: str) -> dict[str, Any]:
     """What the times depend on."""
-    host = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
+    host = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, bf16 by {bf16_unit()}"
     return {
         "machine": host if device == "cpu" else torch.cuda.get_device_name(),
         "load_average": [round(load, 2) for load in os.getloadavg()],

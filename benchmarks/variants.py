@@ -21,6 +21,7 @@ the zoo, and their rate is compared with that of a large bf16 matrix product tim
 from __future__ import annotations
 
 import json
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -276,6 +277,8 @@ def main(**words: Any) -> None:
     print(json.dumps({key: value for key, value in result.items() if key != "protocol"}, indent=2))
     RESULTS.mkdir(exist_ok=True)
     name = f"variants_{arguments['variant']}_{arguments['accelerator']}"
+    if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):
+        name += f"_{limit.lower()}"
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
