@@ -140,9 +140,9 @@ def agreement(variant: Variant, width: int, batch_size: int, accelerator: str) -
         clock.seed("round", 0, 0, variant.images_seen + r * batch_size)
     )  # as the zoo's loop does
     watch = OneCycle()
-    with FlopCounter() as of_zoo:
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), FlopCounter() as of_zoo:
         fit(model, [b if b[1] is not None else b[0] for b in batches], "32-true", accelerator, watch)
-    with FlopCounter() as of_plain:
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), FlopCounter() as of_plain:
         plain.play(model.critic_steps)
     shown = model.critic_steps * batch_size
     gaps = [
@@ -175,8 +175,8 @@ def gradient_gap(model: zoo.GAN, ours: Any, plain: Any, adam: torch.optim.Adam) 
         state = adam.state.get(theirs[name_in_plain(plain, name)])
         if parameter.grad is None or not state:  # ProGAN's heads of other resolutions
             continue
-        gradient = state["exp_avg"] / (1 - model.betas[0])
-        squares[0] += (parameter.grad - gradient).square().sum().item()
+        gradient = state["exp_avg"].cpu() / (1 - model.betas[0])
+        squares[0] += (parameter.grad.cpu() - gradient).square().sum().item()
         squares[1] += gradient.square().sum().item()
     return float((squares[0] / squares[1]) ** 0.5)
 
@@ -234,11 +234,11 @@ def benchmark(
     what = VARIANTS[variant]
     width, batch_size = width or what.width, batch_size or what.batch_size
     precision, device = choose_precision({"accelerator": accelerator, "precision": precision}), device_of(accelerator)
-    allow_tf32(False)
     same = agreement(what, width, min(batch_size, 8), accelerator)
     if same["largest_difference_of_losses"] > 1e-4:
         raise RuntimeError(f"the two programs do not compute the same, so their speeds do not compare: {same}")
-    allow_tf32(True)
+    if device == "cuda":
+        allow_tf32()
     contiguous, last = torch.contiguous_format, torch.channels_last
 
     def at(precision: str, opponents: dict[str, Any]) -> dict[str, Any]:
@@ -264,10 +264,10 @@ def benchmark(
     return result
 
 
-def allow_tf32(yes: bool) -> None:
-    """On a GPU: float32 products in TF32, which is what a plain loop would have switched on for speed."""
-    torch.backends.cudnn.allow_tf32 = yes
-    torch.set_float32_matmul_precision("high" if yes else "highest")
+def allow_tf32() -> None:
+    """Float32 products in TF32, which is what a plain loop would have switched on for speed."""
+    torch.backends.cudnn.allow_tf32 = True
+    torch.set_float32_matmul_precision("high")
 
 
 def main(**words: Any) -> None:
