@@ -23,7 +23,7 @@ def convolve_doubled(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 
     All four pixels of an output square see the same input pixel, so kernel columns that meet there add up.
     """
-    # turned before it is spread: pooling, and its way back, are several times slower on a transposed view
+    # turned before it is spread: pooling, above all its way back, is slow on a transposed view
     turned = weight.flip(2, 3).transpose(0, 1).contiguous(memory_format=torch.channels_last)
     return conv_transpose2d(x, 4 * spread(turned), bias, stride=2, padding=1)
 
