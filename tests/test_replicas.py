@@ -75,6 +75,18 @@ def test_training_moved_the_weights_that_were_compared(left: dict[str, Any]) -> 
     assert max((a[name] - b[name]).abs().max().item() for name in a) > 1e-3
 
 
+@pytest.mark.parametrize("model", ["progan", "biggan"])
+def test_models_whose_batches_are_coupled_stay_equal_in_all_processes(left: dict[str, Any], model: str) -> None:
+    first, second, one = (left[f"{model}-{who}"] for who in ("0", "1", "one"))
+    learnt = [name for name, _ in two_replicas.models(0)[model].named_parameters() if "average" not in name]
+    for name in learnt:
+        assert torch.equal(first["weights"][name], second["weights"][name]), name
+        assert first["weights"][name].isfinite().all(), name
+    moved = [(first["weights"][name] - weight).abs().max().item() for name, weight in one["weights"].items()]
+    assert max(moved) > 1e-4  # statistics of half a batch are not those of the whole
+    assert first["seen"] == 24
+
+
 def test_processes_draw_latents_of_their_own(left: dict[str, Any]) -> None:
     first, second = left["drawing-0"]["drawn"], left["drawing-1"]["drawn"]
     assert first.shape == second.shape
