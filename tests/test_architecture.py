@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "blocks": {"blocks"},
     "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
     "data": {"batch", "clock", "errors", "data"},
+    "features": {"clock", "data", "errors", "features", "settings"},
     "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
 }
 
