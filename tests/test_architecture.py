@@ -24,6 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "blocks": {"blocks"},
     "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
     "data": {"batch", "clock", "errors", "data"},
+    "metrics": {"errors", "metrics"},
     "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
 }
 
