@@ -25,6 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
     "data": {"batch", "clock", "errors", "data"},
     "features": {"clock", "data", "errors", "features", "settings"},
+    "metrics": {"errors", "metrics"},
     "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
 }
 
