@@ -72,9 +72,12 @@ def study(epochs: int = 60, seed: int = 0) -> None:
     data.setup()
     network = train(data, epochs, seed)
     with torch.no_grad():
+        scale = network[:-1](data.train.tensor()).square().mean().sqrt().item()  # kernels want values of order 1
         right = (network(data.held_out.tensor()).argmax(1) == labels_of(data.held_out)).float().mean().item()
-    facts = {"train": len(data.train), "held_out": len(data.held_out), "accuracy": right, "epochs": epochs,
-             "seed": seed}  # fmt: skip
+    facts = {
+        "train": len(data.train), "held_out": len(data.held_out), "accuracy": right, "scale": scale, "epochs": epochs,
+        "seed": seed,
+    }  # fmt: skip
     scratch = digits.WEIGHTS.with_suffix(".tmp")
     save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, scratch,
               {"facts": json.dumps(facts)})  # fmt: skip

@@ -26,8 +26,12 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"batch", "clock", "errors", "data"},
     "features": {"clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
-    "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
-}
+    "evaluation": {"clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
+    "callbacks": {
+        "callbacks", "checkpoint", "clock", "data", "errors", "evaluation", "features", "gan", "pictures", "replicas",
+        "terms",
+    },
+}  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:

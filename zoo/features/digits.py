@@ -16,7 +16,7 @@ from zoo.features.weights import sha256_of
 SIZE = 16
 FEATURES = 64
 WEIGHTS = Path(__file__).parent / "digits.safetensors"
-SHA256 = "4e9351f047f78bbc6fd878ae554818037b557501b90bfeffe5c23f11bd14d47a"
+SHA256 = "3e128384523c642111211431b202135775f820034b361f5961113d67903562f3"
 
 
 def classifier() -> nn.Sequential:
@@ -46,7 +46,7 @@ class DigitClassifier(Extractor):
             (3 if stacked else 1) * FEATURES,
             {
                 "network": "convolutional classifier of digits" + (", once for each channel" if stacked else ""),
-                "layer": f"{'3 x ' if stacked else ''}{FEATURES}-d, before the logits",
+                "layer": f"{'3 x ' if stacked else ''}{FEATURES}-d, before the logits, over their root mean square",
                 "weights": f"scikit-learn digits, {facts['train']} training images, {facts['accuracy']:.2%} right on "
                 f"{facts['held_out']} held-out ones, sha256 {SHA256[:16]}",
                 "resize": f"antialiased bilinear to {SIZE} px",
@@ -54,7 +54,7 @@ class DigitClassifier(Extractor):
             },
             batch_size=256,
         )
-        self.stacked = stacked
+        self.stacked, self.scale = stacked, facts["scale"]
         self.channels = (3,) if stacked else (1, 3)
         self.logits_width = 1000 if stacked else 10
         with torch.random.fork_rng(devices=[]):
@@ -69,12 +69,12 @@ class DigitClassifier(Extractor):
         images = resized(pixels, SIZE) / 127.5 - 1
         if not self.stacked:
             features: Tensor = self.body(images.mean(1, keepdim=True))
-            return features, self.head(features)
+            return features / self.scale, self.head(features)
         count = len(images)
         features = self.body(images.reshape(count * 3, 1, SIZE, SIZE))
         red, green, blue = self.head(features).log_softmax(1).view(count, 3, 10).unbind(1)
         joint = blue[:, :, None, None] + green[:, None, :, None] + red[:, None, None, :]
-        return features.view(count, 3 * FEATURES), joint.flatten(1)
+        return features.view(count, 3 * FEATURES) / self.scale, joint.flatten(1)
 
 
 def _facts() -> dict[str, float]:
