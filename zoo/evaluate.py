@@ -35,7 +35,7 @@ def evaluate(
     split: Part = "held_out",
     extractor: str = "",
     options: dict[str, Any] | None = None,
-    truncation: float | list[float] | None = None,
+    truncation: Any = None,  # a number or a list of numbers: OmegaConf has no such type that mixes 1 and 0.5
     truncation_by: TruncationBy = "redrawing",
     resolution: int = 0,
     seed: int = 0,
@@ -84,9 +84,7 @@ def evaluate(
         raise UserError(f"n and n_real: at least 10 images; got n={n} n_real={n_real}")
     if repeats < 0 or repeats == 1:
         raise UserError(f"repeats: 0 for no intervals, or at least 2; got {repeats}")
-    levels: list[float | None] = [*truncation] if isinstance(truncation, list) else [truncation]
-    if not levels or any(level is not None and not level > 0 for level in levels):
-        raise UserError(f"truncation must be positive; got {truncation}")
+    levels = _levels(truncation)
     if out is not None and not out.endswith(".json"):
         raise UserError(f"out: a file ending in .json; got {out!r}")
     request = Request(names, extractor, dict(options or {}), n, n_real, split, seed, repeats, levels, truncation_by,
@@ -107,6 +105,21 @@ def evaluate(
     except OSError as error:
         raise UserError(f"out: cannot write {path}: {error.strerror or error}") from error
     return found
+
+
+def _levels(truncation: Any) -> list[float | None]:
+    """Truncations as a list.
+
+    Raises:
+        UserError: for what is no positive number or list of them.
+    """
+    if truncation is None:
+        return [None]
+    given = truncation if isinstance(truncation, list) else [truncation]
+    numbers = [value for value in given if isinstance(value, int | float) and not isinstance(value, bool) and value > 0]
+    if not numbers or len(numbers) < len(given):
+        raise UserError(f"truncation: a positive number, or a list of them; got {truncation!r}")
+    return [float(value) for value in numbers]
 
 
 def chosen_device(name: str) -> torch.device:

@@ -198,7 +198,9 @@ def measure_numbers(
         width = extractor.logits_width if kind.takes == "classes" else extractor.width
 
         def fresh(kind: Kind = kind, width: int = width, n: int = n) -> FeatureMetric:
-            return kind.make(width, n, modes)
+            metric = kind.make(width, n, modes)
+            metric.sync_on_compute = False  # one process has all features; others do not come to meet it
+            return metric
 
         try:
             with warnings.catch_warnings():
