@@ -208,7 +208,10 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     "no classes": ("checkpoint=RUN extractor=pixels metrics=is", ["is needs classes, which extractor pixels"]),
     "too few": ("checkpoint=RUN n=3", ["n and n_real: at least 10 images; got n=3"]),
     "one half": ("checkpoint=RUN repeats=1", ["repeats: 0 for no intervals, or at least 2; got 1"]),
-    "truncation": ("checkpoint=RUN truncation=[0.5,0]", ["truncation: a positive number, or a list of them; got [0.5, 0]"]),
+    "truncation": (
+        "checkpoint=RUN truncation=[0.5,0]",
+        ["a positive number, or a list of them; got [0.5, 0]"],
+    ),
     "ending": ("checkpoint=RUN out=numbers.txt", ["out: a file ending in .json; got 'numbers.txt'"]),
     "split": ("checkpoint=RUN split=test", ["split: 'test' is not one of 'held_out', 'train'"]),
     "typing error": ("checkpoint=RUN metrisc=fid", ["Did you mean metrics?"]),

@@ -199,7 +199,7 @@ def measure_numbers(
 
         def fresh(kind: Kind = kind, width: int = width, n: int = n) -> FeatureMetric:
             metric = kind.make(width, n, modes)
-            metric.sync_on_compute = False  # one process has all features; others do not come to meet it
+            metric.distributed_available_fn = _alone  # one process has all features; others do not come to meet it
             return metric
 
         try:
@@ -219,6 +219,11 @@ class Floor:
 
     n: tuple[int, int]
     values: dict[str, float]
+
+
+def _alone() -> bool:
+    """Whether several processes compute together: never here."""
+    return False
 
 
 def _floor(fresh: Callable[[], FeatureMetric], everything: Tensor, n_real: int, n_fake: int, seed: int) -> Floor:
