@@ -2,16 +2,17 @@
 
     python benchmarks/metrics.py [n=10000 width=1280 turns=3 matrix_width=2048 large=50000]
 
-- *neighbours*: precision, recall, density and coverage (k = 5) of n against n features, against `prdc.compute_prdc` with
-  as many threads for its products; that both give the same four numbers is checked first.
-- *matrix*: the Fréchet distance from two means and covariances of `matrix_width` dimensions, against the textbook formula with
-  `scipy.linalg.sqrtm` (float64); the two must agree to 1e-3 relative.
-- *memory*: the peak of a fresh process that computes the four numbers for `large` against `large` features, less what it
-  held when it had made the features (`large=0` leaves it out).
+- *neighbours*: precision, recall, density and coverage (k = 5) of n against n features, against `prdc.compute_prdc`;
+  that both give the same four numbers is checked first. With one thread (OMP_NUM_THREADS=1, one core) both have the
+  same means; `prdc` starts 8 jobs whatever it is told.
+- *matrix*: the Fréchet distance from two means and covariances of `matrix_width` dimensions, against the textbook
+  formula with `scipy.linalg.sqrtm`, both in float64.
+- *memory*: the peak of a fresh process that computes the four numbers for `large` against `large` features, less what
+  it held when it had made the features (Linux).
 
 Features are Gaussian points in 64 dimensions, pushed through a random ReLU layer: correlated, non-negative and of far
-fewer dimensions than their width, as pooled features are. The ratio of a turn is the opponent's time over the zoo's; the
-median over turns is reported.
+fewer dimensions than their width, as pooled features are. The ratio of a turn is the opponent's time over the zoo's;
+the median over turns is reported. A size of 0 leaves its part out.
 """
 
 from __future__ import annotations
