@@ -1,8 +1,8 @@
 """Nearest neighbours among features, block by block: what precision, recall, density and coverage are made of.
 
 Products are in float32, which is fast, and every comparison that float32 cannot decide is made again in float64. So
-results are those of float64, copies have distance 0, and ties are ties. Memory does not grow with N x M. (Which neighbour
-is the k-th is last decided by products in float64: clusters tighter than 1e-7 of their distance from the mean are dots.)
+results are those of float64, copies have distance 0, and ties are ties. Memory does not grow with N x M. Products in
+float64 decide last who the k-th neighbour is: clusters tighter than 1e-7 of their distance from the mean count as dots.
 """
 
 from __future__ import annotations
