@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -139,6 +141,20 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
         found = bootstrap(lambda: FID(1), real, fake, repeats=20, seed=seed, level=0.8)["fid"]
         held += found.low < 4 < found.high
     assert 68 <= held <= 91
+
+
+def test_near_the_floor_intervals_are_too_wide_rather_than_too_narrow() -> None:
+    """Both sides are one Gaussian: the error is overstated by about the root of 3, as the docstring says."""
+    sides = [(gaussian(200, 1, seed), gaussian(200, 1, 9000 + seed)) for seed in range(120)]
+    found = [bootstrap(lambda: FID(1), *pair, repeats=10)["fid"] for pair in sides]
+    truth = np.std([each.value for each in found])
+    assert 1.2 < np.mean([each.error**2 for each in found]) ** 0.5 / truth < 2.4
+
+
+def test_halves_do_not_warn_of_their_own_bias() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        bootstrap(lambda: FID(20), gaussian(30, 20, 1), gaussian(30, 20, 2), repeats=2)
 
 
 def test_intervals_are_seeded_and_ask_for_sense() -> None:
