@@ -207,3 +207,11 @@ def test_two_processes_measure_once_and_go_on_together(tmp_path: Path) -> None:
     assert [row["images_seen"] for row in rows] == [128, 256, 384, 512]
     (kept,) = (tmp_path / "run" / "best").iterdir()
     assert int(kept.stem) == min(rows, key=lambda row: row["selected"])["images_seen"]
+
+
+def test_metrics_stand_in_the_row_of_the_losses_of_their_moment(run: zoo.Run) -> None:
+    header, *lines = (run.folder / "metrics.csv").read_text().splitlines()
+    moments = [line.split(",")[0] for line in lines]
+    assert moments == ["128", "256", "384", "512", "640"]
+    assert all(cell for line in lines for cell in line.split(","))
+    assert {"d/adversarial", "metrics/FD-digits"} <= set(header.split(","))
