@@ -7,6 +7,7 @@ images = run.model.sample(16)
 
 from importlib.metadata import PackageNotFoundError, version
 
+from zoo import metrics
 from zoo.batch import Batch
 from zoo.gan import GAN, Player
 from zoo.models.biggan import BigGAN
@@ -39,4 +40,5 @@ __all__ = [
     "VanillaGAN",
     "fit",
     "load_run",
+    "metrics",
 ]

@@ -32,6 +32,10 @@ class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be read, written or used for what was asked."""
 
 
+class FeatureError(UserError, ValueError):
+    """Features that cannot be extracted: a missing package, weights that are not there, images of another kind."""
+
+
 def require_at_least(least: float, **values: float) -> None:
     """Check values by name.
 
