@@ -20,9 +20,10 @@ ALLOWED: dict[str, set[str]] = {
     "pictures": set(),
     "checkpoint": {"errors"},
     "replicas": set(),
-    "gan": {"average", "batch", "clock", "errors", "objectives", "replicas", "sampling", "terms"},
+    "freezing": set(),
+    "gan": {"average", "batch", "clock", "errors", "freezing", "objectives", "replicas", "sampling", "terms"},
     "blocks": {"blocks"},
-    "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
+    "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
     "data": {"batch", "clock", "errors", "data"},
     "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
 }

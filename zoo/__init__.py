@@ -12,6 +12,7 @@ from zoo.gan import GAN, Player
 from zoo.models.biggan import BigGAN
 from zoo.models.biggan_deep import BigGANDeep
 from zoo.models.dcgan import DCGAN
+from zoo.models.mix import MixGAN
 from zoo.models.progan import ProGAN
 from zoo.models.vanilla import VanillaGAN
 from zoo.models.wgan_gp import WGANGP
@@ -31,6 +32,7 @@ __all__ = [
     "Batch",
     "BigGAN",
     "BigGANDeep",
+    "MixGAN",
     "NonFiniteLossError",
     "Player",
     "ProGAN",
