@@ -23,9 +23,23 @@ ALLOWED: dict[str, set[str]] = {
     "freezing": set(),
     "gan": {"average", "batch", "clock", "errors", "freezing", "objectives", "replicas", "sampling", "terms"},
     "blocks": {"blocks"},
+    "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},
     "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
     "data": {"batch", "clock", "errors", "data"},
-    "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
+    "callbacks": {
+        "batch",
+        "data",
+        "duality",
+        "gan",
+        "models",
+        "replicas",
+        "clock",
+        "checkpoint",
+        "errors",
+        "pictures",
+        "terms",
+        "callbacks",
+    },
 }
 
 

@@ -8,6 +8,7 @@ images = run.model.sample(16)
 from importlib.metadata import PackageNotFoundError, version
 
 from zoo.batch import Batch
+from zoo.duality import DualityGap, duality_gap
 from zoo.gan import GAN, Player
 from zoo.models.biggan import BigGAN
 from zoo.models.biggan_deep import BigGANDeep
@@ -32,6 +33,7 @@ __all__ = [
     "Batch",
     "BigGAN",
     "BigGANDeep",
+    "DualityGap",
     "MixGAN",
     "NonFiniteLossError",
     "Player",
@@ -39,6 +41,7 @@ __all__ = [
     "Replicas",
     "Run",
     "VanillaGAN",
+    "duality_gap",
     "fit",
     "load_run",
 ]

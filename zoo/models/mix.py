@@ -30,8 +30,7 @@ once for each discriminator.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar, Literal, get_args
@@ -44,10 +43,10 @@ from torch.optim import Optimizer
 from zoo import sampling
 from zoo.batch import Batch
 from zoo.blocks.mixture import Drawn, Mixture, Regulariser, WeightUpdate, regularisation
-from zoo.classes import find_class
 from zoo.errors import DataError, require_at_least
 from zoo.gan import GAN, Player
-from zoo.models.mix_passes import JoinedPasses, Together
+from zoo.models.mix_members import build_members
+from zoo.models.mix_passes import JoinedPasses, Together, payoff_matrix, resampled, separate_passes, weighted
 from zoo.objectives import Terms
 
 Payoff = Literal["shared", "full"]
@@ -131,7 +130,7 @@ class MixGAN(GAN):
         self.weight_lr, self.entropy, self.regulariser = weight_lr, entropy, regulariser
         self.base = first
         first.__dict__["average"] = self.average.members[0]
-        self._lend(self.generator.members[0], self.discriminator.members[0])
+        self.lend(self.generator.members[0], self.discriminator.members[0])
         self.save_hyperparameters(logger=False)
 
     @property
@@ -146,7 +145,7 @@ class MixGAN(GAN):
 
     # --- the base, playing for a pair of members ---------------------------------------------------------------------
 
-    def _lend(self, generator: Any = None, discriminator: Any = None) -> GAN:
+    def lend(self, generator: Any = None, discriminator: Any = None) -> GAN:
         """The base with these networks and our clock. They are not its modules, so nothing is registered twice."""
         base = self.base
         base.images_seen, base.images_before, base.rounds = self.images_seen, self.images_before, self.rounds
@@ -159,7 +158,7 @@ class MixGAN(GAN):
     def players(self) -> list[Player]:
         """The base's players, each with all its members."""
         mine = {"generator": (self.generator, self._generators), "discriminator": (self.discriminator, self._critics)}
-        base = self._lend(self.generator.members[0], self.discriminator.members[0])
+        base = self.lend(self.generator.members[0], self.discriminator.members[0])
         found = []
         for player in base.players():
             sides = [side for side in mine if getattr(base, side) is player.network]
@@ -174,30 +173,30 @@ class MixGAN(GAN):
 
     def sample_latent(self, n: int) -> Tensor:
         """Latents (n, Z) of the base's distribution."""
-        return self._lend().sample_latent(n)
+        return self.lend().sample_latent(n)
 
     def sample_labels(self, n: int) -> Tensor | None:
         """Class indices (n,) as the base draws them."""
-        return self._lend().sample_labels(n)
+        return self.lend().sample_labels(n)
 
     def data_resolution(self, images_seen: int) -> int:
         """Resolution at which the base wants real images."""
-        return self._lend().data_resolution(images_seen)
+        return self.lend().data_resolution(images_seen)
 
     def prepare(self, real: Batch) -> Batch:
         """Real images as the base's discriminator shall see them."""
-        return self._lend().prepare(real)
+        return self.lend().prepare(real)
 
     def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
         """Images (B, C, H, W) from latents (B, Z).
 
         Args:
-            network: one member; a mixture drawn for these rows, see `Mixture.drawn`; or a whole mixture, whose members then
-                take equal parts of the rows, in order.
+            network: one member; a mixture drawn for these rows, see `Mixture.drawn`; or a whole mixture, whose members
+                then take equal parts of the rows, in order.
             z: latents.
             labels: class indices (B,) or None.
         """
-        base = self._lend()
+        base = self.lend()
         if isinstance(network, Drawn):
             return self._generate_drawn(network, z, labels)
         if not isinstance(network, Mixture):
@@ -215,31 +214,31 @@ class MixGAN(GAN):
         for i, member in enumerate(network.mixture.members):
             rows = (network.members == i).nonzero().flatten()
             if len(rows):
-                parts.append(self._lend().generate(member, z[rows], None if labels is None else labels[rows]))
+                parts.append(self.lend().generate(member, z[rows], None if labels is None else labels[rows]))
                 places.append(rows)
         return torch.cat(parts)[torch.cat(places).argsort()]
 
     def score(self, batch: Batch) -> Tensor:
         """Logits (B,): the weighted mean of what the discriminators say."""
-        logits = [self._lend(discriminator=member).score(batch) for member in self.discriminator.members]
+        logits = [self.lend(discriminator=member).score(batch) for member in self.discriminator.members]
         return logits[0] if len(logits) == 1 else torch.stack(logits, 1) @ self.discriminator.probabilities()
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """What the discriminators minimise, from real images and the rows that `fakes` made."""
-        return self._critics(self._lend().discriminator_loss, real, fake)
+        return self._critics(self.lend().discriminator_loss, real, fake)
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """What the generators minimise, from real images and the rows that `fakes` made."""
-        return self._generators(self._lend().generator_loss, real, fake)
+        return self._generators(self.lend().generator_loss, real, fake)
 
     def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
         """The base's optimizer over all members; weights that move by exponentiated gradient are not in it."""
         own = [p for p in parameters if player.network.update == "optimizer" or p is not player.network.weights]
-        return self._lend().configure_optimizer(player, own)
+        return self.lend().configure_optimizer(player, own)
 
     def on_clock(self, before: int, now: int) -> None:
         """Act as the base does."""
-        self._lend().on_clock(before, now)
+        self.lend().on_clock(before, now)
 
     # --- the game ----------------------------------------------------------------------------------------------------
 
@@ -248,7 +247,7 @@ class MixGAN(GAN):
         if self.payoff == "shared" or len(self.generator) == 1:
             return Batch(self.generate(self.generator, z, labels), labels)
         k = len(self.generator)
-        images = [self._lend().generate(member, z, labels) for member in self.generator.members]
+        images = [self.lend().generate(member, z, labels) for member in self.generator.members]
         return Batch(torch.cat(images), None if labels is None else labels.repeat(k))
 
     def _critics(self, loss: Loss, real: Batch, fake: Batch) -> Terms:
@@ -277,7 +276,7 @@ class MixGAN(GAN):
         weights = self.generator.probabilities()
         k, judges = len(self.generator), len(self.discriminator)
         if k == 1 and judges == 1:
-            self._lend(self.generator.members[0])
+            self.lend(self.generator.members[0])
             return self._alone(loss, 0, real, fake)
         fakes = fake.chunk(k)
         if self.payoff == "shared":
@@ -291,19 +290,17 @@ class MixGAN(GAN):
 
     def _alone(self, loss: Loss, j: int, real: Batch, fake: Batch) -> Terms:
         """The base's terms for discriminator j and whatever generated the batch."""
-        self._lend(discriminator=self.discriminator.members[j])
+        self.lend(discriminator=self.discriminator.members[j])
         return loss(real, fake)
 
-    def _pairs(
-        self, loss: Loss, j: int, reals: list[Batch], fakes: list[Batch], groups: list[Together]
-    ) -> list[Terms]:
+    def _pairs(self, loss: Loss, j: int, reals: list[Batch], fakes: list[Batch], groups: list[Together]) -> list[Terms]:
         """The base's terms for discriminator j and each generator, from joined passes."""
         passes = JoinedPasses(self.discriminator.members[j], groups)
         terms = []
         with separate_passes(self.base):
             for i, member in enumerate(self.generator.members):
                 passes.begin()
-                self._lend(member, passes)
+                self.lend(member, passes)
                 terms.append(loss(reals[i], fakes[i]))
         return terms
 
@@ -339,11 +336,23 @@ class MixGAN(GAN):
                 self._running.add(f"mixture/{side}_entropy", torch.special.entr(weights).sum(), 1.0)
         super().log_terms()
 
+    def payoffs(self, real: Batch, *, seed: int = 0) -> Tensor:
+        """What each discriminator wins against each generator: (generators, discriminators), on as many latents.
+
+        The negative adversarial term of the base's discriminator loss, on copies of the discriminators in training
+        mode, as the game is played. Nothing of the model or, outside, of the random state changes.
+
+        Args:
+            real: images as they come from the data.
+            seed: of the latents, which all generators share.
+        """
+        return payoff_matrix(self, real, seed)
+
     # --- using a trained model ---------------------------------------------------------------------------------------
 
     def sample_members(self, n: int) -> Tensor:
         """Which averaged generator draws each of n images: (n,), by weight, from torch's random state."""
-        if len(self.generator) == 1:
+        if len(self.generator) == 1 or n == 0:
             return torch.zeros(n, dtype=torch.long, device=self.device)
         return torch.multinomial(self.average.weights, n, replacement=True)
 
@@ -365,65 +374,3 @@ class MixGAN(GAN):
             raise ValueError(f"component must lie in 0..{k - 1}; got {component}")
         members = torch.full((n,), component, device=self.device)
         return sampling.sample(self, n, members=members, **how)
-
-
-def build_members(base: Mapping[str, Any] | str, count: int, seed: int) -> list[GAN]:
-    """Models of the base with weights of their own; the first has those that the base alone would have.
-
-    Raises:
-        ValueError: for a base that cannot be mixed.
-    """
-    settings = {"class": base} if isinstance(base, str) else dict(base)
-    name = settings.pop("class", None)
-    if name is None:
-        raise ValueError("base needs `class`, the variant to mix, such as {'class': 'DCGAN', 'resolution': 32}")
-    target = find_class(str(name), GAN)
-    if not (isinstance(target, type) and issubclass(target, GAN)) or target is GAN or issubclass(target, MixGAN):
-        raise ValueError(f"base: {name} is not a GAN that can be mixed; name a variant, such as DCGAN")
-    if settings.setdefault("seed", seed) != seed:
-        raise ValueError(f"base: seed is the mixture's, {seed}; got {settings['seed']}. Leave it out")
-    models = [target(**settings) for _ in range(count)]
-    others = sorted({key for key, _ in models[0].named_parameters()} - _network_parameters(models[0]))
-    if others:
-        raise ValueError(
-            f"base: {name} has parameters outside its generator and discriminator ({others[0]}), which a MixGAN could "
-            "not mix"
-        )
-    return models
-
-
-def _network_parameters(model: GAN) -> set[str]:
-    return {key for key, _ in model.named_parameters() if key.split(".")[0] in ("generator", "discriminator", "average")}
-
-
-def weighted(terms: list[Terms], weights: Tensor) -> Terms:
-    """The mean of each named term over the members, by weight (k,)."""
-    if len(terms) == 1:
-        return terms[0]
-    return {name: torch.stack([one[name].float() for one in terms]) @ weights for name in terms[0]}
-
-
-def resampled(fake: Batch, weights: Tensor) -> Batch:
-    """Rows of the mixture with these weights, as many as there are, from rows split evenly over its members.
-
-    Systematic resampling: a row of member i, which has n_i rows, is taken `B * w_i / n_i` times on average and never
-    differs from that by one or more. The device is not waited for.
-    """
-    size, k = len(fake), len(weights)
-    counts = torch.tensor([len(rows) for rows in torch.arange(size).tensor_split(k)])
-    member = torch.arange(k).repeat_interleave(counts).to(weights.device)
-    edges = (weights / counts.to(weights.device))[member].double().cumsum(0)
-    places = (torch.arange(size, device=weights.device) + torch.rand(1, device=weights.device)) / size
-    rows = torch.searchsorted(edges, places.double()).clamp_(max=size - 1)
-    return Batch(fake.images[rows], None if fake.labels is None else fake.labels[rows])
-
-
-@contextmanager
-def separate_passes(base: GAN) -> Any:
-    """Inside, the base asks for the scores of each batch by itself, so that each is recognised as a known one."""
-    before = base.couples_batch
-    base.couples_batch = True
-    try:
-        yield
-    finally:
-        base.couples_batch = before

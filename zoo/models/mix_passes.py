@@ -1,14 +1,22 @@
-"""Joined passes: one call of a discriminator for the batches of several members."""
+"""What the payoffs of a MixGAN are computed with: joined passes, rows drawn by weight, weighted terms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from zoo.batch import Batch
+from zoo.gan import GAN
+from zoo.objectives import Terms
+from zoo.sampling import seeded
+
+if TYPE_CHECKING:
+    from zoo.models.mix import MixGAN
 
 
 class Together:
@@ -69,3 +77,54 @@ class JoinedPasses:
         if key not in self._done:
             self._done[key] = torch.split(self.network(group.joined.images, *joined), group.sizes)
         return self._done[key][place]
+
+
+def weighted(terms: list[Terms], weights: Tensor) -> Terms:
+    """The mean of each named term over the members, by weight (k,)."""
+    if len(terms) == 1:
+        return terms[0]
+    return {name: torch.stack([one[name].to(weights.dtype) for one in terms]) @ weights for name in terms[0]}
+
+
+def resampled(fake: Batch, weights: Tensor) -> Batch:
+    """Rows of the mixture with these weights, as many as there are, from rows split evenly over its members.
+
+    Systematic resampling: a row of member i, which has n_i rows, is taken `B * w_i / n_i` times on average and never
+    differs from that by one or more. The device is not waited for.
+    """
+    size, k = len(fake), len(weights)
+    counts = torch.tensor([len(rows) for rows in torch.arange(size).tensor_split(k)])
+    member = torch.arange(k).repeat_interleave(counts).to(weights.device)
+    edges = (weights / counts.to(weights.device))[member].double().cumsum(0)
+    places = (torch.arange(size, device=weights.device) + torch.rand(1, device=weights.device)) / size
+    rows = torch.searchsorted(edges, places.double()).clamp_(max=size - 1)
+    return Batch(fake.images[rows], None if fake.labels is None else fake.labels[rows])
+
+
+@contextmanager
+def separate_passes(base: GAN) -> Iterator[None]:
+    """Inside, the base asks for the scores of each batch by itself, so that each is recognised as a known one."""
+    before = base.couples_batch
+    base.couples_batch = True
+    try:
+        yield
+    finally:
+        base.couples_batch = before
+
+
+def payoff_matrix(model: MixGAN, real: Batch, seed: int) -> Tensor:
+    """What each discriminator wins against each generator, see `MixGAN.payoffs`."""
+    found = torch.zeros(len(model.generator), len(model.discriminator), device=model.device)
+    copies = [copy.deepcopy(member).train().requires_grad_(False) for member in model.discriminator.members]
+    generators = [copy.deepcopy(member).train().requires_grad_(False) for member in model.generator.members]
+    with seeded(seed, model.device), torch.enable_grad():  # penalties differentiate by the images
+        real = model.prepare(real)
+        z, labels = model.sample_latent(len(real)), model.sample_labels(len(real))
+        labels = labels if real.labels is None else real.labels
+        for i, generator in enumerate(generators):
+            fake = Batch(model.lend().generate(generator, z, labels), labels)
+            for j, discriminator in enumerate(copies):
+                terms = model.lend(generator, discriminator).discriminator_loss(real, fake)
+                found[i, j] = -terms.get("adversarial", torch.stack(list(terms.values())).sum()).detach()
+    model.lend(model.generator.members[0], model.discriminator.members[0])
+    return found
