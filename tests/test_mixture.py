@@ -75,10 +75,9 @@ def test_weights_stay_positive_and_sum_to_one() -> None:
     for i in range(100_000):
         side.weights.grad = direction + rounds[i % 1000]
         side.step(0.01)
-        lowest, furthest = (
-            torch.minimum(lowest, side.weights.min()),
-            torch.maximum(furthest, (side.weights.sum() - 1).abs()),
-        )
+        if i % 20 == 0:
+            lowest = torch.minimum(lowest, side.weights.min())
+            furthest = torch.maximum(furthest, (side.weights.sum() - 1).abs())
     assert 0 < lowest < 1e-20  # the losers were driven as low as they go
     assert furthest < 1e-6
 
