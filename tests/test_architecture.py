@@ -26,20 +26,9 @@ ALLOWED: dict[str, set[str]] = {
     "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},
     "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
     "data": {"batch", "clock", "errors", "data"},
-    "callbacks": {
-        "batch",
-        "data",
-        "duality",
-        "gan",
-        "models",
-        "replicas",
-        "clock",
-        "checkpoint",
-        "errors",
-        "pictures",
-        "terms",
-        "callbacks",
-    },
+    "metrics": {"errors", "metrics"},
+    "callbacks": {"batch", "data", "duality", "gan", "models", "replicas", "clock", "checkpoint", "errors", "pictures",
+                  "terms", "callbacks"},  # fmt: skip
 }
 
 

@@ -7,6 +7,7 @@ images = run.model.sample(16)
 
 from importlib.metadata import PackageNotFoundError, version
 
+from zoo import metrics
 from zoo.batch import Batch
 from zoo.duality import DualityGap, duality_gap
 from zoo.gan import GAN, Player
@@ -44,4 +45,5 @@ __all__ = [
     "duality_gap",
     "fit",
     "load_run",
+    "metrics",
 ]
