@@ -27,8 +27,8 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
     "data": {"batch", "clock", "errors", "data"},
     "metrics": {"errors", "metrics"},
-    "callbacks": {"batch", "data", "duality", "gan", "models", "replicas", "clock", "checkpoint", "errors", "pictures",
-                  "terms", "callbacks"},  # fmt: skip
+    "callbacks": {"batch", "data", "duality", "gan", "models", "replicas", "clock", "checkpoint", "errors", "pictures"}
+    | {"terms", "callbacks"},
 }
 
 
