@@ -413,3 +413,58 @@ def test_a_base_may_be_a_bare_name() -> None:
     model = MixGAN("VanillaGAN", 2)  # type: ignore[arg-type]
     assert model.resolution == 16
     assert len(model.generator) == 2
+
+
+def test_payoffs_of_every_pair_by_hand() -> None:
+    model = constant(mix(MLP, generators=3, discriminators=2))
+    with torch.no_grad():
+        for j, member in enumerate(model.discriminator.members):
+            for parameter in member.parameters():
+                parameter.zero_()
+            list(member.parameters())[-1].fill_(float(j))  # discriminator j says j to everything
+    before = weights(model)
+    payoffs = model.payoffs(Batch(torch.rand(6, 1, 4, 4)))
+    softplus = torch.nn.functional.softplus
+    each = torch.tensor([-softplus(torch.tensor(-float(j))) - softplus(torch.tensor(float(j))) for j in range(2)])
+    torch.testing.assert_close(payoffs, each.expand(3, 2))
+    assert equal(weights(model), before)
+
+
+def test_faults_of_a_nested_base_are_reported_with_the_others() -> None:
+    from zoo.errors import RecipeError
+    from zoo.recipe import load_recipe
+
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("mix_dcgan_digits", {"model": {"components": "many", "base": {"widht": 3, "width": "wide"}}})
+    assert sorted(caught.value.faults) == [
+        "model.base.widht: DCGAN has no setting of that name. Did you mean width?",
+        "model.base.width: 'wide' is not an integer",
+        "model.components: 'many' is not an integer",
+    ]
+    with pytest.raises(RecipeError, match=r"model.base.class: the zoo has no class WGNGP. Did you mean WGANGP\?"):
+        load_recipe("mix_dcgan_digits", {"model": {"base": {"class": "WGNGP"}}})
+    with pytest.raises(RecipeError, match=r"model.base: missing; it is a mapping with `class`, a GAN"):
+        load_recipe("dcgan_digits", {"model": {"class": "MixGAN"}})
+
+
+def test_a_base_of_another_class_and_other_data() -> None:
+    from zoo.recipe import load_recipe
+
+    changed = load_recipe(
+        "mix_dcgan_digits", {"seed": 5, "model": {"base": {"class": "ProGAN"}}, "data": {"class": "Ring"}}
+    )
+    assert changed.model.arguments["base"]["class"] == "ProGAN"
+    assert changed.model.arguments["base"]["seed"] == changed.model.arguments["seed"] == 5
+    assert changed.model.arguments["base"]["num_classes"] == 0
+    assert "model.base.class was changed; the recipe's kernel_size are left out" in changed.notes
+    assert any(note.startswith("model.base.num_classes is 0 because data.class was changed") for note in changed.notes)
+
+
+@pytest.mark.parametrize("name", ["digits", "cifar10", "celeba", "stacked_digits"])
+def test_recipes_mix_what_their_name_says(name: str) -> None:
+    from zoo.recipe import load_recipe
+
+    recipe = load_recipe(f"mix_dcgan_{name}")
+    assert recipe.model.target is MixGAN
+    assert recipe.model.arguments["base"]["class"] == "DCGAN"
+    assert recipe.data.arguments["batch_size"] / recipe.model.arguments["components"] >= 32
