@@ -28,7 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"batch", "clock", "errors", "data"},
     "metrics": {"errors", "metrics"},
     "callbacks": {"batch", "data", "duality", "gan", "models", "replicas", "clock", "checkpoint", "errors", "pictures"}
-    | {"terms", "callbacks"},
+    | {"metrics", "terms", "callbacks"},
 }
 
 

@@ -124,7 +124,8 @@ def test_the_callbacks_log_the_gap_and_the_members(tmp_path: Path) -> None:
     logged = run(
         "watched", zoo.callbacks.DualityGapEvery(250, images=200), zoo.callbacks.MixtureReport(250, samples=40)
     )
-    for name in ("duality/gap", "duality/generator_gain", "mixture/separability", "mixture/generator_entropy"):
+    names = ("duality/gap", "duality/generator_gain", "mixture/separability", "mixture/recall_1", "mixture/generator_0")
+    for name in names:
         assert name in logged
     pictures = sorted(path.name for path in (tmp_path / "watched" / "mixture").iterdir())
     assert pictures == [f"{n:012d}_{what}.png" for n in (250, 500) for what in ("members", "payoffs")]
@@ -150,3 +151,16 @@ def test_separability_of_generators_that_differ_and_that_do_not() -> None:
             list(member.parameters())[-1].fill_(0.5 * i - 0.5)
             list(member.parameters())[-2].mul_(0.01)
     assert separability(model) == 1.0
+
+
+def test_precision_and_recall_of_each_member() -> None:
+    from zoo.callbacks.mixture import precision_and_recall
+
+    model = zoo.MixGAN({"class": "VanillaGAN", **POINTS}, 2)
+    real = torch.cat([model.sample(100, component=0, seed=i) for i in (1, 2)])
+    with torch.no_grad():
+        list(model.average.members[1].parameters())[-1].add_(50.0)  # far away, and cut off at the edge
+    honest, astray = precision_and_recall(model, real, seed=5)
+    assert honest["precision"] > 0.8
+    assert honest["recall"] > 0.8
+    assert astray == {"precision": 0.0, "recall": 0.0}

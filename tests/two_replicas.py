@@ -136,6 +136,7 @@ def models(rank: int) -> dict[str, zoo.GAN]:
         "vanilla": Vanilla(**SMALL),
         "micro": Vanilla(**SMALL, micro_batches=2, clip_norm=0.01),
         "penalised": wgan,
+        "mixture": zoo.MixGAN({"class": "two_replicas.Vanilla", **SMALL}, 2, payoff="full", weight_lr=0.1),
         "drawing": Drawing(**SMALL),
     }
 

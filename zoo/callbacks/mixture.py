@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningModule, Trainer
+from torch import Tensor
 
 from zoo import pictures
 from zoo.batch import Batch
 from zoo.callbacks.every import Every
+from zoo.data import Images
 from zoo.gan import GAN
+from zoo.metrics import PrecisionRecall
 from zoo.models.mix import MixGAN
 
 
@@ -21,7 +25,8 @@ class MixtureReport(Every):
 
     Every so many images it writes `mixture/IMAGES_payoffs.png` and `mixture/IMAGES_members.png` (a row for each
     generator, the same latents in each column) into the run folder, and logs `mixture/separability`. The weights
-    themselves are logged by the model, with its terms.
+    themselves are logged by the model, with its terms. With a data module of the zoo each generator's precision and
+    recall on pixels are logged, too; `precision_and_recall` takes other features.
 
     Args:
         every: in images seen.
@@ -65,9 +70,38 @@ class MixtureReport(Every):
         labels = torch.arange(10) % model.num_classes if model.num_classes else None
         members = torch.cat([model.sample(10, component=i, seed=self.seed, labels=labels) for i in range(k)])
         pictures.save(pictures.grid(members, 10), folder / f"{stem}_members.png")
-        found = separability(model, self.samples, self.seed)
+        found = {"mixture/separability": separability(model, self.samples, self.seed)}
+        data = getattr(trainer, "datamodule", None)
+        if isinstance(data, Images):
+            real_images = data.train.tensor(limit=self.samples)
+            for i, scores in enumerate(precision_and_recall(model, real_images, self.seed)):
+                found |= {f"mixture/{name}_{i}": value for name, value in scores.items()}
         for logger in trainer.loggers:
-            logger.log_metrics({"mixture/separability": found}, step=model.images_seen)
+            logger.log_metrics(found, step=model.images_seen)
+
+
+@torch.no_grad()
+def precision_and_recall(
+    model: MixGAN, real: Tensor, seed: int = 0, features: Callable[[Tensor], Tensor] | None = None
+) -> list[dict[str, float]]:
+    """Precision and recall (Kynkäänniemi et al. 2019) of each averaged generator by itself, both in [0, 1].
+
+    What a specialist leaves out lowers its own recall and not necessarily the mixture's.
+
+    Args:
+        model: a mixture.
+        real: images (N, C, H, W) in [-1, 1]; each generator draws as many.
+        seed: of the latents; each generator draws its own.
+        features: from images to (N, D), such as an extractor; None takes all pixels as they are.
+    """
+    describe = features or (lambda images: images.flatten(1))
+    found = []
+    for i in range(len(model.generator)):
+        metric = PrecisionRecall()
+        metric.update(describe(real), real=True)
+        metric.update(describe(model.sample(len(real), component=i, seed=seed + i).cpu()), real=False)
+        found.append({name: float(value) for name, value in metric.compute().items()})
+    return found
 
 
 def separability(model: MixGAN, samples: int = 400, seed: int = 0) -> float:
