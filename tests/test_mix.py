@@ -404,8 +404,10 @@ class Third(zoo.VanillaGAN):
 
 
 def test_a_batch_too_small_to_share_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"4 images in a pass cannot be shared by 5 generators. Raise data.batch_size"):
-        train(mix(MLP, 5), 1, tmp_path, Noise((1, 4, 4), batch_size=4))
+    with pytest.raises(
+        DataError, match=r"9 images in a pass leave fewer than 2 for each of 5 generators. Raise data.batch_size"
+    ):
+        train(mix(MLP, 5), 1, tmp_path, Noise((1, 4, 4), batch_size=9))
     train(mix(MLP, 5, payoff="full"), 1, tmp_path, Noise((1, 4, 4), batch_size=4))
 
 

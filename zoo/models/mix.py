@@ -316,9 +316,9 @@ class MixGAN(GAN):
         mixture = player.network
         assert isinstance(mixture, Mixture)
         rows = len(real) // min(self.micro_batches, len(real))
-        if rows < len(self.generator) and self.payoff == "shared":
+        if len(self.generator) > 1 and rows < 2 * len(self.generator) and self.payoff == "shared":
             raise DataError(
-                f"{rows} images in a pass cannot be shared by {len(self.generator)} generators. Raise "
+                f"{rows} images in a pass leave fewer than 2 for each of {len(self.generator)} generators. Raise "
                 "data.batch_size, lower micro_batches or components, or set payoff=full"
             )
         if mixture.learnt is not None:
