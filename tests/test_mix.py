@@ -470,3 +470,19 @@ def test_recipes_mix_what_their_name_says(name: str) -> None:
     assert recipe.model.target is MixGAN
     assert recipe.model.arguments["base"]["class"] == "DCGAN"
     assert recipe.data.arguments["batch_size"] / recipe.model.arguments["components"] >= 32
+
+
+def test_the_command_draws_from_one_member(tmp_path: Path) -> None:
+    from zoo.sample import sample
+
+    settings: dict[str, Any] = {
+        "images": 24, "model": {"base": {"width": 4}, "components": 2}, "data": {"batch_size": 24},
+        "trainer": {"accelerator": "cpu"}, "callbacks": {"SampleGrid": None, "MixtureReport": None},
+    }  # fmt: skip
+    run = zoo.fit("mix_dcgan_digits", out=tmp_path / "run", **settings)
+    assert sample(str(run.folder), n=4, out=str(tmp_path / "one.png"), component=1).is_file()
+    assert sample(str(run.folder), n=2, out=str(tmp_path / "walk.png"), interpolate=3).is_file()
+    with pytest.raises(UserError, match=r"component must lie in 0..1; got 2"):
+        sample(str(run.folder), component=2)
+    with pytest.raises(UserError, match="component: for samples of a MixGAN, without interpolate"):
+        sample(str(run.folder), component=1, interpolate=3)
