@@ -1,13 +1,14 @@
 """What a mixture costs, and how its members are best evaluated.
 
-    python benchmarks/mix.py [components=5 resolution=32 width=64 batch_size=64 rounds=8 accelerator=cpu]
+    python benchmarks/mix.py [components=5 resolution=32 width=64 batch_size=64 rounds=3 turns=3 accelerator=cpu]
 
-*Rounds*: one discriminator's and one generator's move of DCGAN, under Lightning, each case in a process of its own that
-plays two rounds to warm up. Cases: `one member`, which is the base; `shared` and `full`, see `zoo.MixGAN`; and `plain`,
-the double loop over pairs as the authors' graph has it: the payoff of `full`, with the real batch scored k times by
-each discriminator and a pass for every pair. On a CPU time is the process's own, which other work on the machine does
-not count towards, and memory is the most the process held, less what it held before the model was built; on a GPU time
-is the wall clock's after synchronisation, and memory torch's peak.
+*Rounds*: one discriminator's and one generator's move of DCGAN, under Lightning. Cases take turns, each turn in a
+process of its own that plays two rounds to warm up; a ratio is the median over turns, so that other work hits all cases
+alike. Cases: `one member`, which is the base; `shared` and `full`, see `zoo.MixGAN`; and `plain`, the double loop over
+pairs as the authors' graph has it: the payoff of `full`, with the real batch scored k times by each discriminator and a
+pass for every pair. On a CPU time is the process's own, which other work on the machine does not count towards (though
+it slows the caches down), and memory is the most the process held, less what it held before the model was built; on a
+GPU time is the wall clock's after synchronisation, and memory torch's peak.
 
 *Members*: all k discriminators on one batch, forward and backward into their weights: a loop, `torch.func.vmap` over
 `stack_module_state` (stacking included, and for comparison left out), and for DCGAN the grouped convolutions that
@@ -224,7 +225,8 @@ def benchmark(
     resolution: int = 32,
     width: int = 64,
     batch_size: int = 64,
-    rounds: int = 8,
+    rounds: int = 3,
+    turns: int = 3,
     accelerator: str = "cpu",
     precision: str = "32-true",
     save: bool = True,
@@ -232,24 +234,26 @@ def benchmark(
     """Run everything, print and save it."""
     settings = {
         "components": components, "resolution": resolution, "width": width, "batch_size": batch_size,
-        "rounds": rounds, "accelerator": accelerator, "precision": precision,
+        "rounds": rounds, "turns": turns, "accelerator": accelerator, "precision": precision,
     }  # fmt: skip
-    found = {case: in_a_process(case, settings) for case in CASES}
-    medians = {case: statistics.median(found[case]["seconds"]) for case in CASES}
+    found = [{case: in_a_process(case, settings) for case in CASES} for _ in range(turns)]
+    of_turns = [{case: statistics.median(turn[case]["seconds"]) for case in CASES} for turn in found]
+    medians = {case: statistics.median(turn[case] for turn in of_turns) for case in CASES}
+    ratios = {case: statistics.median(turn[case] / turn["one member"] for turn in of_turns) for case in CASES}
     print(f"{'case':<12}{'ms/round':>10}{'of one':>9}{'MB':>9}")
     for case in CASES:
         print(
-            f"{case:<12}{1e3 * medians[case]:>10.1f}{medians[case] / medians['one member']:>9.2f}"
-            f"{found[case]['megabytes']:>9.0f}"
+            f"{case:<12}{1e3 * medians[case]:>10.1f}{ratios[case]:>9.2f}"
+            f"{max(turn[case]['megabytes'] for turn in found):>9.0f}"
         )
-    speedup = medians["plain"] / medians["full"]
+    speedup = statistics.median(turn["plain"] / turn["full"] for turn in of_turns)
     print(f"full against plain: {speedup:.2f} times as fast")
     together = members_together(settings)
     for name, ways_ in together.items():
         print(f"{components} discriminators of {name}, ms:", ", ".join(f"{way} {ms}" for way, ms in ways_.items()))
     result = {
         "settings": settings, "cases": found, "milliseconds": {case: 1e3 * s for case, s in medians.items()},
-        "shared_of_one": medians["shared"] / medians["one member"], "full_against_plain": speedup,
+        "shared_of_one": ratios["shared"], "full_against_plain": speedup,
         "members": together, "threads": torch.get_num_threads(), "torch": torch.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores"
         if accelerator == "cpu" else torch.cuda.get_device_name(),

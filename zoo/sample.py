@@ -59,10 +59,7 @@ def sample(
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
     model = load_run(checkpoint)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
-    if component is not None:
-        if not isinstance(model, MixGAN) or interpolate:
-            raise UserError(f"component: for samples of a MixGAN, without interpolate; got a {type(model).__name__}")
-        latents["component"] = component
+    latents |= _member(model, component, interpolate)
     try:
         images, across = _draw(model, n, labels, interpolate, latents)
     except ValueError as error:
@@ -77,6 +74,15 @@ def sample(
     except OSError as error:
         raise UserError(f"out: cannot write {out}: {error}") from error
     return Path(out)
+
+
+def _member(model: GAN, component: int | None, steps: int) -> dict[str, Any]:
+    """The further argument that asks one generator of a mixture, if that is wanted."""
+    if component is None:
+        return {}
+    if not isinstance(model, MixGAN) or steps:
+        raise UserError(f"component: for samples of a MixGAN, without interpolate; got a {type(model).__name__}")
+    return {"component": component}
 
 
 def _draw(
