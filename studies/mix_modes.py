@@ -60,7 +60,7 @@ WIDE: dict[str, dict[str, Any]] = {
     "grid": {"width": 290, "discriminator_width": 216},
     "stacked_digits": {"width": 49},
 }
-IMAGES = {"grid": 1_000_000, "stacked_digits": 320_000}
+IMAGES = {"grid": 2_000_000, "stacked_digits": 320_000}
 BATCH = {"grid": 1_000, "stacked_digits": 160}
 SAMPLES = {"grid": 2_500, "stacked_digits": 25_600}
 
