@@ -20,16 +20,18 @@ ALLOWED: dict[str, set[str]] = {
     "pictures": set(),
     "checkpoint": {"errors"},
     "replicas": set(),
-    "gan": {"average", "batch", "clock", "errors", "objectives", "replicas", "sampling", "terms"},
+    "freezing": set(),
+    "gan": {"average", "batch", "clock", "errors", "freezing", "objectives", "replicas", "sampling", "terms"},
     "blocks": {"blocks"},
-    "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
+    "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},
+    "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
     "data": {"batch", "clock", "errors", "data"},
     "features": {"clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
     "evaluation": {"clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
     "callbacks": {
-        "callbacks", "checkpoint", "clock", "data", "errors", "evaluation", "features", "gan", "pictures", "replicas",
-        "terms",
+        "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features", "gan",
+        "metrics", "models", "pictures", "replicas", "terms",
     },
 }  # fmt: skip
 
