@@ -6,7 +6,7 @@ Protocol: the judge is a small convolutional network trained on the training par
 recipe's resolution, its accuracy measured on the held-out part. A sample is readable when the judge gives one class at
 least 0.9. Reported for 1,000 samples of the averaged generator (seed 1): the share of readable ones, the smallest
 class's share, and, for conditional models, how many show the class asked for. `precision=[bf16-mixed,32-true]` compares
-precisions.
+precisions; `keep=FOLDER` keeps the run folders there.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def readability(model: zoo.GAN, network: nn.Module, n: int = 1_000) -> dict[str,
 
 def study(
     recipe: str = "dcgan_digits", seeds: list[int] = [0, 1, 2], precision: list[str] = ["auto"], images: int = 0,
+    keep: str = "",
 ) -> None:  # fmt: skip
     """Train and judge for every seed and precision; write a row for each, in place of an older one of the same."""
     resolution = load_recipe(recipe).model.arguments["resolution"]
@@ -83,7 +84,7 @@ def study(
     rows = json.loads(path.read_text())["rows"] if path.is_file() else []
     for chosen in precision:
         for seed in seeds:
-            row = train_and_judge(recipe, seed, chosen, images, network)
+            row = train_and_judge(recipe, seed, chosen, images, network, keep)
             print(json.dumps(row), flush=True)
             kept = [old for old in rows if (old["precision"], old["seed"]) != (row["precision"], seed)]
             rows = sorted([*kept, row], key=lambda row: (row["precision"], row["seed"]))
@@ -92,9 +93,12 @@ def study(
             path.write_text(json.dumps(record, indent=2) + "\n")
 
 
-def train_and_judge(recipe: str, seed: int, precision: str, images: int, network: nn.Module) -> dict[str, Any]:
+def train_and_judge(
+    recipe: str, seed: int, precision: str, images: int, network: nn.Module, keep: str
+) -> dict[str, Any]:  # fmt: skip
     """One run's row."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(keep or scratch) / f"{recipe}-{precision}-{seed}"
         changes: dict[str, Any] = {"seed": seed, "trainer": {"precision": precision}}
         run = zoo.fit(recipe, out=folder, **changes, **({"images": images} if images else {}))
         made_with = json.loads((run.folder / "environment.jsonl").read_text().splitlines()[0])
