@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "zoo"
 ALLOWED: dict[str, set[str]] = {
+    "atomic": set(),
     "errors": set(),
     "batch": {"errors"},
     "clock": set(),
@@ -17,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "objectives": {"batch"},
     "sampling": {"gan"},  # for annotations only
     "settings": {"errors"},
-    "pictures": set(),
+    "pictures": {"atomic"},
     "checkpoint": {"errors"},
     "replicas": set(),
     "freezing": set(),
@@ -25,13 +26,13 @@ ALLOWED: dict[str, set[str]] = {
     "blocks": {"blocks"},
     "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},
     "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
-    "data": {"batch", "clock", "errors", "data"},
-    "features": {"clock", "data", "errors", "features", "settings"},
+    "data": {"atomic", "batch", "clock", "errors", "data"},
+    "features": {"atomic", "clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
-    "evaluation": {"clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
+    "evaluation": {"atomic", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
     "callbacks": {
-        "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features", "gan",
-        "metrics", "models", "pictures", "replicas", "terms",
+        "atomic", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features",
+        "gan", "metrics", "models", "pictures", "replicas", "terms",
     },
 }  # fmt: skip
 

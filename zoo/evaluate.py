@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from zoo.atomic import whole
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError, first_line
 from zoo.evaluating import Evaluation, Request, evaluate_checkpoint, evaluate_folders
@@ -97,7 +97,8 @@ def evaluate(
         found = evaluate_folders(real, fake, resolution, request)
     path = Path(out) if out else found.path
     try:
-        _write(path, json.dumps(found.as_dict(), indent=2) + "\n")
+        with whole(path) as scratch:
+            scratch.write_text(json.dumps(found.as_dict(), indent=2) + "\n")
         print_table(found)
         print(f"numbers: {path}")
         if len(found.rows) > 1:
@@ -187,16 +188,6 @@ def _curve(found: Evaluation, path: Path) -> str:
     rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in found.rows]
     draw_curves([row for row in rows if row["truncation"] is not None], "truncation", "truncation", path)
     return f"curve: {path}"
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        scratch.write_text(text)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def main(**words: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
+
+from zoo.atomic import whole
 
 MARGIN = 2  # pixels of white between cells
 SMALLEST_CELL = 48  # tiny images are enlarged to about this many pixels by whole factors, without smoothing
@@ -96,10 +97,5 @@ def evolution(pictures: Sequence[Image.Image], row_height: int | None = None) ->
 
 def save(picture: Image.Image, path: Path, **options: object) -> None:
     """Write a picture, complete or not at all; the format follows from the ending."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with whole(path) as scratch:
         picture.save(scratch, **options)  # type: ignore[arg-type]
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import LightningModule, Trainer
 
+from zoo.atomic import whole
 from zoo.callbacks.every import Every
 from zoo.callbacks.stopping import StopOnSignal
 from zoo.checkpoint import SUFFIX
@@ -164,7 +164,8 @@ class SampleMetrics(Every):
             "images_seen": model.images_seen, "selected": selected, "best_so_far": improved,
             "numbers": [number.as_dict() for number in numbers],
         })  # fmt: skip
-        _write(self._file, "".join(json.dumps(row) + "\n" for row in self._rows))
+        with whole(self._file) as scratch:
+            scratch.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
         self._log(trainer, numbers, model.images_seen)
         if improved:
             self._report(model)
@@ -198,7 +199,8 @@ class SampleMetrics(Every):
         if row["best_so_far"]:
             report["best"] = entry
         report["last"] = entry
-        _write(path, json.dumps(report, indent=2) + "\n")
+        with whole(path) as scratch:
+            scratch.write_text(json.dumps(report, indent=2) + "\n")
 
     def _log(self, trainer: Trainer, numbers: list[Number], images_seen: int) -> None:
         values = {f"metrics/{n.label.replace('/', '_')}": n.value for n in numbers}
@@ -248,14 +250,3 @@ def _stopping(trainer: Trainer) -> bool:
     """Whether somebody asked the run to end before its length."""
     callbacks: list[Any] = getattr(trainer, "callbacks", [])
     return any(isinstance(callback, StopOnSignal) and callback.received is not None for callback in callbacks)
-
-
-def _write(path: Path, text: str) -> None:
-    """Complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        scratch.write_text(text)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)

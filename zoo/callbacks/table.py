@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
+
+from zoo.atomic import whole
 
 STEP = "images_seen"
 
@@ -65,13 +66,10 @@ class MetricsTable(Logger):
                 csv.DictWriter(file, self._columns).writerow(row)
 
     def _write_all(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = self.path.with_suffix(".tmp")
-        with open(scratch, "w", newline="") as file:
+        with whole(self.path) as scratch, open(scratch, "w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(self._rows)
-        os.replace(scratch, self.path)
         self._rewrite = False
 
     @rank_zero_only

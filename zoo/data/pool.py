@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from zoo.atomic import whole
 from zoo.batch import Batch
 
 
@@ -58,13 +58,9 @@ def shrunk(images: NDArray[Any], resolution: int) -> NDArray[Any]:
             return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
     if path is None:
         return _fill(np.empty(shape, images.dtype), images)
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with whole(path) as scratch:
         result = np.lib.format.open_memmap(scratch, mode="w+", dtype=images.dtype, shape=shape)
         cast("np.memmap[Any, Any]", _fill(result, images)).flush()
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
     return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from zoo.atomic import whole
 
 Row = dict[str, Any]
 
@@ -49,10 +50,5 @@ def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
             axes.legend(fontsize="small")
         axes.set_title(label, fontsize="medium")
         axes.set_xlabel(x_label)
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
+    with whole(path) as scratch:
         figure.savefig(scratch, dpi=110, format="png")
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)

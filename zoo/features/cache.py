@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from zoo.atomic import whole
 from zoo.clock import digest_of
 from zoo.data.decode import cache_folder
 from zoo.data.pool import Split, to_float
@@ -138,14 +138,9 @@ def _write(path: Path, features: Features, extractor: Extractor) -> None:
     tensors = {"values": features.values.contiguous()}
     if features.logits is not None:
         tensors["logits"] = features.logits.contiguous()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
     protocol = json.dumps({"extractor": extractor.name, **extractor.protocol})
-    try:
+    with whole(path) as scratch:
         save_file(tensors, scratch, {"digest": _digest(tensors), "protocol": protocol})
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def _read(path: Path) -> Features | None:
