@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from zoo.batch import Batch
 from zoo.gan import GAN, Player
+from zoo.hub import from_pretrained, pretrained
 from zoo.models.biggan import BigGAN
 from zoo.models.biggan_deep import BigGANDeep
 from zoo.models.dcgan import DCGAN
@@ -38,5 +39,7 @@ __all__ = [
     "Run",
     "VanillaGAN",
     "fit",
+    "from_pretrained",
     "load_run",
+    "pretrained",
 ]

@@ -1,0 +1,92 @@
+"""Pretrained models: load in one line, publish in one line, bring weights from elsewhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from zoo.errors import ReleaseError
+from zoo.gan import GAN
+from zoo.hub import places, release
+from zoo.hub.converting import convert
+from zoo.hub.packing import pack
+from zoo.hub.verifying import check_files, verify
+from zoo.hub.weights import sha256
+
+__all__ = ["convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
+
+
+def from_pretrained(where: str | Path, revision: str | None = None, cls: type[GAN] | None = None) -> GAN:
+    """A trained model, in eval mode on the CPU: `zoo.from_pretrained("dcgan_digits").sample(16)`.
+
+    Args:
+        where: the name of one of our releases (`zoo.pretrained()`), `org/name` of the Hugging Face hub, a path
+            (`./folder`, or a file ending in .safetensors), or `https://...#sha256=...`, the address of such a file with
+            its digest. `zoo:NAME` and `hf:ORG/NAME` say which is meant where a folder has the same name.
+        revision: branch, tag or commit of a hub repository.
+        cls: the class of a model of your own; without it only classes of the zoo are built, and nothing that a release
+            says is ever imported.
+
+    Raises:
+        ReleaseError: when there is nothing there, it is ambiguous, or it is refused, with the reason.
+    """
+    place = places.understand(where, revision)
+    if place.kind == "url":
+        from zoo.hub.download import fetch
+
+        return release.load(fetch(place.name, place.sha256), None, cls)
+    if place.kind == "hub":
+        from zoo.hub.huggingface import download
+
+        return _from_folder(download(place.name, revision), cls)
+    if place.kind == "path":
+        return _from_path(Path(place.name).expanduser(), cls)
+    return _ours(place.name, cls)
+
+
+def _from_path(path: Path, cls: type[GAN] | None) -> GAN:
+    if path.is_file():
+        return release.load(path, None, cls)
+    if not path.is_dir():
+        raise ReleaseError(f"there is no folder or file {path}")
+    if (path / "checkpoints").is_dir() and not (path / release.CONFIG).exists():
+        raise ReleaseError(f"{path} is the folder of a run, not a release: zoo.load_run loads it, and python -m zoo.hub "
+                           f"run={path} out=FOLDER makes a release of it")  # fmt: skip
+    return _from_folder(path, cls)
+
+
+def _from_folder(folder: Path, cls: type[GAN] | None) -> GAN:
+    config = release.read_config(folder / release.CONFIG)
+    check_files(folder, config, only=release.WEIGHTS)
+    return release.load(folder / release.WEIGHTS, config, cls)
+
+
+def _ours(name: str, cls: type[GAN] | None) -> GAN:
+    """A release of ours: shipped, or fetched by the digest in the index."""
+    entry = places.entry_of(name)
+    folder = places.releases_folder() / name
+    if (folder / release.WEIGHTS).is_file():
+        if sha256(folder / release.WEIGHTS) != entry["sha256"]:
+            raise ReleaseError(f"{folder / release.WEIGHTS} has another digest than {places.INDEX} says: it is damaged")
+        return _from_folder(folder, cls)
+    if not entry.get("url"):
+        raise ReleaseError(f"{name} should lie in {folder}, and {places.INDEX} has no address to fetch it from")
+    from zoo.hub.download import fetch
+
+    return release.load(fetch(entry["url"], entry["sha256"]), None, cls)
+
+
+def pretrained() -> list[str]:
+    """Names of our releases, each for `from_pretrained`."""
+    return places.release_names()
+
+
+def push(folder: str | Path, repo: str, revision: str | None = None, private: bool = False) -> str:
+    """Verify a release and upload it to the Hugging Face hub; returns the repository's address.
+
+    Raises:
+        ReleaseError: when it does not hold what it claims, or the hub refuses it.
+    """
+    from zoo.hub.huggingface import push as upload
+
+    verify(folder)
+    return upload(Path(folder), repo, revision=revision, private=private)
