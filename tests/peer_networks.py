@@ -48,7 +48,9 @@ def tutorial_generator(latent: int, width: int, channels: int) -> nn.Module:
     widths = [latent, 8 * width, 4 * width, 2 * width, width, channels]
     layers: list[nn.Module] = []
     for i in range(5):
-        layers.append(nn.ConvTranspose2d(widths[i], widths[i + 1], 4, 1 if i == 0 else 2, 0 if i == 0 else 1, bias=False))
+        layers.append(
+            nn.ConvTranspose2d(widths[i], widths[i + 1], 4, 1 if i == 0 else 2, 0 if i == 0 else 1, bias=False)
+        )
         layers += [nn.BatchNorm2d(widths[i + 1]), nn.ReLU(True)] if i < 4 else [nn.Tanh()]
     network = nn.Module()
     network.main = nn.Sequential(*layers)
@@ -334,7 +336,11 @@ class BrockGenerator(nn.Module):
         self.linear = Normed(16 * widths[0], latent + shared if kind == "deep" else self.chunk)
         blocks: list[list[nn.Module]] = []
         for i, (a, b) in enumerate(zip(widths, widths[1:])):
-            blocks += [[DeepGBlock(a, a, False, norm)], [DeepGBlock(a, b, True, norm)]] if kind == "deep" else [[GBlock(a, b, norm)]]
+            blocks += (
+                [[DeepGBlock(a, a, False, norm)], [DeepGBlock(a, b, True, norm)]]
+                if kind == "deep"
+                else [[GBlock(a, b, norm)]]
+            )
             blocks[-1] += [Attention(b)] if 8 * 2**i == attention else []
         self.blocks = nn.ModuleList(nn.ModuleList(block) for block in blocks)
         last = Normed(8 if kind == "deep" else 3, widths[-1], 3, 3)

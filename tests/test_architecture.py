@@ -24,8 +24,14 @@ ALLOWED: dict[str, set[str]] = {
     "blocks": {"blocks"},
     "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
     "data": {"batch", "clock", "errors", "data"},
-    "callbacks": {"gan", "replicas", "clock", "checkpoint", "errors", "pictures", "terms", "callbacks"},
-}
+    "features": {"clock", "data", "errors", "features", "settings"},
+    "metrics": {"errors", "metrics"},
+    "evaluation": {"clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
+    "callbacks": {
+        "callbacks", "checkpoint", "clock", "data", "errors", "evaluation", "features", "gan", "pictures", "replicas",
+        "terms",
+    },
+}  # fmt: skip
 
 
 def imported(path: Path) -> set[str]:

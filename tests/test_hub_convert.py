@@ -79,7 +79,9 @@ def test_the_dcgan_of_lightning_bolts() -> None:
 DEPTHS = [16, 16, 8]
 
 
-@pytest.mark.parametrize(("n", "deviation", "classes"), [(1, True, 0), (3, True, 0), (8, True, 0), (3, False, 0), (4, True, 2)])
+@pytest.mark.parametrize(
+    ("n", "deviation", "classes"), [(1, True, 0), (3, True, 0), (8, True, 0), (3, False, 0), (4, True, 2)]
+)
 @torch.no_grad()
 def test_the_progressive_gan_of_gan_zoo(n: int, deviation: bool, classes: int) -> None:
     g = peer.randomised(peer.GanZooGenerator(6 + classes, DEPTHS, 3))
@@ -133,13 +135,17 @@ def test_biggan_and_biggan_deep_of_the_authors(
 def test_what_is_left_over_or_missing_is_refused() -> None:
     g, d = peer.tutorial_generator(7, 4, 1).state_dict(), peer.tutorial_discriminator(4, 1).state_dict()
     source = "pytorch-tutorial-DCGAN"
-    with pytest.raises(ReleaseError, match=r"has no place for: extra.weight. Without them it would compute something else"):
+    with pytest.raises(
+        ReleaseError, match=r"has no place for: extra.weight. Without them it would compute something else"
+    ):
         hub.convert({**g, "extra.weight": torch.zeros(1)}, source)
     with pytest.raises(ReleaseError, match=r"the generator of .* has no main.4.bias; these are other tensors"):
         hub.convert({name: tensor for name, tensor in g.items() if name != "main.4.bias"}, source)
     with pytest.raises(ReleaseError, match="there is no generator among these"):
         hub.convert({"netD": d}, source)
-    with pytest.raises(ReleaseError, match=r"there is no converter for 'pytorch-tutorial-DCGAM'. Did you mean pytorch-tut"):
+    with pytest.raises(
+        ReleaseError, match=r"there is no converter for 'pytorch-tutorial-DCGAM'. Did you mean pytorch-tut"
+    ):
         hub.convert(g, "pytorch-tutorial-DCGAM")
     with pytest.raises(ReleaseError, match=r"widht is no fact that is asked for. Did you mean width\?"):
         hub.convert(g, source, widht=3)
@@ -163,7 +169,9 @@ def test_networks_that_the_zoo_cannot_compute_are_refused_with_the_reason() -> N
     with pytest.raises(ReleaseError, match="from the middle of a fade"):
         hub.convert(usual, "pytorch_GAN_zoo-PGAN", alpha=0.5)
     classifier = peer.GanZooDiscriminator(DEPTHS, 3, 4).state_dict()
-    with pytest.raises(ReleaseError, match="gives 4 numbers for each image; if 3 of them are classes.* give num_classes=3"):
+    with pytest.raises(
+        ReleaseError, match="gives 4 numbers for each image; if 3 of them are classes.* give num_classes=3"
+    ):
         hub.convert({"netG": usual, "netD": classifier}, "pytorch_GAN_zoo-PGAN")
     plain = peer.BrockGenerator(32, 4, 12, 5, 6, "hier").state_dict()
     without = {name: tensor for name, tensor in plain.items() if not name.endswith("u0")}

@@ -135,7 +135,9 @@ def test_values_too_large_for_half_precision_are_refused(tmp_path: Path) -> None
     model = tiny_dcgan()
     with torch.no_grad():
         model.discriminator.readout.weight.fill_(1e5)
-    with pytest.raises(ReleaseError, match=r"discriminator.readout.weight .* not finite in float16. Use dtype=bfloat16"):
+    with pytest.raises(
+        ReleaseError, match=r"discriminator.readout.weight .* not finite in float16. Use dtype=bfloat16"
+    ):
         model.save_pretrained(tmp_path / "it", dtype="float16")
     with pytest.raises(ReleaseError, match="one of float32, float16, bfloat16; got 'int8'"):
         model.save_pretrained(tmp_path / "it", dtype="int8")

@@ -7,6 +7,7 @@ images = run.model.sample(16)
 
 from importlib.metadata import PackageNotFoundError, version
 
+from zoo import metrics
 from zoo.batch import Batch
 from zoo.gan import GAN, Player
 from zoo.hub import from_pretrained, pretrained
@@ -41,5 +42,6 @@ __all__ = [
     "fit",
     "from_pretrained",
     "load_run",
+    "metrics",
     "pretrained",
 ]

@@ -7,6 +7,7 @@ from zoo.recipe import recipe_folder, recipe_names
 COMMANDS = {
     "python -m zoo.fit recipe=NAME": "train; recipe values follow as key=value",
     "python -m zoo.sample checkpoint=RUN": "draw images from a trained model",
+    "python -m zoo.evaluate checkpoint=RUN": "measure its samples: FID, KID, precision, recall, ...",
 }
 
 

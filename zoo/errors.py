@@ -36,6 +36,10 @@ class ReleaseError(CheckpointError):
     """A release (a folder or file of a pretrained model) that cannot be found, read, verified or written."""
 
 
+class FeatureError(UserError, ValueError):
+    """Features that cannot be extracted: a missing package, weights that are not there, images of another kind."""
+
+
 def require_at_least(least: float, **values: float) -> None:
     """Check values by name.
 

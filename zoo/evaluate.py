@@ -1,0 +1,234 @@
+"""`python -m zoo.evaluate checkpoint=RUN`: numbers about samples, with the protocol of each."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from zoo.command import checked_arguments, run_command
+from zoo.errors import UserError, first_line
+from zoo.evaluating import Evaluation, Request, evaluate_checkpoint, evaluate_folders
+from zoo.evaluation import METRICS, Number
+from zoo.evaluation.curves import can_draw, draw_curves
+from zoo.evaluation.numbers import FRECHET, check_metrics
+from zoo.evaluation.reals import Part
+from zoo.sampling import TruncationBy
+
+CAS = "cas"
+
+
+def evaluate(
+    checkpoint: str | None = None,
+    real: str | None = None,
+    fake: str | None = None,
+    data: dict[str, Any] | None = None,
+    best: bool = False,
+    metrics: str | list[str] | None = None,
+    n: int = 50_000,
+    n_real: int = 0,
+    split: Part = "held_out",
+    extractor: str = "",
+    options: dict[str, Any] | None = None,
+    truncation: Any = None,  # a number or a list of numbers: OmegaConf has no such type that mixes 1 and 0.5
+    truncation_by: TruncationBy = "redrawing",
+    resolution: int = 0,
+    seed: int = 0,
+    repeats: int = 10,
+    device: str = "auto",
+    out: str | None = None,
+) -> Evaluation:
+    """Measure, print a table, write JSON beside it.
+
+    Args:
+        checkpoint: a run folder or a checkpoint file.
+        real: instead of a checkpoint, a folder of real images,
+        fake: and one of generated images.
+        data: settings in place of those of the run's data.
+        best: take the run's best checkpoint instead of the last.
+        metrics: names, a list or joined by commas; None for those that suit the data.
+        n: generated images; by default at most as many as there are real ones.
+        n_real: real images; 0 for as many as generated ones.
+        split: `held_out` or `train`.
+        extractor: of the features; empty for the one that suits the data without a download.
+        options: of the extractor.
+        truncation: of the latents; a list gives a curve.
+        truncation_by: see `zoo.sampling.truncated`.
+        resolution: of two folders' images; 0 for that of the generated ones.
+        seed: of latents and of the choice of real images.
+        repeats: random halves for the 95 % intervals; 0 for none.
+        device: `auto`, `cpu` or `cuda`.
+        out: the JSON file.
+
+    Raises:
+        UserError: for what cannot be measured, before anything long begins.
+    """
+    if (checkpoint is None) == (real is None and fake is None) or (checkpoint is None and None in (real, fake)):
+        raise UserError(
+            "give either checkpoint=RUN, or two folders of images: real=FOLDER fake=FOLDER"
+            + (
+                ""
+                if checkpoint is None
+                else ". To measure a checkpoint on a folder: data.class=Folder data.root=FOLDER"
+            )
+        )
+    names = metrics.replace(" ", "").split(",") if isinstance(metrics, str) else list(metrics or [])
+    if names:
+        check_metrics([name for name in names if name != CAS] or ["fid"])
+    if n < 10 or n_real < 0 or n_real in range(1, 10):
+        raise UserError(f"n and n_real: at least 10 images; got n={n} n_real={n_real}")
+    if repeats < 0 or repeats == 1:
+        raise UserError(f"repeats: 0 for no intervals, or at least 2; got {repeats}")
+    levels = _levels(truncation)
+    if out is not None and not out.endswith(".json"):
+        raise UserError(f"out: a file ending in .json; got {out!r}")
+    request = Request(names, extractor, dict(options or {}), n, n_real, split, seed, repeats, levels, truncation_by,
+                      chosen_device(device))  # fmt: skip
+    if checkpoint is not None:
+        found = evaluate_checkpoint(checkpoint, best, dict(data or {}), request)
+    else:
+        assert real is not None
+        assert fake is not None
+        found = evaluate_folders(real, fake, resolution, request)
+    path = Path(out) if out else found.path
+    try:
+        _write(path, json.dumps(found.as_dict(), indent=2) + "\n")
+        print_table(found)
+        print(f"numbers: {path}")
+        if len(found.rows) > 1:
+            print(_curve(found, path.with_suffix(".png")))
+    except OSError as error:
+        raise UserError(f"out: cannot write {path}: {error.strerror or error}") from error
+    return found
+
+
+def _levels(truncation: Any) -> list[float | None]:
+    """Truncations as a list.
+
+    Raises:
+        UserError: for what is no positive number or list of them.
+    """
+    if truncation is None:
+        return [None]
+    given = truncation if isinstance(truncation, list) else [truncation]
+    numbers = [value for value in given if isinstance(value, int | float) and not isinstance(value, bool) and value > 0]
+    if not numbers or len(numbers) < len(given):
+        raise UserError(f"truncation: a positive number, or a list of them; got {truncation!r}")
+    return [float(value) for value in numbers]
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device asked for; `auto` is a GPU where there is one.
+
+    Raises:
+        UserError: for another name, or a GPU that is not there.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device: auto, cpu or cuda; got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("device: cuda was asked for, but torch sees no GPU. Use device=cpu or device=auto")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def print_table(found: Evaluation) -> None:
+    """The numbers, and under them what they hold for."""
+    console = Console(soft_wrap=True)
+    if not console.is_terminal:  # a file or a pipe has no width
+        console = Console(soft_wrap=True, width=120)
+    shared = found.rows[0]["numbers"][0].protocol if found.rows[0]["numbers"] else {}
+    for row in found.rows:
+        numbers: list[Number] = row["numbers"]
+        level = "" if row["truncation"] is None else f", truncation {row['truncation']:g}"
+        table = Table(title=f"{found.subject}{level}", title_justify="left")
+        for name in ("number", "value", "95 % interval", "real against real", "better"):
+            table.add_column(name, justify="left" if name in ("number", "better") else "right", no_wrap=True)
+        for number in numbers:
+            interval = "" if number.low is None else f"{number.low:.5g} to {number.high:.5g}"
+            table.add_row(number.label, f"{number.value:.5g}", interval, _floor_text(number),
+                          "higher" if number.higher_is_better else "lower")  # fmt: skip
+        if "cas" in row:
+            cas = row["cas"]
+            table.add_row("classification accuracy", f"{cas['score']:.4f}", f"{cas['low']:.4f} to {cas['high']:.4f}",
+                          f"{cas['reference']:.4f}", "higher")  # fmt: skip
+        console.print(table)
+    for key in (
+        "extractor",
+        "weights",
+        "resize",
+        "data",
+        "split",
+        "n_real",
+        "n_fake",
+        "seed",
+        "images_seen",
+        "generator",
+    ):
+        if shared.get(key) is not None:
+            console.print(f"  {key}: {shared[key]}", highlight=False, markup=False)
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False, markup=False)
+
+
+def _floor_text(number: Number) -> str:
+    if number.floor is None or number.floor_n is None:
+        return "too few real images" if number.key in FRECHET else ""
+    same = number.floor_n == (number.protocol["n_real"], number.protocol["n_fake"])
+    return f"{number.floor:.5g}" + ("" if same else f" (at {number.floor_n[0]:,})")
+
+
+def _curve(found: Evaluation, path: Path) -> str:
+    if not can_draw():
+        return "no curve was drawn: install matplotlib with pip install 'gan-zoo[metrics]'"
+    rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in found.rows]
+    draw_curves([row for row in rows if row["truncation"] is not None], "truncation", "truncation", path)
+    return f"curve: {path}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        scratch.write_text(text)
+        os.replace(scratch, path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def main(**words: Any) -> None:
+    """Placeholder; the text is below, where it can list the metrics."""
+    try:
+        evaluate(**checked_arguments(evaluate, words))
+    except ValueError as error:  # of an extractor or a metric
+        if isinstance(error, UserError):
+            raise
+        raise UserError(first_line(error)) from error
+
+
+main.__doc__ = """Measure a trained model's samples, or a folder of images, against real images.
+
+checkpoint=RUN             a run folder (its last checkpoint) or a checkpoint file
+best=true                  the run's best checkpoint instead of the last
+data.KEY=VALUE             other data than the run's: data.class=Folder data.root=photos
+real=FOLDER fake=FOLDER    instead of a checkpoint: two folders of images
+metrics=fid,kid,prdc       any of the list below
+n=50000 n_real=0           generated images, at most as many as there are real ones; real images, 0 for as many
+split=held_out             or train, as published FIDs are measured
+extractor=inception        for FIDs that compare with papers; else effnet-lite0, digits, pixels, ...
+options.weights=PATH       of the extractor: also options.size=128, options.features=320
+truncation=[0.5,0.7,1.0]   one value, or several for a curve
+repeats=10                 random halves for the 95 % intervals, 0 for none
+seed=0 device=auto out=FILE.json
+
+metrics
+""" + "\n".join(f"  {name:13} {kind.says}" for name, kind in METRICS.items()) + (
+    "\n  cas           classification accuracy score, for conditional models"
+)  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_command("evaluate", main)

@@ -1,0 +1,300 @@
+"""What is measured: a checkpoint against its data, or one folder of images against another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from zoo.checkpoint import read_checkpoint
+from zoo.classes import find_class
+from zoo.data import Folder, Images
+from zoo.data.points import Points
+from zoo.errors import CheckpointError, UserError
+from zoo.evaluation.classification_accuracy import classification_accuracy_score
+from zoo.evaluation.fakes import class_counts, generated, labels_like
+from zoo.evaluation.numbers import FRECHET, Floor, Modes, Number, measure_numbers
+from zoo.evaluation.reals import Part, Reals, default_extractor, reals_of
+from zoo.features import Extractor, extractor, features_of
+from zoo.gan import GAN
+from zoo.recipe import load_recipe
+from zoo.run import load_run, newest_checkpoint
+from zoo.sampling import TruncationBy
+
+PACKAGES = ("gan-zoo", "torch", "torchvision", "torchmetrics", "torch-fidelity", "timm", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the command was asked for, checked.
+
+    Args:
+        metrics: names of `zoo.evaluation.METRICS`, and perhaps `cas`; empty for those that suit the data.
+        extractor: its name; empty for the one that suits the data.
+        options: of the extractor.
+        n: generated images.
+        n_real: real images; 0 for as many as `n`.
+        split: the part of the data that the real images are from.
+        seed: of latents and of the choice of real images.
+        repeats: random halves for the intervals.
+        truncation: values to try; None is no truncation.
+        truncation_by: how.
+        device: to compute on.
+    """
+
+    metrics: list[str]
+    extractor: str
+    options: dict[str, Any]
+    n: int
+    n_real: int
+    split: Part
+    seed: int
+    repeats: int
+    truncation: list[float | None]
+    truncation_by: TruncationBy
+    device: torch.device
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Everything that was measured.
+
+    Args:
+        subject: what, in words.
+        path: where the numbers go unless told otherwise.
+        rows: one for each truncation: `truncation`, `numbers` (a list of `Number`), perhaps `cas`.
+        notes: what to know when reading them.
+        versions: of the packages that computed.
+    """
+
+    subject: str
+    path: Path
+    rows: list[dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+    versions: dict[str, str | None] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in self.rows]
+        return {"subject": self.subject, "notes": self.notes, "versions": self.versions, "rows": rows}
+
+
+def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request: Request) -> Evaluation:
+    """Numbers of a model's samples against the real images of its data.
+
+    Raises:
+        UserError: for a checkpoint, data or metric that cannot be used.
+    """
+    path = best_checkpoint(where) if best else newest_checkpoint(where)
+    model = load_run(path).to(request.device)
+    data = data_of(path, changes)
+    _check_fit(model, data)
+    network = extractor(request.extractor or default_extractor(data), **request.options).to(request.device)
+    names = request.metrics or suitable(data, network)
+    with_cas = "cas" in names
+    names = [name for name in names if name != "cas"]
+    part = data.held_out if request.split == "held_out" else data.train
+    n = min(request.n, len(part)) if request.n == 50_000 else request.n  # the default is an upper bound
+    reals = reals_of(data, request.split, network, request.n_real or n, request.seed)
+    modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
+    labels = None
+    if model.num_classes:
+        labels = labels_like(class_counts(reals.split, reals.places, model.num_classes), n, request.seed)
+    floors: dict[str, Floor] = {}
+    rows: list[dict[str, Any]] = []
+    for level in request.truncation:
+        protocol = {
+            "checkpoint": path.name, "model": type(model).__name__, "generator": "averaged",
+            "images_seen": model.images_seen, "seed": request.seed, "truncation": level,
+            "truncation_by": request.truncation_by if level is not None else None,
+            "data": f"{type(data).__name__}, {data.resolution} px", "data_digest": data.digest,
+        }  # fmt: skip
+        latents: dict[str, Any] = {"truncation": level, "truncation_by": request.truncation_by}
+        row: dict[str, Any] = {"truncation": level, "numbers": []}
+        if names:
+            images = generated(model, n, seed=request.seed, labels=labels, **latents)
+            fake = features_of(network, images, total=n, title="features of generated images")
+            row["numbers"] = measure_numbers(
+                names, network, reals, fake, protocol, modes=modes, repeats=request.repeats, seed=request.seed,
+                floors=floors, device=request.device,
+            )  # fmt: skip
+        if with_cas:
+            row["cas"] = _cas(model, data, request, latents)
+        rows.append(row)
+    notes = _notes(rows[0]["numbers"], network)
+    recorded = _recorded_digest(path, data)
+    if recorded not in (None, data.digest):
+        notes.append("these are not the data, or not the split, that the model was trained on")
+    if request.split == "train":
+        notes.append("compared with images the model was trained on: a memoriser would do well")
+    elif best:
+        notes.append("the best checkpoint was chosen by training images, not by the held-out ones used here")
+    folder = path.parent.parent if (path.parent.parent / "recipe.yaml").is_file() else path.parent
+    target = folder / "evaluation" / f"{path.stem}-{request.split}-{network.name}.json"
+    return Evaluation(f"{type(model).__name__} after {model.images_seen:,} images", target, rows, notes, _versions())
+
+
+def evaluate_folders(real: str, fake: str, resolution: int, request: Request) -> Evaluation:
+    """Numbers of one folder of images against another.
+
+    Raises:
+        UserError: for folders without images, or a metric that needs a model.
+    """
+    if request.truncation != [None] or "cas" in request.metrics:
+        raise UserError("truncation and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER")
+    size = resolution or _size_of_first(fake)
+    sides = [Folder(place, resolution=size, held_out=0, batch_size=1) for place in (real, fake)]
+    for side in sides:
+        side.prepare_data()
+        side.setup()
+    network = extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
+    names = request.metrics or ["fid", "kid", "prdc"]
+    n = min(request.n, len(sides[1].train))
+    fakes = reals_of(sides[1], "train", network, n, request.seed).reference
+    chosen = reals_of(sides[0], "train", network, request.n_real or n, request.seed)
+    reals = Reals("train", chosen.split, chosen.places, chosen.reference, chosen.others)
+    protocol = {"data": f"{real} against {fake}, {size} px", "seed": request.seed, "real_digest": sides[0].digest,
+                "fake_digest": sides[1].digest}  # fmt: skip
+    numbers = measure_numbers(names, network, reals, fakes, protocol, repeats=request.repeats, seed=request.seed,
+                              device=request.device)  # fmt: skip
+    for number in numbers:
+        number.protocol["split"] = "all of the folder"
+    rows = [{"truncation": None, "numbers": numbers}]
+    return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, _notes(numbers, network), _versions())
+
+
+def best_checkpoint(where: str) -> Path:
+    """The best checkpoint of a run folder.
+
+    Raises:
+        CheckpointError: when there is none.
+    """
+    found = sorted((Path(where) / "best").glob("*.ckpt"))
+    if not found:
+        raise CheckpointError(
+            f"{where} keeps no best checkpoint (best/*.ckpt); SampleMetrics with `select` writes one. Leave out "
+            "best=true for the last"
+        )
+    return found[-1]
+
+
+def data_of(path: Path, changes: dict[str, Any]) -> Images:
+    """The data of a checkpoint's run, with changes, ready for use.
+
+    Raises:
+        UserError: for data that cannot be read, or a checkpoint without a run around it and no data given.
+    """
+    saved = path.parent.parent / "recipe.yaml"
+    if saved.is_file():
+        data = load_recipe(saved, {"data": changes} if changes else None).data.build()
+    elif "class" in changes:
+        target = find_class(str(changes["class"]), Images)
+        try:
+            data = target(**{key: value for key, value in changes.items() if key != "class"})
+        except (TypeError, ValueError) as error:
+            raise UserError(f"data: {error}") from error
+    else:
+        raise UserError(
+            f"{path} lies outside a run folder, so its data are not known. Name them: data.class=Folder "
+            "data.root=FOLDER data.resolution=64"
+        )
+    if not isinstance(data, Images):
+        raise UserError(f"data.class: {type(data).__name__} is no source of zoo.data, so it has no held-out part")
+    data.prepare_data()
+    data.setup()
+    return data
+
+
+def suitable(data: Images, network: Extractor) -> list[str]:
+    """Metrics for data that nobody named any for."""
+    if isinstance(data, Points):
+        return ["modes", "fid"]
+    names = ["fid", "kid", "prdc"]
+    if network.name in ("digits", "stacked-digits"):
+        names.append("modes" if network.name == "stacked-digits" else "classes")
+    return names
+
+
+def _check_fit(model: GAN, data: Images) -> None:
+    if (model.resolution, model.channels) != (data.resolution, data.channels):
+        raise UserError(
+            f"the model draws {model.resolution} px with {model.channels} channels, the data have {data.resolution} px "
+            f"with {data.channels}. Set data.resolution={model.resolution} data.channels={model.channels}"
+        )
+    if model.num_classes and data.num_classes > model.num_classes:
+        raise UserError(f"the data have {data.num_classes} classes, the model only {model.num_classes}")
+    if model.num_classes and not data.num_classes:
+        raise UserError("the model is conditional, but these data have no labels to take its classes from")
+
+
+def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) -> dict[str, Any]:
+    if not model.num_classes:
+        raise UserError("metrics: cas (classification accuracy score) needs a conditional model. Leave it out")
+
+    def draw(classes: Tensor) -> Iterator[Tensor]:
+        return generated(model, len(classes), seed=request.seed, labels=classes, **latents)
+
+    found = classification_accuracy_score(
+        draw, data.train, data.held_out, model.num_classes, seed=request.seed, device=request.device
+    )
+    return found.as_dict()
+
+
+def _notes(numbers: list[Number], network: Extractor) -> list[str]:
+    """What a reader of these numbers must know."""
+    notes = []
+    frechet = [number for number in numbers if number.key in FRECHET]
+    if frechet:
+        first = frechet[0]
+        n = min(first.protocol["n_real"], first.protocol["n_fake"])
+        notes.append(
+            "a Fréchet distance falls with the number of images: compare it at the same n, and with 'real against "
+            "real', two disjoint sets of real images, which is what a perfect generator would get"
+        )
+        if n <= network.width:
+            notes.append(
+                f"n={n:,} is not more than the {network.width:,} dimensions of {network.name}: the distance is mostly "
+                "bias. Prefer KID, an extractor with fewer dimensions, or more images"
+            )
+        if first.floor_n is not None and first.floor_n != (first.protocol["n_real"], first.protocol["n_fake"]):
+            notes.append(
+                f"there are too few real images for two sets of this size; 'real against real' is at "
+                f"{first.floor_n[0]:,}, and therefore too high for Fréchet distances"
+            )
+    if numbers and network.name != "inception":
+        notes.append(
+            f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
+        )
+    return notes
+
+
+def _recorded_digest(path: Path, data: Images) -> str | None:
+    """Digest of the data the checkpoint was trained on, where it is recorded."""
+    recorded: Any = read_checkpoint(path).get(type(data).__qualname__)
+    return recorded.get("digest") if isinstance(recorded, dict) else None
+
+
+def _size_of_first(folder: str) -> int:
+    """Shorter side of a folder's first image, in pixels."""
+    first = Folder(folder, resolution=1, held_out=0, batch_size=1).files()[0]
+    try:
+        with Image.open(first) as image:
+            return int(min(image.size))
+    except (OSError, UnidentifiedImageError) as error:
+        raise UserError(f"{first} cannot be read as an image: {error}. Remove it, or give resolution=PIXELS") from error
+
+
+def _versions() -> dict[str, str | None]:
+    def installed(package: str) -> str | None:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return None
+
+    return {package: installed(package) for package in PACKAGES}

@@ -1,0 +1,100 @@
+"""The Inception network of the FID: Google's of 2015-12-05, as ported by torch-fidelity."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.data.decode import cache_folder
+from zoo.errors import FeatureError
+from zoo.features.extractor import Extractor
+from zoo.features.weights import download, load_verified, sha256_of
+
+URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
+SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
+
+
+class Inception(Extractor):
+    """Pooled features (2048) and logits (1008, without the bias) of the network in which FID and Inception Score are
+    defined (Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498).
+
+    Network, weights and the TF1-compatible resizing to 299 px are torch-fidelity's `inception-v3-compat`: no half-pixel
+    centres and no antialiasing, since published numbers have neither. The logits lack the last layer's bias, as in
+    the original score.
+
+    Only these weights give the name `inception`; a file with other weights is accepted, but its digest is in the name,
+    so that no number from it passes for an FID.
+
+    Args:
+        weights: a local file; None takes the one in the cache, which is downloaded when first needed (91 MB).
+    """
+
+    logits_width = 1008
+
+    def __init__(self, weights: str | None = None) -> None:
+        try:
+            from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+        except ImportError as error:
+            raise FeatureError(
+                f"extractor=inception needs {error.name}. Install it with pip install 'gan-zoo[metrics]'; "
+                "extractor=effnet-lite0 needs no download"
+            ) from error
+        path = Path(weights).expanduser() if weights else fetched()
+        digest = sha256_of(path)
+        official = digest == SHA256
+        if not (weights or official):
+            raise FeatureError(
+                f"{path} is damaged: its sha256 begins with {digest[:16]}, not {SHA256[:16]}. Remove it; it is then "
+                "downloaded again"
+            )
+        state = load_verified(path, digest)
+        super().__init__(
+            "inception" if official else f"inception-{digest[:8]}",
+            2048,
+            {
+                "network": "Inception v3 of 2015-12-05 (torch-fidelity inception-v3-compat)",
+                "layer": "pool3, 2048-d; logits without bias, 1008 classes",
+                "weights": f"sha256 {digest[:16]}" + ("" if official else ", not those of the published FID"),
+                "resize": "TF1 bilinear to 299 px, no antialiasing",
+                "input": "uint8, (x - 128) / 128",
+            },
+            batch_size=32,
+        )
+        # torch-fidelity reads its file as a pickle of anything; it is handed one written here from checked tensors.
+        safe = io.BytesIO()
+        torch.save(state, safe)
+        safe.seek(0)
+        with torch.random.fork_rng(devices=[]):  # the initial weights, drawn in vain
+            try:
+                network: Any = FeatureExtractorInceptionV3(
+                    "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=safe
+                )
+            except RuntimeError as error:  # names or shapes of another network
+                raise FeatureError(f"{path} has no weights of this Inception network: {error}") from error
+        self.network = network.to(memory_format=torch.channels_last)
+        self.freeze()
+
+    def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and logits."""
+        pixels = pixels.to(torch.uint8).contiguous(memory_format=torch.channels_last)
+        features, logits = self.network(pixels)
+        return features, logits
+
+
+def fetched() -> Path:
+    """The weights in the cache, downloaded when first asked for.
+
+    Raises:
+        FeatureError: when they cannot be fetched.
+    """
+    return download(
+        URL,
+        cache_folder() / "weights" / "inception-2015-12-05.pth",
+        SHA256,
+        "Fetch it elsewhere and name it with weights=PATH, or use extractor=effnet-lite0, which needs no download but "
+        "whose numbers are no FIDs",
+    )

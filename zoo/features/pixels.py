@@ -1,0 +1,76 @@
+"""Features that are the pixels themselves."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from zoo.errors import FeatureError
+from zoo.features.extractor import Extractor, resized
+
+Shape = tuple[int, int, int]
+
+
+class Pixels(Extractor):
+    """The pixels, flattened, in [-1, 1]; optionally shrunk first. Grey images stay grey.
+
+    Cheap and without weights, but distances between pixels say little about what is seen: for tiny images, and tests.
+
+    Args:
+        shape: (C, H, W) of the images; None takes that of the first ones, and `width` is 0 until then.
+        size: shrink to so many pixels on each side; 0 leaves them as they are.
+    """
+
+    channels = ()
+    wants_colour = False
+
+    def __init__(self, shape: Shape | None = None, size: int = 0) -> None:
+        if size < 0:
+            raise FeatureError(f"size: at least 1 pixel, or 0 for the images' own; got {size}")
+        resize = f"antialiased bilinear to {size} px" if size else "none"
+        super().__init__(
+            f"pixels-{size}px" if size else "pixels",
+            0,
+            {"network": "none", "layer": "pixels", "weights": "none", "resize": resize, "input": "uint8"},
+            batch_size=1024,
+        )
+        self.shape: Shape | None = None
+        self.size = size
+        if shape is not None:
+            self._take(shape)
+
+    def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, None]:
+        """The flattened images."""
+        channels, height, width = pixels.shape[1:]
+        self._take((channels, height, width))
+        return (resized(pixels, self.size) if self.size else pixels).flatten(1) / 127.5 - 1, None
+
+    def _take(self, shape: Shape) -> None:
+        """Fix the shape of images, which decides the width."""
+        if self.shape not in (None, shape):
+            raise FeatureError(f"this extractor is for images {self.shape} (C, H, W); got {shape}")
+        self.shape = shape
+        self.width = shape[0] * (self.size or shape[1]) * (self.size or shape[2])
+
+
+class Points(Extractor):
+    """Coordinates of points (B, C, 1, 1), neither rounded nor clamped.
+
+    Args:
+        shape: (C, 1, 1).
+    """
+
+    channels = ()
+    wants_colour = False
+    rounds = False
+
+    def __init__(self, shape: Shape = (2, 1, 1)) -> None:
+        super().__init__(
+            "points",
+            shape[0] * shape[1] * shape[2],
+            {"network": "none", "layer": "coordinates", "weights": "none", "resize": "none", "input": "float32"},
+            batch_size=100_000,
+        )
+
+    def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, None]:
+        """The coordinates."""
+        return pixels.flatten(1), None
