@@ -9,7 +9,7 @@ from zoo.gan import GAN
 from zoo.hub import places, release
 from zoo.hub.converting import convert
 from zoo.hub.packing import pack
-from zoo.hub.verifying import check_files, verify
+from zoo.hub.verifying import PICKLED, check_files, verify
 from zoo.hub.weights import sha256
 
 __all__ = ["convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
@@ -55,6 +55,10 @@ def _from_path(path: Path, cls: type[GAN] | None) -> GAN:
 
 
 def _from_folder(folder: Path, cls: type[GAN] | None) -> GAN:
+    if not (folder / release.CONFIG).is_file():
+        pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
+        besides = f" Its {pickled[0]} is a pickle, which is never read as it is; zoo.hub.convert takes it" if pickled else ""
+        raise ReleaseError(f"{folder} is no release: it has no {release.CONFIG}.{besides}")
     config = release.read_config(folder / release.CONFIG)
     check_files(folder, config, only=release.WEIGHTS)
     return release.load(folder / release.WEIGHTS, config, cls)
