@@ -43,7 +43,7 @@ def download(repo: str, revision: str | None) -> Path:
     config = _file(repo, release.CONFIG, revision)
     # The commit of the first file, so that a push in between cannot mix two releases
     weights = _file(repo, release.WEIGHTS, config.parent.name)
-    expected = release.read_config(config).get("files", {}).get(release.WEIGHTS)
+    expected = release.digest_of(release.read_config(config), release.WEIGHTS)
     found = sha256(weights)
     if found != expected:
         for path in {weights.resolve(), weights}:

@@ -156,6 +156,14 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
     return config
 
 
+def digest_of(config: Mapping[str, Any], name: str) -> str | None:
+    """The digest of a file that a configuration gives, or None."""
+    files = config.get("files")
+    entry = files.get(name) if isinstance(files, dict) else None
+    digest = entry.get("sha256") if isinstance(entry, dict) else None
+    return digest if isinstance(digest, str) else None
+
+
 def load(file: Path, config: dict[str, Any] | None = None, cls: type[GAN] | None = None) -> GAN:
     """The model of a `model.safetensors`, in eval mode on the CPU.
 

@@ -34,7 +34,7 @@ def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -
     files = config.get("files")
     if not isinstance(files, dict) or release.WEIGHTS not in files:
         raise ReleaseError(f"{folder} is refused: its {release.CONFIG} has no digest of {release.WEIGHTS}")
-    for name, entry in files.items():
+    for name in files:
         if not re.fullmatch(places.NAME, name) or ".." in name:
             raise ReleaseError(
                 f"{folder} is refused: {release.CONFIG} names the file {name!r}, which is not one inside it"
@@ -47,10 +47,10 @@ def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -
             besides = f" Its {pickled[0]} is a pickle, which is never read: it can run code" if pickled else ""
             raise ReleaseError(f"{folder} is incomplete: it has no {name}.{besides}")
         found = weights.sha256(path)
-        if not isinstance(entry, dict) or found != entry.get("sha256"):
+        expected = release.digest_of(config, name)
+        if found != expected:
             raise ReleaseError(
-                f"{path} is damaged or was changed: its sha256 is {found}, {release.CONFIG} says "
-                f"{entry.get('sha256') if isinstance(entry, dict) else entry}"
+                f"{path} is damaged or was changed: its sha256 is {found}, {release.CONFIG} says {expected}"
             )
 
 
