@@ -75,7 +75,8 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(404, headers={"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"})
         if name not in hub.commits[repo][commit]:
             return self.answer(
-                404, headers={"X-Error-Code": "EntryNotFound", "X-Error-Message": "No such file", "X-Repo-Commit": commit}
+                404,
+                headers={"X-Error-Code": "EntryNotFound", "X-Error-Message": "No such file", "X-Repo-Commit": commit},
             )
         self.send_file(hub.commits[repo][commit][name], commit)
 
@@ -122,7 +123,9 @@ class Handler(BaseHTTPRequestHandler):
         repo, action, branch = match.groups()
         if action == "preupload":
             files = json.loads(body)["files"]
-            return self.json({"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]})
+            return self.json(
+                {"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]}
+            )
         lines = [json.loads(line) for line in body.splitlines() if line]
         files = {
             line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"

@@ -5,6 +5,7 @@ Each class says what it mirrors. They compute what the source computes in eval m
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -41,7 +42,7 @@ def randomised(network: Any, seed: int = 0) -> Any:
     return network.eval()
 
 
-# --- the 4x4 DCGAN of PyTorch's tutorial and examples/dcgan: netG.main.N, netD.main.N, the latter ending in a sigmoid --------
+# --- the 4x4 DCGAN of PyTorch's tutorial and examples/dcgan: netG.main.N, netD.main.N, the latter ending in a sigmoid ---
 
 
 def tutorial_generator(latent: int, width: int, channels: int) -> nn.Module:
@@ -69,7 +70,7 @@ def tutorial_discriminator(width: int, channels: int) -> nn.Module:
     return network
 
 
-# --- pytorch_GAN_zoo, models/networks/DCGAN_nets.py: named layers, the discriminator's counted from the other end --------------
+# --- pytorch_GAN_zoo, models/networks/DCGAN_nets.py: named layers, the discriminator's counted from the other end ---
 
 
 def gan_zoo_dcgan_generator(latent: int, width: int, channels: int, depth: int) -> nn.Module:
@@ -104,7 +105,7 @@ def gan_zoo_dcgan_discriminator(width: int, channels: int, depth: int, outputs: 
     return network
 
 
-# --- pytorch_GAN_zoo, models/networks/progressive_conv_net.py, custom_layers.py, mini_batch_stddev_module.py --------------------
+# --- pytorch_GAN_zoo, models/networks/progressive_conv_net.py, custom_layers.py, mini_batch_stddev_module.py ---
 
 
 class Scaled(nn.Module):
@@ -133,7 +134,7 @@ class GanZooGenerator(nn.Module):
         self.formatLayer = Scaled(latent, 16 * depths[0])
         self.groupScale0 = nn.ModuleList([Scaled(depths[0], depths[0], 3)])
         self.scaleLayers = nn.ModuleList(
-            nn.ModuleList([Scaled(a, b, 3), Scaled(b, b, 3)]) for a, b in zip(depths, depths[1:])
+            nn.ModuleList([Scaled(a, b, 3), Scaled(b, b, 3)]) for a, b in itertools.pairwise(depths)
         )
         self.toRGBLayers = nn.ModuleList(Scaled(depth, channels, 1) for depth in depths)
 
@@ -156,7 +157,7 @@ class GanZooDiscriminator(nn.Module):
             [Scaled(depths[0] + deviation, depths[0], 3), Scaled(16 * depths[0], depths[0])]
         )
         self.scaleLayers = nn.ModuleList(
-            nn.ModuleList([Scaled(b, b, 3), Scaled(b, a, 3)]) for a, b in zip(depths, depths[1:])
+            nn.ModuleList([Scaled(b, b, 3), Scaled(b, a, 3)]) for a, b in itertools.pairwise(depths)
         )
         self.fromRGBLayers = nn.ModuleList(Scaled(channels, depth, 1) for depth in depths)
 
@@ -182,7 +183,7 @@ class GanZooDiscriminator(nn.Module):
         return torch.cat([x, extra[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
 
 
-# --- ajbrock/BigGAN-PyTorch: layers.py, BigGAN.py, BigGANdeep.py ------------------------------------------------------------
+# --- ajbrock/BigGAN-PyTorch: layers.py, BigGAN.py, BigGANdeep.py ---
 
 
 class Normed(nn.Module):
@@ -316,8 +317,8 @@ D_HALVES = {32: [True, True, False, False], 64: [True] * 4 + [False]}
 
 
 class BrockGenerator(nn.Module):
-    """`kind`: plain with chunks of the latent (hier), `classes` (no shared embedding), or `deep`, whose last convolution
-    gives more channels than the three that are kept."""
+    """`kind`: with chunks of the latent (`hier`), without (`shared`), without a shared embedding (`classes`), or `deep`,
+    whose last convolution gives more channels than the three that are kept."""
 
     def __init__(
         self, resolution: int, width: int, latent: int, classes: int, shared: int, kind: str, attention: int = 0,
@@ -335,7 +336,7 @@ class BrockGenerator(nn.Module):
         self.shared = nn.Identity() if kind == "classes" else nn.Embedding(classes, shared)
         self.linear = Normed(16 * widths[0], latent + shared if kind == "deep" else self.chunk)
         blocks: list[list[nn.Module]] = []
-        for i, (a, b) in enumerate(zip(widths, widths[1:])):
+        for i, (a, b) in enumerate(itertools.pairwise(widths)):
             blocks += (
                 [[DeepGBlock(a, a, False, norm)], [DeepGBlock(a, b, True, norm)]]
                 if kind == "deep"

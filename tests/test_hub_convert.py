@@ -141,7 +141,7 @@ def test_what_is_left_over_or_missing_is_refused() -> None:
         hub.convert({**g, "extra.weight": torch.zeros(1)}, source)
     with pytest.raises(ReleaseError, match=r"the generator of .* has no main.4.bias; these are other tensors"):
         hub.convert({name: tensor for name, tensor in g.items() if name != "main.4.bias"}, source)
-    with pytest.raises(ReleaseError, match="there is no generator among these"):
+    with pytest.raises(ReleaseError, match=r"there is no generator among these"):
         hub.convert({"netD": d}, source)
     with pytest.raises(
         ReleaseError, match=r"there is no converter for 'pytorch-tutorial-DCGAM'. Did you mean pytorch-tut"
@@ -149,15 +149,15 @@ def test_what_is_left_over_or_missing_is_refused() -> None:
         hub.convert(g, "pytorch-tutorial-DCGAM")
     with pytest.raises(ReleaseError, match=r"widht is no fact that is asked for. Did you mean width\?"):
         hub.convert(g, source, widht=3)
-    with pytest.raises(ReleaseError, match="netG: epoch is a int, not a tensor|main.0.weight is a int, not a tensor"):
+    with pytest.raises(ReleaseError, match=r"netG: epoch is a int, not a tensor|main.0.weight is a int, not a tensor"):
         hub.convert({"main.0.weight": 3}, source)
-    with pytest.raises(ReleaseError, match="a state dict is a mapping"):
+    with pytest.raises(ReleaseError, match=r"a state dict is a mapping"):
         hub.convert([1], source)  # type: ignore[arg-type]
 
 
 def test_networks_that_the_zoo_cannot_compute_are_refused_with_the_reason() -> None:
     g, d = peer.gan_zoo_dcgan_generator(5, 4, 3, 3), peer.gan_zoo_dcgan_discriminator(4, 3, 3, outputs=11)
-    with pytest.raises(ReleaseError, match="gives 11 numbers for each image, the zoo's DCGAN one"):
+    with pytest.raises(ReleaseError, match=r"gives 11 numbers for each image, the zoo's DCGAN one"):
         hub.convert({"netG": g.state_dict(), "netD": d.state_dict()}, "pytorch_GAN_zoo-DCGAN")
     wide = peer.gan_zoo_dcgan_generator(5, 4, 3, 4)
     with pytest.raises(ReleaseError, match=r"widths \[64, 32, 16, 8, 4\].* at 128 px are \[32, 32, 16, 8, 4\]"):
@@ -166,16 +166,16 @@ def test_networks_that_the_zoo_cannot_compute_are_refused_with_the_reason() -> N
     with pytest.raises(ReleaseError, match=r"widths \[8, 4, 8\] from 4x4 on"):
         hub.convert(growing, "pytorch_GAN_zoo-PGAN")
     usual = peer.GanZooGenerator(4, DEPTHS, 3).state_dict()
-    with pytest.raises(ReleaseError, match="from the middle of a fade"):
+    with pytest.raises(ReleaseError, match=r"from the middle of a fade"):
         hub.convert(usual, "pytorch_GAN_zoo-PGAN", alpha=0.5)
     classifier = peer.GanZooDiscriminator(DEPTHS, 3, 4).state_dict()
     with pytest.raises(
-        ReleaseError, match="gives 4 numbers for each image; if 3 of them are classes.* give num_classes=3"
+        ReleaseError, match=r"gives 4 numbers for each image; if 3 of them are classes.* give num_classes=3"
     ):
         hub.convert({"netG": usual, "netD": classifier}, "pytorch_GAN_zoo-PGAN")
     plain = peer.BrockGenerator(32, 4, 12, 5, 6, "hier").state_dict()
     without = {name: tensor for name, tensor in plain.items() if not name.endswith("u0")}
-    with pytest.raises(ReleaseError, match="has no spectral norm"):
+    with pytest.raises(ReleaseError, match=r"has no spectral norm"):
         hub.convert(without, "BigGAN-PyTorch")
 
 
@@ -211,8 +211,8 @@ def test_files_are_read_without_running_code(tmp_path: Path) -> None:
             return Path.touch, (tmp_path / "touched",)
 
     torch.save({"netG": Runs()}, tmp_path / "hostile.pth")
-    with pytest.raises(UserError, match="hostile.pth is refused: it holds Python objects"):
+    with pytest.raises(UserError, match=r"hostile.pth is refused: it holds Python objects"):
         read_file(tmp_path / "hostile.pth")
     assert not (tmp_path / "touched").exists()
-    with pytest.raises(UserError, match="there is no file"):
+    with pytest.raises(UserError, match=r"there is no file"):
         read_file(tmp_path / "none.pth")

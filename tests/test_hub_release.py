@@ -139,7 +139,7 @@ def test_values_too_large_for_half_precision_are_refused(tmp_path: Path) -> None
         ReleaseError, match=r"discriminator.readout.weight .* not finite in float16. Use dtype=bfloat16"
     ):
         model.save_pretrained(tmp_path / "it", dtype="float16")
-    with pytest.raises(ReleaseError, match="one of float32, float16, bfloat16; got 'int8'"):
+    with pytest.raises(ReleaseError, match=r"one of float32, float16, bfloat16; got 'int8'"):
         model.save_pretrained(tmp_path / "it", dtype="int8")
     assert list(tmp_path.iterdir()) == []
 
@@ -150,7 +150,7 @@ def test_a_user_s_own_class_is_handed_over_or_refused(tmp_path: Path) -> None:
         zoo.from_pretrained(tmp_path / "it")
     with pytest.raises(ReleaseError, match=r"holds a test_hub_release.Odd, but cls is DCGAN"):
         zoo.from_pretrained(tmp_path / "it", cls=zoo.DCGAN)
-    with pytest.raises(ReleaseError, match="must be a class that extends zoo.GAN"):
+    with pytest.raises(ReleaseError, match=r"must be a class that extends zoo.GAN"):
         zoo.from_pretrained(tmp_path / "it", cls=dict)  # type: ignore[arg-type]
     loaded = zoo.from_pretrained(tmp_path / "it", cls=Odd)
     assert isinstance(loaded, Odd)
@@ -159,7 +159,7 @@ def test_a_user_s_own_class_is_handed_over_or_refused(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(ReleaseError, match="holds something that is no release"):
+    with pytest.raises(ReleaseError, match=r"holds something that is no release"):
         tiny_mlp().save_pretrained(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
@@ -225,15 +225,15 @@ def test_verifying_finds_what_was_changed(tmp_path: Path) -> None:
         finally:
             path.write_bytes(before)
 
-    with pytest.raises(ReleaseError, match="damaged or was changed"):
+    with pytest.raises(ReleaseError, match=r"damaged or was changed"):
         changed("grid.png", "no picture")
     card = (folder / "README.md").read_text()
-    with pytest.raises(ReleaseError, match="the first line that differs: Better than all"):
+    with pytest.raises(ReleaseError, match=r"the first line that differs: Better than all"):
         changed("README.md", card.replace("None were measured.", "Better than all."))
     config = json.loads((folder / "config.json").read_text())
     config["grid"]["seed"] = 1
-    with pytest.raises(ReleaseError, match="card|pixels differ"):
+    with pytest.raises(ReleaseError, match=r"card|pixels differ"):
         changed("config.json", json.dumps(config))
     (folder / "optimizer.pt").write_bytes(b"")
-    with pytest.raises(ReleaseError, match="holds optimizer.pt, a pickle"):
+    with pytest.raises(ReleaseError, match=r"holds optimizer.pt, a pickle"):
         hub.verify(folder)

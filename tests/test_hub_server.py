@@ -80,10 +80,11 @@ def test_a_fresh_process_told_to_stay_offline_asks_nobody(hub: Hub, releases: tu
     hub.add(REPO, content(releases[0]))
     zoo.from_pretrained(REPO)
     asked = len(hub.asked)
+    draw = f"zoo.from_pretrained({REPO!r}).sample(2, seed=0).double().sum().item()"
+    path = str(Path(zoo.__file__).parent.parent)
     done = subprocess.run(
-        [sys.executable, "-c", f"import zoo; print(zoo.from_pretrained({REPO!r}).sample(2, seed=0).double().sum().item())"],
-        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(Path(zoo.__file__).parent.parent), "OMP_NUM_THREADS": "1"},
-        capture_output=True, text=True, check=False,
+        [sys.executable, "-c", f"import zoo; print({draw})"], capture_output=True, text=True, check=False,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     expected = zoo.from_pretrained(releases[0]).sample(2, seed=0).double().sum().item()
@@ -121,11 +122,15 @@ def test_a_file_with_another_digest_is_refused_and_removed(
 def test_what_is_not_there_is_explained(hub: Hub, releases: tuple[Path, Path]) -> None:
     hub.add(REPO, content(releases[0]))
     hub.add("someone/others", {"pytorch_model.bin": b"x"})
-    with pytest.raises(ReleaseError, match=r"the hub has no repository someone/nothing, or it is private .* ./someone/no"):
+    with pytest.raises(
+        ReleaseError, match=r"the hub has no repository someone/nothing, or it is private .* ./someone/no"
+    ):
         zoo.from_pretrained("someone/nothing")
-    with pytest.raises(ReleaseError, match="the repository someone/digits has no revision 'v9'"):
+    with pytest.raises(ReleaseError, match=r"the repository someone/digits has no revision 'v9'"):
         zoo.from_pretrained(REPO, revision="v9")
-    with pytest.raises(ReleaseError, match=r"someone/others has no config.json, so it is no release .* zoo.hub.convert"):
+    with pytest.raises(
+        ReleaseError, match=r"someone/others has no config.json, so it is no release .* zoo.hub.convert"
+    ):
         zoo.from_pretrained("someone/others")
 
 
@@ -154,9 +159,9 @@ def test_pushing_without_a_right_to_write_says_what_to_do(
     hub: Hub, releases: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
-    with pytest.raises(ReleaseError, match="A token with the right to write is needed: hf auth login"):
+    with pytest.raises(ReleaseError, match=r"A token with the right to write is needed: hf auth login"):
         huggingface.push(releases[0], REPO)
-    with pytest.raises(ReleaseError, match="repo must be ORG/NAME"):
+    with pytest.raises(ReleaseError, match=r"repo must be ORG/NAME"):
         huggingface.push(releases[0], "a/b/c")
 
 
@@ -173,7 +178,9 @@ def test_an_address_with_its_digest(hub: Hub, releases: tuple[Path, Path]) -> No
     for _ in range(2):
         assert same(zoo.from_pretrained(f"{address}#sha256={digest}"), releases[0])
     assert len(hub.asked) == 1
-    with pytest.raises(ReleaseError, match=r"has no digest, .* Write the file's own behind it: .*#sha256=64_HEX_DIGITS"):
+    with pytest.raises(
+        ReleaseError, match=r"has no digest, .* Write the file's own behind it: .*#sha256=64_HEX_DIGITS"
+    ):
         zoo.from_pretrained(address)
 
 
@@ -184,7 +191,7 @@ def test_a_broken_transfer_from_an_address_goes_on(
     size = (releases[0] / "model.safetensors").stat().st_size
     hub.breaks = 1
     monkeypatch.setattr(download, "ATTEMPTS", 1)
-    with pytest.raises(ReleaseError, match="cannot fetch"):
+    with pytest.raises(ReleaseError, match=r"cannot fetch"):
         download.fetch(address, digest)
     assert same(zoo.from_pretrained(f"{address}#sha256={digest}"), releases[0])  # another call, later
     assert [asked for _, _, asked in hub.asked] == ["", f"bytes={size // 2}-"]
@@ -211,7 +218,7 @@ def test_a_release_of_ours_that_is_not_shipped_is_fetched_by_its_digest(
     monkeypatch.setattr(places, "releases_folder", lambda: tmp_path)
     assert zoo.pretrained() == ["far", "nowhere"]
     assert same(zoo.from_pretrained("far"), releases[0])
-    with pytest.raises(ReleaseError, match="nowhere should lie in .* has no address to fetch it from"):
+    with pytest.raises(ReleaseError, match=r"nowhere should lie in .* has no address to fetch it from"):
         zoo.from_pretrained("nowhere")
     with pytest.raises(ReleaseError, match=r"there is no release 'fara'. Did you mean far\?"):
         zoo.from_pretrained("fara")
@@ -237,7 +244,7 @@ def test_what_could_mean_two_things_is_refused_with_both_spellings(
     with pytest.raises(ReleaseError, match=r"write zoo:mine for the release, \./mine for the folder"):
         zoo.from_pretrained("mine")
     assert zoo.from_pretrained("./mine").latent_dim == 6
-    with pytest.raises(ReleaseError, match="it is damaged"):
+    with pytest.raises(ReleaseError, match=r"it is damaged"):
         zoo.from_pretrained("zoo:mine")
     (tmp_path / "mine").rename(tmp_path / "yours")
     with pytest.raises(ReleaseError, match=r"there is no release yours; if the folder .* write \./yours"):
@@ -256,7 +263,7 @@ def test_places_are_told_apart_without_asking_anybody() -> None:
         place = places.understand(where)
         assert (place.kind, place.name) == (kind, name)
     for where in ("a/b/c", "", "a b", "zoo:", "hf:a", "s3://a/b", "a//b"):
-        with pytest.raises(ReleaseError, match="nothing that a release could be loaded from"):
+        with pytest.raises(ReleaseError, match=r"nothing that a release could be loaded from"):
             places.understand(where)
-    with pytest.raises(ReleaseError, match="revision='v1' is for repositories of the hub; dcgan is a release of ours"):
+    with pytest.raises(ReleaseError, match=r"revision='v1' is for repositories of the hub; dcgan is a release of ours"):
         places.understand("dcgan", "v1")

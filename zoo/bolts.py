@@ -10,7 +10,7 @@ asked for.
 | of pl_bolts | here |
 |---|---|
 | `datamodules.*` of images | work; `resolution` is added, and images come in [-1, 1] (see `adapted`) |
-| `callbacks.TensorboardGenerativeModelImageSampler`, `callbacks.LatentDimInterpolator` | work; `every` is added, in images |
+| `callbacks.TensorboardGenerativeModelImageSampler`, `callbacks.LatentDimInterpolator` | work; `every` is added |
 | other callbacks | as they are |
 | `models.gans.*` | refused: they need automatic optimization of two optimizers, which Lightning 2 does not have |
 
@@ -53,8 +53,7 @@ def enable() -> None:
         alias = ModuleType(ALIAS)
         vars(alias).update(apply_to_collection=apply_to_collection, move_data_to_device=move_data_to_device)
         sys.modules[ALIAS] = alias
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # every class of it is "under review"
+    with warnings.catch_warnings(record=True):  # every class of it is "under review", whatever filters say
         importlib.import_module(PACKAGE)
 
 
@@ -170,7 +169,7 @@ def _tensorboard(trainer: Any) -> Any:
 class _Sampled:
     """A model as these callbacks want one: called with latents, it gives images.
 
-    Images are those of the averaged generator; modes and buffers of the model stay as they are. Classes are taken in turn.
+    Images are those of the averaged generator; modes and buffers of the model stay as they are. Classes come in turn.
     """
 
     def __init__(self, model: Any) -> None:

@@ -51,15 +51,8 @@ def find_class(name: str, kind: type = object) -> Any:
                 f"my_ideas.{name}"
             )
         return found
-    own = _OWN.get()
-    if own is not None:
-        for known_class in own:
-            if class_path(known_class) == name:
-                return known_class
-        raise UserError(
-            f"{name} is refused: what comes from outside names public classes of the zoo only, since importing anything "
-            f"else would run code that it chose. A class of your own is handed over with cls={name.rpartition('.')[2]}"
-        )
+    if _OWN.get() is not None:
+        return _handed_over(name)
     module_name, _, class_name = name.rpartition(".")
     if module_name.partition(".")[0] == bolts.PACKAGE:
         bolts.enable()
@@ -80,6 +73,21 @@ def find_class(name: str, kind: type = object) -> Any:
         raise UserError(f"{module_name} has no {class_name}.{nearest(class_name, vars(module))}")
     found = getattr(module, class_name)
     return bolts.adapted(found) if module_name.partition(".")[0] == bolts.PACKAGE else found
+
+
+def _handed_over(name: str) -> Any:
+    """A class that may be used where nothing is imported.
+
+    Raises:
+        UserError: for any other.
+    """
+    for own in _OWN.get() or ():
+        if class_path(own) == name:
+            return own
+    raise UserError(
+        f"{name} is refused: what comes from outside names public classes of the zoo only, since importing others "
+        f"would run code that it chose. A class of your own is handed over with cls={name.rpartition('.')[2]}"
+    )
 
 
 def _import_fault(module_name: str, error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from zoo.gan import GAN
@@ -16,7 +16,7 @@ class Publishable:
     """Where weights that were not trained here come from; None for those that were. Goes into the card."""
 
     def save_pretrained(
-        self: GAN, folder: str | Path, *, dtype: str = "float32", about: dict[str, Any] | None = None
+        self, folder: str | Path, *, dtype: str = "float32", about: dict[str, Any] | None = None
     ) -> Path:
         """Write a release: weights, configuration, card and grid. `zoo.from_pretrained(folder)` gives the model back.
 
@@ -33,10 +33,10 @@ class Publishable:
         """
         from zoo.hub.packing import write_release
 
-        return write_release(self, Path(folder), dtype=dtype, about=about)
+        return write_release(cast("GAN", self), Path(folder), dtype=dtype, about=about)
 
     def push_to_hub(
-        self: GAN,
+        self,
         repo: str,
         *,
         revision: str | None = None,
@@ -64,5 +64,5 @@ class Publishable:
         from zoo.hub.packing import write_release
 
         with tempfile.TemporaryDirectory() as scratch:
-            folder = write_release(self, Path(scratch) / "release", dtype=dtype, about=about)
+            folder = write_release(cast("GAN", self), Path(scratch) / "release", dtype=dtype, about=about)
             return push(folder, repo, revision=revision, private=private)

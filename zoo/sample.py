@@ -12,7 +12,7 @@ from zoo import pictures
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.gan import GAN
-from zoo.run import load_run
+from zoo.hub import load_model
 from zoo.sampling import TruncationBy, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -32,7 +32,7 @@ def sample(
     """Draw images and write them.
 
     Args:
-        checkpoint: a run folder or a checkpoint file.
+        checkpoint: a run folder, a checkpoint file, or what `zoo.from_pretrained` takes.
         n: how many images; with `interpolate`, how many pairs of latents.
         seed: of the latents.
         out: a picture file for one grid, or a folder (ending in /) for single PNG files.
@@ -54,7 +54,7 @@ def sample(
     to_folder = out.endswith(("/", "\\")) or Path(out).is_dir()
     if not to_folder and not out.lower().endswith(PICTURE_SUFFIXES):
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
-    model = load_run(checkpoint)
+    model = load_model(checkpoint)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
     try:
         images, across = _draw(model, n, labels, interpolate, latents)
@@ -89,7 +89,7 @@ def _draw(
 def main(**words: Any) -> None:
     """Draw images from a trained model.
 
-    checkpoint=RUN        a run folder or a checkpoint file
+    checkpoint=RUN        a run folder, a checkpoint file, or a release: dcgan_digits, ./FOLDER, ORG/NAME of the hub
     n=64 seed=0           how many, and which
     out=samples.png       one grid, or a folder ending in / for single files
     labels=3              one class, or a list: labels=[0,1,2]

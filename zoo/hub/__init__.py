@@ -11,6 +11,7 @@ from zoo.hub.converting import convert
 from zoo.hub.packing import pack
 from zoo.hub.verifying import PICKLED, check_files, verify
 from zoo.hub.weights import sha256
+from zoo.run import load_run
 
 __all__ = ["convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
 
@@ -49,7 +50,8 @@ def _from_path(path: Path, cls: type[GAN] | None) -> GAN:
     if not path.is_dir():
         raise ReleaseError(f"there is no folder or file {path}")
     if (path / "checkpoints").is_dir() and not (path / release.CONFIG).exists():
-        raise ReleaseError(f"{path} is the folder of a run, not a release: zoo.load_run loads it, and python -m zoo.hub "
+        raise ReleaseError(f"{path} is the folder of a run, not a release: zoo.load_run loads it, and python -m "
+                           "zoo.hub "
                            f"run={path} out=FOLDER makes a release of it")  # fmt: skip
     return _from_folder(path, cls)
 
@@ -57,7 +59,9 @@ def _from_path(path: Path, cls: type[GAN] | None) -> GAN:
 def _from_folder(folder: Path, cls: type[GAN] | None) -> GAN:
     if not (folder / release.CONFIG).is_file():
         pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
-        besides = f" Its {pickled[0]} is a pickle, which is never read as it is; zoo.hub.convert takes it" if pickled else ""
+        besides = (
+            f" Its {pickled[0]} is a pickle, which is never read as it is; zoo.hub.convert takes it" if pickled else ""
+        )
         raise ReleaseError(f"{folder} is no release: it has no {release.CONFIG}.{besides}")
     config = release.read_config(folder / release.CONFIG)
     check_files(folder, config, only=release.WEIGHTS)
@@ -77,6 +81,20 @@ def _ours(name: str, cls: type[GAN] | None) -> GAN:
     from zoo.hub.download import fetch
 
     return release.load(fetch(entry["url"], entry["sha256"]), None, cls)
+
+
+def load_model(where: str) -> GAN:
+    """A trained model from a run folder or checkpoint, or from anything that `from_pretrained` takes; for commands.
+
+    Raises:
+        UserError: when there is nothing to load.
+    """
+    path = Path(where)
+    if (path / release.CONFIG).is_file() or path.suffix == ".safetensors":
+        return from_pretrained(path)
+    if path.exists() or places.is_path(where):
+        return load_run(path)
+    return from_pretrained(where)
 
 
 def pretrained() -> list[str]:

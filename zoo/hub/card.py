@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,13 +58,14 @@ def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, n
     }  # fmt: skip
     found = [
         {"type": number["key"], "name": number["label"], "value": number["value"]}
-        for row in _rows(metrics) if row["truncation"] is None for number in row["numbers"] if number["value"] is not None
+        for row in _rows(metrics) if row["truncation"] is None
+        for number in row["numbers"] if number["value"] is not None
     ]  # fmt: skip
     if found:
         data = str((about.get("data") or {}).get("name") or NOT_RECORDED)
         result = {
             "task": {"type": TASK},
-            "dataset": {"name": data, "type": data.lower().replace(" ", "-")},
+            "dataset": {"name": data, "type": re.sub("[^a-z0-9]+", "-", data.lower())},
             "metrics": found,
         }
         matter["model-index"] = [{"name": name, "results": [result]}]
@@ -72,12 +74,13 @@ def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, n
 
 def _what(config: Mapping[str, Any], about: Mapping[str, Any]) -> str:
     given = config["arguments"]
-    size = f"{given.get('resolution', '?')} px, {given.get('channels', '?')} channels"
+    channels = given.get("channels", "?")
+    size = f"{given.get('resolution', '?')} px, {channels} channel{'' if channels == 1 else 's'}"
     classes = f", {given['num_classes']} classes" if given.get("num_classes") else ""
     text = f"{about['summary']}\n\n" if about.get("summary") else ""
-    text += f"A `{config['class']}` of [gan-zoo](https://pypi.org/project/gan-zoo) ({size}{classes}): the averaged generator and the discriminator.\n"
+    text += f"A `{config['class']}` of gan-zoo ({size}{classes}): the averaged generator and the discriminator.\n"
     if config["dtype"] != "float32":
-        text += f"Weights are stored as {config['dtype']} to halve the file; they are rounded, and computed with in float32.\n"
+        text += f"Weights are stored as {config['dtype']}, rounded, to halve the file, and computed with in float32.\n"
     if config.get("origin"):
         text += "\nConverted from weights trained elsewhere: " + "; ".join(
             f"{key}: {value}" for key, value in config["origin"].items()
@@ -99,7 +102,8 @@ def _grid(config: Mapping[str, Any]) -> str:
     grid = config["grid"]
     order = "; each column is one class, in order" if config["arguments"].get("num_classes") else ""
     return (
-        f"![samples](grid.png)\n\nThe first {grid['rows'] * grid['columns']} samples of seed {grid['seed']}{order}. Nothing was "
+        f"![samples](grid.png)\n\nThe first {grid['rows'] * grid['columns']} samples of seed {grid['seed']}{order}. "
+        "Nothing was "
         f"picked. The same call gives the same pixels on the platform that drew them: {grid['platform']}.\n"
     )
 
@@ -181,7 +185,8 @@ def _table(row: Mapping[str, Any]) -> str:
             metrics.append(own.get("metric"))
     if row.get("cas"):
         cas = row["cas"]
-        lines.append(f"| classification accuracy score | {shown(cas['score'])} | {shown(cas['low'])} to {shown(cas['high'])} | "
+        lines.append(f"| classification accuracy score | {shown(cas['score'])} | {shown(cas['low'])} to "
+                     f"{shown(cas['high'])} | "
                      f"{shown(cas['reference'])} | higher | | |")  # fmt: skip
     left_out = ("metric", "n_real", "n_fake")
     protocol = [f"{key}: {value}" for key, value in shared.items() if key not in left_out and value is not None]
@@ -202,11 +207,13 @@ def weaknesses(config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> 
                 continue
             if number["key"] in ("coverage", "recall") and floor and value < LOW_COVERAGE * floor:
                 found.append(
-                    f"{number['label']} is {shown(value)}, real images reach {shown(floor)}: parts of the data are rarely drawn"
+                    f"{number['label']} is {shown(value)}, real images reach {shown(floor)}: parts of the data are "
+                    "rarely drawn"
                 )
             elif number["key"] in ("density", "precision") and floor and value < LOW_COVERAGE * floor:
                 found.append(
-                    f"{number['label']} is {shown(value)}, real images reach {shown(floor)}: some samples look like no real image"
+                    f"{number['label']} is {shown(value)}, real images reach {shown(floor)}: some samples look like "
+                    "no real image"
                 )
             elif number["key"] == "classes_missing" and value:
                 found.append(f"{shown(value)} classes are never drawn")

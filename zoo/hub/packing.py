@@ -127,7 +127,8 @@ def grid_again(model: GAN, facts: dict[str, Any]) -> tuple[Image.Image, dict[str
 
 def this_platform() -> str:
     """What decides how sums are rounded."""
-    return f"torch {torch.__version__}, {platform.system()} {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
+    kind = f"{platform.system()} {platform.machine()}"
+    return f"torch {torch.__version__}, {kind}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 # --- from a run ------------------------------------------------------------------------------------------------------
@@ -199,7 +200,8 @@ def _data(whole: dict[str, Any], state: dict[str, Any], given: dict[str, str | N
     recorded = state.get(kind.rpartition(".")[2]) or {}
     known = {"name": kind, **DATA.get(kind, {}), **{key: value for key, value in given.items() if value is not None}}
     if "licence" not in known:
-        raise UserError(f"licence: the licence of the training data ({kind}) is not known; give licence=TEXT, and data=NAME "
+        raise UserError(f"licence: the licence of the training data ({kind}) is not known; give licence=TEXT, and "
+                        "data=NAME "
                         "and source=TEXT where they help")  # fmt: skip
     return {**known, **{key: recorded[key] for key in ("train", "held_out", "digest") if key in recorded}}
 

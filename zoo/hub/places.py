@@ -58,7 +58,8 @@ def _understood(where: str) -> Place:
     is_there = bool(where) and Path(where).exists()
     if re.fullmatch(NAME, where) and not where.endswith(".safetensors"):
         if is_there and where in release_names():
-            raise ReleaseError(f"{where} could be our release or what lies here under that name: write zoo:{where} for the "
+            raise ReleaseError(f"{where} could be our release or what lies here under that name: write zoo:{where} "
+                               "for the "
                                f"release, ./{where} for the folder")  # fmt: skip
         if is_there:
             raise ReleaseError(
@@ -70,12 +71,18 @@ def _understood(where: str) -> Place:
             raise ReleaseError(f"{where} could be a repository of the hub or a folder here: write hf:{where} for the "
                                f"repository, ./{where} for the folder")  # fmt: skip
         return Place("hub", where)
-    if is_there or where.startswith((".", "~", os.sep)) or where.endswith(".safetensors"):
+    if is_there or is_path(where) or where.endswith(".safetensors"):
         return Place("path", where)
     raise ReleaseError(
-        f"{where!r} is nothing that a release could be loaded from: a name of ours (python -m zoo.hub lists them), ORG/NAME "
+        f"{where!r} is nothing that a release could be loaded from: a name of ours (python -m zoo.hub lists them), "
+        "ORG/NAME "
         "of the hub, ./FOLDER, or https://ADDRESS#sha256=DIGEST"
     )
+
+
+def is_path(where: str) -> bool:
+    """Whether it can be nothing but a path, there or not."""
+    return where.startswith((".", "~", os.sep)) or where.endswith(".ckpt")
 
 
 def _address(where: str) -> Place:

@@ -1,8 +1,8 @@
 """A release: everything that is needed to sample and score with a trained model, in files that cannot run code.
 
-`model.safetensors` alone is enough: its header holds `config.json`'s part that builds the model. The folder around it adds
-the digests, the card, the numbers and the grid. The generator's average and the discriminator are kept, with whatever
-else the model has; the live generator is not, and a loaded model's generator starts as its average.
+`model.safetensors` alone is enough: its header holds `config.json`'s part that builds the model. The folder around it
+adds the digests, the card, the numbers and the grid. The generator's average and the discriminator are kept, with
+whatever else the model has; the live generator is not, and a loaded model's generator starts as its average.
 """
 
 from __future__ import annotations
@@ -65,7 +65,8 @@ def arguments_of(model: GAN) -> dict[str, Any]:
     values, faults = check_settings(type(model), given, "")
     if faults:
         raise ReleaseError(
-            f"{name} cannot be released, its arguments are not known: {'; '.join(faults)}. A variant's constructor takes "
+            f"{name} cannot be released, its arguments are not known: {'; '.join(faults)}. A variant's constructor "
+            "takes "
             "plain values and ends with self.save_hyperparameters(logger=False)"
         )
     for key, value in values.items():
@@ -215,7 +216,8 @@ def class_of(config: Mapping[str, Any], cls: type[GAN] | None, where: object) ->
         return cls
     if "." in name:
         raise ReleaseError(
-            f"{where} holds a {name}, which is no class of the zoo, and a release never chooses what code is imported. If "
+            f"{where} holds a {name}, which is no class of the zoo, and a release never chooses what code is "
+            "imported. If "
             f"it is yours, hand the class over: zoo.from_pretrained(..., cls={name.rpartition('.')[2]})"
         )
     try:

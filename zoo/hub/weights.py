@@ -1,7 +1,7 @@
 """`model.safetensors`: tensors, and in its header the text that says how to build their model.
 
-safetensors (https://github.com/huggingface/safetensors) is a length of 8 bytes, a JSON header, and raw numbers: reading it
-cannot run code. Here the header is read and held against the model before any tensor is.
+safetensors (https://github.com/huggingface/safetensors) is a length of 8 bytes, a JSON header, and raw numbers:
+reading it cannot run code. Here the header is read and held against the model before any tensor is.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
 from torch import Tensor
 
 from zoo.errors import ReleaseError, first_line
@@ -52,8 +53,9 @@ def write(path: Path, tensors: dict[str, Tensor], texts: dict[str, str]) -> None
     separate = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(separate, scratch, metadata=texts)
-        with open(scratch, "rb") as file:
+        with open(scratch, "wb") as file:  # safetensors' own writing leaves a file that only its owner can read
+            file.write(serialised(separate, metadata=texts))
+            file.flush()
             os.fsync(file.fileno())
         os.replace(scratch, path)
     except (OSError, SafetensorError) as error:

@@ -23,7 +23,8 @@ SOURCES: dict[str, tuple[Callable[..., Found], str]] = {
     ),
     "BigGAN-PyTorch": (biggan.found, "BigGAN and BigGAN-deep of ajbrock/BigGAN-PyTorch: G, D, G_ema; fact: epsilon"),
     "pytorch_GAN_zoo-PGAN": (
-        progan.found, "progressive GAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG; facts: num_classes, alpha",
+        progan.found, "progressive GAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG; facts: num_classes, "
+                      "alpha",
     ),
     "pytorch_GAN_zoo-DCGAN": (dcgan.found_gan_zoo, "DCGAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG"),
     "pytorch-tutorial-DCGAN": (dcgan.found_tutorial, "the 4x4 DCGAN of PyTorch's tutorial and examples: netG, netD"),

@@ -116,7 +116,7 @@ def _generator(tensors: Tensors, stages: int, deep: bool, shared: bool, epsilon:
     found = {"embed.weight": tensors.take("shared.weight")} if shared else {}
     stem = spectral(tensors, "linear", "stem")
     for name in ("stem.weight", "stem.bias"):  # theirs counts channels first, ours places first
-        stem[name] = stem[name].unflatten(0, (-1, 16)).transpose(0, 1).flatten(0, 1).contiguous()
+        stem[name] = stem[name].view(-1, 16, *stem[name].shape[1:]).transpose(0, 1).flatten(0, 1).contiguous()
     found |= stem
     for i in range(2 * stages if deep else stages):
         theirs, ours = f"blocks.{i}.0", f"blocks.{i}"

@@ -64,7 +64,8 @@ def _found(networks: Networks, generator_layers: Any, discriminator_layers: Any)
     generator = networks.any_generator()
     convolutions, norms = generator_layers(generator)
     if len(convolutions) < 3 or len(norms) != len(convolutions) - 1:
-        raise ReleaseError(f"{generator.what} has {len(convolutions)} convolutions and {len(norms)} batch norms; a DCGAN has "
+        raise ReleaseError(f"{generator.what} has {len(convolutions)} convolutions and {len(norms)} batch norms; a "
+                           "DCGAN has "
                            "one norm less than convolutions, at least three of these")  # fmt: skip
     first, last = generator.take(f"{convolutions[0]}.weight"), generator.take(f"{convolutions[-1]}.weight")
     if first.shape[2:] != (4, 4) or last.shape[2:] != (4, 4):
@@ -79,7 +80,8 @@ def _found(networks: Networks, generator_layers: Any, discriminator_layers: Any)
     widths = [generator.take(f"{name}.weight").shape[1] for name in convolutions[:-1]]
     if widths != stage_widths(resolution, width):
         raise ReleaseError(
-            f"{generator.what} has widths {widths}; the zoo's at {resolution} px are {stage_widths(resolution, width)}: they "
+            f"{generator.what} has widths {widths}; the zoo's at {resolution} px are "
+            f"{stage_widths(resolution, width)}: they "
             "double towards 4x4 up to 8 times the last"
         )
     found = Found(DCGAN, arguments)
@@ -107,7 +109,8 @@ def _discriminator(tensors: Tensors, convolutions: list[str], norms: list[str]) 
     readout = tensors.take(f"{convolutions[-1]}.weight")
     if len(readout) != 1:
         raise ReleaseError(
-            f"{tensors.what} gives {len(readout)} numbers for each image, the zoo's DCGAN one: a discriminator that also "
+            f"{tensors.what} gives {len(readout)} numbers for each image, the zoo's DCGAN one: a discriminator that "
+            "also "
             "classifies (AC-GAN) cannot be converted. Give the generator alone"
         )
     found = {"body.0.weight": tensors.take(f"{convolutions[0]}.weight"), "readout.weight": readout}

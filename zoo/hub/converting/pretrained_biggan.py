@@ -1,7 +1,7 @@
 """BigGAN-deep generators of huggingface/pytorch-pretrained-biggan, which hold DeepMind's TF-Hub weights.
 
-The discriminator was never published. Statistics of batch norm are kept for 51 truncations; a model of the zoo has those
-of one.
+The discriminator was never published. Statistics of batch norm are kept for 51 truncations; a model of the zoo has
+those of one.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _spectral(tensors: Tensors, theirs: str, ours: str) -> dict[str, Tensor]:
 
 
 def _statistics(tensors: Tensors, theirs: str, ours: str, truncation: float) -> dict[str, Tensor]:
-    """Means and variances for a truncation, interpolated as the source does: its two weights are the wrong way round."""
+    """Means and variances for a truncation, interpolated as the source does: its two shares are swapped."""
     found = {}
     for kind, name in (("means", "running_mean"), ("vars", "running_var")):
         table = tensors.take(f"{theirs}.running_{kind}")

@@ -23,7 +23,8 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
     Facts: `num_classes` of a conditional one (AC-GAN with one attribute); `alpha`, which must be 0: a fade has ended.
     """
     if facts.pop("alpha", 0):
-        raise ReleaseError("alpha is not 0: this checkpoint is from the middle of a fade, whose two ends the source mixes in "
+        raise ReleaseError("alpha is not 0: this checkpoint is from the middle of a fade, whose two ends the source "
+                           "mixes in "
                            "its own way. Convert one from after it")  # fmt: skip
     for network in (networks.generator, networks.discriminator, networks.average):
         if network is not None:  # newer versions of the source name the wrapped layer, older ones do not
@@ -41,10 +42,13 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
     if networks.discriminator is not None:
         outputs = len(networks.discriminator.take("decisionLayer.weight"))
         if outputs != 1 + classes:
-            raise ReleaseError(f"{networks.discriminator.what} gives {outputs} numbers for each image; if {outputs - 1} of them "
-                               f"are classes, of one attribute, give num_classes={outputs - 1}")  # fmt: skip
+            raise ReleaseError(
+                f"{networks.discriminator.what} gives {outputs} numbers for each image; if {outputs - 1} of them are "
+                f"classes, of one attribute, give num_classes={outputs - 1}"
+            )
     arguments = {
-        "resolution": 4 * 2**scales, "channels": len(generator.take("toRGBLayers.0.weight")), "latent_dim": inputs - classes,
+        "resolution": 4 * 2**scales, "channels": len(generator.take("toRGBLayers.0.weight")),
+        "latent_dim": inputs - classes,
         "width": widths.most, "width_base": widths.base, "num_classes": classes, "variant": "pytorch_GAN_zoo",
     }  # fmt: skip
     result = Found(ProGAN, arguments, images_seen=lambda model: _end(model))
@@ -72,7 +76,8 @@ def _widths(depths: list[int], what: str) -> Widths:
     sizes = [4 * 2**i for i in range(len(depths))]
     widths = Widths(max(depths[-1] << (sizes[-1].bit_length() - 2), max(depths)), max(depths))
     if [widths.at(size) for size in (2, *sizes)] != [depths[0], *depths]:
-        raise ReleaseError(f"{what} has widths {depths} from 4x4 on; the zoo's halve with every doubling of the size, from one "
+        raise ReleaseError(f"{what} has widths {depths} from 4x4 on; the zoo's halve with every doubling of the size, "
+                           "from one "
                            "number down, so these cannot be had")  # fmt: skip
     return widths
 

@@ -86,7 +86,8 @@ class Tensors:
             names = sorted(self._left)
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise ReleaseError(
-                f"{self.what} has tensors that the zoo's network has no place for: {', '.join(names[:3])}{more}. Without "
+                f"{self.what} has tensors that the zoo's network has no place for: {', '.join(names[:3])}{more}. "
+                "Without "
                 "them it would compute something else, so it is not converted"
             )
 
@@ -172,7 +173,7 @@ def networks_of(state: Mapping[str, Any], source: str) -> Networks:
 
 
 class _ConfigOfGanZoo:
-    """Stands for `models.utils.config.BaseConfig` of pytorch_GAN_zoo, which its files hold: plain values as attributes."""
+    """Stands for `models.utils.config.BaseConfig` of pytorch_GAN_zoo, in its files: plain values as attributes."""
 
 
 def read_file(path: str | Path) -> Any:
