@@ -42,7 +42,7 @@ def randomised(network: Any, seed: int = 0) -> Any:
     return network.eval()
 
 
-# --- the 4x4 DCGAN of PyTorch's tutorial and examples/dcgan: netG.main.N, netD.main.N, the latter ending in a sigmoid ---
+# --- the 4x4 DCGAN of PyTorch's tutorial and examples/dcgan: netG.main.N, netD.main.N, the latter with a sigmoid ---
 
 
 def tutorial_generator(latent: int, width: int, channels: int) -> nn.Module:

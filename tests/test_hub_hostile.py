@@ -104,6 +104,14 @@ def test_names_of_classes_deeper_in_a_configuration_are_not_imported_either(tmp_
     assert find_class("test_hub_hostile.Runs") is Runs
 
 
+@pytest.mark.skipif(not hasattr(zoo, "MixGAN"), reason="the only variant with a class inside its settings")
+def test_a_mixture_s_base_is_a_class_of_the_zoo(tmp_path: Path) -> None:
+    folder = zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4}, components=2).save_pretrained(tmp_path / "it")
+    forged(folder, lambda config, tensors: config["arguments"].update({"base": {"class": "os.system"}}))
+    with pytest.raises(ReleaseError, match=r"os.system is refused: what comes from outside"):
+        zoo.from_pretrained(folder)
+
+
 def test_a_path_that_leads_out_of_the_folder(folder: Path) -> None:
     secret = folder.parent / "secret"
     secret.write_text("x")

@@ -57,6 +57,8 @@ MODELS = {
     "biggan_deep": lambda: tiny_biggan(zoo.BigGANDeep),
     "own": odd,
 }
+if hasattr(zoo, "MixGAN"):
+    MODELS["mix"] = lambda: zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4, "num_classes": 3}, components=2)
 
 
 def answers(model: zoo.GAN) -> tuple[torch.Tensor, torch.Tensor]:

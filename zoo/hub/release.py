@@ -248,8 +248,10 @@ def _built(config: dict[str, Any], header: weights.Header, file: Path, cls: type
             if not _keeps_tensors_elsewhere(model):
                 return model, True
             return target(**values), False
-        except UserError:
+        except ReleaseError:
             raise
+        except UserError as error:
+            raise ReleaseError(f"{file}: {error}") from error
         except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             raise ReleaseError(f"{file}: {target.__name__} refuses its arguments: {first_line(error)}") from error
 
