@@ -16,18 +16,13 @@ over turns is reported, since other work on the machine then hits all of them al
 from __future__ import annotations
 
 import json
-import os
-import platform
-import statistics
-import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import Callback, Trainer
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
+from turns import Turns, device_of, fit, machine
 
 import zoo
 from zoo import clock
@@ -35,17 +30,6 @@ from zoo.command import checked_arguments, run_command
 from zoo.run import choose_precision
 
 RESULTS = Path(__file__).parent / "results"
-
-
-class Loader:
-    """An endless row of prepared batches, float in [-1, 1], in the zoo's memory format."""
-
-    def __init__(self, batches: list[torch.Tensor]) -> None:
-        self.batches = batches
-
-    def __iter__(self) -> Any:
-        while True:
-            yield from self.batches
 
 
 def by_hand(model: zoo.DCGAN, batches: list[torch.Tensor], precision: str) -> Callable[[int], None]:
@@ -122,46 +106,6 @@ def as_usually_written(model: zoo.DCGAN, batches: list[torch.Tensor]) -> Callabl
     return play
 
 
-class Turns(Callback):
-    """Gives the opponents their turns and keeps the times."""
-
-    def __init__(self, rounds: int, turns: int, opponents: dict[str, Callable[[int], None]], device: str) -> None:
-        self.rounds, self.turns, self.opponents, self.device = rounds, turns, opponents, device
-        self.seconds: list[dict[str, float]] = []
-
-    def now(self) -> float:
-        """Seconds, after all work so far is done."""
-        if self.device == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
-
-    def on_train_start(self, *args: Any) -> None:
-        """Start the zoo's first turn."""
-        self.began = self.now()
-
-    def on_train_batch_end(self, trainer: Trainer, model: Any, *args: Any) -> None:
-        """After the zoo's turn, let the others play theirs."""
-        if model.rounds % self.rounds:
-            return
-        taken = {"zoo": self.now() - self.began}
-        for name, play in self.opponents.items():
-            began = self.now()
-            play(self.rounds)
-            taken[name] = self.now() - began
-        self.seconds.append(taken)
-        trainer.should_stop = len(self.seconds) > self.turns  # the first turn warms up
-        self.began = self.now()
-
-
-def fit(model: zoo.GAN, batches: list[torch.Tensor], precision: str, accelerator: str, timer: Turns) -> None:
-    """Train with a plain Lightning Trainer until the timer says stop."""
-    with tempfile.TemporaryDirectory() as folder:
-        Trainer(
-            accelerator=accelerator, devices=1, precision=precision, max_epochs=-1, logger=False, callbacks=[timer],
-            enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
-        ).fit(model, Loader(batches))  # fmt: skip
-
-
 def identical_in_float32(build: Callable[[], zoo.DCGAN], batches: list[torch.Tensor], accelerator: str) -> bool:
     """Whether the loop written by hand does exactly the zoo's updates: two rounds of both, compared bit by bit."""
     ours, same = build(), build()
@@ -176,7 +120,7 @@ def benchmark(
 ) -> dict[str, Any]:  # fmt: skip
     """Play all loops in turn and return times and ratios."""
     precision = choose_precision({"accelerator": accelerator, "precision": precision})
-    device = "cuda" if accelerator in ("gpu", "cuda") else "cpu"
+    device = device_of(accelerator)
 
     def build() -> zoo.DCGAN:
         torch.manual_seed(0)
@@ -194,24 +138,13 @@ def benchmark(
                  "as usually written": as_usually_written(usual, batches)}  # fmt: skip
     timer = Turns(rounds, turns, opponents, device)
     fit(ours, batches, precision, accelerator, timer)
-    counted = timer.seconds[1:]
-    ratio = {name: round(statistics.median(turn[name] / turn["zoo"] for turn in counted), 3) for name in opponents}
     return {
         "protocol": (__doc__ or "").strip(),
         "settings": {"model": "DCGAN", "resolution": resolution, "width": width, "batch_size": batch_size,
                      "precision": precision, "rounds": rounds, "turns": turns},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads"
-        if device == "cpu" else torch.cuda.get_device_name(),
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "torch": torch.__version__,
+        **machine(device),
         "same_updates_bit_identical_in_float32": exact,
-        "milliseconds_per_round": {
-            name: round(1000 * statistics.median(turn[name] for turn in counted) / rounds, 2) for name in counted[0]
-        },
-        "speed_of_the_zoo_relative_to": ratio,
-        "range_over_turns": {
-            name: [round(f(turn[name] / turn["zoo"] for turn in counted), 3) for f in (min, max)] for name in opponents
-        },
+        **timer.report(),
     }  # fmt: skip
 
 

@@ -2,15 +2,17 @@
 
     python studies/readable_digits.py recipe=dcgan_digits seeds=[0,1,2]
 
-Protocol: the judge is a small convolutional network trained on the training part of scikit-learn's digits, its accuracy
-measured on the held-out part. A sample is readable when the judge gives one class at least 0.9. Reported for 1,000
-samples of the averaged generator (seed 1): the share of readable ones, the smallest class's share, and, for conditional
-models, how many show the class asked for. `precision=[bf16-mixed,32-true]` compares precisions.
+Protocol: the judge is a small convolutional network trained on the training part of scikit-learn's digits at the
+recipe's resolution, its accuracy measured on the held-out part. A sample is readable when the judge gives one class at
+least 0.9. Reported for 1,000 samples of the averaged generator (seed 1): the share of readable ones, the smallest
+class's share, and, for conditional models, how many show the class asked for. `precision=[bf16-mixed,32-true]` compares
+precisions; `keep=FOLDER` keeps the run folders there.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from torch.nn.functional import cross_entropy
 import zoo
 from zoo.command import checked_arguments, run_command
 from zoo.data import Digits
+from zoo.recipe import load_recipe
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -71,31 +74,40 @@ def readability(model: zoo.GAN, network: nn.Module, n: int = 1_000) -> dict[str,
 
 def study(
     recipe: str = "dcgan_digits", seeds: list[int] = [0, 1, 2], precision: list[str] = ["auto"], images: int = 0,
+    keep: str = "",
 ) -> None:  # fmt: skip
-    """Train and judge for every seed and precision; write a row for each."""
-    network, accuracy = judge()
+    """Train and judge for every seed and precision; write a row for each, in place of an older one of the same."""
+    resolution = load_recipe(recipe).model.arguments["resolution"]
+    network, accuracy = judge(resolution)
     print(f"judge: {accuracy:.1%} right on held-out real digits")
-    rows = []
+    path = RESULTS / f"readable_{recipe}.json"
+    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
     for chosen in precision:
         for seed in seeds:
-            with tempfile.TemporaryDirectory() as folder:
-                changes: dict[str, Any] = {"seed": seed, "trainer": {"precision": chosen}}
-                run = zoo.fit(recipe, out=folder, **changes, **({"images": images} if images else {}))
-            row = {
-                "recipe": recipe, "precision": run.recipe.trainer["precision"], "seed": seed,
-                "images_seen": run.model.images_seen, "training_seconds": round(run.seconds, 1),
-                **readability(run.model, network),
-            }  # fmt: skip
-            rows.append(row)
+            row = train_and_judge(recipe, seed, chosen, images, network, keep)
             print(json.dumps(row), flush=True)
-    RESULTS.mkdir(exist_ok=True)
-    record = {
-        "protocol": (__doc__ or "").strip(),
-        "judge_accuracy": round(accuracy, 4),
-        "threads": torch.get_num_threads(),
-        "rows": rows,
-    }
-    (RESULTS / f"readable_{recipe}.json").write_text(json.dumps(record, indent=2) + "\n")
+            kept = [old for old in rows if (old["precision"], old["seed"]) != (row["precision"], seed)]
+            rows = sorted([*kept, row], key=lambda row: (row["precision"], row["seed"]))
+            record = {"protocol": (__doc__ or "").strip(), "judge_accuracy": round(accuracy, 4), "rows": rows}
+            RESULTS.mkdir(exist_ok=True)
+            path.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def train_and_judge(
+    recipe: str, seed: int, precision: str, images: int, network: nn.Module, keep: str
+) -> dict[str, Any]:  # fmt: skip
+    """One run's row."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(keep or scratch) / f"{recipe}-{precision}-{seed}"
+        changes: dict[str, Any] = {"seed": seed, "trainer": {"precision": precision}}
+        run = zoo.fit(recipe, out=folder, **changes, **({"images": images} if images else {}))
+        made_with = json.loads((run.folder / "environment.jsonl").read_text().splitlines()[0])
+    return {
+        "recipe": recipe, "precision": run.recipe.trainer["precision"], "seed": seed,
+        "images_seen": run.model.images_seen, "training_seconds": round(run.seconds, 1),
+        "threads": torch.get_num_threads(), "load_average": [round(load, 2) for load in os.getloadavg()],
+        "commit": made_with["git_commit"], **readability(run.model, network),
+    }  # fmt: skip
 
 
 def main(**words: Any) -> None:

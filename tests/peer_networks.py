@@ -317,7 +317,7 @@ D_HALVES = {32: [True, True, False, False], 64: [True] * 4 + [False]}
 
 
 class BrockGenerator(nn.Module):
-    """`kind`: with chunks of the latent (`hier`), without (`shared`), without a shared embedding (`classes`), or `deep`,
+    """`kind`: chunks of the latent (`hier`), none (`shared`), no shared embedding either (`classes`), or `deep`,
     whose last convolution gives more channels than the three that are kept."""
 
     def __init__(

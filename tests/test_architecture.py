@@ -21,16 +21,20 @@ ALLOWED: dict[str, set[str]] = {
     "checkpoint": {"errors"},
     "replicas": set(),
     "publishing": {"gan", "hub"},  # for annotations, and inside its methods
-    "gan": {"average", "batch", "clock", "errors", "objectives", "publishing", "replicas", "sampling", "terms"},
+    "freezing": set(),
+    "gan": {
+        "average", "batch", "clock", "errors", "freezing", "objectives", "publishing", "replicas", "sampling", "terms",
+    },
     "blocks": {"blocks"},
-    "models": {"gan", "objectives", "batch", "clock", "errors", "blocks", "models"},
+    "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},
+    "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
     "data": {"batch", "clock", "errors", "data"},
     "features": {"clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
     "evaluation": {"clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
     "callbacks": {
-        "callbacks", "checkpoint", "clock", "data", "errors", "evaluation", "features", "gan", "pictures", "replicas",
-        "terms",
+        "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features", "gan",
+        "metrics", "models", "pictures", "replicas", "terms",
     },
     "hub": {
         "callbacks", "checkpoint", "classes", "command", "data", "errors", "gan", "hub", "models", "pictures", "run",

@@ -104,7 +104,6 @@ def test_names_of_classes_deeper_in_a_configuration_are_not_imported_either(tmp_
     assert find_class("test_hub_hostile.Runs") is Runs
 
 
-@pytest.mark.skipif(not hasattr(zoo, "MixGAN"), reason="the only variant with a class inside its settings")
 def test_a_mixture_s_base_is_a_class_of_the_zoo(tmp_path: Path) -> None:
     folder = zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4}, components=2).save_pretrained(tmp_path / "it")
     forged(folder, lambda config, tensors: config["arguments"].update({"base": {"class": "os.system"}}))

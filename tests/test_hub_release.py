@@ -55,10 +55,9 @@ MODELS = {
     "progan": progan,
     "biggan": tiny_biggan,
     "biggan_deep": lambda: tiny_biggan(zoo.BigGANDeep),
+    "mix": lambda: zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4, "num_classes": 3}, components=2),
     "own": odd,
 }
-if hasattr(zoo, "MixGAN"):
-    MODELS["mix"] = lambda: zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4, "num_classes": 3}, components=2)
 
 
 def answers(model: zoo.GAN) -> tuple[torch.Tensor, torch.Tensor]:

@@ -37,6 +37,12 @@ def recipe(name: str, *words: str) -> Recipe:
     return load_recipe(name, parse_arguments(words))
 
 
+def of_networks(model: dict[str, Any]) -> dict[str, Any]:
+    """A model's settings, or those of the base that it mixes."""
+    base: dict[str, Any] = model.get("base", model)
+    return base
+
+
 def written(path: Path, text: str) -> Path:
     path.write_text(text)
     return path
@@ -84,18 +90,19 @@ def test_the_model_of_a_recipe_can_be_built_and_draws_images_of_its_shape(name: 
     found = recipe(name)
     with torch.device("meta"):
         model = found.model.build()
-    arguments = found.model.arguments
+    arguments = of_networks(found.model.arguments)
+    count = 2 * found.model.arguments.get("components", 1)  # two for each generator of a mixture
     assert model.seed == found.seed
     model.images_seen = found.images  # what grows is full-grown at the end
     with torch.device("meta"):
-        latents = model.sample_latent(2)
-        images = model.generate(model.generator, latents, model.sample_labels(2))
-    assert images.shape == (2, arguments["channels"], arguments["resolution"], arguments["resolution"])
+        latents = model.sample_latent(count)
+        images = model.generate(model.generator, latents, model.sample_labels(count))
+    assert images.shape == (count, arguments["channels"], arguments["resolution"], arguments["resolution"])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_model_and_the_data_of_a_recipe_agree_on_the_shape_of_images(name: str) -> None:
-    model, data = recipe(name).model.arguments, recipe(name).data.arguments
+    model, data = of_networks(recipe(name).model.arguments), recipe(name).data.arguments
     assert (model["resolution"], model["channels"]) == (data["resolution"], data["channels"])
 
 
@@ -104,7 +111,7 @@ def test_every_recipe_can_be_pointed_at_a_folder(name: str, tmp_path: Path) -> N
     found = recipe(name, "data.class=Folder", "data.root=X")
     assert found.data.target is Folder
     assert found.data.arguments["root"] == "X"
-    assert found.model.arguments["num_classes"] == 0
+    assert of_networks(found.model.arguments)["num_classes"] == 0
 
     file = yaml.safe_load((recipe_folder() / f"{name}.yaml").read_text())
     told = " ".join(found.notes)
@@ -114,9 +121,10 @@ def test_every_recipe_can_be_pointed_at_a_folder(name: str, tmp_path: Path) -> N
     assert ("left out" in told) == bool(dropped)
     for key in set(file["data"]) & {"batch_size", "flip"}:
         assert found.data.arguments[key] == file["data"][key]
-    classes = file["model"].get("num_classes", 0)
-    assert ("model.num_classes is 0 because data.class was changed" in told) == bool(classes)
-    assert (f"give model.num_classes={classes} for" in told) == bool(classes)
+    classes = of_networks(file["model"]).get("num_classes", 0)
+    where = "model.base" if "base" in file["model"] else "model"
+    assert (f"{where}.num_classes is 0 because data.class was changed" in told) == bool(classes)
+    assert (f"give {where}.num_classes={classes} for" in told) == bool(classes)
 
     again = load_recipe(written(tmp_path / f"{name}.yaml", found.to_yaml()))
     assert again == dataclasses.replace(found, notes=[])

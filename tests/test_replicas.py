@@ -14,8 +14,12 @@ from typing import Any
 import pytest
 import torch
 import two_replicas
+from pytorch_lightning import Trainer
+from training import tiny_mlp
 
 import zoo
+from zoo import Replicas
+from zoo.callbacks import StopOnSignal
 
 ROOT = Path(zoo.__file__).parent.parent
 FIT = (
@@ -54,7 +58,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("model", ["vanilla", "micro", "penalised"])
+@pytest.mark.parametrize("model", ["vanilla", "micro", "penalised", "mixture"])
 def test_two_processes_train_as_one_on_the_joined_batch(left: dict[str, Any], model: str) -> None:
     first, second, one = (left[f"{model}-{who}"] for who in ("0", "1", "one"))
     for name, weight in one["weights"].items():
@@ -69,6 +73,18 @@ def test_two_processes_train_as_one_on_the_joined_batch(left: dict[str, Any], mo
 def test_training_moved_the_weights_that_were_compared(left: dict[str, Any]) -> None:
     a, b = left["vanilla-one"]["weights"], left["micro-one"]["weights"]
     assert max((a[name] - b[name]).abs().max().item() for name in a) > 1e-3
+
+
+@pytest.mark.parametrize("model", ["progan", "biggan"])
+def test_models_whose_batches_are_coupled_stay_equal_in_all_processes(left: dict[str, Any], model: str) -> None:
+    first, second, one = (left[f"{model}-{who}"] for who in ("0", "1", "one"))
+    learnt = [name for name, _ in two_replicas.models(0)[model].named_parameters() if "average" not in name]
+    for name in learnt:
+        assert torch.equal(first["weights"][name], second["weights"][name]), name
+        assert first["weights"][name].isfinite().all(), name
+    moved = [(first["weights"][name] - weight).abs().max().item() for name, weight in one["weights"].items()]
+    assert max(moved) > 1e-4  # statistics of half a batch are not those of the whole
+    assert first["seen"] == 24
 
 
 def test_processes_draw_latents_of_their_own(left: dict[str, Any]) -> None:
@@ -139,20 +155,38 @@ def test_a_run_of_two_processes_goes_on_in_one(fitted: tuple[Path, subprocess.Co
     assert (folder / "checkpoints/000000001280.ckpt").is_file()
 
 
-@pytest.mark.under_study  # on a machine with four busy processes the first once did not end within 30 s
+def test_a_signal_that_comes_while_the_processes_talk_is_acted_on_when_all_know() -> None:
+    class Interrupted(Replicas):
+        """A process that is asked to stop after it has told the others that nobody asked it."""
+
+        def largest(self, number: int) -> int:
+            os.kill(os.getpid(), signal.SIGTERM)
+            return number
+
+    stop, trainer = StopOnSignal(), Trainer(logger=False, strategy=Interrupted(), accelerator="cpu")
+    before = signal.getsignal(signal.SIGTERM)
+    stop.on_train_start(trainer, tiny_mlp())
+    stop.on_train_batch_end(trainer, tiny_mlp(), None, None, 0)
+    assert (trainer.should_stop, stop.received) == (False, None)  # alone it would leave the others waiting for it
+    stop.on_train_batch_end(trainer, tiny_mlp(), None, None, 1)
+    assert (trainer.should_stop, stop.received) == (True, signal.SIGTERM)
+    stop.on_train_end(trainer, tiny_mlp())
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
 def test_sigterm_to_the_first_process_saves_and_ends_all(tmp_path: Path) -> None:
     words = [*FIT, "trainer.devices=2", "images=100000000", "callbacks.SampleGrid=null"]
     with open(tmp_path / "out", "w") as out:
         first = subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=environment(), stdout=out, stderr=out)
         try:
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240  # two starts, on a machine that may be busy
             while not list(tmp_path.glob("runs/*/*/metrics.csv")):
                 assert first.poll() is None, (tmp_path / "out").read_text()
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
             others = children(first.pid)
             first.send_signal(signal.SIGTERM)
-            assert first.wait(timeout=30) == 128 + signal.SIGTERM, (tmp_path / "out").read_text()
+            assert first.wait(timeout=120) == 128 + signal.SIGTERM, (tmp_path / "out").read_text()
         finally:
             first.kill()
     said = (tmp_path / "out").read_text()
@@ -160,7 +194,7 @@ def test_sigterm_to_the_first_process_saves_and_ends_all(tmp_path: Path) -> None
     assert "Traceback" not in said
     assert [path.name for path in tmp_path.glob("runs/*/*/checkpoints/*")] == [f"{seen:012d}.ckpt"]
     assert len(others) == 1 or not Path("/proc").is_dir()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in others):
         assert time.monotonic() < deadline, "a process is left over"
         time.sleep(0.1)

@@ -136,7 +136,10 @@ def models(rank: int) -> dict[str, zoo.GAN]:
         "vanilla": Vanilla(**SMALL),
         "micro": Vanilla(**SMALL, micro_batches=2, clip_norm=0.01),
         "penalised": wgan,
+        "mixture": zoo.MixGAN({"class": "two_replicas.Vanilla", **SMALL}, 2, payoff="full", weight_lr=0.1),
         "drawing": Drawing(**SMALL),
+        "progan": zoo.ProGAN(8, 1, 4, width=4, width_base=16, hold_images=8, fade_images=8),  # in mid-fade at the end
+        "biggan": zoo.BigGAN(16, 1, 12, width=2, num_classes=0, shared_dim=0, attention=8, critic_steps=1),
     }
 
 

@@ -9,11 +9,13 @@ from importlib.metadata import PackageNotFoundError, version
 
 from zoo import metrics
 from zoo.batch import Batch
+from zoo.duality import DualityGap, duality_gap
 from zoo.gan import GAN, Player
 from zoo.hub import from_pretrained, pretrained
 from zoo.models.biggan import BigGAN
 from zoo.models.biggan_deep import BigGANDeep
 from zoo.models.dcgan import DCGAN
+from zoo.models.mix import MixGAN
 from zoo.models.progan import ProGAN
 from zoo.models.vanilla import VanillaGAN
 from zoo.models.wgan_gp import WGANGP
@@ -33,12 +35,15 @@ __all__ = [
     "Batch",
     "BigGAN",
     "BigGANDeep",
+    "DualityGap",
+    "MixGAN",
     "NonFiniteLossError",
     "Player",
     "ProGAN",
     "Replicas",
     "Run",
     "VanillaGAN",
+    "duality_gap",
     "fit",
     "from_pretrained",
     "load_run",

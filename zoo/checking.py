@@ -12,7 +12,7 @@ from pytorch_lightning import Callback, LightningDataModule, Trainer
 from pytorch_lightning.loggers import Logger
 
 from zoo.callbacks import Every
-from zoo.classes import find_class
+from zoo.classes import class_path, find_class
 from zoo.data import Images
 from zoo.errors import RecipeError, UserError, nearest
 from zoo.gan import GAN
@@ -100,14 +100,20 @@ class Check:
     def _follow_new_data(self, written: dict[str, Any], overrides: dict[str, Any]) -> None:
         """A recipe pointed at other data becomes unconditional, unless its number of classes was given as well."""
         old, new = _mapping(written.get("data")), _mapping(overrides.get("data"))
-        model, classes = overrides.get("model", {}), _mapping(written.get("model")).get("num_classes", 0)
+        file, model, where = _mapping(written.get("model")), overrides.get("model", {}), "model"
+        mixed = isinstance(file.get("base"), Mapping)
+        if mixed:  # a mixture has the classes of its base
+            file, where = file["base"], "model.base"
+            model = model.get("base", {}) if isinstance(model, Mapping) else None
+        classes = file.get("num_classes", 0)
         if "class" not in new or new["class"] == old.get("class") or not classes:
             return
         if not isinstance(model, Mapping) or "num_classes" in model:
             return
-        overrides["model"] = {**model, "num_classes": 0}
+        changed = {**model, "num_classes": 0}
+        overrides["model"] = {**overrides.get("model", {}), "base": changed} if mixed else changed
         self.notes.append(
-            f"model.num_classes is 0 because data.class was changed; give model.num_classes={classes} for "
+            f"{where}.num_classes is 0 because data.class was changed; give {where}.num_classes={classes} for "
             "a conditional model on labelled data"
         )
 
@@ -118,8 +124,14 @@ class Check:
         the same name, such as `root`, means another place.
         """
         shared = set(settings_of(Images)) - {"held_out"}
-        for section, kind in (("model", GAN), ("data", LightningDataModule)):
-            old, given = _mapping(written.get(section)), _mapping(overrides.get(section))
+        model = _mapping(written.get("model"))
+        places: list[tuple[str, str, type, Any, Mapping[str, Any]]] = [
+            ("model", "model", GAN, written, overrides),
+            ("model.base", "base", GAN, model, _mapping(overrides.get("model"))),
+            ("data", "data", LightningDataModule, written, overrides),
+        ]
+        for section, key_there, kind, holder, changes in places:
+            old, given = _mapping(holder.get(key_there)), _mapping(changes.get(key_there))
             if "class" not in given or given["class"] == old.get("class"):
                 continue
             try:
@@ -130,7 +142,7 @@ class Check:
                 continue
             known = set(settings_of(target)) & shared if section == "data" else set(settings_of(target))
             dropped = [str(key) for key in old if key != "class" and key not in known]
-            written[section] = {key: value for key, value in old.items() if key not in dropped}
+            holder[key_there] = {key: value for key, value in old.items() if key not in dropped}
             dropped = [key for key in dropped if key not in given]
             if dropped:
                 self.notes.append(f"{section}.class was changed; the recipe's {', '.join(dropped)} are left out")
@@ -179,9 +191,20 @@ class Check:
         if target in BASES:
             self.faults.append(f"{where}.class: {section['class']} is a base to extend; name a class built on it")
             return None
+        for name in getattr(target, "nested", ()):
+            arguments[name] = self.nested(f"{where}.{name}", arguments)
         values, faults = check_settings(target, arguments, f"{where}.")
         self.faults += [fault for fault in faults if fault.partition(":")[0] not in self._unresolved]
         return Part(where, target, values)
+
+    def nested(self, where: str, outer: Mapping[str, Any]) -> dict[str, Any]:
+        """A model within a model, with every default written out; its seed is that of the whole."""
+        given = outer.get(where.rpartition(".")[2])
+        section = {"class": given} if isinstance(given, str) else given
+        if isinstance(section, Mapping):
+            section = {"seed": outer.get("seed", 0), **section}
+        inner = self.part(where, section, GAN, "a GAN")
+        return {} if inner is None else {"class": class_path(inner.target), **inner.arguments}
 
     def parts(self, where: str, section: Any, kind: type, kind_in_words: str) -> dict[str, Part]:
         """Check a section of named parts; the name is the class unless `class` says otherwise."""

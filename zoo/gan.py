@@ -11,8 +11,7 @@ device except in the rounds that log.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +25,7 @@ from zoo import clock, sampling
 from zoo.average import MovingAverage, averaged_copy
 from zoo.batch import Batch, check_batch
 from zoo.errors import CheckpointError, require_at_least
+from zoo.freezing import frozen
 from zoo.objectives import Objective, Terms
 from zoo.publishing import Publishable
 from zoo.replicas import Replicas, average_gradients
@@ -169,6 +169,14 @@ class GAN(Publishable, LightningModule):
         images: Tensor = network(z, labels)
         return images
 
+    def fakes(self, z: Tensor, labels: Tensor | None) -> Batch:
+        """Generated images for a player's loss, from latents (B, Z) and classes (B,)."""
+        return Batch(self.generate(self.generator, z, labels), labels)
+
+    def sample_members(self, n: int) -> Tensor | None:
+        """Which part of the averaged generator draws each of n samples, (n,), where it is a mixture; else None."""
+        return None
+
     def score(self, batch: Batch) -> Tensor:
         """Logits (B,) of the discriminator; the higher, the more real."""
         scores: Tensor = self.discriminator(batch.images, batch.labels)
@@ -236,10 +244,10 @@ class GAN(Publishable, LightningModule):
         sizes = [len(shard) * player.fakes for shard in shards]
         latent_shards = torch.split(latents, sizes)
         label_shards = [None] * len(shards) if labels is None else torch.split(labels, sizes)
-        with self._only(player):
+        with frozen(self._idle(player)):
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)
-                terms = player.loss(shard, Batch(self.generate(self.generator, z, y), y))
+                terms = player.loss(shard, self.fakes(z, y))
                 # Lightning's autocast reaches into the backward pass, where the second derivatives of a penalty would
                 # be rounded to bf16. Without it each gradient has the precision of its forward pass.
                 with torch.autocast(self.device.type, enabled=False):
@@ -257,20 +265,12 @@ class GAN(Publishable, LightningModule):
             return real.labels.repeat_interleave(player.fakes)
         return self.sample_labels(len(real) * player.fakes)
 
-    @contextmanager
-    def _only(self, player: Player) -> Iterator[None]:
-        """Freeze the other players: no graph through them in the player's step, no gradients of theirs.
+    def _idle(self, player: Player) -> list[nn.Parameter]:
+        """Parameters of the other players, frozen while this one moves.
 
         What a user froze before training stays frozen: only parameters that an optimizer owns are touched.
         """
-        idle = [p for name, owned in self._owned.items() if name != player.name for p in owned]
-        for parameter in idle:
-            parameter.requires_grad_(False)
-        try:
-            yield
-        finally:
-            for parameter in idle:
-                parameter.requires_grad_(True)
+        return [p for name, owned in self._owned.items() if name != player.name for p in owned]
 
     def configure_optimizers(self) -> list[Optimizer]:
         """One optimizer for each player, over the parameters of its network that are not frozen."""

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from torch import Tensor
 
 MARGIN = 2  # pixels of white between cells
@@ -52,6 +53,27 @@ def scatter(points: Tensor, size: int = 384) -> Image.Image:
         for dy in (0, 1, 2):
             canvas[size - 1 - places[:, 1] - dy, places[:, 0] + dx] = (31, 85, 160)
     return Image.fromarray(canvas)
+
+
+def matrix(values: NDArray[np.floating], rows: Sequence[str], columns: Sequence[str]) -> Image.Image:
+    """A table (R, C) of numbers on shades of blue, the largest the darkest, with names at the left and on top."""
+    high, wide, edge = 36, 84, 72
+    canvas = Image.new("RGB", (edge + wide * len(columns), high * (len(rows) + 1)), "white")
+    draw = ImageDraw.Draw(canvas)
+    low, span = float(values.min()), float(values.max() - values.min()) or 1.0
+    for j, name in enumerate(columns):
+        draw.text((edge + wide * (j + 0.5), high / 2), name, "black", anchor="mm")
+    for i, name in enumerate(rows):
+        top = high * (i + 1)
+        draw.text((edge / 2, top + high / 2), name, "black", anchor="mm")
+        for j, value in enumerate(values[i]):
+            depth = (float(value) - low) / span
+            left = edge + wide * j
+            shade = tuple(round(255 + depth * (end - 255)) for end in (31, 85, 160))
+            draw.rectangle((left, top, left + wide - MARGIN, top + high - MARGIN), shade)
+            ink = "white" if depth > 0.5 else "black"
+            draw.text((left + wide / 2, top + high / 2), f"{value:.3f}", ink, anchor="mm")
+    return canvas
 
 
 def evolution(pictures: Sequence[Image.Image], row_height: int | None = None) -> Image.Image:

@@ -13,6 +13,7 @@ from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.gan import GAN
 from zoo.hub import load_model
+from zoo.models.mix import MixGAN
 from zoo.sampling import TruncationBy, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -28,6 +29,7 @@ def sample(
     truncation_by: TruncationBy = "redrawing",
     interpolate: int = 0,
     columns: int = 0,
+    component: int | None = None,
 ) -> Path:
     """Draw images and write them.
 
@@ -41,6 +43,7 @@ def sample(
         truncation_by: `scaling` redraws outside [-2, 2] and multiplies by the truncation instead.
         interpolate: draw so many steps along the great circle between two latents, one pair in each row.
         columns: of the grid; 0 chooses.
+        component: of a mixture, the generator that draws all images; None draws one by weight for each.
 
     Raises:
         UserError: for values that make no picture.
@@ -56,6 +59,7 @@ def sample(
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
     model = load_model(checkpoint)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
+    latents |= _member(model, component, interpolate)
     try:
         images, across = _draw(model, n, labels, interpolate, latents)
     except ValueError as error:
@@ -70,6 +74,15 @@ def sample(
     except OSError as error:
         raise UserError(f"out: cannot write {out}: {error}") from error
     return Path(out)
+
+
+def _member(model: GAN, component: int | None, steps: int) -> dict[str, Any]:
+    """The further argument that asks one generator of a mixture, if that is wanted."""
+    if component is None:
+        return {}
+    if not isinstance(model, MixGAN) or steps:
+        raise UserError(f"component: for samples of a MixGAN, without interpolate; got a {type(model).__name__}")
+    return {"component": component}
 
 
 def _draw(
@@ -95,6 +108,7 @@ def main(**words: Any) -> None:
     labels=3              one class, or a list: labels=[0,1,2]
     truncation=0.7        redraw latent coordinates outside [-0.7, 0.7]
     truncation_by=scaling redraw outside [-2, 2] and multiply by the truncation instead
+    component=2           of a mixture: all images by this generator
     interpolate=10        walk in 10 steps between two latents in each row; n is then the number of rows
     """
     print(sample(**checked_arguments(sample, words)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -41,13 +41,18 @@ def sample(
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
     batch_size: int = 256,
+    members: Tensor | None = None,
 ) -> Tensor:
-    """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator; see `GAN.sample`."""
+    """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator; see `GAN.sample`.
+
+    `members` (n,) says which member of a mixture draws each image; None leaves it to the model.
+    """
     classes = None if labels is None else checked_labels(labels, n, model.num_classes).to(model.device)
     with seeded(seed, model.device):
         latents = truncated(model.sample_latent, n, truncation, truncation_by)
         drawn = model.sample_labels(n)
-    return render(model, latents, drawn if classes is None else classes, batch_size)
+        members = model.sample_members(n) if members is None else members
+    return render(model, latents, drawn if classes is None else classes, batch_size, members)
 
 
 def interpolate(
@@ -80,18 +85,25 @@ def interpolate(
     with seeded(seed, model.device):
         ends = truncated(model.sample_latent, 2 * pairs, truncation, truncation_by)
         drawn = model.sample_labels(pairs)
+        members = model.sample_members(pairs)  # one for each walk
     classes = drawn if classes is None else classes
     path = slerp(ends[:pairs], ends[pairs:], torch.linspace(0, 1, steps, device=model.device))
-    return render(model, path, None if classes is None else classes.repeat_interleave(steps))
+    labels, members = (None if each is None else each.repeat_interleave(steps) for each in (classes, members))
+    return render(model, path, labels, members=members)
 
 
 @torch.no_grad()
-def render(model: GAN, latents: Tensor, labels: Tensor | None, batch_size: int = 256) -> Tensor:
+def render(
+    model: GAN, latents: Tensor, labels: Tensor | None, batch_size: int = 256, members: Tensor | None = None
+) -> Tensor:
     """Images of given latents (N, Z), `batch_size` at a time. `no_grad`, not `inference_mode`: users differentiate."""
     images = []
     for first in range(0, len(latents), batch_size):
         y = None if labels is None else labels[first : first + batch_size]
-        drawn = model.generate(model.average, latents[first : first + batch_size], y).float().clamp(-1, 1)
+        network = model.average
+        if members is not None:
+            network = cast("Any", network).drawn(members[first : first + batch_size])
+        drawn = model.generate(network, latents[first : first + batch_size], y).float().clamp(-1, 1)
         if drawn.shape[-1] != model.resolution:  # a network that is still growing
             drawn = interpolate_pixels(drawn, size=model.resolution, mode="nearest")
         images.append(drawn)

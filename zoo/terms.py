@@ -21,6 +21,9 @@ class RunningTerms:
     def __init__(self) -> None:
         self._sums: dict[str, tuple[Tensor, float]] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._sums)
+
     def add(self, name: str, value: Tensor, rounds: float) -> None:
         """Add a detached scalar that stands for `rounds` of a round: 1, or less for one of several micro-batches."""
         total, count = self._sums.get(name, (torch.zeros_like(value), 0.0))

@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear, normalize
 
+from zoo.blocks.resampling import convolve_halved
+
 
 class Spectral(nn.Module):
     """What the layers below have in common: a weight (out, ...) and an estimate of its first right singular vector.
@@ -81,6 +83,14 @@ class SpectralConv2d(Spectral):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve with the normalised weight; the bias is as it is."""
         return torch.conv2d(x, self.normalised_weight(), self.bias, padding=self.padding)
+
+
+class SpectralHalvingConv2d(SpectralConv2d):
+    """A 3x3 convolution, then the mean of each 2x2 square, in one: (B, in, H, W) to (B, out, H / 2, W / 2)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The weight is normalised as that of the 3x3 convolution."""
+        return convolve_halved(x, self.normalised_weight(), self.bias)
 
 
 class SpectralLinear(Spectral):

@@ -1,7 +1,9 @@
 """What happens beside the training: pictures, checkpoints, progress, stopping. Everything follows the clock."""
 
+from zoo.callbacks.duality import DualityGapEvery
 from zoo.callbacks.every import Every
 from zoo.callbacks.metrics import SampleMetrics
+from zoo.callbacks.mixture import MixtureReport
 from zoo.callbacks.progress import RunProgress
 from zoo.callbacks.samples import SampleGrid
 from zoo.callbacks.saving import SaveEvery
@@ -9,8 +11,10 @@ from zoo.callbacks.stopping import StopAt, StopOnSignal
 from zoo.callbacks.table import MetricsTable
 
 __all__ = [
+    "DualityGapEvery",
     "Every",
     "MetricsTable",
+    "MixtureReport",
     "RunProgress",
     "SampleGrid",
     "SampleMetrics",

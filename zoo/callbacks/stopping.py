@@ -39,12 +39,15 @@ class StopOnSignal(Callback):
 
     Lightning by itself breaks off in mid-round, where one player has moved and the other has not. Of several processes
     it is enough that one is asked: all of them stop after the same round.
+
+    `received` is the signal that ends the run, once all processes know of it.
     """
 
     signals = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.received: int | None = None
+        self._heard: int | None = None  # in this process; one that acted on it alone would leave the others waiting
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -53,9 +56,9 @@ class StopOnSignal(Callback):
             self._before = {number: signal.signal(number, self._handle) for number in self.signals}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None and number == signal.SIGINT:
+        if self._heard is not None and number == signal.SIGINT:
             os._exit(128 + number)
-        self.received = number
+        self._heard = number
         if getattr(rank_zero_only, "rank", 0):  # one voice is enough
             return
         again = "; press Ctrl-C again to end at once, unsaved" if number == signal.SIGINT else ""
@@ -65,10 +68,11 @@ class StopOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stop between two rounds."""
-        if isinstance(trainer.strategy, Replicas):
-            # Not assigned when 0: a signal may have come in the meantime.
-            self.received = trainer.strategy.largest(self.received or 0) or self.received
-        if self.received is not None:
+        heard = self._heard or 0
+        if isinstance(trainer.strategy, Replicas):  # what comes while they talk, all learn after the next round
+            heard = trainer.strategy.largest(heard)
+        if heard:
+            self.received = heard
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

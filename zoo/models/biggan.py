@@ -7,11 +7,12 @@ of the class, and sets gain and bias of the block's batch norms. The discriminat
 class onto what is left (Miyato and Koyama 2018, arXiv:1802.05637). Spectral norm everywhere but in the shared embedding
 of classes; orthogonal regularisation of the generator; hinge loss.
 
-What differs from the authors' code: 1x1 convolutions of the shortcuts come before nearest-neighbour upsampling and
-after average pooling, which gives the same values for a quarter of the work; the first linear layer gives places first
-and channels last (as in the TF-Hub modules), which renames its units. Resolution 16 is ours. Without classes
-(`num_classes=0`) the condition of a block is its chunk of the latent alone and the discriminator does not project;
-where there are no chunks either, batch norm has plain gains and biases.
+What differs from the authors' code: in the discriminator, 3x3 convolutions are merged with the halving after them (see
+`zoo.blocks.resampling`; to merge the generator's with the doubling saved time in float32 only), and 1x1 convolutions of
+the shortcuts come before doubling and after halving, which gives the same values for less work; the first linear layer
+gives places first and channels last (as in the TF-Hub modules), which renames its units. Resolution 16 is ours. Without
+classes (`num_classes=0`) the condition of a block is its chunk of the latent alone and the discriminator does not
+project; where there are no chunks either, batch norm has plain gains and biases.
 """
 
 from __future__ import annotations
@@ -29,7 +30,13 @@ from zoo.batch import Batch
 from zoo.blocks.attention import SelfAttention
 from zoo.blocks.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
 from zoo.blocks.orthogonal import orthogonal_penalty
-from zoo.blocks.spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralLinear
+from zoo.blocks.spectral import (
+    Spectral,
+    SpectralConv2d,
+    SpectralEmbedding,
+    SpectralHalvingConv2d,
+    SpectralLinear,
+)
 from zoo.gan import GAN
 from zoo.objectives import Terms
 from zoo.objectives import objective as objective_named
@@ -140,21 +147,22 @@ class DiscriminatorBlock(nn.Module):
     Args:
         inputs: channels in.
         outputs: channels out; also between the two convolutions ("wide").
-        halve: whether average pooling comes last.
+        halve: whether average pooling comes last; it is part of the second convolution.
         first: the block that sees the image, which has no ReLU in front.
     """
 
     def __init__(self, inputs: int, outputs: int, halve: bool, first: bool) -> None:
         super().__init__()
         self.halve, self.first = halve, first
-        self.conv1, self.conv2 = SpectralConv2d(inputs, outputs), SpectralConv2d(outputs, outputs)
+        self.conv1 = SpectralConv2d(inputs, outputs)
+        self.conv2 = SpectralHalvingConv2d(outputs, outputs) if halve else SpectralConv2d(outputs, outputs)
         self.shortcut = SpectralConv2d(inputs, outputs, 1) if halve or inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """ReLU, convolution, ReLU, convolution. The first ReLU must not act in place: the shortcut takes x as it is."""
         h = self.conv2(relu(self.conv1(x if self.first else relu(x))))
         if self.halve:
-            h, x = avg_pool2d(h, 2), avg_pool2d(x, 2)
+            x = avg_pool2d(x, 2)
         result: Tensor = h + self.shortcut(x)
         return result
 

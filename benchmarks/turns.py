@@ -1,0 +1,129 @@
+"""Several programs take turns in one run, so that other work on the machine hits all of them alike."""
+
+from __future__ import annotations
+
+import os
+import platform
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, Trainer
+
+import zoo
+
+Play = Callable[[int], None]
+"""Plays so many rounds."""
+
+
+class Loader:
+    """An endless row of prepared batches: float images in [-1, 1], or pairs of such and labels."""
+
+    def __init__(self, batches: Sequence[Any]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Any:
+        while True:
+            yield from self.batches
+
+
+class Turns(Callback):
+    """Gives the opponents their turns between those of the zoo, and keeps the times.
+
+    Args:
+        rounds: in a turn; a multiple of the model's `critic_steps`.
+        turns: counted ones; one more comes before, to warm up.
+        opponents: by name.
+        device: `cpu` or `cuda`.
+    """
+
+    def __init__(self, rounds: int, turns: int, opponents: dict[str, Play], device: str) -> None:
+        self.rounds, self.turns, self.opponents, self.device = rounds, turns, opponents, device
+        self.seconds: list[dict[str, float]] = []
+        self.processor_seconds: list[dict[str, float]] = []
+
+    def now(self) -> tuple[float, float]:
+        """Seconds of the clock and of the processor, over all threads, after all work so far is done."""
+        if self.device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter(), time.process_time()
+
+    def on_train_start(self, *args: Any) -> None:
+        """Start the zoo's first turn."""
+        self.began = self.now()
+
+    def on_train_batch_end(self, trainer: Trainer, model: Any, *args: Any) -> None:
+        """After the zoo's turn, let the others play theirs."""
+        if model.rounds % self.rounds:
+            return
+        taken = {"zoo": (self.began, self.now())}
+        for name, play in self.opponents.items():
+            began = self.now()
+            play(self.rounds)
+            taken[name] = (began, self.now())
+        self.seconds.append({name: end[0] - start[0] for name, (start, end) in taken.items()})
+        self.processor_seconds.append({name: end[1] - start[1] for name, (start, end) in taken.items()})
+        trainer.should_stop = len(self.seconds) > self.turns  # the first turn warms up
+        self.began = self.now()
+
+    def report(self) -> dict[str, Any]:
+        """Milliseconds of a round, and how many times faster the zoo is: medians over turns and their range."""
+        counted = self.seconds[1:]
+        names = list(self.opponents)
+
+        def ratios(turns: list[dict[str, float]], name: str) -> list[float]:
+            return [turn[name] / turn["zoo"] for turn in turns]
+
+        result: dict[str, Any] = {
+            "milliseconds_per_round": {
+                name: round(1000 * statistics.median(turn[name] for turn in counted) / self.rounds, 2)
+                for name in counted[0]
+            },
+            "speed_of_the_zoo_relative_to": {
+                name: round(statistics.median(ratios(counted, name)), 3) for name in names
+            },
+            "range_over_turns": {
+                name: [round(f(ratios(counted, name)), 3) for f in (min, max)] for name in names
+            },
+        }  # fmt: skip
+        if self.device == "cpu":
+            result["in_processor_seconds"] = {
+                name: round(statistics.median(ratios(self.processor_seconds[1:], name)), 3) for name in names
+            }
+        return result
+
+
+def fit(model: zoo.GAN, batches: Sequence[Any], precision: str, accelerator: str, *callbacks: Callback) -> None:
+    """Train with a plain Lightning Trainer until a callback says stop."""
+    with tempfile.TemporaryDirectory() as folder:
+        Trainer(
+            accelerator=accelerator, devices=1, precision=precision, max_epochs=-1, logger=False,
+            callbacks=list(callbacks), enable_checkpointing=False, enable_progress_bar=False,
+            enable_model_summary=False, default_root_dir=folder,
+        ).fit(model, Loader(batches))  # fmt: skip
+
+
+def device_of(accelerator: str) -> str:
+    """Name of torch's device."""
+    return "cuda" if accelerator in ("gpu", "cuda") else "cpu"
+
+
+def bf16_unit() -> str:
+    """What computes bf16 on this processor; `ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16` leaves the tiles out."""
+    has, limit = torch.cpu.get_capabilities(), os.environ.get("ONEDNN_MAX_CPU_ISA", "")
+    if has.get("amx_bf16") and (not limit or "AMX" in limit):
+        return "AMX tiles"
+    return "AVX-512" if has.get("avx512_bf16") else "emulation"
+
+
+def machine(device: str) -> dict[str, Any]:
+    """What the times depend on."""
+    host = f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, bf16 by {bf16_unit()}"
+    return {
+        "machine": host if device == "cpu" else torch.cuda.get_device_name(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "torch": torch.__version__,
+    }

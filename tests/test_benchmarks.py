@@ -1,0 +1,132 @@
+"""Benchmarks and studies run, compare like with like, and can give the other answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bf16_stability
+import growth
+import loop
+import pytest
+import torch
+import variants
+from plain_loop import PlainWGANGP
+from turns import Turns
+
+import zoo
+from zoo.errors import UserError
+from zoo.models.progan import Growth
+
+WIDTHS = {"dcgan": 4, "wgan_gp": 8, "progan": 8, "biggan": 4}
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "progan", "biggan"])
+def test_plain_networks_compute_what_the_zoos_do(name: str) -> None:
+    variant = variants.VARIANTS[name]
+    model = variant.build(WIDTHS[name], "cpu").train()
+    for parameter in model.parameters():
+        if parameter.ndim == 1:  # biases and gains start at 0 and 1, which would hide them
+            torch.nn.init.normal_(parameter)
+    plain = variant.plain(model, [])
+    z, labels = plain.drawn(8)
+    with torch.no_grad():
+        ours, theirs = model.generate(model.generator, z, labels), plain.generator(z, labels)
+        torch.testing.assert_close(theirs, ours, atol=1e-4, rtol=1e-4)
+        assert ours.std() > 0.01
+        scores = model.score(zoo.Batch(ours, labels))
+        torch.testing.assert_close(plain.discriminator(ours, labels), scores, atol=1e-4, rtol=1e-4)
+        assert scores.std() > 1e-3
+
+
+@pytest.mark.parametrize("name", WIDTHS)
+def test_both_programs_have_the_same_losses_and_gradients(name: str) -> None:
+    found = variants.agreement(variants.VARIANTS[name], WIDTHS[name], 8, "cpu")
+    assert found["largest_difference_of_losses"] < 1e-4
+    assert all(gap < 1e-4 for gap in found["difference_of_gradients"].values())
+    flops = found["gigaflops_per_image_and_round"]
+    assert 0 < flops["zoo"] < flops["plain"]  # less work for the same
+
+
+def test_a_loop_that_does_something_else_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Half(PlainWGANGP):
+        def gradient_penalty(self, real: Any, fake: Any) -> Any:
+            return super().gradient_penalty(real, fake) / 2
+
+    other = {**vars(variants.VARIANTS["wgan_gp"]), "plain": Half}
+    monkeypatch.setitem(variants.VARIANTS, "wgan_gp", variants.Variant(**other))
+    with pytest.raises(RuntimeError, match="do not compute the same, so their speeds do not compare"):
+        variants.benchmark("wgan_gp", width=4, batch_size=4, turns=1)
+
+
+def test_a_variant_is_measured_at_both_precisions() -> None:
+    result = variants.benchmark("dcgan", width=4, batch_size=4, turns=2, precision="bf16-mixed")
+    default = result["default_settings"]["speed_of_the_zoo_relative_to"]
+    assert list(default) == ["plain, float32, contiguous", "plain, bf16-mixed, channels_last"]
+    assert list(result["float32"]["speed_of_the_zoo_relative_to"]) == ["plain, 32-true, channels_last"]
+    assert all(ratio > 0 for ratio in default.values())
+    assert 0 < result["share_of_that_rate"] < 1
+    with pytest.raises(UserError, match="variant is one of dcgan, wgan_gp, progan, biggan; got 'gan'"):
+        variants.benchmark("gan")
+
+
+def test_flops_of_a_layer_are_counted_through_second_derivatives() -> None:
+    weight, x = torch.randn(5, 3, requires_grad=True), torch.randn(2, 3, requires_grad=True)
+    with variants.FlopCounter() as counter:
+        (gradient,) = torch.autograd.grad((x @ weight.T).square().sum(), x, create_graph=True)
+        gradient.sum().backward()
+    # 2 * 2 * 3 * 5 for each product of matrices: forward, gradient by x, and the two gradients of each of these
+    assert counter.get_total_flops() == 60 * (1 + 1 + 2 + 2)
+
+
+def test_the_warm_up_is_left_out_and_ratios_are_medians() -> None:
+    turns = Turns(10, 3, {"other": lambda rounds: None}, "cpu")
+    turns.seconds = [{"zoo": 9.0, "other": 1.0}, *({"zoo": 1.0, "other": x} for x in (2.0, 3.0, 7.0))]
+    turns.processor_seconds = [{"zoo": 1.0, "other": x} for x in (9.0, 2.0, 4.0, 5.0)]
+    assert turns.report() == {
+        "milliseconds_per_round": {"zoo": 100.0, "other": 300.0},
+        "speed_of_the_zoo_relative_to": {"other": 3.0},
+        "range_over_turns": {"other": [2.0, 7.0]},
+        "in_processor_seconds": {"other": 4.0},
+    }
+
+
+def test_the_loop_written_by_hand_does_the_zoos_updates() -> None:
+    def build() -> zoo.DCGAN:
+        torch.manual_seed(0)
+        return zoo.DCGAN(16, width=4, average_halflife=10_000)
+
+    batches = [torch.rand(4, 3, 16, 16).to(memory_format=torch.channels_last) for _ in range(2)]
+    assert loop.identical_in_float32(build, batches, "cpu")
+
+
+def test_stages_begin_where_growth_says() -> None:
+    assert growth.stages(Growth(16, hold=100, fade=60)) == {
+        "4x4": 0, "8x8, fading in": 130, "8x8": 160, "16x16, fading in": 290, "16x16": 320,
+    }  # fmt: skip
+    assert growth.stages(Growth(8, hold=100, fade=0)) == {"4x4": 0, "8x8": 100}
+
+
+def test_small_stages_are_much_faster_than_the_last() -> None:
+    result = growth.benchmark(width=32, batch_size=16, turns=1, seconds=0.3)
+    assert len(result["images_per_second"]) == 7
+    assert result["first_stage_relative_to_last"] > 2
+    with pytest.raises(UserError, match="only a ProGAN grows; dcgan_digits is a recipe of another model"):
+        growth.benchmark("dcgan_digits")
+
+
+def test_the_study_of_stability_finds_what_is_not_finite(monkeypatch: pytest.MonkeyPatch) -> None:
+    (good,) = bf16_stability.study(["dcgan"], rounds=20)
+    assert good["finite"]
+    assert good["rounds"] == 20
+    cls, settings = bf16_stability.VARIANTS["dcgan"]
+    monkeypatch.setitem(bf16_stability.VARIANTS, "dcgan", (cls, {**settings, "generator_lr": 1e38}))
+    (bad,) = bf16_stability.study(["dcgan"], rounds=20)
+    assert not bad["finite"]
+    assert "not finite" in bad["fault"]
+    with pytest.raises(UserError, match=r"variants are vanilla, dcgan, .*; got gan"):
+        bf16_stability.study(["gan"])
+
+
+def test_the_study_of_stability_leads_progan_through_all_stages() -> None:
+    (row,) = bf16_stability.study(["progan"], rounds=15)
+    assert row["stages"] == ["4", "8, fading in", "8", "16, fading in", "16", "32, fading in", "32"]
