@@ -92,7 +92,7 @@ def _found(networks: Networks, generator_layers: Any, discriminator_layers: Any)
     if networks.discriminator is not None:
         found.discriminator = _discriminator(networks.discriminator, *discriminator_layers(networks.discriminator))
         other = found.discriminator["body.0.weight"].shape[0]
-        arguments["discriminator_width"] = 0 if other == width else other
+        arguments["discriminator_channels"] = 0 if other == width else other
     return found
 
 
