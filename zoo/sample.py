@@ -34,7 +34,7 @@ def sample(
     """Draw images and write them.
 
     Args:
-        checkpoint: a run folder, a checkpoint file, or what `zoo.from_pretrained` takes.
+        checkpoint: a run folder, a checkpoint file, or a release: its name, folder or file, or `hf:ORG/NAME`.
         n: how many images; with `interpolate`, how many pairs of latents.
         seed: of the latents.
         out: a picture file for one grid, or a folder (ending in /) for single PNG files.
@@ -102,7 +102,7 @@ def _draw(
 def main(**words: Any) -> None:
     """Draw images from a trained model.
 
-    checkpoint=RUN        a run folder, a checkpoint file, or a release: dcgan_digits, ./FOLDER, ORG/NAME of the hub
+    checkpoint=RUN        a run folder, a checkpoint file, or a release: dcgan_digits, FOLDER, hf:ORG/NAME
     n=64 seed=0           how many, and which
     out=samples.png       one grid, or a folder ending in / for single files
     labels=3              one class, or a list: labels=[0,1,2]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.errors import ReleaseError
+from zoo.errors import CheckpointError, ReleaseError
 from zoo.gan import GAN
 from zoo.hub import places, release
 from zoo.hub.converting import convert
@@ -84,7 +84,9 @@ def _ours(name: str, cls: type[GAN] | None) -> GAN:
 
 
 def load_model(where: str) -> GAN:
-    """A trained model from a run folder or checkpoint, or from anything that `from_pretrained` takes; for commands.
+    """A trained model for a command: a run folder or checkpoint, a release's folder or file, or a release by name.
+
+    Repositories of the hub are `hf:ORG/NAME` here, so that a mistyped path asks nobody.
 
     Raises:
         UserError: when there is nothing to load.
@@ -92,9 +94,16 @@ def load_model(where: str) -> GAN:
     path = Path(where)
     if (path / release.CONFIG).is_file() or path.suffix == ".safetensors":
         return from_pretrained(path)
-    if path.exists() or places.is_path(where):
+    if where.startswith(("zoo:", "hf:", "https://")) or (where in pretrained() and not path.exists()):
+        return from_pretrained(where)
+    try:
         return load_run(path)
-    return from_pretrained(where)
+    except CheckpointError as error:
+        if path.exists() or places.is_path(where):
+            raise
+        raise CheckpointError(
+            f"{error}, nor a release of that name (python -m zoo.hub lists ours; a repository is hf:ORG/NAME)"
+        ) from error
 
 
 def pretrained() -> list[str]:
@@ -102,13 +111,22 @@ def pretrained() -> list[str]:
     return places.release_names()
 
 
-def push(folder: str | Path, repo: str, revision: str | None = None, private: bool = False) -> str:
+def push(
+    folder: str | Path, repo: str, revision: str | None = None, private: bool = False, cls: type[GAN] | None = None
+) -> str:
     """Verify a release and upload it to the Hugging Face hub; returns the repository's address.
+
+    Args:
+        folder: of the release.
+        repo: `org/name`; made if it does not exist.
+        revision: branch to write to; None for the main one.
+        private: whether a repository that is made is private.
+        cls: the class of a model of your own.
 
     Raises:
         ReleaseError: when it does not hold what it claims, or the hub refuses it.
     """
     from zoo.hub.huggingface import push as upload
 
-    verify(folder)
+    verify(folder, cls)
     return upload(Path(folder), repo, revision=revision, private=private)

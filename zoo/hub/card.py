@@ -21,7 +21,7 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
     """The card's text.
 
     Args:
-        config: `config.json`. Its `about` may hold `name`, `summary`, `licence` (of the weights), `data` (`name`,
+        config: `config.json`. `about` may hold `name`, `summary`, `licence` (of the weights), `data` (`name`,
             `licence`, `source`, `train`, `held_out`, `digest`), `training` (`recipe`, `images`, `hours`, `machine`,
             `precision`, `packages`, `commit`) and `weaknesses` (a list).
         metrics: `metrics.json`: a list of what `zoo.evaluate` wrote, under `evaluations`; None where there is none.
@@ -73,10 +73,9 @@ def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, n
 
 
 def _what(config: Mapping[str, Any], about: Mapping[str, Any]) -> str:
-    given = config["arguments"]
-    channels = given.get("channels", "?")
-    size = f"{given.get('resolution', '?')} px, {channels} channel{'' if channels == 1 else 's'}"
-    classes = f", {given['num_classes']} classes" if given.get("num_classes") else ""
+    images = config["images"]
+    size = f"{images['resolution']} px, {images['channels']} channel{'' if images['channels'] == 1 else 's'}"
+    classes = f", {images['num_classes']} classes" if images["num_classes"] else ""
     text = f"{about['summary']}\n\n" if about.get("summary") else ""
     text += f"A `{config['class']}` of gan-zoo ({size}{classes}): the averaged generator and the discriminator.\n"
     if config["dtype"] != "float32":
@@ -91,7 +90,7 @@ def _what(config: Mapping[str, Any], about: Mapping[str, Any]) -> str:
 def _use(config: Mapping[str, Any], name: str) -> str:
     own = "." in config["class"]
     cls = f", cls={config['class'].rpartition('.')[2]}" if own else ""
-    labels = ", labels=[0, 1, 2, 3]" if config["arguments"].get("num_classes", 0) >= 4 else ""
+    labels = ", labels=[0, 1, 2, 3]" if config["images"]["num_classes"] >= 4 else ""
     return (
         f'```python\nimport zoo\n\nmodel = zoo.from_pretrained("{name}"{cls})\n'
         f"images = model.sample(4, seed=0{labels})  # in [-1, 1]\n```\n"
@@ -100,9 +99,9 @@ def _use(config: Mapping[str, Any], name: str) -> str:
 
 def _grid(config: Mapping[str, Any]) -> str:
     grid = config["grid"]
-    order = "; each column is one class, in order" if config["arguments"].get("num_classes") else ""
+    order = "; each column is one class, in order" if config["images"]["num_classes"] else ""
     return (
-        f"![samples](grid.png)\n\nThe first {grid['rows'] * grid['columns']} samples of seed {grid['seed']}{order}. "
+        f"![samples](grid.png)\n\nThe first {grid['samples']} samples of seed {grid['seed']}{order}. "
         "Nothing was "
         f"picked. The same call gives the same pixels on the platform that drew them: {grid['platform']}.\n"
     )

@@ -72,7 +72,9 @@ def write_release(
             path.name: {"size": path.stat().st_size, "sha256": weights.sha256(path)}
             for path in sorted(scratch.iterdir())
         }
-        config = {**building, "about": {"name": folder.name, **(about or {})}, "grid": facts, "files": files}
+        images = {key: getattr(loaded, key) for key in ("resolution", "channels", "num_classes")}
+        about = {"name": folder.name, **(about or {})}
+        config = {**building, "images": images, "about": about, "grid": facts, "files": files}
         release.write_text(scratch / release.CARD, card(config, metrics))
         release.write_text(scratch / release.CONFIG, json.dumps(config, indent=2) + "\n")
         _put(scratch, folder)
@@ -121,8 +123,12 @@ def grid_again(model: GAN, facts: dict[str, Any]) -> tuple[Image.Image, dict[str
     """The grid by its facts, with the digest of its pixels and the platform that drew it."""
     picture = draw(model, facts["rows"], facts["columns"], facts["seed"])
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
-    return picture, {"seed": facts["seed"], "rows": facts["rows"], "columns": facts["columns"], "pixels_sha256": digest,
-                     "platform": this_platform()}  # fmt: skip
+    samples = 2_000 if model.resolution == 1 else facts["rows"] * facts["columns"]  # points fill one picture
+    facts = {
+        "seed": facts["seed"], "samples": samples, "rows": facts["rows"], "columns": facts["columns"],
+        "pixels_sha256": digest, "platform": this_platform(),
+    }  # fmt: skip
+    return picture, facts
 
 
 def this_platform() -> str:

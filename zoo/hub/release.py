@@ -187,7 +187,7 @@ def load(file: Path, config: dict[str, Any] | None = None, cls: type[GAN] | None
             )
     model, is_empty = _built(own, header, file, cls)
     state = model.state_dict()
-    tensors = {name: tensor.to(state[name].dtype) for name, tensor in weights.read(file).items()}
+    tensors = {name: tensor.to(state[name].dtype, copy=True) for name, tensor in weights.read(file).items()}
     for name in state:
         if name not in tensors:
             tensors[name] = tensors[AVERAGE + name.removeprefix(LIVE)].clone()
