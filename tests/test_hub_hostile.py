@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training import tiny_dcgan
+from training import tiny_dcgan, tiny_mlp
 
 import zoo
 from zoo.classes import find_class, without_imports
@@ -102,6 +103,18 @@ def test_names_of_classes_deeper_in_a_configuration_are_not_imported_either(tmp_
     with without_imports(Runs):
         assert find_class("test_hub_hostile.Runs") is Runs
     assert find_class("test_hub_hostile.Runs") is Runs
+
+
+def test_arguments_that_ask_for_millions_of_layers(tmp_path: Path) -> None:
+    folder = tiny_mlp().save_pretrained(tmp_path / "it")
+    forged(folder, lambda config, tensors: config["arguments"].update({"layers": 10**8}))
+    began = time.monotonic()
+    with pytest.raises(
+        ReleaseError, match=r"its arguments ask for more than 1,\d\d0 tensors, many times those in the file"
+    ):
+        zoo.from_pretrained(folder)
+    assert time.monotonic() - began < 5
+    torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(2_000)))  # nothing stays behind
 
 
 def test_a_mixture_s_base_is_a_class_of_the_zoo(tmp_path: Path) -> None:

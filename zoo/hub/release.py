@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from zoo.classes import class_path, find_class, without_imports
 from zoo.errors import ReleaseError, UserError, first_line, nearest
@@ -242,18 +245,37 @@ def _built(config: dict[str, Any], header: weights.Header, file: Path, cls: type
         if faults:
             raise ReleaseError(f"{file} does not fit this version of {target.__name__}: {'; '.join(faults[:3])}")
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), _at_most(10 * len(header.tensors) + 1_000):
                 model = target(**values)
-            _check_tensors(model, header, file)
-            if not _keeps_tensors_elsewhere(model):
-                return model, True
-            return target(**values), False
-        except ReleaseError:
-            raise
+            is_empty = not _keeps_tensors_elsewhere(model)
         except UserError as error:
             raise ReleaseError(f"{file}: {error}") from error
         except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             raise ReleaseError(f"{file}: {target.__name__} refuses its arguments: {first_line(error)}") from error
+        _check_tensors(model, header, file)
+        return (model, True) if is_empty else (target(**values), False)
+
+
+@contextmanager
+def _at_most(parameters: int) -> Iterator[None]:
+    """Inside, building stops after so many parameters: a million layers fit into a small file's arguments.
+
+    Raises:
+        ReleaseError: when there are more.
+    """
+    thread, count = threading.get_ident(), 0
+
+    def counted(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count
+        count += threading.get_ident() == thread
+        if count > parameters and threading.get_ident() == thread:
+            raise ReleaseError(f"its arguments ask for more than {parameters:,} tensors, many times those in the file")
+
+    hook = register_module_parameter_registration_hook(counted)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _check_tensors(model: GAN, header: weights.Header, file: Path) -> None:
