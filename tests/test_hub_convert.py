@@ -132,6 +132,22 @@ def test_biggan_and_biggan_deep_of_the_authors(
     torch.testing.assert_close(model.score(zoo.Batch(x, labels)), theirs, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["stored", "running"])
+@torch.no_grad()
+def test_the_other_batch_norms_of_the_authors_keep_their_statistics_under_other_names(kind: str) -> None:
+    g = peer.randomised(peer.BrockGenerator(32, 4, 12, 5, 6, "hier"))
+    state = {}
+    for name, tensor in g.state_dict().items():
+        owner, _, last = name.rpartition(".")
+        state[f"{owner}.bn.{kind}_{last[7:]}" if last.startswith("stored_") else name] = tensor
+    if kind == "stored":  # of the one that counts while it gathers standing statistics
+        state["blocks.0.0.bn1.bn.accumulation_counter"] = torch.zeros(1)
+    model = hub.convert(state, "BigGAN-PyTorch", images_seen=70)
+    assert model.images_seen == 70
+    z, labels = latents(3, 12), torch.tensor([0, 4, 2])
+    close(model.generate(model.average, z, labels), g(z, labels))
+
+
 def test_what_is_left_over_or_missing_is_refused() -> None:
     g, d = peer.tutorial_generator(7, 4, 1).state_dict(), peer.tutorial_discriminator(4, 1).state_dict()
     source = "pytorch-tutorial-DCGAN"
