@@ -132,6 +132,19 @@ def test_a_grid_is_drawn_from_a_release_by_its_name(tmp_path: Path, capsys: pyte
     assert not end.value.code
 
 
+def test_a_name_that_nothing_has_is_told_without_asking_the_hub(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    for name, hint in (("dcgan_digit", " Did you mean dcgan_digits?"), ("runs/dcgan", "")):
+        with pytest.raises(SystemExit) as end:
+            run_command("sample", sample, [f"checkpoint={name}"])
+        assert end.value.code == 2
+        says = f"there is no run folder or checkpoint {name}, nor a release of that name.{hint}"
+        assert says in capsys.readouterr().err
+
+
 def hubconf() -> ModuleType:
     spec = importlib.util.spec_from_file_location("hubconf", ROOT / "hubconf.py")
     assert spec is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.errors import CheckpointError, ReleaseError
+from zoo.errors import CheckpointError, ReleaseError, nearest
 from zoo.gan import GAN
 from zoo.hub import places, release
 from zoo.hub.converting import convert
@@ -51,8 +51,7 @@ def _from_path(path: Path, cls: type[GAN] | None) -> GAN:
         raise ReleaseError(f"there is no folder or file {path}")
     if (path / "checkpoints").is_dir() and not (path / release.CONFIG).exists():
         raise ReleaseError(f"{path} is the folder of a run, not a release: zoo.load_run loads it, and python -m "
-                           "zoo.hub "
-                           f"run={path} out=FOLDER makes a release of it")  # fmt: skip
+                           f"zoo.hub run={path} out=FOLDER makes a release of it")  # fmt: skip
     return _from_folder(path, cls)
 
 
@@ -102,7 +101,7 @@ def load_model(where: str) -> GAN:
         if path.exists() or places.is_path(where):
             raise
         raise CheckpointError(
-            f"{error}, nor a release of that name (python -m zoo.hub lists ours; a repository is hf:ORG/NAME)"
+            f"{error}, nor a release of that name.{nearest(where, pretrained())} A repository of the hub is hf:ORG/NAME"
         ) from error
 
 

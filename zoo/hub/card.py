@@ -101,8 +101,7 @@ def _grid(config: Mapping[str, Any]) -> str:
     grid = config["grid"]
     order = "; each column is one class, in order" if config["images"]["num_classes"] else ""
     return (
-        f"![samples](grid.png)\n\nThe first {grid['samples']} samples of seed {grid['seed']}{order}. "
-        "Nothing was "
+        f"![samples](grid.png)\n\nThe first {grid['samples']} samples of seed {grid['seed']}{order}. Nothing was "
         f"picked. The same call gives the same pixels on the platform that drew them: {grid['platform']}.\n"
     )
 
@@ -185,8 +184,7 @@ def _table(row: Mapping[str, Any]) -> str:
     if row.get("cas"):
         cas = row["cas"]
         lines.append(f"| classification accuracy score | {shown(cas['score'])} | {shown(cas['low'])} to "
-                     f"{shown(cas['high'])} | "
-                     f"{shown(cas['reference'])} | higher | | |")  # fmt: skip
+                     f"{shown(cas['high'])} | {shown(cas['reference'])} | higher | | |")  # fmt: skip
     left_out = ("metric", "n_real", "n_fake")
     protocol = [f"{key}: {value}" for key, value in shared.items() if key not in left_out and value is not None]
     return (

@@ -21,9 +21,8 @@ def client() -> ModuleType:
         import huggingface_hub
     except ImportError as error:
         raise ReleaseError(
-            "repositories of the hub need the package huggingface_hub: pip install 'gan-zoo[hub]'. Folders, addresses "
-            "with "
-            "a digest and our own releases need nothing"
+            "repositories of the hub need the package huggingface_hub: pip install 'gan-zoo[hub]'. Folders, "
+            "addresses with a digest and our own releases need nothing"
         ) from error
     return huggingface_hub
 
@@ -51,8 +50,7 @@ def download(repo: str, revision: str | None) -> Path:
             path.unlink(missing_ok=True)
         raise ReleaseError(
             f"{release.WEIGHTS} of {repo} is damaged or not the one its {release.CONFIG} speaks of: its sha256 is "
-            f"{found}, "
-            f"not {expected}. It was removed from the cache"
+            f"{found}, not {expected}. It was removed from the cache"
         )
     return config.parent
 
@@ -80,8 +78,7 @@ def _file(repo: str, name: str, revision: str | None) -> Path:
     except errors.RepositoryNotFoundError as error:
         raise ReleaseError(
             f"the hub has no repository {repo}, or it is private and this machine has no token for it (hf auth "
-            "login). If a "
-            f"folder is meant, write ./{repo}"
+            f"login). If a folder is meant, write ./{repo}"
         ) from error
     except errors.RevisionNotFoundError as error:
         raise ReleaseError(

@@ -207,8 +207,7 @@ def _data(whole: dict[str, Any], state: dict[str, Any], given: dict[str, str | N
     known = {"name": kind, **DATA.get(kind, {}), **{key: value for key, value in given.items() if value is not None}}
     if "licence" not in known:
         raise UserError(f"licence: the licence of the training data ({kind}) is not known; give licence=TEXT, and "
-                        "data=NAME "
-                        "and source=TEXT where they help")  # fmt: skip
+                        "data=NAME and source=TEXT where they help")  # fmt: skip
     return {**known, **{key: recorded[key] for key in ("train", "held_out", "digest") if key in recorded}}
 
 

@@ -59,8 +59,7 @@ def _understood(where: str) -> Place:
     if re.fullmatch(NAME, where) and not where.endswith(".safetensors"):
         if is_there and where in release_names():
             raise ReleaseError(f"{where} could be our release or what lies here under that name: write zoo:{where} "
-                               "for the "
-                               f"release, ./{where} for the folder")  # fmt: skip
+                               f"for the release, ./{where} for the folder")  # fmt: skip
         if is_there:
             raise ReleaseError(
                 f"there is no release {where}; if the folder of that name here is meant, write ./{where}"
@@ -75,8 +74,7 @@ def _understood(where: str) -> Place:
         return Place("path", where)
     raise ReleaseError(
         f"{where!r} is nothing that a release could be loaded from: a name of ours (python -m zoo.hub lists them), "
-        "ORG/NAME "
-        "of the hub, ./FOLDER, or https://ADDRESS#sha256=DIGEST"
+        "ORG/NAME of the hub, ./FOLDER, or https://ADDRESS#sha256=DIGEST"
     )
 
 

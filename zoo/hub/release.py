@@ -69,8 +69,7 @@ def arguments_of(model: GAN) -> dict[str, Any]:
     if faults:
         raise ReleaseError(
             f"{name} cannot be released, its arguments are not known: {'; '.join(faults)}. A variant's constructor "
-            "takes "
-            "plain values and ends with self.save_hyperparameters(logger=False)"
+            "takes plain values and ends with self.save_hyperparameters(logger=False)"
         )
     for key, value in values.items():
         try:
@@ -220,8 +219,7 @@ def class_of(config: Mapping[str, Any], cls: type[GAN] | None, where: object) ->
     if "." in name:
         raise ReleaseError(
             f"{where} holds a {name}, which is no class of the zoo, and a release never chooses what code is "
-            "imported. If "
-            f"it is yours, hand the class over: zoo.from_pretrained(..., cls={name.rpartition('.')[2]})"
+            f"imported. If it is yours, hand the class over: zoo.from_pretrained(..., cls={name.rpartition('.')[2]})"
         )
     try:
         found = find_class(name, GAN)

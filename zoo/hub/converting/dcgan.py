@@ -65,8 +65,7 @@ def _found(networks: Networks, generator_layers: Any, discriminator_layers: Any)
     convolutions, norms = generator_layers(generator)
     if len(convolutions) < 3 or len(norms) != len(convolutions) - 1:
         raise ReleaseError(f"{generator.what} has {len(convolutions)} convolutions and {len(norms)} batch norms; a "
-                           "DCGAN has "
-                           "one norm less than convolutions, at least three of these")  # fmt: skip
+                           "DCGAN has one norm less than convolutions, at least three of these")  # fmt: skip
     first, last = generator.take(f"{convolutions[0]}.weight"), generator.take(f"{convolutions[-1]}.weight")
     if first.shape[2:] != (4, 4) or last.shape[2:] != (4, 4):
         raise ReleaseError(
@@ -110,8 +109,7 @@ def _discriminator(tensors: Tensors, convolutions: list[str], norms: list[str]) 
     if len(readout) != 1:
         raise ReleaseError(
             f"{tensors.what} gives {len(readout)} numbers for each image, the zoo's DCGAN one: a discriminator that "
-            "also "
-            "classifies (AC-GAN) cannot be converted. Give the generator alone"
+            "also classifies (AC-GAN) cannot be converted. Give the generator alone"
         )
     found = {"body.0.weight": tensors.take(f"{convolutions[0]}.weight"), "readout.weight": readout}
     for i, name in enumerate(convolutions[1:-1]):

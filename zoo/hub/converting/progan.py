@@ -24,8 +24,7 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
     """
     if facts.pop("alpha", 0):
         raise ReleaseError("alpha is not 0: this checkpoint is from the middle of a fade, whose two ends the source "
-                           "mixes in "
-                           "its own way. Convert one from after it")  # fmt: skip
+                           "mixes in its own way. Convert one from after it")  # fmt: skip
     for network in (networks.generator, networks.discriminator, networks.average):
         if network is not None:  # newer versions of the source name the wrapped layer, older ones do not
             network.rename(lambda name: name.replace(".module.", "."))
@@ -76,9 +75,8 @@ def _widths(depths: list[int], what: str) -> Widths:
     sizes = [4 * 2**i for i in range(len(depths))]
     widths = Widths(max(depths[-1] << (sizes[-1].bit_length() - 2), max(depths)), max(depths))
     if [widths.at(size) for size in (2, *sizes)] != [depths[0], *depths]:
-        raise ReleaseError(f"{what} has widths {depths} from 4x4 on; the zoo's halve with every doubling of the size, "
-                           "from one "
-                           "number down, so these cannot be had")  # fmt: skip
+        raise ReleaseError(f"{what} has widths {depths} from 4x4 on; the zoo's halve with every doubling of the "
+                           "size, from one number down, so these cannot be had")  # fmt: skip
     return widths
 
 

@@ -87,8 +87,7 @@ class Tensors:
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise ReleaseError(
                 f"{self.what} has tensors that the zoo's network has no place for: {', '.join(names[:3])}{more}. "
-                "Without "
-                "them it would compute something else, so it is not converted"
+                "Without them it would compute something else, so it is not converted"
             )
 
 
