@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from peer_biggan import converted, model_like
 from torch import nn
+
+from zoo import hub
 
 peer = pytest.importorskip("pytorch_pretrained_biggan", reason="pip install .[parity]")
 
@@ -57,11 +58,10 @@ def inputs(config: Any, n: int) -> tuple[torch.Tensor, torch.Tensor]:
 )
 def test_the_same_weights_latents_and_classes_give_the_same_images(resolution: int, truncation: float) -> None:
     theirs = peers_generator(resolution, width=4)
-    ours = model_like(theirs.config).eval()
-    ours.generator.load_state_dict(converted(theirs.state_dict(), ours.generator, truncation))
+    ours = hub.convert(theirs.state_dict(), "pytorch-pretrained-biggan", truncation=truncation)
     z, classes = inputs(theirs.config, 2)
     with torch.no_grad():
         expected = theirs(z, classes, truncation)
-        images = ours.generator(z, classes.argmax(1))
+        images = ours.generate(ours.average, z, classes.argmax(1))
     assert expected.std() > 0.05
     torch.testing.assert_close(images, expected, rtol=0, atol=1e-5)

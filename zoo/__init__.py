@@ -11,6 +11,7 @@ from zoo import metrics
 from zoo.batch import Batch
 from zoo.duality import DualityGap, duality_gap
 from zoo.gan import GAN, Player
+from zoo.hub import from_pretrained, pretrained
 from zoo.models.biggan import BigGAN
 from zoo.models.biggan_deep import BigGANDeep
 from zoo.models.dcgan import DCGAN
@@ -44,6 +45,8 @@ __all__ = [
     "VanillaGAN",
     "duality_gap",
     "fit",
+    "from_pretrained",
     "load_run",
     "metrics",
+    "pretrained",
 ]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from zoo.hub.places import release_names
 from zoo.recipe import recipe_folder, recipe_names
 
 COMMANDS = {
     "python -m zoo.fit recipe=NAME": "train; recipe values follow as key=value",
-    "python -m zoo.sample checkpoint=RUN": "draw images from a trained model",
+    "python -m zoo.sample checkpoint=RUN": "draw images from a trained model, or from a release by its name",
+    "python -m zoo.hub": "pretrained models: list, show, pack, verify, convert, publish",
     "python -m zoo.evaluate checkpoint=RUN": "measure its samples: FID, KID, precision, recall, ...",
 }
 
 
 def main() -> None:
-    """Print commands and recipes."""
+    """Print commands, recipes and pretrained models."""
     print("commands (each explains itself with --help)")
     width = max(map(len, COMMANDS))
     for command, does in COMMANDS.items():
@@ -22,6 +24,9 @@ def main() -> None:
     width = max(map(len, names), default=0)
     for name in names:
         print(f"  {name:{width}}  {_first_comment(name)}")
+    print("\npretrained models (python -m zoo.hub show=NAME)")
+    for name in release_names():
+        print(f"  {name}")
 
 
 def _first_comment(name: str) -> str:

@@ -32,6 +32,10 @@ class CheckpointError(UserError, ValueError):
     """A checkpoint that cannot be read, written or used for what was asked."""
 
 
+class ReleaseError(CheckpointError):
+    """A release (a folder or file of a pretrained model) that cannot be found, read, verified or written."""
+
+
 class FeatureError(UserError, ValueError):
     """Features that cannot be extracted: a missing package, weights that are not there, images of another kind."""
 

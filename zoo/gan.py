@@ -27,6 +27,7 @@ from zoo.batch import Batch, check_batch
 from zoo.errors import CheckpointError, require_at_least
 from zoo.freezing import frozen
 from zoo.objectives import Objective, Terms
+from zoo.publishing import Publishable
 from zoo.replicas import Replicas, average_gradients
 from zoo.terms import RunningTerms, assert_finite
 
@@ -54,7 +55,7 @@ class Player:
     real_labels: bool = False
 
 
-class GAN(LightningModule):
+class GAN(Publishable, LightningModule):
     """A generator and a discriminator in play: the base of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, hands them to this

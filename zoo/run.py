@@ -148,7 +148,10 @@ class Plan:
         began = time.monotonic()
         trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
         trainer.strategy.barrier()  # Lightning kills the first process when another ends, if only with an exit code
-        return Run(model, first.folder, recipe, stop.received, time.monotonic() - began)
+        run = Run(model, first.folder, recipe, stop.received, time.monotonic() - began)
+        if first_process():
+            _append(run.folder / "ends.jsonl", {"seconds": round(run.seconds, 1), "images_seen": model.images_seen})
+        return run
 
     def _trainer(self, callbacks: list[Callback], seen: int) -> Trainer:
         """Lightning's trainer, set up so that the clock decides everything.
@@ -194,8 +197,7 @@ class Plan:
             "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
             "packages": {name: _version(name) for name in PACKAGES},
         }
-        with open(self.folder / "environment.jsonl", "a") as file:  # one line for each start of the run
-            file.write(json.dumps(record) + "\n")
+        _append(self.folder / "environment.jsonl", record)
 
 
 class _First(Callback):
@@ -217,6 +219,12 @@ class _First(Callback):
             self.plan.record()
         else:  # nothing is written here, but callbacks may read
             setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
+
+
+def _append(path: Path, record: dict[str, Any]) -> None:
+    """One line for each start of the run, in another file one for each end that was no kill."""
+    with open(path, "a") as file:
+        file.write(json.dumps(record) + "\n")
 
 
 def first_process() -> bool:

@@ -12,8 +12,8 @@ from zoo import pictures
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.gan import GAN
+from zoo.hub import load_model
 from zoo.models.mix import MixGAN
-from zoo.run import load_run
 from zoo.sampling import TruncationBy, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -34,7 +34,7 @@ def sample(
     """Draw images and write them.
 
     Args:
-        checkpoint: a run folder or a checkpoint file.
+        checkpoint: a run folder, a checkpoint file, or a release: its name, folder or file, or `hf:ORG/NAME`.
         n: how many images; with `interpolate`, how many pairs of latents.
         seed: of the latents.
         out: a picture file for one grid, or a folder (ending in /) for single PNG files.
@@ -57,7 +57,7 @@ def sample(
     to_folder = out.endswith(("/", "\\")) or Path(out).is_dir()
     if not to_folder and not out.lower().endswith(PICTURE_SUFFIXES):
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
-    model = load_run(checkpoint)
+    model = load_model(checkpoint)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
     latents |= _member(model, component, interpolate)
     try:
@@ -102,7 +102,7 @@ def _draw(
 def main(**words: Any) -> None:
     """Draw images from a trained model.
 
-    checkpoint=RUN        a run folder or a checkpoint file
+    checkpoint=RUN        a run folder, a checkpoint file, or a release: dcgan_digits, FOLDER, hf:ORG/NAME
     n=64 seed=0           how many, and which
     out=samples.png       one grid, or a folder ending in / for single files
     labels=3              one class, or a list: labels=[0,1,2]

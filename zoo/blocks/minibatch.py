@@ -28,3 +28,23 @@ class MinibatchDeviation(nn.Module):
         deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean(1)  # (B / G,)
         extra = deviation.repeat(group).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
         return torch.cat([x, extra], dim=1)
+
+
+class ConsecutiveDeviation(nn.Module):
+    """The channel as pytorch_GAN_zoo appends it, for weights that were trained with it.
+
+    What differs: the variance is the unbiased one; a batch that 4 does not divide is one group; groups are strided
+    (image i is in group i mod B/4) while their numbers are handed out in order (image i gets that of group i // 4), so
+    with two groups or more an image gets the number of others; one image alone gets 0.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, C, H, W) to (B, C + 1, H, W)."""
+        batch, _, height, width = x.shape
+        size = 4 if batch % 4 == 0 else batch
+        if size == 1:
+            return torch.cat([x, x.new_zeros(batch, 1, height, width)], dim=1)
+        grouped = x.float().reshape(size, batch // size, -1)
+        deviation = (grouped.var(0, unbiased=True) + 1e-8).sqrt().mean(1)  # (B / size,)
+        extra = deviation.repeat_interleave(size).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
+        return torch.cat([x, extra], dim=1)

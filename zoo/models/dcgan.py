@@ -132,6 +132,7 @@ class DCGAN(GAN):
         latent: `normal`, `uniform` in [-1, 1], or `auto`: normal with 4x4, uniform with 5x5 kernels.
         objective: `non_saturating` (the paper's), `saturating`, `hinge` or `least_squares`.
         r1: weight of the gradient penalty on real images (not in the paper); 0 for none.
+        discriminator_channels: the discriminator's `width`, where it is another; 0 for the same.
         training: settings of the loop, see `zoo.GAN`.
 
     Raises:
@@ -151,6 +152,7 @@ class DCGAN(GAN):
         latent: Literal["auto", "normal", "uniform"] = "auto",
         objective: str = "non_saturating",
         r1: float = 0.0,
+        discriminator_channels: int = 0,
         **training: Any,
     ) -> None:
         if resolution not in RESOLUTIONS:
@@ -158,9 +160,12 @@ class DCGAN(GAN):
         if kernel_size not in (4, 5):
             raise ValueError(f"kernel_size of a DCGAN is 4 (PyTorch ports) or 5 (the authors' code); got {kernel_size}")
         require_at_least(1, width=width, channels=channels, latent_dim=latent_dim)
+        require_at_least(0, discriminator_channels=discriminator_channels)
         super().__init__(
             Generator(resolution, channels, latent_dim, width, num_classes, kernel_size).apply(initialise),
-            Discriminator(resolution, channels, width, num_classes, kernel_size).apply(initialise),
+            Discriminator(resolution, channels, discriminator_channels or width, num_classes, kernel_size).apply(
+                initialise
+            ),
             objective_named(objective, r1),
             resolution=resolution,
             channels=channels,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -28,11 +28,13 @@ from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_re
 from zoo.batch import Batch
 from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear
 from zoo.blocks.labels import one_hot
-from zoo.blocks.minibatch import MinibatchDeviation
+from zoo.blocks.minibatch import ConsecutiveDeviation, MinibatchDeviation
 from zoo.blocks.normalization import PixelNorm
 from zoo.blocks.spectral import in_float32
 from zoo.gan import GAN, Player
 from zoo.objectives import Terms, Wasserstein, slopes_between
+
+Variant = Literal["authors", "pytorch_GAN_zoo"]
 
 
 @dataclass(frozen=True)
@@ -97,14 +99,17 @@ class Widths:
 class Generator(nn.Module):
     """From the latent to 4x4, then blocks that double the size; one linear RGB head for each resolution."""
 
-    def __init__(self, resolution: int, channels: int, latent_dim: int, widths: Widths, num_classes: int) -> None:
+    def __init__(
+        self, resolution: int, channels: int, latent_dim: int, widths: Widths, num_classes: int, variant: Variant
+    ) -> None:
         super().__init__()
         self.num_classes = num_classes
         first = widths.at(4)
         self.normalise = PixelNorm()
         # gain sqrt(2) / 4: the authors count the fan-in of this layer as that of a 4x4 convolution
         self.dense = EqualizedLinear(latent_dim + num_classes, first * 16, gain=math.sqrt(2) / 4)
-        self.dense.bias = nn.Parameter(torch.zeros(first))  # per channel, added after the reshape
+        # per channel, added after the reshape; pytorch_GAN_zoo's per unit
+        self.dense.bias = nn.Parameter(torch.zeros((first, 4, 4) if variant == "pytorch_GAN_zoo" else first))
         self.first = EqualizedConv2d(first, first, 3)
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
         self.blocks = nn.ModuleList(
@@ -138,7 +143,9 @@ class Generator(nn.Module):
 
     def _from_latent(self, z: Tensor) -> Tensor:
         flat = linear(z, self.dense.weight * self.dense.scale)
-        return self._activate(flat.view(len(z), -1, 4, 4) + self.dense.bias[:, None, None])
+        x = flat.view(len(z), -1, 4, 4)
+        bias = self.dense.bias
+        return self._activate(x + (bias if bias.ndim == 3 else bias[:, None, None]))
 
     def _activate(self, x: Tensor) -> Tensor:
         normalised: Tensor = self.normalise(leaky_relu(x, 0.2))
@@ -148,7 +155,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """One RGB head for each resolution, blocks that halve the size, minibatch deviation at 4x4. No normalisation."""
 
-    def __init__(self, resolution: int, channels: int, widths: Widths, num_classes: int) -> None:
+    def __init__(self, resolution: int, channels: int, widths: Widths, num_classes: int, variant: Variant) -> None:
         super().__init__()
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
         self.from_rgb = nn.ModuleList(EqualizedConv2d(channels, widths.at(size), 1) for size in [4, *sizes])
@@ -160,7 +167,7 @@ class Discriminator(nn.Module):
             for size in sizes
         )  # fmt: skip
         last = widths.at(4)
-        self.deviation = MinibatchDeviation()
+        self.deviation = MinibatchDeviation() if variant == "authors" else ConsecutiveDeviation()
         self.last = EqualizedConv2d(last + 1, last, 3)
         self.dense = EqualizedLinear(last * 16, widths.at(2))
         self.readout = EqualizedLinear(widths.at(2), 1 + num_classes, gain=1.0)
@@ -199,6 +206,8 @@ class ProGAN(GAN):
         penalty: weight of the gradient penalty.
         target_norm: of the discriminator's gradient at full resolution; 750 in the paper's CIFAR-10 run.
         drift: weight of the squared scores of real images, which keeps the scores near 0.
+        variant: `authors`, or `pytorch_GAN_zoo` for weights of that port: a first bias for each unit, and its minibatch
+            deviation (see `zoo.blocks.minibatch.ConsecutiveDeviation`).
         training: settings of the loop, see `zoo.GAN`.
 
     Raises:
@@ -220,6 +229,7 @@ class ProGAN(GAN):
         penalty: float = 10.0,
         target_norm: float = 1.0,
         drift: float = 0.001,
+        variant: Variant = "authors",
         generator_lr: float = 1e-3,
         discriminator_lr: float = 1e-3,
         betas: tuple[float, float] = (0.0, 0.99),
@@ -230,10 +240,12 @@ class ProGAN(GAN):
             raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
         if hold_images < 1 or fade_images < 0:
             raise ValueError(f"hold_images must be at least 1 and fade_images 0; got {hold_images} and {fade_images}")
+        if variant not in get_args(Variant):
+            raise ValueError(f"variant of a ProGAN is 'authors' or 'pytorch_GAN_zoo'; got {variant!r}")
         widths = Widths(width_base, width)
         super().__init__(
-            Generator(resolution, channels, latent_dim, widths, num_classes),
-            Discriminator(resolution, channels, widths, num_classes),
+            Generator(resolution, channels, latent_dim, widths, num_classes, variant),
+            Discriminator(resolution, channels, widths, num_classes, variant),
             Wasserstein(penalty),
             resolution=resolution,
             channels=channels,

@@ -1,0 +1,144 @@
+"""`python -m zoo.hub`: list, show, pack, verify, convert and publish releases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from zoo import hub
+from zoo.command import checked_arguments, run_command
+from zoo.errors import ReleaseError, UserError, nearest
+from zoo.hub import places, release
+from zoo.hub.converting import SOURCES
+from zoo.hub.converting.tensors import read_file
+
+
+def list_releases() -> None:
+    """Print our releases."""
+    index = places.read_index()
+    if not index:
+        print("no release is shipped with this zoo")
+    width = max(map(len, index), default=0)
+    for name, entry in sorted(index.items()):
+        where = "" if (places.releases_folder() / name).is_dir() else ", fetched on first use"
+        size = entry.get("size", 0) / 2**20
+        print(f"{name:{width}}  {entry.get('class', '')}, {size:.1f} MiB{where}  {entry.get('summary', '')}".rstrip())
+
+
+def show(show: str) -> None:
+    """Print the card of a release.
+
+    Args:
+        show: a name of ours, or a folder.
+    """
+    folder = places.releases_folder() / show if show in places.release_names() else Path(show)
+    if not (folder / release.CARD).is_file():
+        known = nearest(show, places.release_names())
+        raise ReleaseError(f"there is no release {show!r} with a card here.{known} A folder is given by its path")
+    print((folder / release.CARD).read_text(encoding="utf-8"), end="")
+
+
+def pack(**settings: Any) -> None:
+    """Make a release of a run; the settings are those of `zoo.hub.pack`."""
+    folder = hub.pack(**settings)
+    size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
+    print(f"{folder}: {size:.1f} MiB. Look at its grid.png and README.md, then: python -m zoo.hub verify={folder}")
+
+
+def verify(verify: str) -> None:
+    """Check everything that a release claims.
+
+    Args:
+        verify: a name of ours, or a folder.
+    """
+    folder = places.releases_folder() / verify if verify in places.release_names() else Path(verify)
+    for line in hub.verify(folder):
+        print(line)
+
+
+def push(push: str, repo: str, revision: str | None = None, private: bool = False) -> None:
+    """Verify a release and upload it.
+
+    Args:
+        push: the release's folder.
+        repo: `org/name` on the Hugging Face hub.
+        revision: branch to write to.
+        private: whether a repository that is made is private.
+    """
+    print(hub.push(push, repo, revision, private))
+
+
+def convert(
+    convert: str | None, source: str, out: str, generator: str | None = None, discriminator: str | None = None,
+    average: str | None = None, facts: dict[str, Any] | None = None, licence: str | None = None, dtype: str = "float32",
+) -> None:  # fmt: skip
+    """Make a release of weights from elsewhere.
+
+    Args:
+        convert: a file with all networks, or None where they are given one by one.
+        source: what wrote it.
+        out: the release's folder.
+        generator: file of the generator.
+        discriminator: file of the discriminator.
+        average: file of the averaged generator.
+        facts: what shapes cannot tell.
+        licence: of the weights.
+        dtype: of storage.
+    """
+    files = {"generator": generator, "discriminator": discriminator, "average": average}
+    given = {name: read_file(path) for name, path in files.items() if path is not None}
+    if (convert is None) == (not given):
+        raise UserError("give one file, convert=FILE, or generator=FILE with discriminator=FILE and average=FILE")
+    model = hub.convert(given if convert is None else read_file(convert), source, **(facts or {}))
+    folder = model.save_pretrained(out, dtype=dtype, about={} if licence is None else {"licence": licence})
+    print(f"{folder}: a {type(model).__name__} of {model.resolution} px. Look at its grid.png")
+
+
+ACTIONS: dict[str, Callable[..., None]] = {
+    "show": show, "run": pack, "verify": verify, "push": push, "convert": convert, "source": convert,
+}  # fmt: skip
+
+
+def main(**words: Any) -> None:
+    """Placeholder; the text is below, where it can list the sources."""
+    chosen = [action for word, action in ACTIONS.items() if word in words]
+    if not words:
+        list_releases()
+    elif not chosen or len(set(chosen)) > 1:
+        raise UserError(
+            f"one of {', '.join(f'{word}=' for word in ACTIONS if word != 'source')} says what to do; got "
+            f"{' '.join(f'{word}=' for word in words)}. python -m zoo.hub --help explains"
+        )
+    else:
+        settings = words
+        if chosen[0] is convert:
+            settings = {"convert": None, **words}
+        target = hub.pack if chosen[0] is pack else chosen[0]
+        chosen[0](**checked_arguments(target, _plain(settings)))
+
+
+def _plain(words: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in words.items() if value is not None or key == "convert"}
+
+
+main.__doc__ = """List our releases, or do one thing with a release.
+
+(nothing)                         list the releases of this zoo
+show=NAME                         print a card
+run=RUN out=FOLDER                pack a run (its folder or a checkpoint) into a release
+    metrics=FILE,FILE             numbers of python -m zoo.evaluate; by default those in the run's folder
+    licence=TEXT data=TEXT source=TEXT    of the training data, where the zoo does not know them
+    summary=TEXT weaknesses=[TEXT,TEXT] hours=1.5 machine=TEXT weights_licence=apache-2.0
+    dtype=float16                 or bfloat16: a file half as large, with rounded weights
+verify=FOLDER                     digests, tensors, card, and the grid against a fresh one
+push=FOLDER repo=ORG/NAME         verify, then upload to the Hugging Face hub [revision=BRANCH private=true]
+convert=FILE source=SOURCE out=FOLDER    weights from elsewhere [facts.KEY=VALUE licence=TEXT dtype=float16]
+source=SOURCE out=FOLDER generator=FILE [discriminator=FILE average=FILE]    the same from several files
+
+sources
+""" + "\n".join(f"  {name:25} {says}" for name, (_, says) in SOURCES.items())
+
+
+if __name__ == "__main__":
+    run_command("hub", main)

@@ -1,0 +1,125 @@
+"""The Hugging Face hub, through its own client: its cache, its tokens, its resumed transfers."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from types import ModuleType
+
+from zoo.errors import ReleaseError, first_line
+from zoo.hub import release
+from zoo.hub.weights import sha256
+
+
+def client() -> ModuleType:
+    """`huggingface_hub`.
+
+    Raises:
+        ReleaseError: naming what to install.
+    """
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ReleaseError(
+            "repositories of the hub need the package huggingface_hub: pip install 'gan-zoo[hub]'. Folders, "
+            "addresses with a digest and our own releases need nothing"
+        ) from error
+    return huggingface_hub
+
+
+def download(repo: str, revision: str | None) -> Path:
+    """The folder, in the client's cache, with configuration and weights of a repository.
+
+    Works without a network for what the cache holds. The weights' digest is held against the configuration's; a file
+    that differs is removed from the cache.
+
+    Args:
+        repo: `org/name`.
+        revision: a branch, a tag or a commit; None for the main branch.
+
+    Raises:
+        ReleaseError: when there is no such repository or revision, it is no release, or it cannot be reached.
+    """
+    config = _file(repo, release.CONFIG, revision)
+    # The commit of the first file, so that a push in between cannot mix two releases
+    weights = _file(repo, release.WEIGHTS, config.parent.name)
+    expected = release.digest_of(release.read_config(config), release.WEIGHTS)
+    found = sha256(weights)
+    if found != expected:
+        for path in {weights.resolve(), weights}:
+            path.unlink(missing_ok=True)
+        raise ReleaseError(
+            f"{release.WEIGHTS} of {repo} is damaged or not the one its {release.CONFIG} speaks of: its sha256 is "
+            f"{found}, not {expected}. It was removed from the cache"
+        )
+    return config.parent
+
+
+def _file(repo: str, name: str, revision: str | None) -> Path:
+    hub = client()
+    from huggingface_hub import errors
+
+    at = f" at revision {revision}" if revision else ""
+    try:
+        return Path(
+            hub.hf_hub_download(
+                repo,
+                name,
+                revision=revision,
+                endpoint=os.environ.get("HF_ENDPOINT"),
+                cache_dir=os.environ.get("HF_HUB_CACHE"),
+                library_name="gan-zoo",
+            )
+        )
+    except errors.GatedRepoError as error:
+        raise ReleaseError(
+            f"the repository {repo} asks its users to agree first: open its page, then hf auth login"
+        ) from error
+    except errors.RepositoryNotFoundError as error:
+        raise ReleaseError(
+            f"the hub has no repository {repo}, or it is private and this machine has no token for it (hf auth "
+            f"login). If a folder is meant, write ./{repo}"
+        ) from error
+    except errors.RevisionNotFoundError as error:
+        raise ReleaseError(
+            f"the repository {repo} has no revision {revision!r}: give a branch, a tag or a commit"
+        ) from error
+    except errors.LocalEntryNotFoundError as error:
+        raise ReleaseError(f"{name} of {repo}{at} is not in the cache, and the hub cannot be reached") from error
+    except errors.EntryNotFoundError as error:
+        raise ReleaseError(
+            f"the repository {repo} has no {name}{at}, so it is no release of the zoo. Weights of other formats are "
+            "brought in by zoo.hub.convert, never loaded as they are"
+        ) from error
+    except (errors.HfHubHTTPError, errors.HFValidationError, OSError, ValueError) as error:
+        raise ReleaseError(f"cannot fetch {name} of {repo}{at}: {first_line(error)}") from error
+
+
+def push(folder: Path, repo: str, *, revision: str | None = None, private: bool = False) -> str:
+    """Upload a verified release; returns the repository's address.
+
+    Raises:
+        ReleaseError: when the hub refuses it.
+    """
+    hub = client()
+    from huggingface_hub import errors
+
+    config = release.read_config(folder / release.CONFIG)
+    names = [release.CONFIG, release.CARD, *config["files"]]
+    api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="gan-zoo")
+    try:
+        address = str(api.create_repo(repo, private=private, exist_ok=True))
+        api.upload_folder(
+            repo_id=repo,
+            folder_path=folder,
+            revision=revision,
+            allow_patterns=names,
+            commit_message=f"{config['class']} after {config['images_seen']:,} images",
+        )
+    except errors.HFValidationError as error:
+        raise ReleaseError(f"repo must be ORG/NAME or NAME; got {repo!r}") from error
+    except (errors.HfHubHTTPError, OSError, ValueError) as error:
+        raise ReleaseError(
+            f"the hub refuses {repo}: {first_line(error)}. A token with the right to write is needed: hf auth login"
+        ) from error
+    return address

@@ -1,0 +1,101 @@
+"""Holding a release against itself: digests, tensors, card, and the grid against a fresh sample."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from zoo.errors import ReleaseError, first_line
+from zoo.gan import GAN
+from zoo.hub import places, release, weights
+from zoo.hub.card import card
+from zoo.hub.packing import grid_again, this_platform
+
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
+ROUNDING = 2  # grey levels by which another platform's grid may differ
+
+
+def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -> None:
+    """Hold files against the digests in the configuration.
+
+    Args:
+        folder: of the release.
+        config: its configuration.
+        only: one file, or None for all.
+
+    Raises:
+        ReleaseError: for a file that differs or is missing, or a name that leads out of the folder.
+    """
+    files = config.get("files")
+    if not isinstance(files, dict) or release.WEIGHTS not in files:
+        raise ReleaseError(f"{folder} is refused: its {release.CONFIG} has no digest of {release.WEIGHTS}")
+    for name in files:
+        if not re.fullmatch(places.NAME, name) or ".." in name:
+            raise ReleaseError(
+                f"{folder} is refused: {release.CONFIG} names the file {name!r}, which is not one inside it"
+            )
+        if only not in (None, name):
+            continue
+        path = folder / name
+        if not path.is_file():
+            pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
+            besides = f" Its {pickled[0]} is a pickle, which is never read: it can run code" if pickled else ""
+            raise ReleaseError(f"{folder} is incomplete: it has no {name}.{besides}")
+        found = weights.sha256(path)
+        expected = release.digest_of(config, name)
+        if found != expected:
+            raise ReleaseError(
+                f"{path} is damaged or was changed: its sha256 is {found}, {release.CONFIG} says {expected}"
+            )
+
+
+def verify(folder: str | Path, cls: type[GAN] | None = None) -> list[str]:
+    """Check everything that a release claims; returns a line for each check that it passed.
+
+    Raises:
+        ReleaseError: naming the first that it fails.
+    """
+    place = Path(folder)
+    config = release.read_config(place / release.CONFIG)
+    check_files(place, config)
+    passed = [f"{len(config['files'])} files have the digests of {release.CONFIG}"]
+    pickled = [path.name for path in place.iterdir() if path.suffix in PICKLED]
+    if pickled:
+        raise ReleaseError(f"{place} holds {pickled[0]}, a pickle. A release has none; remove it")
+    model = release.load(place / release.WEIGHTS, config, cls)
+    passed.append(f"a {type(model).__name__} with {sum(p.numel() for p in model.parameters()):,} weights loads")
+    path = place / release.METRICS
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        written, made = (place / release.CARD).read_text(encoding="utf-8"), card(config, metrics)
+        picture = np.asarray(Image.open(place / release.GRID).convert("RGB")).astype(int)
+        again, facts = grid_again(model, config["grid"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReleaseError(f"{place} cannot be verified: {type(error).__name__}: {first_line(error)}") from error
+    if written != made:
+        line = next((a for a, b in zip(written.splitlines(), made.splitlines()) if a != b), "its length")
+        raise ReleaseError(f"the card of {place} is not what its files say; the first line that differs: {line}")
+    passed.append("the card says what the other files say")
+    passed.append(_compare_grids(place, config["grid"], picture, np.asarray(again).astype(int), facts))
+    return passed
+
+
+def _compare_grids(place: Path, claimed: dict[str, Any], picture: Any, again: Any, facts: dict[str, Any]) -> str:
+    same_platform = claimed["platform"] == this_platform()
+    if picture.shape != again.shape:
+        raise ReleaseError(
+            f"the grid of {place} is not of this model: {picture.shape} pixels, a fresh one {again.shape}"
+        )
+    largest = int(np.abs(picture - again).max())
+    if largest > (0 if same_platform else ROUNDING):
+        raise ReleaseError(f"the grid of {place} is not what its weights draw: pixels differ by up to {largest} of 255")
+    if same_platform and claimed["pixels_sha256"] != facts["pixels_sha256"]:
+        raise ReleaseError(f"the grid of {place} has another digest than its {release.CONFIG} says")
+    if largest:
+        return f"a fresh grid differs by at most {largest} of 255; it was drawn on {claimed['platform']}"
+    return "a fresh grid has the same pixels"
