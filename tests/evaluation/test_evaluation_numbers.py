@@ -24,7 +24,7 @@ from zoo.evaluation import (
     reals_of,
 )
 from zoo.evaluation.classification_accuracy import wilson
-from zoo.evaluation.numbers import label_of
+from zoo.evaluation.numbers import SHARES, label_of
 from zoo.features import Features, extractor, features_of
 
 
@@ -126,6 +126,16 @@ def test_other_real_images_are_at_the_floor_and_noise_far_above() -> None:
     assert honest["fid"].value < 2 * (honest["fid"].floor or 0)
     assert honest["fid"].low is not None
     assert honest["fid"].low < honest["fid"].value < (honest["fid"].high or 0)
+
+
+def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
+    found = measured(["prdc", "classes"], real_features(60), repeats=4)
+    assert any(found[key].high == 1 or found[key].low == 0 for key in SHARES)  # few samples, wide intervals
+    for key in SHARES:
+        low, high = found[key].low, found[key].high
+        assert low is not None
+        assert high is not None
+        assert 0 <= low <= found[key].value <= high <= 1
 
 
 def test_dropped_classes_show() -> None:

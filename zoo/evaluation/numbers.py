@@ -93,6 +93,7 @@ METRICS: dict[str, Kind] = {
 }  # fmt: skip
 COUNTS = ("classes_missing",)  # halves of the samples miss more: no interval follows from them
 FRECHET = ("fid", "fid_infinity")
+SHARES = ("precision", "recall", "coverage", "class_distance")  # within 0 and 1, and so are their intervals
 INCEPTIONS_NAMES = {"fid": "FID", "fid_infinity": "FID-infinity", "kid": "KID", "is": "IS"}
 OTHERS_NAMES = {"fid": "FD", "fid_infinity": "FD-infinity", "kid": "KD", "is": "score"}
 
@@ -254,6 +255,8 @@ def _numbers(
     for key, value in values.items():
         sure = key in intervals and key not in COUNTS
         low, high = (intervals[key].low, intervals[key].high) if sure else (None, None)
+        if low is not None and high is not None and key in SHARES:
+            low, high = max(low, 0.0), min(high, 1.0)
         floor_n = base.n if key in base.values else None
         result.append(
             Number(key, label_of(key, extractor), value, low, high, base.values.get(key), floor_n, kind.keys[key], own)
