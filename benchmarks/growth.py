@@ -11,22 +11,19 @@ that resolution, or `batch_size` at all of them. `width` replaces the recipe's a
 
 from __future__ import annotations
 
-import json
 import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import Callback, Trainer
-from turns import Turns, device_of, machine
+from turns import Turns, device_of, leave, machine
 
 import zoo
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.recipe import Recipe, load_recipe
 from zoo.run import choose_precision
-
-RESULTS = Path(__file__).parent / "results"
 
 
 class Pace(Callback):
@@ -131,11 +128,9 @@ def main(**words: Any) -> None:
     """Measure the stages of a ProGAN: recipe=progan_digits width=0 batch_size=0 turns=3 seconds=2.0."""
     arguments = checked_arguments(benchmark, words)
     result = benchmark(**arguments)
-    print(json.dumps({key: value for key, value in result.items() if key != "protocol"}, indent=2))
-    RESULTS.mkdir(exist_ok=True)
     name = f"growth_{Path(arguments['recipe']).stem}_{arguments['accelerator']}"
     name += f"_width{arguments['width']}" if arguments["width"] else ""
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    leave(result, name)
 
 
 if __name__ == "__main__":

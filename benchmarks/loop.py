@@ -15,21 +15,17 @@ over turns is reported, since other work on the machine then hits all of them al
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
-from turns import Turns, device_of, fit, machine
+from turns import Turns, device_of, fit, leave, machine
 
 import zoo
 from zoo import clock
 from zoo.command import checked_arguments, run_command
 from zoo.run import choose_precision
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def by_hand(model: zoo.DCGAN, batches: list[torch.Tensor], precision: str) -> Callable[[int], None]:
@@ -152,11 +148,7 @@ def main(**words: Any) -> None:
     """Compare the loop with two hand-written ones: resolution=32 width=64 batch_size=64 rounds=8 turns=12."""
     arguments = checked_arguments(benchmark, words)
     result = benchmark(**arguments)
-    print(json.dumps({key: value for key, value in result.items() if key != "protocol"}, indent=2))
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"loop_{arguments['accelerator']}_{arguments['precision']}.json").write_text(
-        json.dumps(result, indent=2) + "\n"
-    )
+    leave(result, f"loop_{arguments['accelerator']}_{arguments['precision']}")
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +19,8 @@ import zoo
 
 Play = Callable[[int], None]
 """Plays so many rounds."""
+
+RESULTS = Path(__file__).parent / "results"
 
 
 class Loader:
@@ -104,6 +108,13 @@ def fit(model: zoo.GAN, batches: Sequence[Any], precision: str, accelerator: str
             callbacks=list(callbacks), enable_checkpointing=False, enable_progress_bar=False,
             enable_model_summary=False, default_root_dir=folder,
         ).fit(model, Loader(batches))  # fmt: skip
+
+
+def leave(result: dict[str, Any], name: str) -> None:
+    """Print a result without its protocol, and write all of it to `results/NAME.json`."""
+    print(json.dumps({key: value for key, value in result.items() if key != "protocol"}, indent=2))
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
 
 
 def device_of(accelerator: str) -> str:

@@ -20,11 +20,9 @@ the zoo, and their rate is compared with that of a large bf16 matrix product tim
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -32,15 +30,13 @@ from plain_loop import PlainBigGAN, PlainDCGAN, PlainLoop, PlainProGAN, PlainWGA
 from plain_networks import name_in_plain
 from pytorch_lightning import Callback, Trainer
 from torch.utils.flop_counter import FlopCounterMode
-from turns import Turns, device_of, fit, machine
+from turns import Turns, device_of, fit, leave, machine
 
 import zoo
 from zoo import clock
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.run import choose_precision
-
-RESULTS = Path(__file__).parent / "results"
 
 
 @dataclass(frozen=True)
@@ -274,12 +270,10 @@ def main(**words: Any) -> None:
     """Compare a variant with a plain PyTorch loop: variant=biggan width=0 batch_size=0 cycles=1 turns=5."""
     arguments = checked_arguments(benchmark, words)
     result = benchmark(**arguments)
-    print(json.dumps({key: value for key, value in result.items() if key != "protocol"}, indent=2))
-    RESULTS.mkdir(exist_ok=True)
     name = f"variants_{arguments['variant']}_{arguments['accelerator']}"
     if limit := os.environ.get("ONEDNN_MAX_CPU_ISA"):
         name += f"_{limit.lower()}"
-    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
+    leave(result, name)
 
 
 if __name__ == "__main__":

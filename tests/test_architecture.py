@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "zoo"
 ALLOWED: dict[str, set[str]] = {
-    "atomic": set(),
+    "files": set(),
     "errors": set(),
     "batch": {"errors"},
     "clock": set(),
@@ -18,7 +18,7 @@ ALLOWED: dict[str, set[str]] = {
     "objectives": {"batch"},
     "sampling": {"gan"},  # for annotations only
     "settings": {"errors"},
-    "pictures": {"atomic"},
+    "pictures": {"files"},
     "checkpoint": {"errors"},
     "replicas": set(),
     "publishing": {"gan", "hub"},  # for annotations, and inside its methods
@@ -29,17 +29,17 @@ ALLOWED: dict[str, set[str]] = {
     "blocks": {"blocks"},
     "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},
     "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
-    "data": {"atomic", "batch", "clock", "errors", "data"},
-    "features": {"atomic", "clock", "data", "errors", "features", "settings"},
+    "data": {"files", "batch", "clock", "errors", "data"},
+    "features": {"files", "clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
-    "evaluation": {"atomic", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
+    "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
     "callbacks": {
-        "atomic", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features",
+        "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features",
         "gan", "metrics", "models", "pictures", "replicas", "terms",
     },
     "hub": {
-        "callbacks", "checkpoint", "classes", "command", "data", "errors", "gan", "hub", "models", "pictures", "run",
-        "settings",
+        "callbacks", "checkpoint", "classes", "command", "data", "errors", "files", "gan", "hub", "models", "pictures",
+        "run", "settings",
     },
     "bolts": {"batch", "callbacks", "errors", "sampling"},
 }  # fmt: skip

@@ -21,6 +21,7 @@ from training import tiny_dcgan, tiny_mlp
 import zoo
 from zoo.classes import find_class, without_imports
 from zoo.errors import ReleaseError, UserError
+from zoo.files import sha256_of
 from zoo.hub import places, release, weights
 
 
@@ -38,7 +39,7 @@ def forged(folder: Path, change: Callable[[dict[str, Any], dict[str, torch.Tenso
     texts = {release.HEADER_KEY: json.dumps({key: config.get(key) for key in release.BUILDING})}
     save_file(tensors, file, metadata=texts)
     if "model.safetensors" in config["files"]:
-        config["files"]["model.safetensors"]["sha256"] = weights.sha256(file)
+        config["files"]["model.safetensors"]["sha256"] = sha256_of(file)
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -61,7 +62,7 @@ def test_a_pickle_in_place_of_safetensors(folder: Path, protocol: str) -> None:
     else:
         file.write_bytes(pickle.dumps({"a": Runs(touched)}))
     config = json.loads((folder / "config.json").read_text())
-    config["files"]["model.safetensors"]["sha256"] = weights.sha256(file)
+    config["files"]["model.safetensors"]["sha256"] = sha256_of(file)
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(ReleaseError, match=r"is refused: it is a pickle .* can run code"):
         zoo.from_pretrained(folder)
@@ -129,7 +130,7 @@ def test_a_path_that_leads_out_of_the_folder(folder: Path) -> None:
     secret.write_text("x")
 
     def change(config: dict[str, Any], tensors: Any) -> None:
-        config["files"]["../secret"] = {"size": 1, "sha256": weights.sha256(secret)}
+        config["files"]["../secret"] = {"size": 1, "sha256": sha256_of(secret)}
 
     forged(folder, change)
     with pytest.raises(ReleaseError, match=r"names the file '\.\./secret', which is not one inside it"):

@@ -17,7 +17,8 @@ from training import tiny_dcgan
 import zoo
 from zoo import hub as zoo_hub
 from zoo.errors import ReleaseError
-from zoo.hub import download, huggingface, places, weights
+from zoo.files import sha256_of
+from zoo.hub import download, huggingface, places
 
 pytest.importorskip("huggingface_hub", reason="pip install .[hub]")
 
@@ -170,7 +171,7 @@ def test_pushing_without_a_right_to_write_says_what_to_do(
 
 def address_of(hub: Hub, folder: Path) -> tuple[str, str]:
     hub.add(REPO, content(folder))
-    return f"{hub.address}/{REPO}/resolve/main/model.safetensors", weights.sha256(folder / "model.safetensors")
+    return f"{hub.address}/{REPO}/resolve/main/model.safetensors", sha256_of(folder / "model.safetensors")
 
 
 def test_an_address_with_its_digest(hub: Hub, releases: tuple[Path, Path]) -> None:

@@ -10,7 +10,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from zoo.atomic import whole
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError, first_line
 from zoo.evaluating import Evaluation, Request, evaluate_checkpoint, evaluate_folders
@@ -18,6 +17,7 @@ from zoo.evaluation import METRICS, Number
 from zoo.evaluation.curves import can_draw, draw_curves
 from zoo.evaluation.numbers import FRECHET, check_metrics
 from zoo.evaluation.reals import Part
+from zoo.files import whole
 from zoo.sampling import TruncationBy
 
 CAS = "cas"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from torch import Tensor
 
-from zoo.atomic import whole
+from zoo.files import whole
 
 MARGIN = 2  # pixels of white between cells
 SMALLEST_CELL = 48  # tiny images are enlarged to about this many pixels by whole factors, without smoothing

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from zoo import atomic
+from zoo import files
 from zoo.data import Pool
 from zoo.data import pool as module
 from zoo.data.pool import Split
@@ -99,7 +99,7 @@ def test_a_memory_map_leaves_a_file_that_the_next_start_finds(tmp_path: Path, mo
 def test_a_start_that_dies_midway_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool = mapped(tmp_path, pixels(6, 16))
     with monkeypatch.context() as patch:
-        patch.setattr(atomic.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(files.os, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             pool.at(4)
     assert [path.name for path in tmp_path.iterdir()] == ["images.npy"]

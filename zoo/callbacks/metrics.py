@@ -12,7 +12,6 @@ import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import LightningModule, Trainer
 
-from zoo.atomic import whole
 from zoo.callbacks.every import Every
 from zoo.callbacks.stopping import StopOnSignal
 from zoo.checkpoint import SUFFIX
@@ -24,6 +23,7 @@ from zoo.evaluation.curves import can_draw, draw_curves
 from zoo.evaluation.fakes import class_counts
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics
 from zoo.features import Extractor, Features, extractor, features_of
+from zoo.files import whole
 from zoo.gan import GAN
 
 FOLDER = "evaluation"

@@ -10,7 +10,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
 
-from zoo.atomic import whole
+from zoo.files import whole
 
 STEP = "images_seen"
 

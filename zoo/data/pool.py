@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zoo.atomic import whole
 from zoo.batch import Batch
+from zoo.files import whole
 
 
 @dataclass(frozen=True)

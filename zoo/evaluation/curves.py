@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.atomic import whole
+from zoo.files import whole
 
 Row = dict[str, Any]
 

@@ -23,12 +23,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from zoo.atomic import whole
 from zoo.clock import digest_of
 from zoo.data.decode import cache_folder
 from zoo.data.pool import Split, to_float
 from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor
+from zoo.files import whole
 
 
 @dataclass(frozen=True)

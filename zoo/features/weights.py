@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import pickle
 import sys
 import urllib.error
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from zoo import files
 from zoo.errors import FeatureError, first_line
 
 
@@ -20,14 +20,10 @@ def sha256_of(path: Path) -> str:
     Raises:
         FeatureError: when it cannot be read.
     """
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            for block in iter(lambda: file.read(2**20), b""):
-                digest.update(block)
+        return files.sha256_of(path)
     except OSError as error:
         raise FeatureError(f"cannot read the weights {path}: {error.strerror or error}") from error
-    return digest.hexdigest()
 
 
 def load_verified(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from zoo.errors import CheckpointError, ReleaseError, nearest
+from zoo.files import sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release
 from zoo.hub.converting import convert
 from zoo.hub.packing import pack
 from zoo.hub.verifying import PICKLED, check_files, verify
-from zoo.hub.weights import sha256
 from zoo.run import load_run
 
 __all__ = ["convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
@@ -72,7 +72,7 @@ def _ours(name: str, cls: type[GAN] | None) -> GAN:
     entry = places.entry_of(name)
     folder = places.releases_folder() / name
     if (folder / release.WEIGHTS).is_file():
-        if sha256(folder / release.WEIGHTS) != entry["sha256"]:
+        if sha256_of(folder / release.WEIGHTS) != entry["sha256"]:
             raise ReleaseError(f"{folder / release.WEIGHTS} has another digest than {places.INDEX} says: it is damaged")
         return _from_folder(folder, cls)
     if not entry.get("url"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from zoo.data.decode import cache_folder
 from zoo.errors import ReleaseError, first_line
-from zoo.hub.weights import sha256 as digest_of
+from zoo.files import sha256_of
 
 ATTEMPTS = 5
 TIMEOUT = 30  # seconds without an answer
@@ -31,13 +31,13 @@ def fetch(address: str, sha256: str, largest: int = 2**34) -> Path:
         ReleaseError: when it cannot be fetched, or is another file; that is then removed.
     """
     target = cache_folder() / "releases" / sha256 / "model.safetensors"
-    if target.is_file() and digest_of(target) == sha256:
+    if target.is_file() and sha256_of(target) == sha256:
         return target
     part = target.with_suffix(".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         _transfer(address, part, largest)
-        found = digest_of(part)
+        found = sha256_of(part)
         if found != sha256:
             part.unlink()
             raise ReleaseError(

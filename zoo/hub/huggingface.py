@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 from zoo.errors import ReleaseError, first_line
+from zoo.files import sha256_of
 from zoo.hub import release
-from zoo.hub.weights import sha256
 
 
 def client() -> ModuleType:
@@ -44,7 +44,7 @@ def download(repo: str, revision: str | None) -> Path:
     # The commit of the first file, so that a push in between cannot mix two releases
     weights = _file(repo, release.WEIGHTS, config.parent.name)
     expected = release.digest_of(release.read_config(config), release.WEIGHTS)
-    found = sha256(weights)
+    found = sha256_of(weights)
     if found != expected:
         for path in {weights.resolve(), weights}:
             path.unlink(missing_ok=True)

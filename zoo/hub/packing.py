@@ -19,6 +19,7 @@ from zoo import pictures
 from zoo.callbacks.samples import draw
 from zoo.checkpoint import read_checkpoint
 from zoo.errors import ReleaseError, UserError, first_line
+from zoo.files import sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release, weights
 from zoo.hub.card import card
@@ -69,8 +70,7 @@ def write_release(
         if recipe is not None:
             release.write_text(scratch / release.RECIPE, recipe)
         files = {
-            path.name: {"size": path.stat().st_size, "sha256": weights.sha256(path)}
-            for path in sorted(scratch.iterdir())
+            path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(scratch.iterdir())
         }
         images = {key: getattr(loaded, key) for key in ("resolution", "channels", "num_classes")}
         about = {"name": folder.name, **(about or {})}

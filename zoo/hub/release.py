@@ -8,7 +8,6 @@ whatever else the model has; the live generator is not, and a loaded model's gen
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +20,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from zoo.classes import class_path, find_class, without_imports
 from zoo.errors import ReleaseError, UserError, first_line, nearest
+from zoo.files import whole
 from zoo.gan import GAN
 from zoo.hub import weights
 from zoo.settings import check_settings, settings_of
@@ -105,15 +105,11 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         ReleaseError: when it cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        scratch.write_text(text, encoding="utf-8")
-        os.replace(scratch, path)
+        with whole(path) as scratch:
+            scratch.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ReleaseError(f"cannot write {path}: {error.strerror or error}") from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 # --- from files to a model -------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import ReleaseError, first_line
+from zoo.files import sha256_of
 from zoo.gan import GAN
-from zoo.hub import places, release, weights
+from zoo.hub import places, release
 from zoo.hub.card import card
 from zoo.hub.packing import grid_again, this_platform
 
@@ -46,7 +47,7 @@ def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -
             pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
             besides = f" Its {pickled[0]} is a pickle, which is never read: it can run code" if pickled else ""
             raise ReleaseError(f"{folder} is incomplete: it has no {name}.{besides}")
-        found = weights.sha256(path)
+        found = sha256_of(path)
         expected = release.digest_of(config, name)
         if found != expected:
             raise ReleaseError(

@@ -6,7 +6,6 @@ reading it cannot run code. Here the header is read and held against the model b
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from safetensors.torch import save as serialised
 from torch import Tensor
 
 from zoo.errors import ReleaseError, first_line
+from zoo.files import whole
 
 LARGEST_HEADER = 2**24
 """Bytes; the largest BigGAN's header has less than a hundredth of it."""
@@ -48,20 +48,16 @@ def write(path: Path, tensors: dict[str, Tensor], texts: dict[str, str]) -> None
     Raises:
         ReleaseError: when it cannot be written.
     """
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
     # safetensors wants every tensor contiguous and with memory of its own
     separate = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(scratch, "wb") as file:  # safetensors' own writing leaves a file that only its owner can read
+        # safetensors' own writing leaves a file that only its owner can read
+        with whole(path) as scratch, open(scratch, "wb") as file:
             file.write(serialised(separate, metadata=texts))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(scratch, path)
     except (OSError, SafetensorError) as error:
         raise ReleaseError(f"cannot write {path}: {first_line(error)}") from error
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def read_header(path: Path) -> Header:
@@ -130,12 +126,3 @@ def read(path: Path) -> dict[str, Tensor]:
         return load_file(path)
     except (OSError, SafetensorError) as error:
         raise ReleaseError(f"cannot read {path}: {first_line(error)}") from error
-
-
-def sha256(path: Path) -> str:
-    """Hex digest of a file."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(2**20), b""):
-            digest.update(block)
-    return digest.hexdigest()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.errors import require_at_least
 from zoo.metrics.accumulate import Counts, require_samples
 
 
@@ -38,8 +39,7 @@ class ClassHistogram(Counts):
     higher_is_better = False
 
     def __init__(self, num_classes: int) -> None:
-        if num_classes < 2:
-            raise ValueError(f"num_classes must be at least 2; got {num_classes}")
+        require_at_least(2, num_classes=num_classes)
         super().__init__(num_classes)
 
     def update(self, features: Tensor, real: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zoo.errors import require_at_least
 from zoo.metrics.accumulate import StoredFeatures
 from zoo.metrics.neighbours import NeighbourStatistics, Rule, neighbour_statistics
 
@@ -40,8 +41,7 @@ class DensityCoverage(StoredFeatures):
 
     def __init__(self, k: int = 5, strict: bool = True) -> None:
         super().__init__()
-        if k < 1:
-            raise ValueError(f"k must be at least 1; got {k}")
+        require_at_least(1, k=k)
         self.rule = Rule(k, strict)
 
     def compute(self) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from zoo.errors import require_at_least
 from zoo.metrics.accumulate import FeatureMetric, check_features, require_finite, require_samples
 from zoo.metrics.frechet import add_batch, frechet_distance, mean_and_covariance, merge_moments, warn_of_bias
 
@@ -28,8 +29,7 @@ class FID(FeatureMetric):
 
     def __init__(self, width: int = 2048, name: str = "fid") -> None:
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width must be at least 1; got {width}")
+        require_at_least(1, width=width)
         self.width, self.name = width, name
         empty = torch.zeros(width + 1, width + 1, dtype=torch.float64)
         self.add_state("real_moments", default=empty, dist_reduce_fx=merge_moments)

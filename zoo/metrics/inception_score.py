@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.errors import require_at_least
 from zoo.metrics.accumulate import StoredFeatures, require_samples
 
 
@@ -28,8 +29,7 @@ class InceptionScore(StoredFeatures):
 
     def __init__(self, splits: int = 10, shuffle: bool = True, seed: int = 2020, name: str = "is") -> None:
         super().__init__()
-        if splits < 1:
-            raise ValueError(f"splits must be at least 1; got {splits}")
+        require_at_least(1, splits=splits)
         self.splits, self.shuffle, self.seed, self.name = splits, shuffle, seed, name
 
     def update(self, features: Tensor, real: bool = False) -> None:

@@ -37,6 +37,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zoo.batch import Batch
+from zoo.errors import require_at_least
 from zoo.gan import GAN, Player
 from zoo.models.wgan_gp_networks import (
     ConvolutionalGenerator,
@@ -183,5 +184,4 @@ def check(architecture: str, resolution: int, num_classes: int, batch_norm: bool
                          f"got {resolution}")  # fmt: skip
     if not batch_norm and (architecture != "convolutional" or num_classes):
         raise ValueError("batch_norm=False is for the unconditional convolutional generator; the others need it")
-    if generator_batch < 1:
-        raise ValueError(f"generator_batch must be at least 1; got {generator_batch}")
+    require_at_least(1, generator_batch=generator_batch)

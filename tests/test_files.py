@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.atomic import whole
+from zoo.files import whole
 
 
 def test_the_new_file_is_there_only_when_it_is_complete(tmp_path: Path) -> None:
