@@ -1,0 +1,18 @@
+"""The audit: does a generator memorise, has it collapsed, how many images can it make?
+
+`audit(subject, train, held_out)` asks ten questions and gives a report with a verdict. Each answer stands beside a null
+from held-out real data. What is audited need not be of this zoo: anything with `sample(n)`, or a folder of images.
+"""
+
+from __future__ import annotations
+
+from zoo.audit import planted
+from zoo.audit.auditing import audit
+from zoo.audit.evidence import Evidence
+from zoo.audit.finding import VERDICTS, Figure, Finding, NotApplicable, Statistic
+from zoo.audit.report import Report
+from zoo.audit.subject import Subject
+
+__all__ = [
+    "VERDICTS", "Evidence", "Figure", "Finding", "NotApplicable", "Report", "Statistic", "Subject", "audit", "planted",
+]  # fmt: skip

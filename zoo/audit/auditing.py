@@ -1,0 +1,127 @@
+"""`audit`: all questions to one subject, one after another, with shared evidence."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from zoo.audit.budget import budget as budget_named
+from zoo.audit.evidence import Evidence
+from zoo.audit.finding import Finding, NotApplicable
+from zoo.audit.images import Part, check_parts, part_of, read_like, without_overlap
+from zoo.audit.questions import NAMES, question
+from zoo.audit.report import Report
+from zoo.audit.subject import as_subject
+from zoo.errors import UserError, nearest
+from zoo.features import Extractor, extractor
+
+EXTRACTOR = "effnet-lite0"
+
+
+def audit(
+    subject: Any,
+    train: Any,
+    held_out: Any,
+    *,
+    labels: tuple[Tensor, Tensor] | None = None,
+    budget: str = "standard",
+    seed: int = 0,
+    only: Sequence[str] | str | None = None,
+    features: Extractor | str | None = None,
+    name: str = "",
+    extras: dict[str, Any] | None = None,
+    quiet: bool = True,
+) -> Report:
+    """Ask a generator what its users should know: does it copy, has it collapsed, how much can it draw?
+
+    Args:
+        subject: anything with `sample(n)` (see `zoo.audit.Subject` for what else it may have), or a folder of
+            generated images, or a tensor of them.
+        train: the images it was trained on: a tensor (N, C, H, W) in [-1, 1] or uint8, a data set, or a folder.
+        held_out: images of the same origin that training never saw, the null of every statistic.
+        labels: classes of the training and of the held-out images, where those do not hold them.
+        budget: `quick`, `standard` or `full`.
+        seed: of every random draw; the same seed gives the same report.
+        only: names of questions; None asks all.
+        features: an extractor or its name; None takes `effnet-lite0`.
+        name: of the subject, for the report.
+        extras: settings of single questions.
+        quiet: say nothing on the way.
+
+    Raises:
+        UserError: for images that cannot be compared, or unknown names.
+    """
+    sizes = budget_named(budget)
+    asked = chosen_questions(only)
+    network = features if isinstance(features, Extractor) else extractor(features or EXTRACTOR)
+    own = labels or (None, None)
+    known = part_of(train, "train", own[0])
+    new = read_like(Path(held_out), "held_out", known) if isinstance(held_out, str | Path) else part_of(
+        held_out, "held_out", own[1])  # fmt: skip
+    check_parts(known, new)
+    new, shared = without_overlap(known, new)
+    about = {
+        "budget": budget, "seed": seed, "extractor": {"name": network.name, **network.protocol},
+        "train": {"images": len(known), "digest": known.digest},
+        "held_out": {"images": len(new), "digest": new.digest, "removed_as_training_images": shared},
+    }  # fmt: skip
+    questioned = as_subject(subject, name, lambda folder: read_like(folder, "generated", known).images())
+    shrink = torch.Generator().manual_seed(seed)
+    evidence = Evidence(
+        questioned, _at_most(known, sizes.train, shrink), _at_most(new, sizes.images, shrink), sizes, seed, network,
+        dict(extras or {}), _say(quiet),
+    )  # fmt: skip
+    _check_enough(evidence)
+    began = time.monotonic()
+    findings = [_answer(name, evidence) for name in asked]
+    about |= {
+        "generated": len(evidence.generated), "used": {"train": len(evidence.train), "held_out": len(evidence.held_out)},
+        "torch": torch.__version__, "seconds": round(time.monotonic() - began, 1),
+    }  # fmt: skip
+    return Report(questioned.name, tuple(findings), about)
+
+
+def chosen_questions(only: Sequence[str] | str | None) -> list[str]:
+    """Names of questions, in the report's order.
+
+    Raises:
+        UserError: for one there is not.
+    """
+    names = only.replace(" ", "").split(",") if isinstance(only, str) else list(only or NAMES)
+    for name in names:
+        if name not in NAMES:
+            raise UserError(f"only: there is no question {name!r}.{nearest(name, NAMES)}")
+    return [name for name in NAMES if name in names]
+
+
+def _check_enough(evidence: Evidence) -> None:
+    available = getattr(evidence.subject.subject, "available", None)
+    if available is not None and available < 20:
+        raise UserError(f"{evidence.subject.name} has {available} images; an audit needs at least 20")
+
+
+def _answer(name: str, evidence: Evidence) -> Finding:
+    module = question(name)
+    began = time.monotonic()
+    try:
+        found = module.ask(evidence)
+    except NotApplicable as reason:
+        found = Finding(name, module.QUESTION, "skipped", str(reason))
+    return Finding(**{**vars(found), "seconds": time.monotonic() - began})
+
+
+def _at_most(part: Part, n: int, generator: torch.Generator) -> Part:
+    """A random part of the images when there are more than n; 0 means all."""
+    if not n or len(part) <= n:
+        return part
+    return part.take(torch.randperm(len(part), generator=generator)[:n].sort().values)
+
+
+def _say(quiet: bool) -> Callable[[str], None]:
+    return (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))
