@@ -81,7 +81,7 @@ def audit(
     began = time.monotonic()
     findings = [_answer(name, evidence) for name in asked]
     about |= {
-        "generated": len(evidence.generated), "used": {"train": len(evidence.train), "held_out": len(evidence.held_out)},
+        "used": {name: len(evidence.part(name)) for name in ("train", "held_out", "generated")},
         "torch": torch.__version__, "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
     return Report(questioned.name, tuple(findings), about)
@@ -93,7 +93,7 @@ def chosen_questions(only: Sequence[str] | str | None) -> list[str]:
     Raises:
         UserError: for one there is not.
     """
-    names = only.replace(" ", "").split(",") if isinstance(only, str) else list(only or NAMES)
+    names = only.replace(" ", "").split(",") if isinstance(only, str) else list(NAMES if only is None else only)
     for name in names:
         if name not in NAMES:
             raise UserError(f"only: there is no question {name!r}.{nearest(name, NAMES)}")

@@ -15,7 +15,7 @@ Verdict = Literal["memorising", "collapsed", "dropping classes", "blurred", "noi
 Status = Literal["alarm", "passed", "note", "skipped"]
 
 
-class NotApplicable(Exception):
+class NotApplicable(Exception):  # noqa: N818 - nothing went wrong
     """A question that cannot be asked of this subject or these data; the text says why, and what would be needed."""
 
 

@@ -135,9 +135,10 @@ def check_parts(train: Part, held_out: Part, allow_overlap: bool = False) -> Non
         if len(part) < 20:
             raise DataError(f"{part.name} has {len(part)} images; an audit needs at least 20 of each")
     if train.pixels.shape[1:] != held_out.pixels.shape[1:]:
+        shapes = [tuple(part.pixels.shape[1:]) for part in (train, held_out)]
         raise DataError(
-            f"train images are {tuple(train.pixels.shape[1:])} (C, H, W), held-out ones {tuple(held_out.pixels.shape[1:])}. "
-            "Prepare both in the same way, or every distance measures the difference in preparation"
+            f"train images are {shapes[0]} (C, H, W), held-out ones {shapes[1]}. Prepare both in the same way, "
+            "or every distance measures the difference in preparation"
         )
     if allow_overlap:
         return

@@ -1,4 +1,4 @@
-"""Subjects whose fault is known, made from real images: on them every alarm is proven, and on `honest` every silence."""
+"""Subjects whose fault is known, made from real images: on them each alarm is proven, and on `Honest` each silence."""
 
 from __future__ import annotations
 
