@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -86,3 +87,15 @@ def bootstrap(values: Tensor, statistic: str, repeats: int, seed: int) -> tuple[
     found = drawn.mean(1) if statistic == "mean" else drawn.median(1).values
     low, high = torch.quantile(found.double(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
+
+
+def random_halves(n: int, repeats: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Disjoint random halves of n places, again and again.
+
+    The deviation over halves of a statistic of one half is its standard error at the full size: half the images double
+    the variance, and that halves of one set overlap takes half of it away again.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    for _ in range(repeats):
+        order = torch.randperm(n, generator=draw)
+        yield order[: n // 2], order[n // 2 : n // 2 * 2]
