@@ -192,3 +192,14 @@ def test_too_few_images_are_said_to_be_too_few(digits: tuple[Tensor, Tensor]) ->
     images, labels = rest(digits)
     with pytest.raises(NotApplicable, match="at least 40 generated and 40 held-out images; got 30 and 500"):
         coverage.ask(evidence(Honest(images[:30], labels[:30]), digits))
+
+
+def test_figures_are_drawn_also_where_a_share_is_at_its_end(
+    digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.undo()
+    found = coverage.ask(evidence(Dropper(*rest(digits), (0,)), digits))
+    assert [figure.name for figure in found.figures] == ["shares", "variety", "precision-recall"]
+    found = coverage.ask(evidence(Asked(*rest(digits), deaf=-1), digits))  # all of a class right: the end of Wilson's
+    assert found.figures[0].png[1:4] == b"PNG"

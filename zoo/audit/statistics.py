@@ -11,24 +11,16 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-Z95 = 1.959963984540054
+from zoo.metrics.intervals import Z95, wilson
+
+__all__ = [
+    "ALARM", "Z95", "auc", "bootstrap", "holm", "mann_whitney", "poisson_interval", "random_halves", "shares_differ",
+    "wilson",
+]  # fmt: skip
+
 ALARM = 1e-3
 """Largest p-value of an alarm, after correction within its finding; an audit asks about ten questions, so honest data
 ring in about one audit of a hundred."""
-
-
-def wilson(hits: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Interval of a share (Wilson 1927).
-
-    Raises:
-        ValueError: for no trials.
-    """
-    if n < 1:
-        raise ValueError("a share of no images has no interval")
-    share, square = hits / n, z * z
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def poisson_interval(count: float, level: float = 0.95) -> tuple[float, float]:

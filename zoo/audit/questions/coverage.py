@@ -272,13 +272,11 @@ def _shares_figure(found: Sorted) -> Figure | None:
         for shift, (side, counts) in zip((-0.2, 0.2), sides):
             values = [a / n for a, n in counts]
             bounds = [wilson(a, n) for a, n in counts]
-            error = [
-                [v - low for v, (low, _) in zip(values, bounds)],
-                [high - v for v, (_, high) in zip(values, bounds)],
-            ]
+            below = [max(0.0, v - low) for v, (low, _) in zip(values, bounds)]  # 0 but for rounding, at the ends
+            above = [max(0.0, high - v) for v, (_, high) in zip(values, bounds)]
             places = [i + shift for i in range(len(rows))]
             axes.bar(
-                places, values, 0.4, yerr=error, color=figures.COLOURS[side], label=side.replace("_", "-"),
+                places, values, 0.4, yerr=[below, above], color=figures.COLOURS[side], label=side.replace("_", "-"),
                 error_kw={"linewidth": 0.8},
             )  # fmt: skip
         step = max(1, len(rows) // 20)
