@@ -111,4 +111,4 @@ def wilson(hits: int, n: int, z: float = Z95) -> tuple[float, float]:
     share, square = hits / n, z * z
     centre = (share + square / (2 * n)) / (1 + square / n)
     half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return 0.0 if not hits else centre - half, 1.0 if hits == n else centre + half  # rounding would miss the ends

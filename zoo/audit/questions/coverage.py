@@ -272,8 +272,8 @@ def _shares_figure(found: Sorted) -> Figure | None:
         for shift, (side, counts) in zip((-0.2, 0.2), sides):
             values = [a / n for a, n in counts]
             bounds = [wilson(a, n) for a, n in counts]
-            below = [max(0.0, v - low) for v, (low, _) in zip(values, bounds)]  # 0 but for rounding, at the ends
-            above = [max(0.0, high - v) for v, (_, high) in zip(values, bounds)]
+            below = [v - low for v, (low, _) in zip(values, bounds)]
+            above = [high - v for v, (_, high) in zip(values, bounds)]
             places = [i + shift for i in range(len(rows))]
             axes.bar(
                 places, values, 0.4, yerr=[below, above], color=figures.COLOURS[side], label=side.replace("_", "-"),

@@ -118,7 +118,8 @@ def _finding(evidence: Evidence, right: dict[str, Tensor], wanted: Tensor, class
         {
             "classifier": f"small ResNet, width {WIDTH}", "epochs": epochs,
             "batch_size": BATCH, "optimizer": "AdamW 1e-3, weight decay 0.01, cosine to 0", "learnt_from": n,
-            "tested_on": tests, "distinct_of_few": distinct, "interval": "95 %, Wilson, of the test images", "less": f"McNemar's exact test, p below {SURE}",
+            "tested_on": tests, "distinct_of_few": distinct, "interval": "95 %, Wilson, of the test images",
+            "less": f"McNemar's exact test, p below {SURE}",
             "table": by_class,
         },
     )  # fmt: skip
