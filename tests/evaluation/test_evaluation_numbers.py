@@ -23,7 +23,6 @@ from zoo.evaluation import (
     measure_numbers,
     reals_of,
 )
-from zoo.evaluation.classification_accuracy import wilson
 from zoo.evaluation.numbers import SHARES, label_of
 from zoo.features import Features, extractor, features_of
 
@@ -231,13 +230,6 @@ def test_a_generator_that_ignores_its_labels_scores_at_chance() -> None:
     shuffled = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
     found = classification_accuracy_score(lambda classes: [shuffled], data.train, data.held_out, 10, epochs=2)
     assert found.score < 0.35
-
-
-def test_wilsons_interval() -> None:
-    low, high = wilson(8, 10)
-    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # tabulated
-    assert wilson(0, 10)[0] == 0
-    assert wilson(10, 10)[1] == 1
 
 
 def test_data_without_labels_have_no_classification_accuracy() -> None:

@@ -14,6 +14,7 @@ from torch.nn.functional import avg_pool2d
 
 from zoo.metrics import FID, KID, PRD, ClassHistogram, DensityCoverage, PrecisionRecall, bootstrap, floor
 from zoo.metrics.density_coverage import expected_coverage
+from zoo.metrics.intervals import wilson
 
 DIGITS = load_digits()
 IMAGES = torch.from_numpy(DIGITS.images).float()[:, None] / 8 - 1
@@ -163,3 +164,10 @@ def test_intervals_are_seeded_and_ask_for_sense() -> None:
     assert first == again != other
     with pytest.raises(ValueError, match=r"repeats must be at least 2.*got 1 and 0.95"):
         bootstrap(lambda: FID(2), real, fake, repeats=1)
+
+
+def test_wilsons_interval() -> None:
+    low, high = wilson(8, 10)
+    assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)  # tabulated
+    assert wilson(0, 10)[0] == 0
+    assert wilson(10, 10)[1] == 1

@@ -124,6 +124,25 @@ class OneImagePerClass:
         return (images + self.noise * torch.randn(images.shape, generator=draw)).clamp(-1, 1)
 
 
+class CollapsedClass(Honest):
+    """Honest images, but for one class of which there is a single image, again and again.
+
+    Args:
+        images: (N, C, H, W) in [-1, 1].
+        labels: their classes (N,).
+        collapsed: the class.
+        noise: standard deviation added to each draw of the single image.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, collapsed: int, noise: float = 0.0) -> None:
+        super().__init__(images, labels)
+        places = (labels == collapsed).nonzero()[:, 0]
+        draw = _rng(0)
+        single = images[places[:1]]
+        alike = single + noise * torch.randn(len(places), *images.shape[1:], generator=draw)
+        self.images = images.index_copy(0, places, alike.clamp(-1, 1))
+
+
 class Noisy(Honest):
     """Honest images with Gaussian noise.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,24 +11,16 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-Z95 = 1.959963984540054
+from zoo.metrics.intervals import Z95, wilson
+
+__all__ = [
+    "ALARM", "Z95", "auc", "bootstrap", "holm", "mann_whitney", "poisson_interval", "random_halves", "shares_differ",
+    "wilson",
+]  # fmt: skip
+
 ALARM = 1e-3
 """Largest p-value of an alarm, after correction within its finding; an audit asks about ten questions, so honest data
 ring in about one audit of a hundred."""
-
-
-def wilson(hits: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """Interval of a share (Wilson 1927).
-
-    Raises:
-        ValueError: for no trials.
-    """
-    if n < 1:
-        raise ValueError("a share of no images has no interval")
-    share, square = hits / n, z * z
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def poisson_interval(count: float, level: float = 0.95) -> tuple[float, float]:
@@ -86,3 +79,15 @@ def bootstrap(values: Tensor, statistic: str, repeats: int, seed: int) -> tuple[
     found = drawn.mean(1) if statistic == "mean" else drawn.median(1).values
     low, high = torch.quantile(found.double(), torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
     return low, high
+
+
+def random_halves(n: int, repeats: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Disjoint random halves of n places, again and again.
+
+    The deviation over halves of a statistic of one half is its standard error at the full size: half the images double
+    the variance, and that halves of one set overlap takes half of it away again.
+    """
+    draw = torch.Generator().manual_seed(seed)
+    for _ in range(repeats):
+        order = torch.randperm(n, generator=draw)
+        yield order[: n // 2], order[n // 2 : n // 2 * 2]

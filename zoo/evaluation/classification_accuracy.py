@@ -19,11 +19,12 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, pad
 
 from zoo.data.pool import Split, to_float
 from zoo.errors import FeatureError
 from zoo.features import quantised
+from zoo.metrics.intervals import wilson
+from zoo.metrics.small_classifier import classified_right, trained_classifier
 
 Drawn = Callable[[Tensor], Iterable[Tensor]]
 
@@ -53,33 +54,6 @@ class ClassificationAccuracy:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         return asdict(self)
-
-
-class Residual(nn.Module):
-    """Two convolutions beside a shortcut, halving the resolution."""
-
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs),
-        )  # fmt: skip
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / 2, W / 2), rounded up."""
-        summed: Tensor = self.body(x) + self.shortcut(x)
-        return summed.relu()
-
-
-def small_resnet(channels: int, resolution: int, num_classes: int, width: int = 32) -> nn.Sequential:
-    """A residual classifier of images (B, channels, R, R): halved until 4 px or less, widths doubling up to 8 times."""
-    layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    now = width
-    while resolution > 4:
-        layers.append(Residual(now, min(2 * now, 8 * width)))
-        now, resolution = min(2 * now, 8 * width), -(-resolution // 2)
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(now, num_classes))
 
 
 def classification_accuracy_score(
@@ -121,7 +95,7 @@ def classification_accuracy_score(
     for images, title in ((fake, "classifier on generated images"), (None, "classifier on real images")):
         own = _labelled(train)[0] if images is None else images
         network = _trained(own, classes, num_classes, epochs, batch_size, seed, device, title)
-        accuracy.append(_right(network, *test, device))
+        accuracy.append(classified_right(network, *test, device))
     labels = test[1]
     score, reference = (float(right.float().mean()) for right in accuracy)
     by_class, reference_by_class = ([_share(right[labels == c]) for c in range(num_classes)] for right in accuracy)
@@ -145,52 +119,16 @@ def _trained(
     images: Tensor, classes: Tensor, num_classes: int, epochs: int, batch_size: int, seed: int,
     device: torch.device | None, title: str,
 ) -> nn.Module:  # fmt: skip
-    """A classifier trained on uint8 images (N, C, H, W), all of whose randomness comes from `seed`."""
-    devices = [device] if device is not None and device.type == "cuda" else []
+    """A classifier trained on uint8 images (N, C, H, W), with a bar on terminals."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     bar = Progress(*columns, disable=not sys.stderr.isatty(), console=Console(stderr=True), transient=True)
-    with torch.random.fork_rng(devices), bar, torch.enable_grad():
-        torch.manual_seed(seed)
-        network = small_resnet(images.shape[1], images.shape[-1], num_classes).to(device)
-        optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
-        batches = max(1, len(images) // batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches)
-        task = bar.add_task(title, total=epochs * batches)
-        for _ in range(epochs):
-            for chosen in torch.split(torch.randperm(len(images)), batch_size)[:batches]:
-                x = _shifted(images[chosen].to(device).float() / 127.5 - 1)
-                optimizer.zero_grad()
-                torch.autograd.backward(cross_entropy(network(x), classes[chosen].to(device)))
-                optimizer.step()
-                schedule.step()
-                bar.advance(task)
-    return network.eval()
-
-
-def _shifted(images: Tensor) -> Tensor:
-    """A batch moved by up to a sixteenth of its size, edges repeated; nothing below 16 px."""
-    size = images.shape[-1]
-    reach = size // 16
-    if not reach:
-        return images
-    x, y = (int(torch.randint(0, 2 * reach + 1, ())) for _ in range(2))
-    return pad(images, (reach,) * 4, mode="replicate")[:, :, y : y + size, x : x + size]
-
-
-@torch.no_grad()
-def _right(network: nn.Module, images: Tensor, labels: Tensor, device: torch.device | None) -> Tensor:
-    """Which uint8 images are classified correctly, (N,) bool."""
-    found = [network(part.to(device).float() / 127.5 - 1).argmax(1).cpu() for part in torch.split(images, 256)]
-    return torch.cat(found) == labels
+    with bar:
+        task = bar.add_task(title, total=epochs * max(1, len(images) // batch_size))
+        return trained_classifier(
+            images, classes, num_classes, epochs=epochs, batch_size=batch_size, seed=seed, device=device,
+            each_batch=lambda: bar.advance(task),
+        )  # fmt: skip
 
 
 def _share(right: Tensor) -> float | None:
     return float(right.float().mean()) if len(right) else None
-
-
-def wilson(hits: int, n: int, quantile: float = 1.96) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share (Wilson 1927)."""
-    share, square = hits / n, quantile**2
-    centre = (share + square / (2 * n)) / (1 + square / n)
-    half = quantile / (1 + square / n) * (share * (1 - share) / n + square / (4 * n * n)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)

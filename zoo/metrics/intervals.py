@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from zoo.metrics.accumulate import FeatureMetric, subset
 
+Z95 = 1.959963984540054
 Factory = Callable[[], FeatureMetric]
 
 
@@ -96,3 +98,17 @@ def bootstrap(
         error = float(np.std([half[name] for half in found], ddof=1))
         result[name] = Interval(value, value - quantile * error, value + quantile * error, error)
     return result
+
+
+def wilson(hits: int, n: int, z: float = Z95) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); `z` for another level.
+
+    Raises:
+        ValueError: for no trials.
+    """
+    if n < 1:
+        raise ValueError("a share of no images has no interval")
+    share, square = hits / n, z * z
+    centre = (share + square / (2 * n)) / (1 + square / n)
+    half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
+    return 0.0 if not hits else centre - half, 1.0 if hits == n else centre + half  # rounding would miss the ends

@@ -1,0 +1,205 @@
+"""Coverage: shares and variety of kinds with known answers, nulls of honest images, alarms on planted subjects."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from zoo.audit.budget import budget
+from zoo.audit.classes import kinds_of
+from zoo.audit.evidence import Evidence
+from zoo.audit.finding import NotApplicable
+from zoo.audit.images import Part
+from zoo.audit.manifolds import frequencies, neighbourhoods, over_halves
+from zoo.audit.planted import CollapsedClass, Dropper, Honest, OneImagePerClass
+from zoo.audit.questions import coverage
+from zoo.audit.shares import agreement, shares, spread, variety
+from zoo.audit.subject import as_subject
+from zoo.data.digits import load_digits
+from zoo.data.pool import to_float
+from zoo.features import extractor
+
+
+@pytest.fixture(autouse=True)
+def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.audit.figures.can_plot", lambda: False)  # they are slow, and tested by themselves
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Tensor, Tensor]:
+    images, labels = load_digits(16, 1)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(3))
+    return torch.from_numpy(images).permute(0, 3, 1, 2)[order].contiguous(), torch.from_numpy(labels)[order]
+
+
+def evidence(subject: object, digits: tuple[Tensor, Tensor], labelled: bool = True, **extras: object) -> Evidence:
+    images, labels = digits
+    parts = [
+        Part(name, images[rows], labels[rows] if labelled else None)
+        for name, rows in (("train", slice(0, 700)), ("held_out", slice(700, 1200)))
+    ]
+    network = extractor("digits")
+    return Evidence(as_subject(subject), parts[0], parts[1], budget("quick"), 0, network, dict(extras))
+
+
+def rest(digits: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    return to_float(digits[0][1200:]), digits[1][1200:]
+
+
+# --- shares and variety ----------------------------------------------------------------------------------------------
+
+
+def test_a_kind_that_is_never_drawn_is_dropped_and_one_by_chance_rarer_is_not() -> None:
+    rows = shares(torch.tensor([0, 90, 110]), torch.tensor([50, 100, 100]))
+    assert [row.dropped for row in rows] == [True, False, False]
+    assert [row.ratio for row in rows] == pytest.approx([0, 0.45 / 0.4, 0.55 / 0.4])
+    assert not any(row.dropped for row in shares(torch.tensor([0, 20]), torch.tensor([2, 20])))  # too few to tell
+    much = shares(torch.tensor([6_000, 14_000]), torch.tensor([10_000, 10_000]))
+    assert much[0].differs  # beyond doubt, but more than half of its share
+    assert not much[0].dropped
+
+
+def test_agreement_counts_images_seen_as_asked() -> None:
+    asked = torch.arange(2).repeat_interleave(100)
+    right = asked == 0  # class 1 is never what was asked for
+    found = agreement(right, asked, torch.ones(200).bool(), asked, 2)
+    assert [(row.drawn, row.n, row.usual) for row in found] == [(100, 100, 100), (0, 100, 100)]
+    assert [row.dropped for row in found] == [False, True]
+
+
+def test_spread_is_the_median_distance_to_the_others() -> None:
+    line = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
+    assert spread(line).tolist() == [3.0, 2.0, 3.0, 6.0]  # the lower of two middle ones is torch's median
+
+
+def test_variety_finds_the_one_collapsed_kind_although_some_images_are_sorted_in_wrongly() -> None:
+    draw = torch.Generator().manual_seed(0)
+    real, fake = (torch.randn(200, 5, generator=draw) for _ in range(2))
+    kinds = torch.arange(2).repeat_interleave(100)
+    fake[100:180] *= 0.01  # 80 of the 100 images of kind 1
+    found = variety(fake, kinds, real, kinds, 2, draw)
+    assert [row.collapsed for row in found] == [False, True]
+    assert found[0].ratio == pytest.approx(1, abs=0.15)
+    assert variety(fake[:5], kinds[:5], real, kinds, 2, draw) == []  # too few to say anything
+
+
+# --- the distributions -----------------------------------------------------------------------------------------------
+
+
+def test_generated_and_null_share_reference_and_size() -> None:
+    draw = torch.Generator().manual_seed(0)
+    real, fake = torch.randn(101, 2, generator=draw), torch.randn(300, 2, generator=draw) + 100
+    seen = []
+
+    def measure(reference: Tensor, other: Tensor) -> dict[str, float]:
+        seen.append((reference, other))
+        return {"mean": float(other.mean())}
+
+    found = over_halves(fake, real, measure, 2, 0)
+    assert [(len(a), len(b)) for a, b in seen] == [(50, 50)] * 4
+    assert torch.equal(seen[0][0], seen[1][0])  # the same reference
+    both = torch.cat([seen[1][0], seen[1][1]])
+    assert len(torch.unique(both, dim=0)) == 100  # disjoint halves
+    assert found.statistic("mean").value == pytest.approx(100, abs=0.5)
+    assert found.statistic("mean").null == pytest.approx(0, abs=0.5)
+
+
+def test_far_clouds_have_no_overlap_and_equal_frequencies_no_distance() -> None:
+    draw = torch.Generator().manual_seed(0)
+    real = torch.randn(60, 3, generator=draw)
+    assert neighbourhoods(real, real + 100) == {"precision": 0, "recall": 0, "density": 0, "coverage": 0}
+    hot = torch.eye(2).repeat(30, 1)
+    assert frequencies(hot, hot.flip(0)) == {"class frequencies, Fréchet distance": pytest.approx(0, abs=1e-9)}
+    one = torch.eye(2)[torch.zeros(60, dtype=torch.long)]
+    # means (0.5, 0.5) against (1, 0): 0.5; the constant side has no covariance, the other tr = 2 * 0.25 * 60 / 59
+    assert frequencies(hot, one)["class frequencies, Fréchet distance"] == pytest.approx(0.5 + 0.5 * 60 / 59)
+
+
+# --- the question ----------------------------------------------------------------------------------------------------
+
+
+def test_honest_images_pass_beside_their_null(digits: tuple[Tensor, Tensor]) -> None:
+    for labelled in (True, False):
+        found = coverage.ask(evidence(Honest(*rest(digits)), digits, labelled))
+        assert (found.status, found.flags) == ("passed", {})
+        for name in ("precision", "recall", "density", "coverage"):
+            assert found[name].value == pytest.approx(found[name].null, abs=0.08)
+        assert found["classes left out" if labelled else "kinds left out"].value == 0
+
+
+def test_a_dropped_class_is_named_with_numbers(digits: tuple[Tensor, Tensor]) -> None:
+    found = coverage.ask(evidence(Dropper(*rest(digits), (3, 7)), digits))
+    assert list(found.flags) == ["dropping classes"]
+    assert "class 3" in found.flags["dropping classes"]
+    assert "class 7" in found.flags["dropping classes"]
+    assert "It leaves out 2 of 10 classes: class" in found.answer
+    assert found["classes left out"].value == 2
+    assert found["recall"].value < found["recall"].null
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.05])
+def test_collapse_inside_classes_is_found_in_all_or_in_one(digits: tuple[Tensor, Tensor], noise: float) -> None:
+    images, labels = rest(digits)
+    found = coverage.ask(evidence(OneImagePerClass(images, labels, 0, noise), digits))
+    assert list(found.flags) == ["collapsed"]
+    assert found["classes without variety"].value == 10
+    found = coverage.ask(evidence(CollapsedClass(images, labels, 6, noise), digits))
+    assert list(found.flags) == ["collapsed"]
+    assert "images of class 6 are nearly alike" in found.flags["collapsed"]
+
+
+class Asked(Honest):
+    """A conditional generator that draws other classes than `deaf` when told to, and for that one draws nines."""
+
+    num_classes = 10
+
+    def __init__(self, images: Tensor, labels: Tensor, deaf: int) -> None:
+        super().__init__(images, labels)
+        self.deaf = deaf
+
+    def sample(self, n: int, *, seed: int = 0, labels: Tensor | None = None) -> Tensor:
+        assert labels is not None
+        assert self.labels is not None
+        wanted = torch.where(labels == self.deaf, 9, labels)
+        draw = torch.Generator().manual_seed(seed)
+        match = [(self.labels == int(c)).nonzero()[:, 0] for c in wanted]
+        return self.images[torch.stack([m[torch.randint(len(m), (), generator=draw)] for m in match])]
+
+
+def test_a_class_that_is_not_drawn_when_asked_for_is_dropped(digits: tuple[Tensor, Tensor]) -> None:
+    found = coverage.ask(evidence(Asked(*rest(digits), deaf=2), digits))
+    assert list(found.flags) == ["dropping classes"]
+    assert found.flags["dropping classes"] == "class 2 not drawn when asked for"
+    assert found.protocol["shares"] == "given by the labels asked for"
+    assert coverage.ask(evidence(Asked(*rest(digits), deaf=-1), digits)).flags == {}
+
+
+def test_modes_are_counted_where_they_are_known(digits: tuple[Tensor, Tensor]) -> None:
+    found = coverage.ask(evidence(Dropper(*rest(digits), (0, 1, 2)), digits, modes=10))
+    assert 7 <= found["modes"].value < 10
+    assert found["modes"].null == 10
+
+
+def test_the_rule_for_classes_is_as_right_as_it_says(digits: tuple[Tensor, Tensor]) -> None:
+    kinds = kinds_of(evidence(Honest(*rest(digits)), digits))
+    assert kinds.right is not None
+    assert kinds.right > 0.95
+    assert float((kinds.held_out == digits[1][700:1200]).double().mean()) == kinds.right
+
+
+def test_too_few_images_are_said_to_be_too_few(digits: tuple[Tensor, Tensor]) -> None:
+    images, labels = rest(digits)
+    with pytest.raises(NotApplicable, match="at least 40 generated and 40 held-out images; got 30 and 500"):
+        coverage.ask(evidence(Honest(images[:30], labels[:30]), digits))
+
+
+def test_figures_are_drawn_also_where_a_share_is_at_its_end(
+    digits: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.undo()
+    found = coverage.ask(evidence(Dropper(*rest(digits), (0,)), digits))
+    assert [figure.name for figure in found.figures] == ["shares", "variety", "precision-recall"]
+    found = coverage.ask(evidence(Asked(*rest(digits), deaf=-1), digits))  # all of a class right: the end of Wilson's
+    assert found.figures[0].png[1:4] == b"PNG"
