@@ -63,11 +63,13 @@ class Figure:
         name: of its file, without suffix: letters, digits and dashes.
         caption: what is to be seen, in a sentence or two; also the text for those who cannot see it.
         png: the file's bytes.
+        plot: whether it shows numbers on a light ground, which a dark page may invert; images keep their colours.
     """
 
     name: str
     caption: str
     png: bytes
+    plot: bool = False
 
 
 @dataclass(frozen=True)
