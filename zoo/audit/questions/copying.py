@@ -39,8 +39,9 @@ SHOWN = 16
 
 @dataclass(frozen=True)
 class _Test:
-    """One that can ring: its statistic's place, p-value, whether the effect matters, and what to say if it rings."""
+    """One that can ring: its kind, its statistic's place, p-value, whether the effect matters, and what to say if it rings."""
 
+    kind: str
     place: int
     p: float
     matters: bool
@@ -122,9 +123,8 @@ def _answer(ringing: list[_Test], statistics: list[Statistic]) -> str:
 
 
 def _plainest(ringing: list[_Test]) -> list[_Test]:
-    """At most two: the first, and the first of another kind."""
-    others = [test for test in ringing if test.flag.split()[-1] != ringing[0].flag.split()[-1]]
-    return ringing[:1] + others[:1]
+    """The first, and the first of another kind."""
+    return ringing[:1] + [test for test in ringing if test.kind != ringing[0].kind][:1]
 
 
 # --- tests that can ring -------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
     words = f"{_percent(share)} of its images are training images, pixel for pixel"
     tests.append(
         _Test(
-            len(statistics) - 1, shares_differ(len(copies), len(drawn), twins, real), len(copies) >= COPIES_MATTER,
+            "equality", len(statistics) - 1, shares_differ(len(copies), len(drawn), twins, real), len(copies) >= COPIES_MATTER,
             words, f"{words} ({len(copies):,} different ones); real images equal one another in {_percent(twins / real)}.",
         )
     )  # fmt: skip
@@ -162,22 +162,23 @@ def _exchange(
 ) -> None:
     found, null = made.exchange(), real.exchange()
     value, low, high = found.excess
+    share = found.trained / max(1, found.winners)
     statistics.append(
         Statistic(
             f"won from memory in {space}", 100 * value, 100 * low, 100 * high, *(100 * end for end in null.excess),
             n=found.winners, unit="%",
-            says=f"of the {found.winners:,} real images nearest to something generated, {found.trained / max(1, found.winners):.1%} "
-            f"are training images, where chance gives {found.chance:.1%}: so many more than chance, out of what could be more",
+            says=f"of the {found.winners:,} real images nearest to something generated, {_percent(share)} "
+            f"are training images, where chance gives {_percent(found.chance)}: so many more than chance, out of what could be more",
         )
     )  # fmt: skip
     tests.append(
         _Test(
-            len(statistics) - 1, found.p, value >= SHARE_MATTERS,
-            f"{found.trained / max(1, found.winners):.0%} of the real images nearest to its own are training images, "
-            f"where chance gives {found.chance:.0%}",
+            "exchange", len(statistics) - 1, found.p, value >= SHARE_MATTERS,
+            f"{_percent(share)} of the real images nearest to its own are training images, "
+            f"where chance gives {_percent(found.chance)}",
             f"Its images are nearer to training images than to others of their kind: the nearest real image (by "
-            f"{space}) is a training image for {found.trained / max(1, found.winners):.0%}, where chance gives "
-            f"{found.chance:.0%}.",
+            f"{space}) is a training image for {_percent(share)}, where chance gives "
+            f"{_percent(found.chance)}.",
         )
     )  # fmt: skip
 
@@ -195,13 +196,13 @@ def _near(
             f"copying rate at {rate:.1%} in {space}", 100 * hits / n, *(100 * end for end in wilson(hits, n)),
             100 * null / m, *(100 * end for end in wilson(null, m)), n=n, unit="%",
             says=f"images remarkably near to one real image; {found.trained:,} of the {found.winners:,} real images are "
-            f"training images (chance: {found.chance:.1%})",
+            f"training images (chance: {_percent(found.chance)})",
         )
     )  # fmt: skip
     words = f"{_percent(hits / n)} of its images are remarkably near to a training image"
     tests.append(
         _Test(
-            len(statistics) - 1, max(shares_differ(hits, n, null, m), found.p), hits / n - null / m >= RATE_MATTERS,
+            "rate", len(statistics) - 1, max(shares_differ(hits, n, null, m), found.p), hits / n - null / m >= RATE_MATTERS,
             words, f"{words} (by {space}), where {_percent(null / m)} of new images are as near to any real image.",
         )
     )  # fmt: skip

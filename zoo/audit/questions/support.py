@@ -63,7 +63,7 @@ def ask(evidence: Evidence) -> Finding:
     limit = min(PAGE_REPEATS, EXCUSED * len(evidence.train))
     flags: dict[Verdict, str] = {}
     if found.significant and found.high < limit:
-        flags["collapsed"] = f"it has about {found.size:,.0f} different images"
+        flags["collapsed"] = f"it has about {_round(found.size)} different images"
     statistics = (
         Statistic(
             "support", found.size, found.low, found.high, math.inf, n=sample.images, unit="images", alarm=bool(flags),
