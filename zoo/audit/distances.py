@@ -102,3 +102,30 @@ def pairs_below(features: Tensor, threshold: float, most: int = 1_000_000) -> tu
     i, j, d = torch.cat(found_i), torch.cat(found_j), torch.cat(found_d)
     order = d.argsort(stable=True)
     return d[order], i[order], j[order]
+
+
+def closest_pairs(features: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The closest pairs of rows: distances, and both places, i before j; in order of distance.
+
+    Args:
+        features: (N, width).
+        count: how many; all pairs when there are fewer.
+    """
+    (cloud,) = Cloud.of(features)
+    values, found_i, found_j = torch.empty(0), torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long)
+    parts = tiles(len(cloud))
+    for number, rows in enumerate(parts):
+        for columns in parts[number:]:
+            block = squared_distances(cloud, rows, cloud, columns)
+            if rows == columns:
+                block.masked_fill_(torch.ones_like(block, dtype=torch.bool).tril(), torch.inf)
+            best = block.flatten().topk(min(count, block.numel()), largest=False)
+            i, j = best.indices // block.shape[1] + rows.start, best.indices % block.shape[1] + columns.start
+            joined = torch.cat([values, best.values])
+            values, order = joined.topk(min(count, len(joined)), largest=False)
+            found_i, found_j = torch.cat([found_i, i])[order], torch.cat([found_j, j])[order]
+    real = values.isfinite()
+    i, j = found_i[real], found_j[real]
+    exact = pair_distances(cloud, i, cloud, j).sqrt() / cloud.scale
+    order = exact.argsort(stable=True)
+    return exact[order], i[order], j[order]

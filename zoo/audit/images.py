@@ -154,8 +154,8 @@ def check_parts(train: Part, held_out: Part, allow_overlap: bool = False) -> Non
 
 def overlap(train: Part, other: Part) -> Tensor:
     """Places (K,) of images of `other` that are in `train`, pixel for pixel."""
-    known = set(_digests(train))
-    return torch.tensor([i for i, digest in enumerate(_digests(other)) if digest in known], dtype=torch.long)
+    known = set(digests(train))
+    return torch.tensor([i for i, digest in enumerate(digests(other)) if digest in known], dtype=torch.long)
 
 
 def without_overlap(train: Part, held_out: Part) -> tuple[Part, int]:
@@ -167,6 +167,7 @@ def without_overlap(train: Part, held_out: Part) -> tuple[Part, int]:
     return held_out.take(torch.from_numpy(keep)), len(both)
 
 
-def _digests(part: Part) -> list[bytes]:
+def digests(part: Part) -> list[bytes]:
+    """One for each image; equal for images that are equal, pixel for pixel."""
     rows = part.pixels.flatten(1).numpy()
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]

@@ -1,0 +1,97 @@
+"""Copying: memory rings, likeness does not, and the statistics are those of their papers."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_world import evidence, split
+
+from zoo.audit.distances import nearest
+from zoo.audit.finding import NotApplicable
+from zoo.audit.fld import generalisation_gap
+from zoo.audit.memory import Exchange, authentic, data_copying, project, surroundings, threshold
+from zoo.audit.planted import Blurred, Finite, Honest, Memoriser, OneImagePerClass
+from zoo.audit.questions.copying import ask
+
+
+def test_memory_rings() -> None:
+    train, held_out, spare = split(0)
+    for subject in (Memoriser(train), Memoriser(train, noise=0.05), Memoriser(train, 0.05, spare)):
+        subject.available = 600
+        found = ask(evidence(subject, train, held_out))
+        assert found.flags.keys() == {"memorising"}
+    assert found["exact copies"].value == 5.0
+    assert "pixel for pixel (30 different ones)" in found.answer
+
+
+def test_other_faults_are_no_memory() -> None:
+    for seed in range(3):
+        train, held_out, spare = split(seed)
+        labels = torch.arange(600) % 10
+        for subject in (
+            Honest(spare), Finite(spare, 10, seed), Blurred(spare), OneImagePerClass(spare, labels, seed, 0.02),
+        ):  # fmt: skip
+            assert not ask(evidence(subject, train, held_out, seed)).flags, (seed, type(subject).__name__)
+
+
+def test_exchange_is_exact() -> None:
+    assert Exchange(3, 3, 2, 2).p == 0.0  # only two training images are there
+    assert Exchange(2, 2, 2, 2).p == pytest.approx(1 / 6)
+    assert Exchange(10, 10, 100, 100).excess[0] == 1.0
+    assert Exchange(10, 5, 100, 100).excess[0] == 0.0
+    assert Exchange(0, 0, 100, 100).p == 1.0
+
+
+def test_p_values_of_exchange_are_even_where_nothing_is_remembered() -> None:
+    small = 0
+    for seed in range(200):
+        draw = torch.Generator().manual_seed(seed)
+        t, h, q = (torch.randn(n, 4, generator=draw) for n in (60, 40, 80))
+        q = q[:8].repeat(10, 1) + 0.01 * torch.randn(80, 4, generator=draw)  # eight images, again and again
+        small += surroundings(nearest(q, t, 5), nearest(q, h, 5), 60, 40).exchange().p < 0.05
+    assert small <= 20  # of 200; 10 or fewer are expected
+
+
+def test_a_threshold_needs_images_enough() -> None:
+    assert threshold(torch.arange(99.0), 0.01) is None
+    assert threshold(torch.arange(200.0), 0.01) == 1.0
+
+
+def test_c_t_is_the_z_score_in_a_single_cell() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(n, 3, generator=draw) for n in (200, 100, 80))
+    a, b = torch.cdist(q, t).min(1).values, torch.cdist(p, t).min(1).values
+    u = float((a[:, None] > b).sum())
+    expected = (u - (100 * 80 / 2 - 0.5)) / (100 * 80 * 181 / 12) ** 0.5
+    found = data_copying(t, p, q, 1, 0)
+    assert found.value == pytest.approx(expected, abs=1e-6)
+    assert found.deviation == 1.0
+    assert data_copying(t, p, t[:80], 3, 0).value < -5
+
+
+def test_authenticity_by_hand() -> None:
+    train = torch.tensor([[0.0], [1.0], [10.0]])
+    queries = torch.tensor([[0.2], [6.0], [12.0]])
+    assert authentic(nearest(queries, train), train).tolist() == [False, False, False]
+    assert authentic(nearest(torch.tensor([[2.5], [25.0]]), train), train).tolist() == [True, True]
+
+
+def test_projection_keeps_distances_within_the_components() -> None:
+    draw = torch.Generator().manual_seed(0)
+    flat = torch.randn(100, 4, generator=draw) @ torch.linalg.qr(torch.randn(80, 4, generator=draw)).Q.T
+    (low,) = project(flat, width=4)
+    assert torch.allclose(torch.cdist(low, low), torch.cdist(flat, flat), atol=1e-4)
+
+
+def test_the_gap_of_fld_sees_copies_alone() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(200, 4, generator=draw) for _ in range(3))
+    honest, copies = generalisation_gap(q, t, p), generalisation_gap(t, t, p)
+    assert honest.low < 0.0 < honest.high or abs(honest.value) < 20
+    assert copies.high < -50
+
+
+def test_too_few_images_say_how_many_are_needed() -> None:
+    train, held_out, spare = split(0)
+    with pytest.raises(NotApplicable, match="at least 50 held-out and 50 generated images; held-out ones: 30"):
+        ask(evidence(Honest(spare), train, held_out[:30]))

@@ -1,0 +1,89 @@
+"""The discriminator: one that knows by heart rings, one that looks at images does not, with and without a zero."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from small_world import evidence, split
+from torch import Tensor
+
+from zoo.audit.finding import NotApplicable
+from zoo.audit.planted import Honest, WithMemorisingDiscriminator
+from zoo.audit.questions.discriminator import ask
+
+
+class Fair(Honest):
+    """Scores by brightness."""
+
+    zero: float | None = 0.0
+
+    def score(self, images: Tensor) -> Tensor:
+        return images.mean((1, 2, 3))
+
+
+class Critic(WithMemorisingDiscriminator):
+    zero = None  # type: ignore[assignment]
+
+
+class Sharp(Honest):
+    """A critic that tells its generator's images, which are brighter, without knowing any real one."""
+
+    def sample(self, n: int, *, seed: int = 0) -> Tensor:
+        return (super().sample(n, seed=seed) + 0.5).clamp(-1, 1)
+
+    def score(self, images: Tensor) -> Tensor:
+        return -images.mean((1, 2, 3))
+
+
+def test_one_that_knows_by_heart_rings() -> None:
+    train, held_out, spare = split(0)
+    found = ask(evidence(WithMemorisingDiscriminator(spare, train, noise=0.0), train, held_out))
+    assert found.flags.keys() == {"discriminator overfitted"}
+    assert found["training above held-out"].value == 1.0
+    assert [found[f"right on {part}"].value for part in ("train", "held-out", "generated")] == [100.0, 0.0, 100.0]
+    assert (found["r_t"].value, found["r_t"].null) == (1.0, -1.0)
+    assert found["r_v"].value == pytest.approx(1.0)
+    assert "right on 100 % of the training images and 0 % of the held-out ones" in found.answer
+
+
+def test_a_critic_needs_no_zero() -> None:
+    train, held_out, spare = split(0)
+    found = ask(evidence(Critic(spare, train), train, held_out))
+    assert "discriminator overfitted" in found.flags
+    assert found["r_t"].value == pytest.approx(2 * found["training above generated"].value - 1)
+    middle = (float(found.protocol["accuracy at"]), found.protocol["because"])
+    assert middle[0] == pytest.approx(-1, abs=0.2)
+    assert "no zero" in middle[1]
+
+
+def test_what_looks_at_images_does_not_ring() -> None:
+    for seed in range(10):
+        train, held_out, spare = split(seed)
+        assert not ask(evidence(Fair(spare), train, held_out, seed)).flags
+    found = ask(evidence(Sharp(spare), train, held_out))
+    assert found.status == "passed"
+    assert found["held-out above generated"].value > 0.6
+    r_v = found["r_v"]
+    assert r_v.low is not None
+    assert r_v.low < 0 < r_v.high
+
+
+def test_r_v_is_left_out_where_it_would_divide_noise_by_noise() -> None:
+    train, held_out, spare = split(0)
+    assert "r_v" not in [s.name for s in ask(evidence(Fair(spare), train, held_out)).statistics]
+
+
+def test_without_a_discriminator_it_says_what_to_give() -> None:
+    train, held_out, spare = split(0)
+    with pytest.raises(NotApplicable, match="give it score"):
+        ask(evidence(Honest(spare), train, held_out))
+
+
+def test_scores_that_are_not_finite_are_not_compared() -> None:
+    class Broken(Honest):
+        def score(self, images: Tensor) -> Tensor:
+            return torch.full((len(images),), float("nan"))
+
+    train, held_out, spare = split(0)
+    with pytest.raises(NotApplicable, match="not finite"):
+        ask(evidence(Broken(spare), train, held_out))

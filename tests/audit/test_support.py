@@ -1,0 +1,98 @@
+"""How many distinct images: planted supports are found, different images are no duplicates."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from small_world import evidence, images, split
+
+from zoo.audit.birthday import Duplicates, alike, duplicates, first_collision, support
+from zoo.audit.distances import closest_pairs
+from zoo.audit.finding import NotApplicable
+from zoo.audit.planted import Finite, Honest
+from zoo.audit.questions.support import PAGE_REPEATS, ask
+
+
+def test_the_closest_pairs_are_those_of_all_distances() -> None:
+    x = torch.randn(3_000, 3, generator=torch.Generator().manual_seed(0))  # two tiles
+    distances, i, j = closest_pairs(x, 50)
+    every = torch.pdist(x.double()).sort().values
+    assert torch.allclose(distances, every[:50])
+    assert bool((i < j).all())
+    assert torch.allclose((x[i].double() - x[j].double()).norm(dim=1), distances)
+
+
+def test_as_many_pairs_pass_as_were_allowed() -> None:
+    x = images(400, 3).flatten(1)
+    same = alike([x, x[:, ::2]], 5)
+    assert duplicates([x, x[:, ::2]], same).count == 5
+
+
+def test_duplicates_are_counted_over_tiles() -> None:
+    x = torch.arange(2_100.0)[:, None].remainder(700)  # 700 values, three of each
+    found = duplicates([x], alike([torch.arange(500.0)[:, None] * 0.5], 1))
+    assert found.count == 700 * 3
+    assert bool((found.degrees == 2).all())
+    assert found.pairs == 2_100 * 2_099 // 2
+
+
+@pytest.mark.parametrize("k", [50, 500])
+def test_the_interval_holds_an_even_support(k: int) -> None:
+    none = Duplicates(400, 0, torch.zeros(400), torch.empty(0), torch.empty(0))
+    held = 0
+    for seed in range(20):
+        drawn = torch.randint(k, (400,), generator=torch.Generator().manual_seed(seed))
+        equal = drawn[:, None] == drawn
+        i, j = equal.triu(1).nonzero(as_tuple=True)
+        found = support(Duplicates(400, len(i), equal.sum(1) - 1, i, j), none)
+        held += found.low <= k <= found.high
+        assert k / 1.5 < found.size < 1.5 * k
+        assert found.significant
+    assert held >= 18
+
+
+def test_uneven_supports_count_by_their_squared_chances() -> None:
+    chances = torch.tensor([0.5] + [0.5 / 1_000] * 1_000)
+    drawn = torch.multinomial(chances, 2_000, replacement=True, generator=torch.Generator().manual_seed(0))
+    equal = drawn[:, None] == drawn
+    i, j = equal.triu(1).nonzero(as_tuple=True)
+    none = Duplicates(2_000, 0, torch.zeros(2_000), torch.empty(0), torch.empty(0))
+    found = support(Duplicates(2_000, len(i), equal.sum(1) - 1, i, j), none)
+    assert found.low < 1 / float(chances.square().sum()) < found.high
+
+
+def test_the_first_collision_follows_the_birthday_problem() -> None:
+    drawn = torch.randint(365, (400,), generator=torch.Generator().manual_seed(0))
+    i, j = (drawn[:, None] == drawn).triu(1).nonzero(as_tuple=True)
+    found = first_collision(Duplicates(400, len(i), torch.zeros(400), i, j), 400, seed=0)
+    assert abs(float((found <= 23).double().mean()) - 0.507) < 0.12
+
+
+def test_planted_supports_ring_and_are_found() -> None:
+    train, held_out, spare = split(0)
+    for k in (10, 100):
+        found = ask(evidence(Finite(spare, k), train, held_out))
+        assert found.flags.keys() == {"collapsed"}
+        assert found["support"].low <= k <= found["support"].high
+        assert found["support of 100 planted images"].low <= 100 <= found["support of 100 planted images"].high
+        assert "A page of 100" in found.answer
+
+
+def test_honest_images_do_not_ring() -> None:
+    for seed in range(5):
+        train, held_out, spare = split(seed)
+        found = ask(evidence(Honest(spare), train, held_out, seed))
+        assert found.status == "passed"
+        assert math.isinf(found["support"].high)
+
+
+def test_a_page_of_a_hundred_repeats_itself_at_even_odds() -> None:
+    assert 1 - math.exp(-100 * 99 / (2 * PAGE_REPEATS)) == pytest.approx(0.5)
+
+
+def test_too_few_images_say_how_many_are_needed() -> None:
+    train, held_out, spare = split(0)
+    with pytest.raises(NotApplicable, match=r"at least 200 held-out images.*there are 150 and 600"):
+        ask(evidence(Honest(spare), train, held_out[:150]))
