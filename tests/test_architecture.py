@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"files", "batch", "clock", "errors", "data"},
     "features": {"files", "clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
-    "audit": {"audit", "batch", "data", "errors", "features", "files", "metrics", "page", "pictures"},
+    "audit": {"audit", "batch", "data", "errors", "features", "files", "metrics", "page", "pictures", "sampling"},
     "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
     "callbacks": {
         "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features",

@@ -139,18 +139,46 @@ class Questioned:
                 found.append(scores.detach().float().flatten().cpu())
         return torch.cat(found)
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of latents (B, Z), with gradients, at once; call it inside `still()`."""
+    def generate(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+        """Images of latents (B, Z), with gradients, at once; call it inside `still()`.
+
+        Args:
+            latents: on the subject's device.
+            labels: classes (B,), where it has any.
+            members: of a mixture, which generator draws each row, see `sample_members`.
+        """
         if not self.generates:
             raise NotApplicable(
                 "the subject makes no images from given latents: give it generate(latents) and sample_latent(n) or "
                 "latent_dim"
             )
         if self._ours:
-            images: Tensor = self.subject.generate(self.subject.average, latents, labels)
+            network = self.subject.average
+            network = network if members is None else network.drawn(members)
+            images: Tensor = self.subject.generate(network, latents, labels)
         else:
             images = self.subject.generate(latents) if labels is None else self.subject.generate(latents, labels)
         return images
+
+    @torch.no_grad()
+    def render(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] of latents (N, Z), on the CPU; in chunks, in eval mode."""
+        found = []
+        with self._still():
+            for first in range(0, len(latents), CHUNK):
+                rows = slice(first, first + CHUNK)
+                y, m = (None if each is None else each[rows].to(self.device) for each in (labels, members))
+                images = self.generate(latents[rows].to(self.device), y, m)
+                found.append(images.detach().float().clamp(-1, 1).cpu())
+        return torch.cat(found)
+
+    def sample_members(self, n: int, seed: int) -> Tensor | None:
+        """Which generator of a mixture draws each of n images, (n,); None for everything but a mixture of this zoo."""
+        if not self._ours:
+            return None
+        with _seeded(seed, self.device):
+            members: Tensor | None = self.subject.sample_members(n)
+            return members
 
     def sample_latent(self, n: int, seed: int) -> Tensor:
         """Latents (n, Z) of its distribution."""
