@@ -139,7 +139,8 @@ def _real_distances(evidence: Evidence) -> Tensor:
         same = part.labels[i] == part.labels[j]
         if int(same.sum()) >= 20:
             i, j = i[same], j[same]
-    return (values[i] - values[j]).norm(dim=1)
+    found: Tensor = (values[i] - values[j]).norm(dim=1)
+    return found
 
 
 def _finding(

@@ -245,7 +245,7 @@ def _drawn(layers: list[Layer], extras: dict[str, Any]) -> tuple[Figure, ...]:
         rows = extras["history"]
         for name in sorted({key for row in rows for key, v in row.items() if isinstance(v, list | tuple) and v}):
             known = [(row["images"], row[name][0]) for row in rows if row.get(name)]
-            network = "generator" if "g/" in name or "generator" in name else "discriminator"
+            network = "generator" if name.startswith(("g/", "generator")) else "discriminator"
             axes.plot(*zip(*known), color=colours[network], linewidth=0.9, alpha=0.7)
         axes.set(xlabel="images seen", ylabel="largest singular value", yscale="log")
 
