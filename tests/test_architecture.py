@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "bolts": {"batch", "callbacks", "errors", "sampling"},
 }  # fmt: skip
+COMMANDS = {"audit/__main__.py", "audit/opening.py"}  # these put a command together, and may know everything
 
 
 def imported(path: Path) -> set[str]:
@@ -64,7 +65,8 @@ def test_each_part_imports_only_what_it_may(part: str) -> None:
     files = [PACKAGE / f"{part}.py"] if (PACKAGE / f"{part}.py").exists() else sorted((PACKAGE / part).rglob("*.py"))
     assert files
     for file in files:
-        assert imported(file) <= ALLOWED[part], file.name
+        if str(file.relative_to(PACKAGE)) not in COMMANDS:
+            assert imported(file) <= ALLOWED[part], file.name
 
 
 def test_no_file_is_named_for_nothing() -> None:

@@ -51,7 +51,7 @@ def _section(finding: Finding) -> list[str]:
     if finding.flags:
         lines.append("")
     if finding.statistics:
-        lines += ["| number | measured | expected | images | |", "|---|---|---|---|---|"]
+        lines += ["| number | measured | expected | n | |", "|---|---|---|---|---|"]
         for s in finding.statistics:
             name = f"**{plain(s.name)}**" if s.alarm else plain(s.name)
             images = "" if s.n is None else f"{s.n:,}"

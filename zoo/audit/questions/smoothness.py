@@ -200,8 +200,8 @@ def _answer(jumps: int, n: int, statistics: tuple[Statistic, ...], still: bool) 
     if still:
         return "The image hardly changes between far latents: there is next to nothing to walk through."
     how = (
-        f"The ends of a walk are as different as {ends:.1f} times two real images, and the way between them "
-        f"is {path / max(ends, 1e-9):.1f} times as long as the straight one."
+        f"The ends of a walk differ {ends:.1f} times as much as two real images do, and the way between them is "
+        f"{path / max(ends, 1e-9):.1f} times as long as the straight one."
     )
     if not jumps:
         return f"Yes: on none of {n} walks does the image jump. {how}"

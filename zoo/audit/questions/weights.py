@@ -85,9 +85,9 @@ def ask(evidence: Evidence) -> Finding:
     narrow = [layer for layer in layers if layer.one_direction]
     exploding = {name: factor for name, factor in grown.items() if factor >= GROWTH}
     statistics = [
-        Statistic("values that are not finite", float(sum(layer.broken for layer in layers)), null=0.0, n=len(layers)),
+        Statistic("values that are not finite", float(sum(layer.broken for layer in layers)), null=0.0),
         Statistic(
-            "outputs that are zero", float(sum(layer.dead for layer in layers)), null=0.0, n=len(layers),
+            "outputs that are zero", float(sum(layer.dead for layer in layers)), null=0.0,
             says="rows of weights without a single other value",
         ),
     ]  # fmt: skip
@@ -97,14 +97,14 @@ def ask(evidence: Evidence) -> Finding:
             top = max(own, key=lambda layer: layer.scale)
             statistics.append(
                 Statistic(
-                    f"largest singular value, {network}", top.scale, null=1.0, n=len(own),
+                    f"largest singular value, {network}", top.scale, null=1.0,
                     says=f"in that of a random matrix of the same shape and size of entries; at {top.name}",
                 )
             )  # fmt: skip
     if grown:
         name = max(grown, key=lambda key: grown[key])
         statistics.append(
-            Statistic("largest growth", grown[name], null=1.0, n=len(grown),
+            Statistic("largest growth", grown[name], null=1.0,
                       says=f"of a largest singular value over the second half of the run; at {name}")
         )  # fmt: skip
     return Finding(
