@@ -108,7 +108,7 @@ def audit(
     began = time.monotonic()
     findings = [_answer(name, evidence, told) for name in asked]
     about |= {
-        "used": {name: len(evidence.part(name)) for name in ("train", "held_out", "generated")},
+        "used": evidence.used,
         "torch": torch.__version__, "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
     return Report(questioned.name, tuple(findings), about)

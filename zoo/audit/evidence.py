@@ -83,6 +83,12 @@ class Evidence:
         pixels = images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         return Part("generated", pixels, labels)
 
+    @property
+    def used(self) -> dict[str, int]:
+        """How many images of each origin have been looked at."""
+        drawn = {"generated": len(self.generated)} if "generated" in self._made else {}
+        return {"train": len(self.train), "held_out": len(self.held_out)} | drawn
+
     def part(self, name: str) -> Part:
         """`train`, `held_out` or `generated`."""
         return {"train": lambda: self.train, "held_out": lambda: self.held_out, "generated": lambda: self.generated}[

@@ -21,7 +21,7 @@ from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
 from zoo.audit.images import Part
 from zoo.audit.statistics import ALARM, Z95, auc, bootstrap, mann_whitney
-from zoo.audit.subject import Questioned
+from zoo.audit.subject import Questioned, images_at_once
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,7 +39,6 @@ FEWEST = 8  # images of each kind: with fewer, no difference could be significan
 CANDIDATES = 16  # draws of the prior for each restart, of which the nearest begins
 PRIOR_SHARE = 0.999  # of the prior that lies inside the ball
 STEP = 0.1  # Adam's, in standard deviations of the prior; falls to 0 along a cosine
-VALUES_AT_ONCE = 2**21  # pixels times channels in one batch, which bounds the memory of large networks
 SHOWN = 8
 
 
@@ -114,7 +113,7 @@ def recover(
     latents, members = _starts(subject, images, classes, restarts, seed)
     targets = images.repeat_interleave(restarts, 0)
     many = None if classes is None else classes.repeat_interleave(restarts)
-    chunk = max(restarts, min(256, VALUES_AT_ONCE // images[0].numel()))
+    chunk = images_at_once(images[0].numel())
     errors, reached = [], []
     with subject.still():
         for first in range(0, n * restarts, chunk):
@@ -161,11 +160,11 @@ def _descend(
 
     Rows do not touch each other: in eval mode no layer mixes them, and Adam works on each coordinate by itself.
     """
-    z = start.clone().requires_grad_(True)
+    z = _inside(start.clone(), radius).requires_grad_(True)
     optimizer = torch.optim.Adam([z], lr=step, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     least = torch.full((len(z),), torch.inf, device=z.device)
-    best = start.clone()
+    best = z.detach().clone()
     for _ in range(steps):
         errors = (subject.generate(z, labels, members).float() - targets).square().flatten(1).mean(1)
         now = errors.detach()
@@ -175,8 +174,13 @@ def _descend(
         optimizer.step()
         schedule.step()
         with torch.no_grad():
-            z.mul_((radius / z.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1))
+            _inside(z, radius)
     return least, best
+
+
+def _inside(z: Tensor, radius: float) -> Tensor:
+    """Latents drawn back into the ball, in place."""
+    return z.mul_((radius / z.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1))
 
 
 def _finding(evidence: Evidence, found: dict[str, Recovered], parts: dict[str, Part], norms: Tensor) -> Finding:
