@@ -81,3 +81,19 @@ def test_a_conditional_generator_of_another_library() -> None:
     report = audit(subject, noise(24, 3, 128, 0), noise(24, 3, 128, 1), budget="quick", features="pixels",
                    only="weights")  # fmt: skip
     assert report["weights"].status != "skipped"
+
+
+def test_a_networks_images_are_drawn_a_few_at_a_time() -> None:
+    asked: list[int] = []
+
+    class Large(nn.Module):
+        def sample(self, n: int, seed: int) -> Tensor:
+            asked.append(n)
+            return noise(n, 3, 256, seed)
+
+    subject = Questioned(Large())
+    images = subject.sample(40, seed=5)
+    assert len(images) == sum(asked) == 40
+    assert max(asked) <= 16  # 256 px in colour: more of them would not fit through a large network
+    assert len(images.flatten(1).unique(dim=0)) == 40
+    assert torch.equal(images, subject.sample(40, seed=5))

@@ -177,7 +177,7 @@ def test_nothing_is_drawn_where_there_is_nothing_to_compare(statistic: Statistic
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
     [(3.14159, "", "3.14"), (12345.6, "images", "12,346 images"), (math.inf, "images", "no limit"), (2.0, "%", "2 %"),
-     (None, "", "unknown"), (math.nan, "", "unknown"), (0.00012, "", "0.00012"), (-4.0, "", "-4")],
+     (None, "", "unknown"), (math.nan, "", "unknown"), (0.00012, "", "0.00012"), (-4.0, "", "-4"), (-2e-17, "", "0")],
 )  # fmt: skip
 def test_numbers_in_words(value: float | None, unit: str, text: str) -> None:
     assert words.number(value, unit) == text

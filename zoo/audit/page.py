@@ -96,7 +96,7 @@ def _section(finding: Finding) -> Html:
 
 
 def _number(s: Statistic) -> str:
-    says = s.says + (f"{'; ' if s.says else ''}n = {s.n:,}" if s.n is not None else "")
+    says = s.says + (f"{'; ' if s.says else ''}n\u00a0=\u00a0{s.n:,}" if s.n is not None else "")
     ends, null = words.interval(s.low, s.high), words.expected(s)
     against = _picture(s) + (f"<small>expected {escape(null)}</small>" if null else "")
     return (

@@ -11,6 +11,7 @@ STATES: dict[Status, str] = {
 }  # fmt: skip
 SIGNS: dict[Status, str] = {"alarm": "✕", "passed": "✓", "note": "!", "skipped": "–"}  # noqa: RUF001 - a dash is meant
 
+ZERO = 1e-12  # what is smaller in size is a rounding error
 HEALTHY_MEANS = (
     "No alarm rang. That is no proof: each alarm has a size below which it stays silent, and questions that could not "
     "be asked stay open."
@@ -29,6 +30,7 @@ def number(value: float | None, unit: str = "") -> str:
         return "unknown"
     if math.isinf(value):
         return "no limit" if value > 0 else "no lower limit"
+    value = 0.0 if abs(value) < ZERO else value
     text = f"{value:,.0f}" if abs(value) >= 1_000 or value == int(value) else f"{value:.3g}"
     return f"{text} {unit}".rstrip()
 
