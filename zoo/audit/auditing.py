@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,27 @@ from zoo.features import Extractor, extractor
 EXTRACTOR = "effnet-lite0"
 
 
+class Watcher:
+    """Is told how an audit goes on; this one keeps it to itself."""
+
+    def asking(self, name: str, question: str) -> None:
+        """A question is about to be asked."""
+
+    def step(self, text: str) -> None:
+        """Something longer is being done for it."""
+
+    def answered(self, finding: Finding) -> None:
+        """The question has its answer."""
+
+
+class Written(Watcher):
+    """Writes what is being done to the console's error stream."""
+
+    def step(self, text: str) -> None:
+        """Write a line."""
+        print(text, file=sys.stderr, flush=True)
+
+
 def audit(
     subject: Any,
     train: Any,
@@ -37,6 +59,8 @@ def audit(
     name: str = "",
     extras: dict[str, Any] | None = None,
     quiet: bool = True,
+    watcher: Watcher | None = None,
+    keep: bool = False,
 ) -> Report:
     """Ask a generator what its users should know: does it copy, has it collapsed, how much can it draw?
 
@@ -53,6 +77,8 @@ def audit(
         name: of the subject, for the report.
         extras: settings of single questions.
         quiet: say nothing on the way.
+        watcher: is told how it goes on, in place of what `quiet` decides.
+        keep: features of the real images in the cache, so that the next audit on them need not make them again.
 
     Raises:
         UserError: for images that cannot be compared, or unknown names.
@@ -73,15 +99,16 @@ def audit(
     }  # fmt: skip
     questioned = as_subject(subject, name, lambda folder: read_like(folder, "generated", known).images())
     shrink = torch.Generator().manual_seed(seed)
+    told = watcher or (Watcher() if quiet else Written())
     evidence = Evidence(
         questioned, _at_most(known, sizes.train, shrink), _at_most(new, sizes.images, shrink), sizes, seed, network,
-        dict(extras or {}), _say(quiet),
+        dict(extras or {}), told.step, keep,
     )  # fmt: skip
     _check_enough(evidence)
     began = time.monotonic()
-    findings = [_answer(name, evidence) for name in asked]
+    findings = [_answer(name, evidence, told) for name in asked]
     about |= {
-        "used": {name: len(evidence.part(name)) for name in ("train", "held_out", "generated")},
+        "used": evidence.used,
         "torch": torch.__version__, "seconds": round(time.monotonic() - began, 1),
     }  # fmt: skip
     return Report(questioned.name, tuple(findings), about)
@@ -106,14 +133,17 @@ def _check_enough(evidence: Evidence) -> None:
         raise UserError(f"{evidence.subject.name} has {available} images; an audit needs at least 20")
 
 
-def _answer(name: str, evidence: Evidence) -> Finding:
+def _answer(name: str, evidence: Evidence, told: Watcher) -> Finding:
     module = question(name)
+    told.asking(name, module.QUESTION)
     began = time.monotonic()
     try:
         found = module.ask(evidence)
     except NotApplicable as reason:
         found = Finding(name, module.QUESTION, "skipped", str(reason))
-    return Finding(**{**vars(found), "seconds": time.monotonic() - began})
+    answered = replace(found, seconds=time.monotonic() - began)
+    told.answered(answered)
+    return answered
 
 
 def _at_most(part: Part, n: int, generator: torch.Generator) -> Part:
@@ -121,7 +151,3 @@ def _at_most(part: Part, n: int, generator: torch.Generator) -> Part:
     if not n or len(part) <= n:
         return part
     return part.take(torch.randperm(len(part), generator=generator)[:n].sort().values)
-
-
-def _say(quiet: bool) -> Callable[[str], None]:
-    return (lambda text: None) if quiet else (lambda text: print(text, file=sys.stderr, flush=True))

@@ -15,7 +15,7 @@ from zoo.audit.distances import Nearest, nearest
 from zoo.audit.images import Part
 from zoo.audit.subject import Questioned
 from zoo.errors import UserError
-from zoo.features import Extractor, Features, extractor, features_of
+from zoo.features import Extractor, Features, extractor, features_by_digest, features_of
 
 T = TypeVar("T")
 PIXEL_SIZE = 32  # pixel distances are measured on images shrunk to at most this
@@ -34,6 +34,7 @@ class Evidence:
         extractor: of perceptual features.
         extras: settings of single questions, such as {"modes": ...}; the history of singular values of a run.
         report: is told what is being done, in a few words.
+        keep: features of the real images in the cache, for the next audit.
     """
 
     subject: Questioned
@@ -44,6 +45,7 @@ class Evidence:
     extractor: Extractor
     extras: dict[str, Any]
     report: Callable[[str], None] = lambda text: None
+    keep: bool = False
 
     def __post_init__(self) -> None:
         self._made: dict[Any, Any] = {}
@@ -81,6 +83,12 @@ class Evidence:
         pixels = images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
         return Part("generated", pixels, labels)
 
+    @property
+    def used(self) -> dict[str, int]:
+        """How many images of each origin have been looked at."""
+        drawn = {"generated": len(self.generated)} if "generated" in self._made else {}
+        return {"train": len(self.train), "held_out": len(self.held_out)} | drawn
+
     def part(self, name: str) -> Part:
         """`train`, `held_out` or `generated`."""
         return {"train": lambda: self.train, "held_out": lambda: self.held_out, "generated": lambda: self.generated}[
@@ -100,7 +108,10 @@ class Evidence:
         def make() -> Features:
             self.report(f"{space} of {len(self.part(part)):,} {part.replace('_', '-')} images")
             images = self.part(part)
-            return features_of(network, images.images(), title="")
+            batches = (images.images(slice(first, first + 1024)) for first in range(0, len(images), 1024))
+            if self.keep and part != "generated" and network is self.extractor:
+                return features_by_digest(network, lambda: batches, len(images), images.digest)
+            return features_of(network, batches, title="")
 
         return self.once(("features", part, space), make)
 

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from zoo.audit.finding import Finding
+from zoo.audit.markdown import figure_file, markdown
+from zoo.audit.page import report_page
+from zoo.audit.questions import NAMES
 from zoo.audit.verdict import sentence_of, verdict_of
 from zoo.files import whole
 
@@ -51,9 +54,26 @@ class Report:
         }  # fmt: skip
 
     def save(self, folder: str | Path) -> Path:
-        """Write `report.json`."""
+        """Write `report.json`, `report.md` with its `figures/`, and `report.html`, which is one file by itself.
+
+        Figures of an earlier report in the same folder are removed.
+
+        Raises:
+            OSError: when the folder cannot be written.
+        """
         path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        with whole(path / "report.json") as scratch:
-            scratch.write_text(json.dumps(self.as_dict(), indent=1) + "\n")
+        for old in (path / "figures").glob("*.png"):
+            if old.name.startswith(tuple(f"{name}-" for name in NAMES)):
+                old.unlink()
+        for finding in self.findings:
+            for figure in finding.figures:
+                with whole(path / figure_file(finding, figure)) as scratch:
+                    scratch.write_bytes(figure.png)
+        texts = {
+            "report.json": json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n",
+            "report.md": markdown(self), "report.html": report_page(self),
+        }  # fmt: skip
+        for name, text in texts.items():
+            with whole(path / name) as scratch:
+                scratch.write_text(text, encoding="utf-8")
         return path

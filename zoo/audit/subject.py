@@ -15,7 +15,9 @@ from zoo.audit.finding import NotApplicable
 from zoo.batch import Batch
 from zoo.errors import UserError
 
-CHUNK = 256  # images in one pass
+CHUNK = 256  # images in one pass, at most
+VALUES = 2**21  # pixels times channels in one pass: fewer images where they are large, which bounds a network's memory
+FIRST = 16  # images in the first pass of a subject whose images have a size that is not known yet
 
 
 @runtime_checkable
@@ -111,12 +113,33 @@ class Questioned:
             words["seed"] = seed
         if labels is not None:
             words["labels"] = labels
+        if self._ours:
+            words["batch_size"] = images_at_once(self.subject.channels * self.subject.resolution**2)
+        in_passes = isinstance(self.subject, nn.Module) and not self._ours
         with self._still(), _seeded(seed, self.device):
-            images = self.subject.sample(n, **words)
+            images = self._in_passes(n, words) if in_passes else self.subject.sample(n, **words)
         if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != n:
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise UserError(f"sample({n}) must give a tensor ({n}, C, H, W); {self.name} gave {got}")
         return checked_range(images.detach().float().cpu(), f"sample({n}) of {self.name}")
+
+    def _in_passes(self, n: int, words: dict[str, Any]) -> Tensor:
+        """A network's images, a few at a time: n at once could be more than the memory holds."""
+        found: list[Tensor] = []
+        done = 0
+        while done < n:
+            many = min(n - done, images_at_once(found[0][0].numel()) if found else FIRST)
+            now = dict(words)
+            if "seed" in now:
+                now["seed"] += done
+            if "labels" in now:
+                now["labels"] = words["labels"][done : done + many]
+            images: Tensor = self.subject.sample(many, **now)
+            if not isinstance(images, Tensor) or len(images) != many:  # told by the caller
+                return images
+            found.append(images.detach().cpu())
+            done += many
+        return torch.cat(found)
 
     @torch.no_grad()
     def score(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -128,10 +151,11 @@ class Questioned:
         if not self.scores:
             raise NotApplicable("the subject has no discriminator: give it score(images) -> (B,)")
         found = []
+        many = images_at_once(images[0].numel()) if len(images) else CHUNK
         with self._still():
-            for first in range(0, len(images), CHUNK):
-                x = images[first : first + CHUNK].to(self.device)
-                y = None if labels is None or not self.num_classes else labels[first : first + CHUNK].to(self.device)
+            for first in range(0, len(images), many):
+                x = images[first : first + many].to(self.device)
+                y = None if labels is None or not self.num_classes else labels[first : first + many].to(self.device)
                 if self._ours:
                     scores = self.subject.score(Batch(x, y))
                 else:
@@ -139,18 +163,48 @@ class Questioned:
                 found.append(scores.detach().float().flatten().cpu())
         return torch.cat(found)
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images of latents (B, Z), with gradients, at once; call it inside `still()`."""
+    def generate(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+        """Images of latents (B, Z), with gradients, at once; call it inside `still()`.
+
+        Args:
+            latents: on the subject's device.
+            labels: classes (B,), where it has any.
+            members: of a mixture, which generator draws each row, see `sample_members`.
+        """
         if not self.generates:
             raise NotApplicable(
                 "the subject makes no images from given latents: give it generate(latents) and sample_latent(n) or "
                 "latent_dim"
             )
         if self._ours:
-            images: Tensor = self.subject.generate(self.subject.average, latents, labels)
+            network = self.subject.average
+            network = network if members is None else network.drawn(members)
+            images: Tensor = self.subject.generate(network, latents, labels)
         else:
             images = self.subject.generate(latents) if labels is None else self.subject.generate(latents, labels)
         return images
+
+    @torch.no_grad()
+    def render(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+        """Images (N, C, H, W) in [-1, 1] of latents (N, Z), on the CPU; in chunks, in eval mode."""
+        found: list[Tensor] = []
+        done = 0
+        with self._still():
+            while done < len(latents):
+                rows = slice(done, done + (images_at_once(found[0][0].numel()) if found else FIRST))
+                y, m = (None if each is None else each[rows].to(self.device) for each in (labels, members))
+                images = self.generate(latents[rows].to(self.device), y, m)
+                found.append(images.detach().float().clamp(-1, 1).cpu())
+                done = rows.stop
+        return torch.cat(found)
+
+    def sample_members(self, n: int, seed: int) -> Tensor | None:
+        """Which generator of a mixture draws each of n images, (n,); None for everything but a mixture of this zoo."""
+        if not self._ours:
+            return None
+        with _seeded(seed, self.device):
+            members: Tensor | None = self.subject.sample_members(n)
+            return members
 
     def sample_latent(self, n: int, seed: int) -> Tensor:
         """Latents (n, Z) of its distribution."""
@@ -213,6 +267,11 @@ class FolderSubject:
             raise UserError(f"{n:,} generated images were asked for, there are {len(self.images):,}")
         order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(seed))
         return self.images[order[:n]]
+
+
+def images_at_once(values: int) -> int:
+    """How many images of so many values go through a network in one pass."""
+    return max(1, min(CHUNK, VALUES // values))
 
 
 def as_subject(subject: Any, name: str = "", read: Callable[[Path], Tensor] | None = None) -> Questioned:

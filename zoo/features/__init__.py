@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from zoo.errors import FeatureError, nearest
-from zoo.features.cache import Features, cached_features, features_of
+from zoo.features.cache import Features, cached_features, features_by_digest, features_of
 from zoo.features.digits import DigitClassifier
 from zoo.features.effnet import EffNetLite0
 from zoo.features.extractor import Extractor, quantised
@@ -25,6 +25,7 @@ __all__ = [
     "Points",
     "cached_features",
     "extractor",
+    "features_by_digest",
     "features_of",
     "quantised",
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,12 +102,33 @@ def cached_features(extractor: Extractor, split: Split, chosen: NDArray[np.int64
     """
     places = np.arange(len(split)) if chosen is None else chosen
     path = entry(extractor, split, places)
+    return _kept(path, extractor, lambda: _batches(split, places), len(places))
+
+
+def features_by_digest(extractor: Extractor, images: Callable[[], Iterable[Tensor]], n: int, digest: str) -> Features:
+    """Features of images that are in no pool, from the cache if they are there.
+
+    Args:
+        extractor: what makes them.
+        images: gives them in batches (B, C, H, W) in [-1, 1]; called only where they are not in the cache.
+        n: how many there are.
+        digest: of all their pixels and their order.
+
+    Raises:
+        FeatureError: for images that the extractor cannot take.
+    """
+    key = digest_of(digest, n, extractor.name, sorted(extractor.protocol.items()), "features 1")
+    return _kept(cache_folder() / "features" / f"{key}.safetensors", extractor, images, n)
+
+
+def _kept(path: Path, extractor: Extractor, images: Callable[[], Iterable[Tensor]], n: int) -> Features:
+    """What is in an entry, or what is made for it."""
     if path.exists():
         found = _read(path)
-        if found is not None and len(found) == len(places):
+        if found is not None and len(found) == n:
             return found
         print(f"note: {path} is damaged; these features are made again", file=sys.stderr)
-    made = features_of(extractor, _batches(split, places), total=len(places), title="features of real images")
+    made = features_of(extractor, images(), total=n, title="features of real images")
     try:
         _write(path, made, extractor)
     except OSError as error:  # as on a full disk; the features are there, only the next run pays for them again

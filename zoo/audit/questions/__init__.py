@@ -7,6 +7,7 @@ from typing import Protocol
 
 from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Finding
+from zoo.errors import UserError
 
 
 class Question(Protocol):
@@ -31,6 +32,15 @@ NAMES = (
 
 
 def question(name: str) -> Question:
-    """The module that asks a question; scipy and matplotlib are imported with it."""
-    module: Question = import_module(f"zoo.audit.questions.{name}")
+    """The module that asks a question; scipy is imported with it, which the base install lacks.
+
+    Raises:
+        UserError: without it.
+    """
+    try:
+        module: Question = import_module(f"zoo.audit.questions.{name}")
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "scipy":
+            raise
+        raise UserError("the audit needs scipy: pip install 'gan-zoo[metrics]'") from error
     return module
