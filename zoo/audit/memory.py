@@ -98,7 +98,8 @@ def surroundings(to_train: Nearest, to_held_out: Nearest, train: int, held_out: 
     Args:
         to_train: the nearest training images of each query, at least `AROUND`.
         to_held_out: the nearest held-out images, at least as many, the query itself left out.
-        train, held_out: sizes of the sets.
+        train: size of the training set.
+        held_out: size of the held-out set.
     """
     distances = torch.cat([to_train.distances, to_held_out.distances], 1)
     places = torch.cat([to_train.places, to_held_out.places + train], 1)
@@ -114,7 +115,7 @@ def threshold(ratios: Tensor, rate: float) -> float | None:
     return float(ratios.sort().values[place - 1]) if place >= 1 else None
 
 
-# --- statistics of others, as companions ---------------------------------------------------------------------------------
+# --- statistics of others, as companions -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,9 @@ def data_copying(train: Tensor, held_out: Tensor, generated: Tensor, cells: int,
     blurred images, near to everything, do.
 
     Args:
-        train, held_out, generated: features (N, width).
+        train: features (N, width), as the others.
+        held_out: of new images.
+        generated: of those in question.
         cells: of the partition.
         seed: of k-means.
     """

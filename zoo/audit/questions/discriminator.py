@@ -86,12 +86,13 @@ def _scores(evidence: Evidence) -> dict[str, Tensor]:
         part = evidence.part(name)
         if evidence.subject.num_classes and part.labels is None:
             raise NotApplicable(
-                f"a discriminator of {evidence.subject.num_classes} classes needs those of the {name.replace('_', '-')} "
-                "images: give labels"
+                f"a discriminator of {evidence.subject.num_classes} classes needs those of the "
+                f"{name.replace('_', '-')} images: give labels"
             )
         if len(part) < LEAST:
             raise NotApplicable(
-                f"scores are compared among at least {LEAST} images of each origin; {name.replace('_', '-')}: {len(part)}"
+                f"scores are compared among at least {LEAST} images of each origin; "
+                f"{name.replace('_', '-')}: {len(part)}"
             )
     found = {name: evidence.scores(name) for name in ("held_out", "generated")}
 
