@@ -113,9 +113,8 @@ def alike(spaces: Sequence[Tensor], count: int) -> Alike:
         place = torch.searchsorted(other[order], keys[0]).clamp(max=len(other) - 1)
         rank = torch.where(other[order][place] == keys[0], order[place], len(other))
         worst = torch.maximum(worst, rank)
-    rank = int(worst.sort().values[count - 1])
-    rank = min(rank, len(keys[0]) - 1)
-    return Alike(tuple(float(distances[rank]) for distances, _, _ in lists), rank + 1)
+    last = min(int(worst.sort().values[count - 1]), len(worst) - 1)
+    return Alike(tuple(float(distances[last]) for distances, _, _ in lists), last + 1)
 
 
 def duplicates(spaces: Sequence[Tensor], same: Alike) -> Duplicates:

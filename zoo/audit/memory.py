@@ -49,7 +49,7 @@ class Surroundings:
         Args:
             chosen: of which queries; must be chosen without regard to which set is nearest.
         """
-        different = self.winners[chosen].unique()
+        different = torch.unique(self.winners[chosen])
         return Exchange(len(different), int((different < self.train).sum()), self.train, self.held_out)
 
 
@@ -196,7 +196,7 @@ def authentic(queries: Nearest, train: Tensor) -> Tensor:
         queries: their nearest training images.
         train: features (M, width).
     """
-    different, back = queries.places[:, 0].unique(return_inverse=True)
+    different, back = torch.unique(queries.places[:, 0], return_inverse=True)
     others = nearest(train[different], train, 2).distances[:, 1]
     return others[back] < queries.distances[:, 0]
 

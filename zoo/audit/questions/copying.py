@@ -142,7 +142,7 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
     statistics.append(
         Statistic(
             "exact copies", 100 * share, 100 * low if several else None, 100 * high if several else None,
-            100 * twins / real, *(100 * end for end in wilson(twins, real)), n=len(evidence.generated), unit="%",
+            100 * twins / real, *_hundredfold(wilson(twins, real)), n=len(evidence.generated), unit="%",
             says=f"images equal to a training image, pixel for pixel ({len(copies):,} different ones); beside it, how "
             "often real images equal one",
         )
@@ -165,7 +165,8 @@ def _exchange(
     share = found.trained / max(1, found.winners)
     statistics.append(
         Statistic(
-            f"won from memory in {space}", 100 * value, 100 * low, 100 * high, *(100 * end for end in null.excess),
+            f"won from memory in {space}", 100 * value, 100 * low, 100 * high,
+            100 * null.excess[0], 100 * null.excess[1], 100 * null.excess[2],
             n=found.winners, unit="%",
             says=f"of the {found.winners:,} real images nearest to something generated, {_percent(share)} "
             f"are training images, where chance gives {_percent(found.chance)}: the excess, out of what it could be",
@@ -193,8 +194,8 @@ def _near(
     found = made.exchange(near)
     statistics.append(
         Statistic(
-            f"copying rate at {rate:.1%} in {space}", 100 * hits / n, *(100 * end for end in wilson(hits, n)),
-            100 * null / m, *(100 * end for end in wilson(null, m)), n=n, unit="%",
+            f"copying rate at {rate:.1%} in {space}", 100 * hits / n, *_hundredfold(wilson(hits, n)),
+            100 * null / m, *_hundredfold(wilson(null, m)), n=n, unit="%",
             says=f"images remarkably near to one real image; {found.trained:,} of the {found.winners:,} real images "
             f"are training images (chance: {_percent(found.chance)})",
         )
@@ -203,7 +204,8 @@ def _near(
     tests.append(
         _Test(
             "rate", len(statistics) - 1, max(shares_differ(hits, n, null, m), found.p),
-            hits / n - null / m >= RATE_MATTERS, words, f"{words} (by {space}), where {_percent(null / m)} of new images are as near to any real image.",
+            hits / n - null / m >= RATE_MATTERS, words,
+            f"{words} (by {space}), where {_percent(null / m)} of new images are as near to any real image.",
         )
     )  # fmt: skip
 
@@ -211,6 +213,10 @@ def _near(
 def _surroundings(evidence: Evidence, queries: str, space: str) -> Surroundings:
     near = [evidence.nearest(queries, references, AROUND, space) for references in ("train", "held_out")]
     return surroundings(near[0], near[1], len(evidence.train), len(evidence.held_out))
+
+
+def _hundredfold(ends: tuple[float, float]) -> tuple[float, float]:
+    return 100 * ends[0], 100 * ends[1]
 
 
 def _percent(share: float) -> str:
@@ -241,7 +247,7 @@ def _companions(evidence: Evidence, space: str, setting: Tensor, checking: Tenso
     made = authentic(evidence.nearest("generated", "train", AROUND, space), train)
     shares = [(int(x.sum()), len(x)) for x in (made, real)]
     (value, low, high), (null_value, null_low, null_high) = (
-        (100 * hits / n, *(100 * end for end in wilson(hits, n))) for hits, n in shares
+        (100 * hits / n, *_hundredfold(wilson(hits, n))) for hits, n in shares
     )
     statistics.append(
         Statistic(
