@@ -195,8 +195,10 @@ def _closest(evidence: Evidence, same: Alike, sample: Duplicates, made: list[Ten
 
 def _curve(evidence: Evidence, sample: Duplicates, null: Duplicates, planted: dict[int, Duplicates]) -> Figure | None:
     seed = evidence.seed_of("collision curve")
-    counted: dict[str | int, Duplicates] = {"generated": sample, "held_out": null, **planted}
-    curves = {name: first_collision(found, ORDERS, seed) for name, found in counted.items()}
+    counted: dict[str | int, Duplicates] = {"generated": sample, "held_out": null}
+    for k, found in planted.items():
+        counted[k] = found
+    curves = {name: first_collision(pairs, ORDERS, seed) for name, pairs in counted.items()}
 
     def draw(axes: Axes) -> None:
         sizes = torch.unique(torch.logspace(math.log10(2), math.log10(sample.images), 120).round())
