@@ -1,8 +1,8 @@
 """The birthday paradox: how many different images a generator has, told from how often two of a sample are alike.
 
-Arora and Zhang 2017 (arXiv:1706.08224): a sample of s images from a support of N is likely to hold a pair of equals once
-s is about the root of N. They let people judge the closest pairs and give s squared as the size; here the duplicates
-are counted by thresholds that real data set, and the count gives an estimate with an interval.
+Arora and Zhang 2017 (arXiv:1706.08224): a sample of s images from a support of N is likely to hold a pair of equals
+once s is about the root of N. They let people judge the closest pairs and give s squared as the size; here the
+duplicates are counted by thresholds that real data set, and the count gives an estimate with an interval.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zoo.audit.distances import closest_pairs
 from zoo.audit.statistics import poisson_interval
-from zoo.metrics.neighbours import Cloud, squared_distances, tiles
+from zoo.metrics.neighbours import Cloud, pair_distances, positions, squared_distances, tiles
 
 LISTED = 20_000  # closest pairs of each space among which a threshold is looked for
 KEPT = 200_000  # pairs kept for pictures and curves; all are counted
@@ -113,9 +113,8 @@ def alike(spaces: Sequence[Tensor], count: int) -> Alike:
         place = torch.searchsorted(other[order], keys[0]).clamp(max=len(other) - 1)
         rank = torch.where(other[order][place] == keys[0], order[place], len(other))
         worst = torch.maximum(worst, rank)
-    rank = int(worst.sort().values[count - 1])
-    rank = min(rank, len(keys[0]) - 1)
-    return Alike(tuple(float(distances[rank]) for distances, _, _ in lists), rank + 1)
+    last = min(int(worst.sort().values[count - 1]), len(worst) - 1)
+    return Alike(tuple(float(distances[last]) for distances, _, _ in lists), last + 1)
 
 
 def duplicates(spaces: Sequence[Tensor], same: Alike) -> Duplicates:
@@ -132,22 +131,35 @@ def duplicates(spaces: Sequence[Tensor], same: Alike) -> Duplicates:
     parts = tiles(n)
     for number, rows in enumerate(parts):
         for columns in parts[number:]:
-            near = torch.ones(rows.stop - rows.start, columns.stop - columns.start, dtype=torch.bool)
-            for cloud, threshold in zip(clouds, same.thresholds):
-                bound = torch.full((len(near),), (threshold * cloud.scale) ** 2, dtype=torch.float64)
-                limit = (bound + cloud.error(rows, bound)).float()  # no copy is missed by float32
-                near &= squared_distances(cloud, rows, cloud, columns) <= limit[:, None]
-            if rows == columns:
-                near = near.triu(1)
+            near = _near(clouds, rows, columns, same)
             degrees[rows] += near.sum(1)
             degrees[columns] += near.sum(0)
             if kept < KEPT:
-                i, j = near.nonzero(as_tuple=True)
+                i, j = positions(near)
                 i, j = i[: KEPT - kept] + rows.start, j[: KEPT - kept] + columns.start
                 first.append(i)
                 second.append(j)
                 kept += len(i)
     return Duplicates(n, int(degrees.sum()) // 2, degrees, torch.cat(first), torch.cat(second))
+
+
+def _near(clouds: Sequence[Cloud], rows: slice, columns: slice, same: Alike) -> Tensor:
+    """Which pairs (R, C) of a tile are alike; where float32 cannot tell, float64 does."""
+    near = torch.ones(rows.stop - rows.start, columns.stop - columns.start, dtype=torch.bool)
+    unsure = torch.zeros_like(near)
+    bounds = [(threshold * cloud.scale) ** 2 for cloud, threshold in zip(clouds, same.thresholds)]
+    for cloud, bound in zip(clouds, bounds):
+        slack = cloud.error(rows, torch.full((len(near),), bound, dtype=torch.float64))[:, None]
+        block = squared_distances(cloud, rows, cloud, columns)
+        near &= block <= (bound + slack).float()
+        unsure |= block >= (bound - slack).float()
+    if rows == columns:  # of a pair and itself turned round, one is enough
+        near = near.triu(1)
+    i, j = positions(near & unsure)
+    for cloud, bound in zip(clouds, bounds):
+        outside = pair_distances(cloud, i + rows.start, cloud, j + columns.start) > bound * (1 + 1e-12)
+        near[i[outside], j[outside]] = False
+    return near
 
 
 def support(sample: Duplicates, null: Duplicates, level: float = 0.95, sure: float = 0.998) -> Support:
@@ -183,7 +195,7 @@ def support(sample: Duplicates, null: Duplicates, level: float = 0.95, sure: flo
 
 
 def first_collision(sample: Duplicates, orders: int, seed: int) -> Tensor:
-    """How many images are drawn until two are alike, in random orders of the sample: (orders,); infinite where none are.
+    """How many images are drawn until two are alike, in random orders of the sample: (orders,); infinite without any.
 
     The share of values at most s is the chance of a collision among s.
     """

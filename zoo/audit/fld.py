@@ -59,7 +59,7 @@ def _fitted(squares: Tensor, known: Tensor, width: int) -> Tensor:
             far = _terms(centre, origin, width) + math.log(squares.shape[1])  # of weight 1, the others share one
             loss = -torch.logsumexp(torch.cat([own, far], 1), 1).mean() / width
             optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
             with torch.no_grad():
                 variances.clamp_(-40, 40)

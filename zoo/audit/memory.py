@@ -49,7 +49,7 @@ class Surroundings:
         Args:
             chosen: of which queries; must be chosen without regard to which set is nearest.
         """
-        different = self.winners[chosen].unique()
+        different = torch.unique(self.winners[chosen])
         return Exchange(len(different), int((different < self.train).sum()), self.train, self.held_out)
 
 
@@ -98,7 +98,8 @@ def surroundings(to_train: Nearest, to_held_out: Nearest, train: int, held_out: 
     Args:
         to_train: the nearest training images of each query, at least `AROUND`.
         to_held_out: the nearest held-out images, at least as many, the query itself left out.
-        train, held_out: sizes of the sets.
+        train: size of the training set.
+        held_out: size of the held-out set.
     """
     distances = torch.cat([to_train.distances, to_held_out.distances], 1)
     places = torch.cat([to_train.places, to_held_out.places + train], 1)
@@ -114,7 +115,7 @@ def threshold(ratios: Tensor, rate: float) -> float | None:
     return float(ratios.sort().values[place - 1]) if place >= 1 else None
 
 
-# --- statistics of others, as companions ---------------------------------------------------------------------------------
+# --- statistics of others, as companions -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,9 @@ def data_copying(train: Tensor, held_out: Tensor, generated: Tensor, cells: int,
     blurred images, near to everything, do.
 
     Args:
-        train, held_out, generated: features (N, width).
+        train: features (N, width), as the others.
+        held_out: of new images.
+        generated: of those in question.
         cells: of the partition.
         seed: of k-means.
     """
@@ -193,7 +196,7 @@ def authentic(queries: Nearest, train: Tensor) -> Tensor:
         queries: their nearest training images.
         train: features (M, width).
     """
-    different, back = queries.places[:, 0].unique(return_inverse=True)
+    different, back = torch.unique(queries.places[:, 0], return_inverse=True)
     others = nearest(train[different], train, 2).distances[:, 1]
     return others[back] < queries.distances[:, 0]
 

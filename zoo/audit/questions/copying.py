@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ SHOWN = 16
 
 @dataclass(frozen=True)
 class _Test:
-    """One that can ring: its kind, its statistic's place, p-value, whether the effect matters, and what to say if it rings."""
+    """One that can ring: its kind, its statistic's place, p-value, whether the effect matters, and what it says."""
 
     kind: str
     place: int
@@ -65,8 +64,8 @@ def ask(evidence: Evidence) -> Finding:
     for part in ("held_out", "generated"):
         if len(evidence.part(part)) < LEAST:
             raise NotApplicable(
-                f"copying is judged by at least {LEAST} held-out and {LEAST} generated images; {part.replace('_', '-')} "
-                f"ones: {len(evidence.part(part))}"
+                f"copying is judged by at least {LEAST} held-out and {LEAST} generated images; "
+                f"{part.replace('_', '-')} ones: {len(evidence.part(part))}"
             )
     halves = torch.randperm(len(evidence.held_out), generator=evidence.rng("copying halves"))
     setting, checking = halves[: len(halves) // 2], halves[len(halves) // 2 :]
@@ -127,7 +126,7 @@ def _plainest(ringing: list[_Test]) -> list[_Test]:
     return ringing[:1] + [test for test in ringing if test.kind != ringing[0].kind][:1]
 
 
-# --- tests that can ring -------------------------------------------------------------------------------------------------
+# --- tests that can ring ---------------------------------------------------------------------------------------------
 
 
 def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) -> None:
@@ -143,7 +142,7 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
     statistics.append(
         Statistic(
             "exact copies", 100 * share, 100 * low if several else None, 100 * high if several else None,
-            100 * twins / real, *(100 * end for end in wilson(twins, real)), n=len(evidence.generated), unit="%",
+            100 * twins / real, *_hundredfold(wilson(twins, real)), n=len(evidence.generated), unit="%",
             says=f"images equal to a training image, pixel for pixel ({len(copies):,} different ones); beside it, how "
             "often real images equal one",
         )
@@ -151,8 +150,9 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
     words = f"{_percent(share)} of its images are training images, pixel for pixel"
     tests.append(
         _Test(
-            "equality", len(statistics) - 1, shares_differ(len(copies), len(drawn), twins, real), len(copies) >= COPIES_MATTER,
-            words, f"{words} ({len(copies):,} different ones); real images equal one another in {_percent(twins / real)}.",
+            "equality", len(statistics) - 1, shares_differ(len(copies), len(drawn), twins, real),
+            len(copies) >= COPIES_MATTER, words,
+            f"{words} ({len(copies):,} different ones); real images equal one another in {_percent(twins / real)}.",
         )
     )  # fmt: skip
 
@@ -165,10 +165,11 @@ def _exchange(
     share = found.trained / max(1, found.winners)
     statistics.append(
         Statistic(
-            f"won from memory in {space}", 100 * value, 100 * low, 100 * high, *(100 * end for end in null.excess),
+            f"won from memory in {space}", 100 * value, 100 * low, 100 * high,
+            100 * null.excess[0], 100 * null.excess[1], 100 * null.excess[2],
             n=found.winners, unit="%",
             says=f"of the {found.winners:,} real images nearest to something generated, {_percent(share)} "
-            f"are training images, where chance gives {_percent(found.chance)}: so many more than chance, out of what could be more",
+            f"are training images, where chance gives {_percent(found.chance)}: the excess, out of what it could be",
         )
     )  # fmt: skip
     tests.append(
@@ -193,17 +194,18 @@ def _near(
     found = made.exchange(near)
     statistics.append(
         Statistic(
-            f"copying rate at {rate:.1%} in {space}", 100 * hits / n, *(100 * end for end in wilson(hits, n)),
-            100 * null / m, *(100 * end for end in wilson(null, m)), n=n, unit="%",
-            says=f"images remarkably near to one real image; {found.trained:,} of the {found.winners:,} real images are "
-            f"training images (chance: {_percent(found.chance)})",
+            f"copying rate at {rate:.1%} in {space}", 100 * hits / n, *_hundredfold(wilson(hits, n)),
+            100 * null / m, *_hundredfold(wilson(null, m)), n=n, unit="%",
+            says=f"images remarkably near to one real image; {found.trained:,} of the {found.winners:,} real images "
+            f"are training images (chance: {_percent(found.chance)})",
         )
     )  # fmt: skip
     words = f"{_percent(hits / n)} of its images are remarkably near to a training image"
     tests.append(
         _Test(
-            "rate", len(statistics) - 1, max(shares_differ(hits, n, null, m), found.p), hits / n - null / m >= RATE_MATTERS,
-            words, f"{words} (by {space}), where {_percent(null / m)} of new images are as near to any real image.",
+            "rate", len(statistics) - 1, max(shares_differ(hits, n, null, m), found.p),
+            hits / n - null / m >= RATE_MATTERS, words,
+            f"{words} (by {space}), where {_percent(null / m)} of new images are as near to any real image.",
         )
     )  # fmt: skip
 
@@ -213,11 +215,15 @@ def _surroundings(evidence: Evidence, queries: str, space: str) -> Surroundings:
     return surroundings(near[0], near[1], len(evidence.train), len(evidence.held_out))
 
 
+def _hundredfold(ends: tuple[float, float]) -> tuple[float, float]:
+    return 100 * ends[0], 100 * ends[1]
+
+
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %" if share < 0.995 else "100 %"
 
 
-# --- companions ----------------------------------------------------------------------------------------------------------
+# --- companions ------------------------------------------------------------------------------------------------------
 
 
 def _companions(evidence: Evidence, space: str, setting: Tensor, checking: Tensor) -> list[Statistic]:
@@ -241,7 +247,7 @@ def _companions(evidence: Evidence, space: str, setting: Tensor, checking: Tenso
     made = authentic(evidence.nearest("generated", "train", AROUND, space), train)
     shares = [(int(x.sum()), len(x)) for x in (made, real)]
     (value, low, high), (null_value, null_low, null_high) = (
-        (100 * hits / n, *(100 * end for end in wilson(hits, n))) for hits, n in shares
+        (100 * hits / n, *_hundredfold(wilson(hits, n))) for hits, n in shares
     )
     statistics.append(
         Statistic(
@@ -264,12 +270,12 @@ def _gap(evidence: Evidence, setting: Tensor, checking: Tensor) -> Statistic:
     null = generalisation_gap(held_out[setting[:centres]], known, new)
     return Statistic(
         "generalisation gap of FLD", *found, *null, n=centres,
-        says="far below 0: a density made of generated images fits training images better than new ones; never rings by "
-        "itself",
+        says="far below 0: a density made of generated images fits training images better than new ones; never rings "
+        "by itself",
     )  # fmt: skip
 
 
-# --- pictures ------------------------------------------------------------------------------------------------------------
+# --- pictures --------------------------------------------------------------------------------------------------------
 
 
 def _figures(evidence: Evidence) -> tuple[Figure, ...]:
@@ -303,7 +309,8 @@ def _closest(evidence: Evidence, made: Surroundings) -> Figure:
         if len(chosen) == SHOWN:
             break
     return figures.pairs(
-        evidence.generated.images(torch.tensor(list(chosen.values()))), evidence.train.images(torch.tensor(list(chosen))),
+        evidence.generated.images(torch.tensor(list(chosen.values()))),
+        evidence.train.images(torch.tensor(list(chosen))),
         "nearest-training-images",
         "The generated images that are most remarkably near to a training image, the nearest first; below each, that "
         "training image. Every training image is shown once.",

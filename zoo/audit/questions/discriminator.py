@@ -86,12 +86,13 @@ def _scores(evidence: Evidence) -> dict[str, Tensor]:
         part = evidence.part(name)
         if evidence.subject.num_classes and part.labels is None:
             raise NotApplicable(
-                f"a discriminator of {evidence.subject.num_classes} classes needs those of the {name.replace('_', '-')} "
-                "images: give labels"
+                f"a discriminator of {evidence.subject.num_classes} classes needs those of the "
+                f"{name.replace('_', '-')} images: give labels"
             )
         if len(part) < LEAST:
             raise NotApplicable(
-                f"scores are compared among at least {LEAST} images of each origin; {name.replace('_', '-')}: {len(part)}"
+                f"scores are compared among at least {LEAST} images of each origin; "
+                f"{name.replace('_', '-')}: {len(part)}"
             )
     found = {name: evidence.scores(name) for name in ("held_out", "generated")}
 
@@ -145,17 +146,16 @@ def _heuristics(scores: dict[str, Tensor], halves: tuple[Tensor, Tensor], zero: 
     train, held_out, generated = (scores[part].double() for part in PARTS)
     found = []
     if zero is None:
-        r_t, low, high = (2 * value - 1 for value in auc(train, generated))
+        (r_t, low, high), null = _signs(train, generated), _signs(held_out, generated)
         says = "for a critic: mean sign of the score of a training image less that of a generated one"
-        null = [2 * value - 1 for value in auc(held_out, generated)]
     else:
-        (r_t, low, high), null = _mean((train - zero).sign()), list(_mean((held_out - zero).sign()))
+        (r_t, low, high), null = _mean((train - zero).sign()), _mean((held_out - zero).sign())
         says = "mean sign of training images' scores; 0 where they are as often below as above zero"
     found.append(Statistic("r_t", r_t, low, high, *null, n=len(train), says=says + "; beside it, held-out images"))
     apart = train.mean() - generated.mean()
     error = (train.var() / len(train) + generated.var() / len(generated)).sqrt()
     if apart > APART * error:  # else the ratio is one of noise to noise
-        null = list(_difference(*halves, float(apart)))
+        null = _difference(*halves, float(apart))
         found.append(
             Statistic(
                 "r_v", *_ratio(train, held_out, generated), *null, n=sum(map(len, scores.values())),
@@ -169,6 +169,12 @@ def _heuristics(scores: dict[str, Tensor], halves: tuple[Tensor, Tensor], zero: 
 def _mean(values: Tensor) -> tuple[float, float, float]:
     value, error = float(values.mean()), float(values.std()) / len(values) ** 0.5
     return value, max(-1.0, value - Z95 * error), min(1.0, value + Z95 * error)
+
+
+def _signs(x: Tensor, y: Tensor) -> tuple[float, float, float]:
+    """Mean sign of the difference, over all pairs."""
+    value, low, high = auc(x, y)
+    return 2 * value - 1, 2 * low - 1, 2 * high - 1
 
 
 def _difference(x: Tensor, y: Tensor, unit: float) -> tuple[float, float, float]:

@@ -72,7 +72,7 @@ def ask(evidence: Evidence) -> Finding:
         ),
         Statistic(
             "pairs alike", sample.count, *sample.interval(0.95), found.expected,
-            *(end * sample.pairs / null.pairs for end in null.interval(0.95)), n=sample.images, unit="pairs",
+            *_scaled(null.interval(0.95), sample.pairs / null.pairs), n=sample.images, unit="pairs",
             says="pairs of generated images that are the same image; beside it, as many as different real images "
             "would give",
         ),
@@ -113,6 +113,10 @@ def _answer(flags: dict[Verdict, str], found: Support, sample: Duplicates, limit
     )
 
 
+def _scaled(ends: tuple[float, float], by: float) -> tuple[float, float]:
+    return ends[0] * by, ends[1] * by
+
+
 def _round(size: float) -> str:
     """Three digits that mean something."""
     if not math.isfinite(size):
@@ -143,7 +147,7 @@ def _planted(
     return made, statistics
 
 
-# --- pictures ------------------------------------------------------------------------------------------------------------
+# --- pictures --------------------------------------------------------------------------------------------------------
 
 
 def _figures(
@@ -191,26 +195,26 @@ def _closest(evidence: Evidence, same: Alike, sample: Duplicates, made: list[Ten
 
 def _curve(evidence: Evidence, sample: Duplicates, null: Duplicates, planted: dict[int, Duplicates]) -> Figure | None:
     seed = evidence.seed_of("collision curve")
-    curves = {
-        name: first_collision(found, ORDERS, seed)
-        for name, found in [("generated", sample), ("held_out", null), *planted.items()]
-    }
+    counted: dict[str | int, Duplicates] = {"generated": sample, "held_out": null}
+    for k, found in planted.items():
+        counted[k] = found
+    curves = {name: first_collision(pairs, ORDERS, seed) for name, pairs in counted.items()}
 
     def draw(axes: Axes) -> None:
-        sizes = torch.logspace(math.log10(2), math.log10(sample.images), 120).round().unique()
+        sizes = torch.unique(torch.logspace(math.log10(2), math.log10(sample.images), 120).round())
         for name, found in curves.items():
             until = sizes[sizes <= (null.images if name == "held_out" else sample.images)]
             chance = (found[:, None] <= until).double().mean(0)
-            if isinstance(name, int):
-                label, style = f"{name:,} planted images", {"color": figures.COLOURS["null"], "linestyle": "--"}
-                axes.annotate(
-                    f"{name:,}", (float(until[(chance - 0.5).abs().argmin()]), 0.5), fontsize=7,
-                    ha="right", color=figures.COLOURS["null"], xytext=(-3, 2), textcoords="offset points",
-                )  # fmt: skip
-                label = "real images, so many" if name == min(planted) else None
-            else:
-                label, style = name.replace("_", "-"), {"color": figures.COLOURS[name]}
-            axes.plot(until, chance, label=label, **style)
+            if isinstance(name, str):
+                axes.plot(until, chance, color=figures.COLOURS[name], label=name.replace("_", "-"))
+                continue
+            grey, half = figures.COLOURS["null"], float(until[(chance - 0.5).abs().argmin()])
+            label = "real images, so many" if name == min(planted) else None
+            axes.plot(until, chance, color=grey, linestyle="--", label=label)
+            axes.annotate(
+                f"{name:,}", (half, 0.5), fontsize=7, ha="right", color=grey, xytext=(-3, 2),
+                textcoords="offset points",
+            )  # fmt: skip
         axes.set_xscale("log")
         axes.set_xlabel("images drawn")
         axes.set_ylabel("chance that two are the same")
