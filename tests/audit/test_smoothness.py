@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from training import tiny_dcgan
 
+import zoo
 from zoo.audit import Finding, audit
 from zoo.audit.questions import smoothness
 from zoo.audit.questions.smoothness import Walk
@@ -118,3 +120,18 @@ def test_a_strip_shows_both_sides_of_the_largest_step() -> None:
         assert len(shown) == smoothness.STRIP
         assert {worst, worst + 1} <= set(shown)
         assert shown == sorted(set(shown))
+
+
+def test_every_kind_of_model_can_be_walked_through() -> None:
+    models = {
+        "mixture": zoo.MixGAN(base={"class": "DCGAN", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4},
+                              components=3),
+        "uniform": tiny_dcgan(kernel_size=5),
+        "growing": zoo.ProGAN(resolution=16, channels=1, latent_dim=8, width=8),
+    }  # fmt: skip
+    images = torch.rand(60, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    for name, model in models.items():
+        report = audit(model, images[:30], images[30:], only="smoothness", features="pixels", budget="quick")
+        assert report["smoothness"].status != "skipped", name
+        assert report["smoothness"]["walks with a jump"].value == 0, name
+        assert report["smoothness"].protocol["path"] == ("straight line" if name == "uniform" else "great circle")

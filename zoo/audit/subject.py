@@ -10,6 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from zoo.audit.finding import NotApplicable
 from zoo.batch import Batch
@@ -180,6 +181,8 @@ class Questioned:
             network = self.subject.average
             network = network if members is None else network.drawn(members)
             images: Tensor = self.subject.generate(network, latents, labels)
+            if images.shape[-1] != self.subject.resolution:  # a network that is still growing
+                images = interpolate(images, size=self.subject.resolution, mode="nearest")
         else:
             images = self.subject.generate(latents) if labels is None else self.subject.generate(latents, labels)
         return images

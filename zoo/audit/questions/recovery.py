@@ -3,7 +3,7 @@ comes to training images, to held-out images, and to images of the generator's o
 
 Latent recovery, after Bojanowski et al. 2018 (arXiv:1707.05776) and Metz et al. 2017 (arXiv:1611.02163, section 3.4).
 What differs: latents stay inside the ball that holds 99.9 % of the prior, since outside it a generator can often draw
-anything; each image's search begins at the nearest of some draws of the prior. A generator that learnt the training
+anything; each image's search begins at the nearest of many draws of the prior. A generator that learnt the training
 images by heart comes much nearer to them than to held-out ones; one that generalises does not tell them apart. Its own
 images are the control: they can be reached, so what remains of their distance is the search's weakness.
 """
@@ -21,7 +21,7 @@ from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
 from zoo.audit.images import Part
 from zoo.audit.statistics import ALARM, Z95, auc, bootstrap, mann_whitney
-from zoo.audit.subject import Questioned, images_at_once
+from zoo.audit.subject import CHUNK, Questioned, images_at_once
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +36,7 @@ NEARER = 0.8
 """And their median distance must be below this part of that of held-out images, so that an alarm is about something
 that can be seen."""
 FEWEST = 8  # images of each kind: with fewer, no difference could be significant
-CANDIDATES = 16  # draws of the prior for each restart, of which the nearest begins
+CANDIDATES = 16  # draws of the prior for each image and restart; all images of a class choose among all of them
 PRIOR_SHARE = 0.999  # of the prior that lies inside the ball
 STEP = 0.1  # Adam's, in standard deviations of the prior; falls to 0 along a cosine
 SHOWN = 8
@@ -134,21 +134,24 @@ def recover(
 def _starts(
     subject: Questioned, images: Tensor, labels: Tensor | None, restarts: int, seed: int
 ) -> tuple[Tensor, Tensor | None]:
-    """For each image, the nearest of some draws of the prior: latents (N * restarts, Z), and members of a mixture."""
-    n, many = len(images), CANDIDATES * restarts
-    latents = subject.sample_latent(n * many, seed).detach().float()
-    members = subject.sample_members(n * many, seed)
-    keep = []
-    for i in range(n):
-        rows = slice(i * many, (i + 1) * many)
-        y = None if labels is None else labels[i].expand(many)
-        drawn = subject.render(latents[rows], y, None if members is None else members[rows])
+    """The nearest draws of each image, from a pool of its class: latents (N * restarts, Z), and a mixture's members."""
+    n = len(images)
+    size = n * CANDIDATES * restarts
+    latents = subject.sample_latent(size, seed).detach().float().cpu()
+    members = subject.sample_members(size, seed)
+    classes = None if labels is None else labels.repeat_interleave(size // n)
+    far = torch.empty(size, n)
+    for first in range(0, size, CHUNK):
+        rows = slice(first, first + CHUNK)
+        y, m = (None if each is None else each[rows] for each in (classes, members))
+        drawn = subject.render(latents[rows], y, m)
         if drawn.shape[1:] != images.shape[1:]:
             raise NotApplicable(f"generate gives {tuple(drawn.shape[1:])}, the images are {tuple(images.shape[1:])}")
-        far = (drawn - images[i]).square().flatten(1).mean(1)
-        keep.append(far.topk(restarts, largest=False).indices + i * many)
-    chosen = torch.cat(keep)
-    return latents[chosen.to(latents.device)].cpu(), None if members is None else members.cpu()[chosen]
+        far[rows] = torch.cdist(drawn.flatten(1), images.flatten(1))
+    if classes is not None and labels is not None:
+        far[classes[:, None] != labels[None]] = torch.inf
+    chosen = far.topk(restarts, dim=0, largest=False).indices.T.flatten()
+    return latents[chosen], None if members is None else members.cpu()[chosen]
 
 
 @torch.enable_grad()
