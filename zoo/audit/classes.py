@@ -13,11 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.audit.distances import nearest
-from zoo.audit.evidence import Evidence
+from zoo.audit.evidence import NEIGHBOURS, Evidence
 
-NEIGHBOURS = 7
-LABELLED = 10_000  # training images that vote at most: more cost time and change few votes
 CLUSTERED = 20_000  # training images that kinds are made of at most
 PER_KIND = 50  # training images for each kind, at least
 MOST_KINDS = 30
@@ -66,12 +63,11 @@ def _classes(evidence: Evidence) -> Kinds:
     labels = evidence.train.labels
     assert labels is not None
     evidence.report("classes of generated and held-out images")
-    features, labels = _some(evidence.features("train"), evidence, LABELLED), _some(labels, evidence, LABELLED)
     known, places = torch.unique(labels, return_inverse=True)
     k = min(NEIGHBOURS, int(torch.bincount(places).float().median()))
     votes = []
     for side in ("generated", "held_out"):
-        voters = places[nearest(evidence.features(side), features, k).places]  # the nearest first
+        voters = places[evidence.nearest(side, "train", NEIGHBOURS).places[:, :k]]  # the nearest first
         share = torch.zeros(len(voters), len(known), dtype=torch.float64)
         # The vote of the nearest weighs a little more, which decides ties.
         weights = 1 + 0.01 * torch.arange(k, 0, -1, dtype=torch.float64)
@@ -80,7 +76,7 @@ def _classes(evidence: Evidence) -> Kinds:
     truth = evidence.held_out.labels
     right = None if truth is None else float((known[found[1]] == truth).double().mean())
     names = tuple(f"class {int(name)}" for name in known)
-    rule = f"vote of the {k} nearest of {len(labels):,} labelled training images by {evidence.space}"
+    rule = f"vote of the {k} nearest of {len(labels):,} training images by {evidence.space}"
     return Kinds(names, found[0], found[1], rule, False, (votes[0], votes[1]), right)
 
 

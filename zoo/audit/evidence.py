@@ -19,6 +19,7 @@ from zoo.features import Extractor, Features, extractor, features_by_digest, fea
 
 T = TypeVar("T")
 PIXEL_SIZE = 32  # pixel distances are measured on images shrunk to at most this
+NEIGHBOURS = 5  # that questions look at; one number for all, so that they share the search
 
 
 @dataclass

@@ -18,9 +18,10 @@ from scipy import stats
 from torch import Tensor
 
 from zoo.audit.distances import Nearest, nearest
+from zoo.audit.evidence import NEIGHBOURS
 from zoo.audit.statistics import Z95, wilson
 
-AROUND = 5
+AROUND = NEIGHBOURS
 """The nearest real image is called remarkably near in comparison with the fifth: copies of images that the data hold
 twice or thrice still stand out."""
 

@@ -32,7 +32,7 @@ alike (other writers, another year) may pretend to, stays below."""
 RATE_MATTERS = 0.005  # least copying rate beyond held-out images' that rings: one image in 200
 COPIES_MATTER = 2  # different exact copies; a single one may be an accident of the data
 CELLS = 5  # of C_T
-MIXTURE, SCORED = 1_000, 2_000  # centres of the mixture of Gaussians; images of each kind that it is held against
+MIXTURE, SCORED = 500, 1_000  # centres of the mixture of Gaussians; images of each kind that it is held against
 SHOWN = 16
 
 
