@@ -94,5 +94,5 @@ def test_a_page_of_a_hundred_repeats_itself_at_even_odds() -> None:
 
 def test_too_few_images_say_how_many_are_needed() -> None:
     train, held_out, spare = split(0)
-    with pytest.raises(NotApplicable, match=r"at least 200 held-out images.*there are 150 and 600"):
-        ask(evidence(Honest(spare), train, held_out[:150]))
+    with pytest.raises(NotApplicable, match=r"at least 150 held-out images.*there are 140 and 600"):
+        ask(evidence(Honest(spare), train, held_out[:140]))
