@@ -94,7 +94,7 @@ def test_weights_from_elsewhere_become_a_release(tmp_path: Path, capsys: pytest.
     [
         ("show=dcgan_digit", "there is no release 'dcgan_digit' with a card here. Did you mean dcgan_digits?"),
         ("verify=nowhere", "cannot read nowhere/config.json"),
-        ("nothing=1", "one of show=, run=, verify=, push=, convert= says what to do; got nothing="),
+        ("nothing=1", "one of show=, run=, audit=, verify=, push=, convert= says what to do; got nothing="),
         ("show=a verify=b", "says what to do; got show= verify="),
         ("run=a", "out: missing; pack needs it (a text)"),
         ("run=nowhere out=x", "there is no run folder or checkpoint nowhere"),

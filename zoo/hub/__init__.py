@@ -8,12 +8,13 @@ from zoo.errors import CheckpointError, ReleaseError, nearest
 from zoo.files import sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release
+from zoo.hub.audited import attach
 from zoo.hub.converting import convert
 from zoo.hub.packing import pack
 from zoo.hub.verifying import PICKLED, check_files, verify
 from zoo.run import load_run
 
-__all__ = ["convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
+__all__ = ["attach", "convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
 
 
 def from_pretrained(where: str | Path, revision: str | None = None, cls: type[GAN] | None = None) -> GAN:

@@ -32,11 +32,17 @@ def show(show: str) -> None:
     Args:
         show: a name of ours, or a folder.
     """
-    folder = places.releases_folder() / show if show in places.release_names() else Path(show)
+    folder = _folder_of(show)
     if not (folder / release.CARD).is_file():
         known = nearest(show, places.release_names())
         raise ReleaseError(f"there is no release {show!r} with a card here.{known} A folder is given by its path")
     print((folder / release.CARD).read_text(encoding="utf-8"), end="")
+
+
+def _folder_of(release_name: str) -> Path:
+    """The folder of a release of ours by its name, or a folder as it is given."""
+    ours = places.releases_folder() / release_name
+    return ours if release_name in places.release_names() else Path(release_name)
 
 
 def pack(**settings: Any) -> None:
@@ -52,9 +58,20 @@ def verify(verify: str) -> None:
     Args:
         verify: a name of ours, or a folder.
     """
-    folder = places.releases_folder() / verify if verify in places.release_names() else Path(verify)
+    folder = _folder_of(verify)
     for line in hub.verify(folder):
         print(line)
+
+
+def attach(audit: str, report: str) -> None:
+    """Put an audit's report into a release.
+
+    Args:
+        audit: name of the release, or its folder.
+        report: folder that `python -m zoo.audit` wrote.
+    """
+    folder = _folder_of(audit)
+    print(f"{hub.attach(folder, report)}: the card has the audit's verdict. Read it, then verify")
 
 
 def push(push: str, repo: str, revision: str | None = None, private: bool = False) -> None:
@@ -96,7 +113,7 @@ def convert(
 
 
 ACTIONS: dict[str, Callable[..., None]] = {
-    "show": show, "run": pack, "verify": verify, "push": push, "convert": convert, "source": convert,
+    "show": show, "run": pack, "audit": attach, "verify": verify, "push": push, "convert": convert, "source": convert,
 }  # fmt: skip
 
 
@@ -131,6 +148,7 @@ run=RUN out=FOLDER                pack a run (its folder or a checkpoint) into a
     licence=TEXT data=TEXT source=TEXT    of the training data, where the zoo does not know them
     summary=TEXT weaknesses=[TEXT,TEXT] hours=1.5 machine=TEXT weights_licence=apache-2.0
     dtype=float16                 or bfloat16: a file half as large, with rounded weights
+audit=NAME report=FOLDER          put the report of python -m zoo.audit into a release
 verify=FOLDER                     digests, tensors, card, and the grid against a fresh one
 push=FOLDER repo=ORG/NAME         verify, then upload to the Hugging Face hub [revision=BRANCH private=true]
 convert=FILE source=SOURCE out=FOLDER    weights from elsewhere [facts.KEY=VALUE licence=TEXT dtype=float16]

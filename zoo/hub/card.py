@@ -15,9 +15,13 @@ LICENCE = "apache-2.0"  # of the weights, unless `about` says otherwise
 NOT_RECORDED = "not recorded"
 TASK = "unconditional-image-generation"  # the hub's nearest; it has no word for classes as the only condition
 LOW_COVERAGE = 0.8  # as a share of what real images reach
+WHAT_LOW_MEANS = {
+    **dict.fromkeys(("coverage", "recall"), "parts of the data are rarely drawn"),
+    **dict.fromkeys(("density", "precision"), "some samples look like no real image"),
+}
 
 
-def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
+def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Mapping[str, Any] | None = None) -> str:
     """The card's text.
 
     Args:
@@ -25,6 +29,7 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
             `licence`, `source`, `train`, `held_out`, `digest`), `training` (`recipe`, `images`, `hours`, `machine`,
             `precision`, `packages`, `commit`) and `weaknesses` (a list).
         metrics: `metrics.json`: a list of what `zoo.evaluate` wrote, under `evaluations`; None where there is none.
+        audit: `audit.json`, the report of `zoo.audit`; None where there is none.
     """
     about = config.get("about") or {}
     name = str(about.get("name") or config["class"])
@@ -41,8 +46,10 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> str:
         _training(config, about.get("training") or {}),
         "## Numbers\n",
         _numbers(metrics),
+        "## Audit\n" if audit else "",
+        _audit(audit) if audit else "",
         "## Known weaknesses\n",
-        "\n".join(f"- {line}" for line in weaknesses(config, metrics)) + "\n",
+        "\n".join(f"- {line}" for line in weaknesses(config, metrics, audit)) + "\n",
         "## Files\n",
         _files(config),
     ]
@@ -192,34 +199,52 @@ def _table(row: Mapping[str, Any]) -> str:
     )
 
 
-def weaknesses(config: Mapping[str, Any], metrics: Mapping[str, Any] | None) -> list[str]:
-    """What the release's own numbers say against it, then what its maker says."""
-    found = []
-    for row in _rows(metrics):
-        if row["truncation"] is not None:
-            continue
-        for number in row["numbers"]:
-            value, floor = number["value"], number["floor"]
-            if value is None:
-                continue
-            if number["key"] in ("coverage", "recall") and floor and value < LOW_COVERAGE * floor:
-                found.append(
-                    f"{number['label']} is {shown(value)}, real images reach {shown(floor)}: parts of the data are "
-                    "rarely drawn"
-                )
-            elif number["key"] in ("density", "precision") and floor and value < LOW_COVERAGE * floor:
-                found.append(
-                    f"{number['label']} is {shown(value)}, real images reach {shown(floor)}: some samples look like "
-                    "no real image"
-                )
-            elif number["key"] == "classes_missing" and value:
-                found.append(f"{shown(value)} classes are never drawn")
+def _audit(audit: Mapping[str, Any]) -> str:
+    """The verdict and the answers; statistics, intervals and pictures are in the report."""
+    about = audit["about"]
+    lines = [
+        f"{audit['summary']}\n",
+        f"By `python -m zoo.audit` (budget {about['budget']}, seed {about['seed']}, extractor "
+        f"{about['extractor']['name']}, {about['used'].get('generated', 0):,} generated, {about['used']['train']:,} "
+        f"training and {about['used']['held_out']:,} held-out images). The whole report: [audit.html](audit.html).\n",
+        "| question | status | answer |",
+        "|---|---|---|",
+    ]
+    for finding in audit["findings"]:
+        cells = (finding["question"], finding["status"], finding["answer"])
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def weaknesses(
+    config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Mapping[str, Any] | None = None
+) -> list[str]:
+    """What the release's own numbers and its audit say against it, then what its maker says."""
+    found = [
+        line for row in _rows(metrics) if row["truncation"] is None for line in map(_against, row["numbers"]) if line
+    ]
+    if audit and audit["verdict"] != ["healthy"]:
+        found.insert(0, f"the audit's verdict: {audit['summary']}")
     if not _rows(metrics):
         found.append("nothing about this model was measured")
     if (config.get("origin") or {}).get("missing"):
         found.append(f"it came without {config['origin']['missing']}: what is there has random weights")
     found += (config.get("about") or {}).get("weaknesses") or []
-    return found or ["none that its numbers show; they are few, and whether it memorises was not tested"]
+    untested = "" if audit else "; they are few, and whether it memorises was not tested"
+    return found or [f"none that its numbers show{untested}"]
+
+
+def _against(number: Mapping[str, Any]) -> str:
+    """What a number says against the release; empty where it says nothing."""
+    value, floor = number["value"], number["floor"]
+    if value is None:
+        return ""
+    if number["key"] in WHAT_LOW_MEANS and floor and value < LOW_COVERAGE * floor:
+        meaning = WHAT_LOW_MEANS[number["key"]]
+        return f"{number['label']} is {shown(value)}, real images reach {shown(floor)}: {meaning}"
+    if number["key"] == "classes_missing" and value:
+        return f"{shown(value)} classes are never drawn"
+    return ""
 
 
 def _files(config: Mapping[str, Any]) -> str:

@@ -103,7 +103,9 @@ def _put(scratch: Path, folder: Path) -> None:
         os.replace(scratch, folder)
         return
     (folder / release.CONFIG).unlink(missing_ok=True)
-    for name in (release.WEIGHTS, release.CARD, release.METRICS, release.GRID, release.RECIPE):
+    for name in (
+        release.WEIGHTS, release.CARD, release.METRICS, release.GRID, release.RECIPE, release.AUDIT, release.AUDIT_PAGE,
+    ):  # fmt: skip
         (folder / name).unlink(missing_ok=True)
     for path in sorted(scratch.iterdir(), key=lambda path: path.name == release.CONFIG):
         os.replace(path, folder / path.name)

@@ -14,6 +14,7 @@ from zoo.errors import ReleaseError, first_line
 from zoo.files import sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release
+from zoo.hub.audited import read_audit
 from zoo.hub.card import card
 from zoo.hub.packing import grid_again, this_platform
 
@@ -73,7 +74,8 @@ def verify(folder: str | Path, cls: type[GAN] | None = None) -> list[str]:
     path = place / release.METRICS
     try:
         metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        written, made = (place / release.CARD).read_text(encoding="utf-8"), card(config, metrics)
+        audit = read_audit(place / release.AUDIT) if (place / release.AUDIT).is_file() else None
+        written, made = (place / release.CARD).read_text(encoding="utf-8"), card(config, metrics, audit)
         picture = np.asarray(Image.open(place / release.GRID).convert("RGB")).astype(int)
         again, facts = grid_again(model, config["grid"])
     except (OSError, ValueError, KeyError, TypeError) as error:
