@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import zoo
+import zoo.hub
 from zoo import pictures
 from zoo.command import run_command
 from zoo.data import Digits
@@ -155,6 +156,16 @@ def test_a_checkpoint_outside_a_run_needs_its_data_named(
     assert "outside a run folder, so its data are not known" in capsys.readouterr().err
     assert evaluate(f"checkpoint={alone}", "data.class=Digits", "metrics=fid", "repeats=0") == 0
     assert (tmp_path / "evaluation" / "alone-held_out-digits.json").exists()
+
+
+def test_a_release_is_measured_on_the_data_of_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert evaluate("checkpoint=dcgan_digits", "metrics=fid", "repeats=0") == 0
+    released = json.loads((zoo.hub.places.releases_folder() / "dcgan_digits" / "metrics.json").read_text())
+    expected = {number["label"]: number["value"] for number in released["evaluations"][0]["rows"][0]["numbers"]}
+    found = numbers_of(tmp_path / "evaluation-dcgan_digits-held_out-digits.json")["FD-digits"]
+    assert found["value"] == pytest.approx(expected["FD-digits"], rel=1e-3)
+    assert found["protocol"]["checkpoint"] == "dcgan_digits"
 
 
 def test_other_data_than_those_of_the_training_are_noted(

@@ -104,7 +104,10 @@ def test_a_shipped_release_holds_what_it_claims(name: str) -> None:
     assert hub.verify(folder)
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sum(files.values()) < 12 * 2**20
-    assert set(files) == {"README.md", "config.json", "grid.png", "metrics.json", "model.safetensors", "recipe.yaml"}
+    assert set(files) == {
+        "README.md", "config.json", "grid.png", "metrics.json", "model.safetensors", "recipe.yaml",
+        "audit.json", "audit.html",
+    }  # fmt: skip
     config = release.read_config(folder / "config.json")
     assert places.read_index()[name]["sha256"] == release.digest_of(config, "model.safetensors")
 

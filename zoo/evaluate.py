@@ -30,7 +30,7 @@ def evaluate(
     data: dict[str, Any] | None = None,
     best: bool = False,
     metrics: str | list[str] | None = None,
-    n: int = 50_000,
+    n: int | None = None,
     n_real: int = 0,
     split: Part = "held_out",
     extractor: str = "",
@@ -46,13 +46,13 @@ def evaluate(
     """Measure, print a table, write JSON beside it.
 
     Args:
-        checkpoint: a run folder or a checkpoint file.
+        checkpoint: a run folder, a checkpoint file, or a release: its name, folder or file, or `hf:ORG/NAME`.
         real: instead of a checkpoint, a folder of real images,
         fake: and one of generated images.
         data: settings in place of those of the run's data.
         best: take the run's best checkpoint instead of the last.
         metrics: names, a list or joined by commas; None for those that suit the data.
-        n: generated images; by default at most as many as there are real ones.
+        n: generated images; None for as many as there are real ones, 50,000 at most.
         n_real: real images; 0 for as many as generated ones.
         split: `held_out` or `train`.
         extractor: of the features; empty for the one that suits the data without a download.
@@ -80,7 +80,7 @@ def evaluate(
     names = metrics.replace(" ", "").split(",") if isinstance(metrics, str) else list(metrics or [])
     if names:
         check_metrics([name for name in names if name != CAS] or ["fid"])
-    if n < 10 or n_real < 0 or n_real in range(1, 10):
+    if (n is not None and n < 10) or n_real < 0 or n_real in range(1, 10):
         raise UserError(f"n and n_real: at least 10 images; got n={n} n_real={n_real}")
     if repeats < 0 or repeats == 1:
         raise UserError(f"repeats: 0 for no intervals, or at least 2; got {repeats}")
@@ -202,12 +202,12 @@ def main(**words: Any) -> None:
 
 main.__doc__ = """Measure a trained model's samples, or a folder of images, against real images.
 
-checkpoint=RUN             a run folder (its last checkpoint) or a checkpoint file
+checkpoint=RUN             a run folder (its last checkpoint), a checkpoint file, or a release: dcgan_digits
 best=true                  the run's best checkpoint instead of the last
 data.KEY=VALUE             other data than the run's: data.class=Folder data.root=photos
 real=FOLDER fake=FOLDER    instead of a checkpoint: two folders of images
 metrics=fid,kid,prdc       any of the list below
-n=50000 n_real=0           generated images, at most as many as there are real ones; real images, 0 for as many
+n=50000 n_real=0           generated images, by default as many as there are real ones; real images, 0 for as many
 split=held_out             or train, as published FIDs are measured
 extractor=inception        for FIDs that compare with papers; else effnet-lite0, digits, pixels, ...
 options.weights=PATH       of the extractor: also options.size=128, options.features=320

@@ -12,21 +12,19 @@ import torch
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from zoo.checkpoint import read_checkpoint
-from zoo.classes import find_class
 from zoo.data import Folder, Images
 from zoo.data.points import Points
-from zoo.errors import CheckpointError, UserError
+from zoo.errors import UserError
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.fakes import class_counts, generated, labels_like
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, Number, measure_numbers
 from zoo.evaluation.reals import Part, Reals, default_extractor, reals_of
 from zoo.features import Extractor, extractor, features_of
 from zoo.gan import GAN
-from zoo.recipe import load_recipe
-from zoo.run import load_run, newest_checkpoint
 from zoo.sampling import TruncationBy
+from zoo.trained import open_trained
 
+MOST = 50_000  # generated images where nobody says how many
 PACKAGES = ("gan-zoo", "torch", "torchvision", "torchmetrics", "torch-fidelity", "timm", "numpy", "pillow")
 
 
@@ -38,7 +36,7 @@ class Request:
         metrics: names of `zoo.evaluation.METRICS`, and perhaps `cas`; empty for those that suit the data.
         extractor: its name; empty for the one that suits the data.
         options: of the extractor.
-        n: generated images.
+        n: generated images; None for as many as there are real ones, `MOST` at most.
         n_real: real images; 0 for as many as `n`.
         split: the part of the data that the real images are from.
         seed: of latents and of the choice of real images.
@@ -51,7 +49,7 @@ class Request:
     metrics: list[str]
     extractor: str
     options: dict[str, Any]
-    n: int
+    n: int | None
     n_real: int
     split: Part
     seed: int
@@ -91,16 +89,15 @@ def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request
     Raises:
         UserError: for a checkpoint, data or metric that cannot be used.
     """
-    path = best_checkpoint(where) if best else newest_checkpoint(where)
-    model = load_run(path).to(request.device)
-    data = data_of(path, changes)
-    check_fit(model, data)
+    opened = open_trained(where, changes, best=best)
+    model, data = opened.model.to(request.device), opened.data
+    assert data is not None
     network = extractor(request.extractor or default_extractor(data), **request.options).to(request.device)
     names = request.metrics or suitable(data, network)
     with_cas = "cas" in names
     names = [name for name in names if name != "cas"]
     part = data.held_out if request.split == "held_out" else data.train
-    n = min(request.n, len(part)) if request.n == 50_000 else request.n  # the default is an upper bound
+    n = request.n or min(MOST, len(part))
     reals = reals_of(data, request.split, network, request.n_real or n, request.seed)
     modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
     labels = None
@@ -110,7 +107,7 @@ def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request
     rows: list[dict[str, Any]] = []
     for level in request.truncation:
         protocol = {
-            "checkpoint": path.name, "model": type(model).__name__, "generator": "averaged",
+            "checkpoint": opened.name, "model": type(model).__name__, "generator": "averaged",
             "images_seen": model.images_seen, "seed": request.seed, "truncation": level,
             "truncation_by": request.truncation_by if level is not None else None,
             "data": f"{type(data).__name__}, {data.resolution} px", "data_digest": data.digest,
@@ -128,15 +125,17 @@ def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request
             row["cas"] = _cas(model, data, request, latents)
         rows.append(row)
     notes = _notes(rows[0]["numbers"], network)
-    recorded = recorded_digest(path, data)
-    if recorded not in (None, data.digest):
+    if opened.other_data:
         notes.append("these are not the data, or not the split, that the model was trained on")
     if request.split == "train":
         notes.append("compared with images the model was trained on: a memoriser would do well")
     elif best:
         notes.append("the best checkpoint was chosen by training images, not by the held-out ones used here")
-    folder = path.parent.parent if (path.parent.parent / "recipe.yaml").is_file() else path.parent
-    target = folder / "evaluation" / f"{path.stem}-{request.split}-{network.name}.json"
+    if opened.path is None:
+        target = Path(f"evaluation-{opened.name}-{request.split}-{network.name}.json")
+    else:
+        folder = opened.run or opened.path.parent
+        target = folder / "evaluation" / f"{opened.path.stem}-{request.split}-{network.name}.json"
     return Evaluation(f"{type(model).__name__} after {model.images_seen:,} images", target, rows, notes, _versions())
 
 
@@ -155,7 +154,7 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
         side.setup()
     network = extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
     names = request.metrics or ["fid", "kid", "prdc"]
-    n = min(request.n, len(sides[1].train))
+    n = min(request.n or MOST, len(sides[1].train))
     fakes = reals_of(sides[1], "train", network, n, request.seed).reference
     chosen = reals_of(sides[0], "train", network, request.n_real or n, request.seed)
     reals = Reals("train", chosen.split, chosen.places, chosen.reference, chosen.others)
@@ -169,65 +168,6 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
     return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, _notes(numbers, network), _versions())
 
 
-def best_checkpoint(where: str) -> Path:
-    """The best checkpoint of a run folder.
-
-    Raises:
-        CheckpointError: when there is none.
-    """
-    found = sorted((Path(where) / "best").glob("*.ckpt"))
-    if not found:
-        raise CheckpointError(
-            f"{where} keeps no best checkpoint (best/*.ckpt); SampleMetrics with `select` writes one. Leave out "
-            "best=true for the last"
-        )
-    return found[-1]
-
-
-def data_of(path: Path, changes: dict[str, Any]) -> Images:
-    """The data of a checkpoint's run, with changes, ready for use.
-
-    Raises:
-        UserError: for data that cannot be read, or a checkpoint without a run around it and no data given.
-    """
-    saved = path.parent.parent / "recipe.yaml"
-    if saved.is_file():
-        data = load_recipe(saved, {"data": changes} if changes else None).data.build()
-        return ready(data)
-    if "class" in changes:
-        return ready(build_data(changes))
-    raise UserError(
-        f"{path} lies outside a run folder, so its data are not known. Name them: data.class=Folder "
-        "data.root=FOLDER data.resolution=64"
-    )
-
-
-def build_data(settings: dict[str, Any]) -> Any:
-    """A source of images from a recipe's section `data`.
-
-    Raises:
-        UserError: for an unknown class, or settings that it refuses.
-    """
-    target = find_class(str(settings["class"]), Images)
-    try:
-        return target(**{key: value for key, value in settings.items() if key != "class"})
-    except (TypeError, ValueError) as error:
-        raise UserError(f"data: {error}") from error
-
-
-def ready(data: Any) -> Images:
-    """A source with its images read.
-
-    Raises:
-        UserError: for what is none of this zoo, or data that cannot be read.
-    """
-    if not isinstance(data, Images):
-        raise UserError(f"data.class: {type(data).__name__} is no source of zoo.data, so it has no held-out part")
-    data.prepare_data()
-    data.setup()
-    return data
-
-
 def suitable(data: Images, network: Extractor) -> list[str]:
     """Metrics for data that nobody named any for."""
     if isinstance(data, Points):
@@ -236,23 +176,6 @@ def suitable(data: Images, network: Extractor) -> list[str]:
     if network.name in ("digits", "stacked-digits"):
         names.append("modes" if network.name == "stacked-digits" else "classes")
     return names
-
-
-def check_fit(model: GAN, data: Images) -> None:
-    """Whether these can be the images that the model learnt to draw.
-
-    Raises:
-        UserError: when sizes, channels or classes differ.
-    """
-    if (model.resolution, model.channels) != (data.resolution, data.channels):
-        raise UserError(
-            f"the model draws {model.resolution} px with {model.channels} channels, the data have {data.resolution} px "
-            f"with {data.channels}. Set data.resolution={model.resolution} data.channels={model.channels}"
-        )
-    if model.num_classes and data.num_classes > model.num_classes:
-        raise UserError(f"the data have {data.num_classes} classes, the model only {model.num_classes}")
-    if model.num_classes and not data.num_classes:
-        raise UserError("the model is conditional, but these data have no labels to take its classes from")
 
 
 def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) -> dict[str, Any]:
@@ -294,12 +217,6 @@ def _notes(numbers: list[Number], network: Extractor) -> list[str]:
             f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
         )
     return notes
-
-
-def recorded_digest(path: Path, data: Images) -> str | None:
-    """Digest of the data the checkpoint was trained on, where it is recorded."""
-    recorded: Any = read_checkpoint(path).get(type(data).__qualname__)
-    return recorded.get("digest") if isinstance(recorded, dict) else None
 
 
 def _size_of_first(folder: str) -> int:

@@ -12,17 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from zoo.classes import without_imports
-from zoo.data import Folder, Images
+from zoo.data import Folder
 from zoo.data.points import Points
-from zoo.errors import UserError, first_line
-from zoo.evaluating import build_data, check_fit, data_of, ready, recorded_digest
+from zoo.errors import UserError
 from zoo.evaluation.reals import default_extractor
-from zoo.gan import GAN
-from zoo.hub import load_model, places, release
-from zoo.run import newest_checkpoint
+from zoo.trained import name_of, open_trained, ready
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
 SIGMA = re.compile(r"sigma([123])/(.+)")
@@ -67,40 +62,30 @@ def open_checkpoint(
     Raises:
         UserError: for what cannot be opened, or data that are not here or do not fit.
     """
-    model = load_model(where).to(device)
+    opened = open_trained(where, changes, with_data=folders is None)
+    model = opened.model.to(device)
     about: dict[str, Any] = {
         "checkpoint": where, "model": f"{type(model).__name__} after {model.images_seen:,} images",
         "generator": "averaged",
     }  # fmt: skip
-    known: set[str] = set()
-    history: list[dict[str, Any]] = []
-    name = _name_of(where)
-    out = Path(f"audit-{name}")
-    path, folder = (newest_checkpoint(where), None) if _is_run(where) else (None, _release_folder(where))
-    if path is not None and (path.parent.parent / "recipe.yaml").is_file():
-        run = path.parent.parent
-        name, out, history = run.resolve().name, run / "audit", history_of(run)
-    if folders is not None:
+    name = name_of(where) if opened.run is None else opened.run.resolve().name
+    out = Path(f"audit-{name}") if opened.run is None else opened.run / "audit"
+    history = [] if opened.run is None else history_of(opened.run)
+    if opened.data is None:
+        assert folders is not None
         parts = [
             ready(Folder(place, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
             for place in folders
         ]
         about |= {"train_folder": folders[0], "held_out_folder": folders[1]}
         return Opened(model, name, parts[0].train, parts[1].train, default_extractor(parts[0]), out, history, about)
-    if path is not None:
-        data = data_of(path, changes)
-        recorded = recorded_digest(path, data)
-        known = {recorded} if recorded else set()
-    else:
-        data = _data_of_release(where, folder, changes, model)
-        known = _digests_of_release(folder)
+    data = opened.data
     if isinstance(data, Points):
         raise UserError(
             "audits look at images; these data are points. python -m zoo.evaluate metrics=modes counts modes"
         )
-    check_fit(model, data)
     about["data"] = f"{type(data).__name__}, {data.resolution} px"
-    if known and data.digest not in known:
+    if opened.other_data:
         about["note"] = OTHER_DATA
     return Opened(model, name, data.train, data.held_out, default_extractor(data), out, history, about)
 
@@ -111,7 +96,7 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
     Raises:
         UserError: for a folder without images.
     """
-    name = _name_of(fake)
+    name = name_of(fake)
     return Opened(fake, name, train, held_out, "effnet-lite0", Path(f"audit-{name}"), [], {"generated": fake,
                   "train_folder": train, "held_out_folder": held_out})  # fmt: skip
 
@@ -141,82 +126,3 @@ def history_of(run: Path) -> list[dict[str, Any]]:
         if layers:
             found.append({"images": images, **{name: [v[i] for i in sorted(v)] for name, v in layers.items()}})
     return found
-
-
-def _is_run(where: str) -> bool:
-    """Whether `load_model` takes it for a run or a checkpoint of one."""
-    path = Path(where)
-    if (path / release.CONFIG).is_file() or path.suffix == ".safetensors":
-        return False
-    return not (
-        where.startswith(("zoo:", "hf:", "https://")) or (where in places.release_names() and not path.exists())
-    )
-
-
-def _release_folder(where: str) -> Path | None:
-    """The folder of a release with its recipe and numbers; None for a file at an address."""
-    path = Path(where)
-    if (path / release.CONFIG).is_file():
-        return path
-    if path.suffix == ".safetensors" and not where.startswith("https://"):
-        return path.parent
-    place = places.understand(where)
-    if place.kind == "ours":
-        return places.releases_folder() / place.name
-    if place.kind == "hub":
-        from zoo.hub.huggingface import download
-
-        return download(place.name, None)
-    return None
-
-
-def _data_of_release(where: str, folder: Path | None, changes: dict[str, Any], model: GAN) -> Images:
-    """The data that a release's recipe names. It comes from outside, so that it never chooses what code is imported."""
-    fits = {"resolution": model.resolution, "channels": model.channels}
-    if "class" in changes:
-        return ready(build_data({**fits, **changes}))
-    recipe = {} if folder is None else _section(folder / release.RECIPE)
-    if "class" not in recipe:
-        raise UserError(
-            f"{where} does not say what it was trained on. Name its training images, of which some were held out: "
-            f"data.class=Folder data.root=FOLDER data.held_out=0.1, or train=FOLDER held_out=FOLDER"
-        )
-    try:
-        with without_imports():
-            return ready(build_data({**recipe, **changes}))
-    except UserError as error:
-        given = " ".join(f"data.{key}={value}" for key, value in recipe.items() if key in ("class", "root", "name"))
-        raise UserError(
-            f"{where} was trained on {given}, which cannot be read here: {error}. Say where they are with "
-            "data.root=FOLDER, or name other images: train=FOLDER held_out=FOLDER"
-        ) from error
-
-
-def _section(recipe: Path) -> dict[str, Any]:
-    """The section `data` of a recipe that came from outside: plain YAML, nothing is built."""
-    try:
-        read = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    section = read.get("data") if isinstance(read, dict) else None
-    return dict(section) if isinstance(section, dict) else {}
-
-
-def _digests_of_release(folder: Path | None) -> set[str]:
-    """Digests of the data that a release's numbers were measured on."""
-    if folder is None or not (folder / release.METRICS).is_file():
-        return set()
-    try:
-        evaluations = json.loads((folder / release.METRICS).read_text(encoding="utf-8"))["evaluations"]
-        numbers = [number for each in evaluations for row in each["rows"] for number in row["numbers"]]
-        return {str(n["protocol"]["data_digest"]) for n in numbers if "data_digest" in n["protocol"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / release.METRICS} cannot be read: {first_line(error)}") from error
-
-
-def _name_of(where: str) -> str:
-    """A name for a report and its folder."""
-    last = where.split("#")[0].rstrip("/").rpartition("/")[2].rpartition(":")[2]
-    return (
-        re.sub(r"[^A-Za-z0-9._-]+", "-", last.removesuffix(".safetensors").removesuffix(".ckpt")).strip(".-") or "audit"
-    )

@@ -56,3 +56,8 @@ def expected(statistic: Statistic) -> str:
         return ""
     ends = interval(statistic.null_low, statistic.null_high)
     return number(statistic.null, statistic.unit) + (f" ({ends})" if ends else "")
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as in "53 %"."""
+    return f"{100 * share:.{digits}f} %"

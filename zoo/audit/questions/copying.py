@@ -17,6 +17,7 @@ from zoo.audit.fld import generalisation_gap
 from zoo.audit.images import digests
 from zoo.audit.memory import AROUND, Surroundings, authentic, data_copying, project, surroundings, threshold
 from zoo.audit.statistics import ALARM, Z95, holm, shares_differ, wilson
+from zoo.audit.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +80,7 @@ def ask(evidence: Evidence) -> Finding:
         for rate in RATES:
             limit = threshold(real.ratios[setting], rate)
             if limit is not None:
-                thresholds[f"threshold at {rate:.1%} in {space}"] = limit
+                thresholds[f"threshold at {percent(rate, 1)} in {space}"] = limit
                 _near(made, real.ratios[checking], limit, rate, space, statistics, tests)
     corrected = holm(np.array([test.p for test in tests]))
     ringing = [test for test, p in zip(tests, corrected) if p < ALARM and test.matters]
@@ -101,8 +102,8 @@ def ask(evidence: Evidence) -> Finding:
             "p-values, corrected (Holm)": {
                 statistics[test.place].name: float(f"{p:.2g}") for test, p in zip(tests, corrected)
             },
-            "rings at": f"corrected p below {ALARM:g}, and a share of {SHARE_MATTERS:.0%} or a rate of "
-            f"{RATE_MATTERS:.1%} beyond the null's or {COPIES_MATTER} exact copies",
+            "rings at": f"corrected p below {ALARM:g}, and a share of {percent(SHARE_MATTERS)} or a rate of "
+            f"{percent(RATE_MATTERS, 1)} beyond the null's or {COPIES_MATTER} exact copies",
             "C_T": f"{CELLS} cells, 64 principal components", "FLD": f"up to {MIXTURE:,} centres, {SCORED:,} images",
             "seed": evidence.seed,
         },
@@ -147,12 +148,12 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
             "often real images equal one",
         )
     )  # fmt: skip
-    words = f"{_percent(share)} of its images are training images, pixel for pixel"
+    words = f"{percent(share, 1)} of its images are training images, pixel for pixel"
     tests.append(
         _Test(
             "equality", len(statistics) - 1, shares_differ(len(copies), len(drawn), twins, real),
             len(copies) >= COPIES_MATTER, words,
-            f"{words} ({len(copies):,} different ones); real images equal one another in {_percent(twins / real)}.",
+            f"{words} ({len(copies):,} different ones); real images equal one another in {percent(twins / real, 1)}.",
         )
     )  # fmt: skip
 
@@ -168,18 +169,18 @@ def _exchange(
             f"won from memory in {space}", 100 * value, 100 * low, 100 * high,
             100 * null.excess[0], 100 * null.excess[1], 100 * null.excess[2],
             n=found.winners, unit="%",
-            says=f"of the {found.winners:,} real images nearest to something generated, {_percent(share)} "
-            f"are training images, where chance gives {_percent(found.chance)}: the excess, out of what it could be",
+            says=f"of the {found.winners:,} real images nearest to something generated, {percent(share, 1)} "
+            f"are training images, where chance gives {percent(found.chance, 1)}: the excess, out of what it could be",
         )
     )  # fmt: skip
     tests.append(
         _Test(
             "exchange", len(statistics) - 1, found.p, value >= SHARE_MATTERS,
-            f"{_percent(share)} of the real images nearest to its own are training images, "
-            f"where chance gives {_percent(found.chance)}",
+            f"{percent(share, 1)} of the real images nearest to its own are training images, "
+            f"where chance gives {percent(found.chance, 1)}",
             f"Its images are nearer to training images than to others of their kind: the nearest real image (by "
-            f"{space}) is a training image for {_percent(share)}, where chance gives "
-            f"{_percent(found.chance)}.",
+            f"{space}) is a training image for {percent(share, 1)}, where chance gives "
+            f"{percent(found.chance, 1)}.",
         )
     )  # fmt: skip
 
@@ -194,18 +195,18 @@ def _near(
     found = made.exchange(near)
     statistics.append(
         Statistic(
-            f"copying rate at {rate:.1%} in {space}", 100 * hits / n, *_hundredfold(wilson(hits, n)),
+            f"copying rate at {percent(rate, 1)} in {space}", 100 * hits / n, *_hundredfold(wilson(hits, n)),
             100 * null / m, *_hundredfold(wilson(null, m)), n=n, unit="%",
             says=f"images remarkably near to one real image; {found.trained:,} of the {found.winners:,} real images "
-            f"are training images (chance: {_percent(found.chance)})",
+            f"are training images (chance: {percent(found.chance, 1)})",
         )
     )  # fmt: skip
-    words = f"{_percent(hits / n)} of its images are remarkably near to a training image"
+    words = f"{percent(hits / n, 1)} of its images are remarkably near to a training image"
     tests.append(
         _Test(
             "rate", len(statistics) - 1, max(shares_differ(hits, n, null, m), found.p),
             hits / n - null / m >= RATE_MATTERS, words,
-            f"{words} (by {space}), where {_percent(null / m)} of new images are as near to any real image.",
+            f"{words} (by {space}), where {percent(null / m, 1)} of new images are as near to any real image.",
         )
     )  # fmt: skip
 
@@ -217,10 +218,6 @@ def _surroundings(evidence: Evidence, queries: str, space: str) -> Surroundings:
 
 def _hundredfold(ends: tuple[float, float]) -> tuple[float, float]:
     return 100 * ends[0], 100 * ends[1]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if share < 0.995 else "100 %"
 
 
 # --- companions ------------------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Status,
 from zoo.audit.manifolds import CLUSTERS, Halves, curves, frequencies, neighbourhoods, over_halves
 from zoo.audit.shares import COLLAPSED, DROPPED, Share, Variety, agreement, shares, variety
 from zoo.audit.statistics import ALARM, wilson
+from zoo.audit.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -145,7 +146,7 @@ def _flags(found: Sorted) -> dict[Verdict, str]:
     if found.collapsed:
         worst = min(found.collapsed, key=lambda row: row.ratio)
         names = _list([found.name(row.kind) for row in found.collapsed])
-        flags["collapsed"] = f"images of {names} are nearly alike, down to {worst.ratio:.0%} of the usual distance"
+        flags["collapsed"] = f"images of {names} are nearly alike, down to {percent(worst.ratio)} of the usual distance"
     if found.dropped:
         names = _list([found.name(row.kind) for row in sorted(found.dropped, key=lambda row: row.ratio)])
         does = "not drawn when asked for" if found.given else "drawn less than half as often as real images have them"
@@ -159,7 +160,8 @@ def _answer(found: Sorted, near: Halves, low: list[str]) -> str:
     if found.dropped:
         rows = sorted(found.dropped, key=lambda row: row.ratio)[:LISTED]
         parts = [
-            f"{found.name(row.kind)} ({row.drawn / row.n:.1%} instead of {row.usual / row.n_usual:.1%})" for row in rows
+            f"{found.name(row.kind)} ({percent(row.drawn / row.n, 1)} instead of {percent(row.usual / row.n_usual, 1)})"
+            for row in rows
         ]
         more = "" if len(found.dropped) <= LISTED else f", and {len(found.dropped) - LISTED} more"
         verb = "Asked for, it rarely draws" if found.given else "It leaves out"
@@ -168,7 +170,7 @@ def _answer(found: Sorted, near: Halves, low: list[str]) -> str:
         names = _list([found.name(row.kind) for row in found.collapsed])
         least = min(row.ratio for row in found.collapsed)
         said.append(
-            f"Images of {names} are nearly alike: they lie at {least:.0%} of the usual distance from each other."
+            f"Images of {names} are nearly alike: they lie at {percent(least)} of the usual distance from each other."
         )
     if not said:
         missing = (
@@ -176,7 +178,10 @@ def _answer(found: Sorted, near: Halves, low: list[str]) -> str:
         )
         said.append(f"Nothing large: {missing}, and none has lost its variety.")
     recall, null = near.generated["recall"].mean(), near.null["recall"].mean()
-    said.append(f"Of real images, {recall:.0%} lie among generated ones; among as many other real ones, {null:.0%} do.")
+    said.append(
+        f"Of real images, {percent(recall)} lie among generated ones; among as many other real ones, "
+        f"{percent(null)} do."
+    )
     if "precision" in low and found.dropped:
         said.append("Few generated images look like real ones, so part of this may be looks instead of shares.")
     elif low and not found.dropped and not found.collapsed:

@@ -11,6 +11,7 @@ from zoo.audit import figures
 from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Verdict
 from zoo.audit.statistics import ALARM, Z95, auc, mann_whitney, wilson
+from zoo.audit.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +61,7 @@ def ask(evidence: Evidence) -> Finding:
     ]  # fmt: skip
     flags: dict[Verdict, str] = {}
     if rings:
-        flags["discriminator overfitted"] = f"it scores a training image above a new one in {rank:.0%} of pairs"
+        flags["discriminator overfitted"] = f"it scores a training image above a new one in {percent(rank)} of pairs"
     return Finding(
         "discriminator", QUESTION, "alarm" if rings else "note" if p < ALARM else "passed",
         _answer(statistics, rings, p < ALARM), tuple(statistics), flags,
@@ -197,8 +198,8 @@ def _answer(statistics: list[Statistic], rings: bool, favours: bool) -> str:
     rank, right = statistics[0], {s.name: s.value for s in statistics[1:4]}
     counted = (
         f"it is right on {right['right on train']:.0f} % of the training images and {right['right on held-out']:.0f} % "
-        f"of the held-out ones, and scores a training image above a held-out one in {rank.value:.0%} of pairs (50 % if "
-        "it does not tell them apart)"
+        f"of the held-out ones, and scores a training image above a held-out one in {percent(rank.value)} of pairs "
+        "(50 % if it does not tell them apart)"
     )
     if rings:
         return f"No: {counted}. It knows its training images by heart, and steers the generator towards them."

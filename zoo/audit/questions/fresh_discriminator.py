@@ -23,6 +23,7 @@ from zoo.audit import figures
 from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
 from zoo.audit.statistics import auc
+from zoo.audit.words import percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -182,8 +183,8 @@ def _finding(
     ] + [{"real_images": None, **vars(one)} for one in mine.values()]  # fmt: skip
     return Finding(
         "fresh_discriminator", QUESTION, "note" if told else "passed",
-        f"A discriminator trained from scratch puts a new real image above a new generated one in {best.chance:.0%} of "
-        f"cases, where guessing gives 50 %.{like}",
+        f"A discriminator trained from scratch puts a new real image above a new generated one in "
+        f"{percent(best.chance)} of cases, where guessing gives 50 %.{like}",
         tuple(statistics), {}, () if figure is None else (figure,),
         {
             "images_of_each_side": n, "learnt_from": int(LEARN * n),

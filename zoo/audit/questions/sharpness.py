@@ -25,6 +25,7 @@ from zoo.audit import figures
 from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Verdict
 from zoo.audit.statistics import ALARM, auc, bootstrap, holm, mann_whitney, random_halves
+from zoo.audit.words import percent
 from zoo.metrics.neighbours import tiles
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ def ask(evidence: Evidence) -> Finding:
     noisy = bool(level**2 - usual**2 > ADDED**2 and level > NOISY * usual and p[1] < ALARM)
     flags: dict[Verdict, str] = {}
     if blurred:
-        flags["blurred"] = f"the finest detail has {detail:.0%} of the power it has in real images"
+        flags["blurred"] = f"the finest detail has {percent(detail)} of the power it has in real images"
     if noisy:
         flags["noisy"] = f"noise of {level:.0f} grey levels, real images have {usual:.0f}"
     figure = _figure(a.spectrum, b.spectrum, start)
@@ -142,7 +143,7 @@ def ask(evidence: Evidence) -> Finding:
         _statistics(a, b, blurred, noisy, evidence), flags, () if figure is None else (figure,),
         {
             "generated": len(fake), "held_out": len(real), "band_from": round(start, 4),
-            "band": f"radial frequencies from {start:.2f} of Nyquist's, {BAND:.0%} or more of held-out power",
+            "band": f"radial frequencies from {start:.2f} of Nyquist's, {percent(BAND)} or more of held-out power",
             "blurred_below": BLURRED, "noisy_above": NOISY, "added_noise_above": ADDED, "p_below": ALARM,
             "p_blurred": float(p[0]), "p_noisy": float(p[1]), "test": "Mann-Whitney of the images, Holm over both",
         },
@@ -152,12 +153,14 @@ def ask(evidence: Evidence) -> Finding:
 def _answer(detail: float, a: Detail, b: Detail, blurred: bool, noisy: bool) -> str:
     levels = f"noise of about {_middle(a.noise):.1f} grey levels (real images {_middle(b.noise):.1f})"
     if blurred and noisy:
-        return f"No: they lack fine detail ({detail:.0%} of the power it has in real images) and carry {levels}."
+        return f"No: they lack fine detail ({percent(detail)} of the power it has in real images) and carry {levels}."
     if blurred:
-        return f"No, they are blurred: their finest detail has {detail:.0%} of the power it has in real images."
+        return f"No, they are blurred: their finest detail has {percent(detail)} of the power it has in real images."
     if noisy:
         return f"No, they are noisy: they carry {levels}."
-    return f"Yes: their finest detail has {detail:.0%} of the power it has in real images, and they carry {levels}."
+    return (
+        f"Yes: their finest detail has {percent(detail)} of the power it has in real images, and they carry {levels}."
+    )
 
 
 def _statistics(a: Detail, b: Detail, blurred: bool, noisy: bool, evidence: Evidence) -> tuple[Statistic, ...]:

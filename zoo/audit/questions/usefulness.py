@@ -21,6 +21,7 @@ from zoo.audit import figures
 from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
 from zoo.audit.statistics import wilson
+from zoo.audit.words import percent
 from zoo.metrics.small_classifier import classified_right, trained_classifier
 
 if TYPE_CHECKING:
@@ -101,8 +102,9 @@ def _finding(evidence: Evidence, right: dict[str, Tensor], wanted: Tensor, class
     figure = _figure(by_class)
     return Finding(
         "usefulness", QUESTION, "note" if far else "passed",
-        f"A classifier that learns from {n:,} generated images gets {score:.1%} of real ones right; from as many real "
-        f"images, {real:.1%}; from {distinct:,} real ones shown {DISTINCT} times, {few:.1%}. So generated images teach "
+        f"A classifier that learns from {n:,} generated images gets {percent(score, 1)} of real ones right; from as "
+        f"many real images, {percent(real, 1)}; from {distinct:,} real ones shown {DISTINCT} times, "
+        f"{percent(few, 1)}. So generated images teach "
         f"{worth}.{lacking}",
         (
             Statistic(
