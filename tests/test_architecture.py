@@ -33,9 +33,14 @@ ALLOWED: dict[str, set[str]] = {
     "features": {"files", "clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
     "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
+    "page": set(),
+    "alarms": {
+        "alarms", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan", "objectives",
+        "terms",
+    },
     "callbacks": {
-        "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features",
-        "gan", "metrics", "models", "pictures", "replicas", "terms",
+        "alarms", "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation",
+        "features", "gan", "metrics", "models", "pictures", "replicas", "terms",
     },
     "hub": {
         "callbacks", "checkpoint", "classes", "command", "data", "errors", "files", "gan", "hub", "models", "pictures",
