@@ -109,11 +109,14 @@ class Breaks(Callback):
             scores = torch.cat(model.scores(real, fake)).float()
         for buffer, value in buffers:
             buffer.copy_(value)
-        features = self._judge(fake.images.float().clamp(-1, 1).nan_to_num())
+        features, reals = (self._judge(x.images.float().clamp(-1, 1).nan_to_num()) for x in (fake, real))
         nearest = torch.cdist(features, features).fill_diagonal_(torch.inf).amin(1)
         finite = bool(scores.isfinite().all()) and bool(fake.images.isfinite().all())
+        better = scores[:n, None] - scores[None, n:]  # every real image against every generated one
         return {
             "distance": torch.pdist(features).mean().item(), "nearest": nearest.median().item(),
+            "to_real": torch.cdist(features, reals).amin(1).median().item(),
+            "told_apart": (better > 0).float().mean().item() + (better == 0).float().mean().item() / 2,
             "scale": scores.std().item() if finite else float("inf"), "finite": finite,
         }  # fmt: skip
 
@@ -121,23 +124,32 @@ class Breaks(Callback):
 def onset(rows: list[dict[str, Any]], after: int) -> tuple[int | None, str]:
     """The first round after `after` in which the damage can be measured, and what shows it.
 
-    Compared with the mean over the rounds up to `after`: the mean distance of two samples in the classifier's features
-    falls below 0.6; the median distance to the nearest other sample falls below a quarter (duplicates); the spread of
-    the scores grows fourfold; a value is not finite.
+    Compared with the mean over the rounds up to `after`:
+
+    - a value is not finite;
+    - samples alike: the mean distance of two samples, in the classifier's features, falls below 0.6;
+    - duplicates: the median distance to the nearest other sample falls below a quarter;
+    - samples far off: the median distance to the nearest real image grows by half;
+    - scores grow: their spread grows fourfold;
+    - discriminator lost: the chance that a real image scores higher than a generated one keeps less than a quarter of
+      what it was beyond a half.
     """
     before = [row for row in rows if row["round"] <= after]
-    usual = {key: sum(row[key] for row in before) / len(before) for key in ("distance", "nearest", "scale")}
+    usual = {key: sum(row[key] for row in before) / len(before) for key in before[0] if key != "round"}
     for row in rows:
         if row["round"] <= after:
             continue
-        if not row["finite"]:
-            return row["round"], "not finite"
-        if row["distance"] < 0.6 * usual["distance"]:
-            return row["round"], "samples alike"
-        if row["nearest"] < 0.25 * usual["nearest"]:
-            return row["round"], "duplicates"
-        if row["scale"] > 4 * usual["scale"]:
-            return row["round"], "scores grow"
+        signs = {
+            "not finite": not row["finite"],
+            "samples alike": row["distance"] < 0.6 * usual["distance"],
+            "duplicates": row["nearest"] < 0.25 * usual["nearest"],
+            "samples far off": row["to_real"] > 1.5 * usual["to_real"],
+            "scores grow": row["scale"] > 4 * usual["scale"],
+            "discriminator lost": row["told_apart"] - 0.5 < 0.25 * (usual["told_apart"] - 0.5),
+        }
+        shown = [name for name, is_so in signs.items() if is_so]
+        if shown:
+            return row["round"], shown[0]
     return None, ""
 
 

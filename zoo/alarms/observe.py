@@ -48,6 +48,7 @@ class Observer:
         self.chance = model.objective.discriminator_value(nothing, nothing)  # loss of one that cannot tell; W: 0
         self.networks = {"g": model.generator, "d": model.discriminator}
         self.weights = {f"{name}/{key}": w for name, net in self.networks.items() for key, w in weights_of(net).items()}
+        self.buffers = [b for network in self.networks.values() for b in network.buffers()]
         self.layers = [layer for name, network in self.networks.items() for layer in _layers(name, network)]
         self.gradients: dict[str, Tensor] = {}  # of each player's latest measured step: (tensors,) norms
         self.awaited = [player.name for player in model.players()]
@@ -92,7 +93,7 @@ class Observer:
     def _forward(self, trainer: Trainer, model: GAN) -> dict[str, Tensor]:
         """One pass of both networks over the fixed inputs, in the mode in which they train."""
         squares: dict[str, list[tuple[Tensor, int]]] = {}
-        with unseen(trainer, model), _listening(self.layers, squares):
+        with self._unseen(trainer), _listening(self.layers, squares):
             real = self.fixed.real(model)
             fake = self.fixed.fake(model, real)
             real_scores, fake_scores = (scores.float() for scores in model.scores(real, fake))
@@ -112,7 +113,7 @@ class Observer:
 
     def _held_out(self, trainer: Trainer, model: GAN) -> dict[str, Tensor]:
         """Scores of many training, held-out and generated images, and what they say of overfitting."""
-        with unseen(trainer, model):
+        with self._unseen(trainer):
             held_out = self.fixed.held_out(model)
             if held_out is None:
                 return {}
@@ -132,7 +133,7 @@ class Observer:
 
     def _slopes(self, trainer: Trainer, model: GAN) -> dict[str, Tensor]:
         """Norms of the discriminator's gradient at points between real and generated images."""
-        with unseen(trainer, model):
+        with self._unseen(trainer):
             real = self.fixed.real(model)
             fake = self.fixed.fake(model, real)
             with torch.enable_grad():
@@ -141,11 +142,25 @@ class Observer:
 
     def _classes(self, trainer: Trainer, model: GAN, classifier: Extractor) -> dict[str, Tensor]:
         """How evenly an outside classifier's classes appear: entropy over its largest value, and the rarest share."""
-        with unseen(trainer, model):
+        with self._unseen(trainer):
             images = self.fixed.fake(model, self.fixed.real(model, many=True)).images.float().clamp(-1, 1)
         shares = classifier.logits(images).softmax(1).mean(0)
         evenness = torch.special.entr(shares).sum() / math.log(len(shares))
         return {"classes/evenness": evenness, "classes/rarest": shares.amin()}
+
+    @contextmanager
+    def _unseen(self, trainer: Trainer) -> Iterator[None]:
+        """Inside, networks compute as in training; afterwards every buffer and the random state are as they were.
+
+        Batch norm moves its averages and spectral norm its vectors in every pass in training mode; dropout draws.
+        """
+        saved = [buffer.clone() for buffer in self.buffers]
+        with torch.no_grad(), drawing_from(0, self.fixed.latents.device), trainer.precision_plugin.forward_context():
+            try:
+                yield
+            finally:
+                for buffer, value in zip(self.buffers, saved):
+                    buffer.copy_(value)
 
     # --- state -------------------------------------------------------------------------------------------------------
 
@@ -180,22 +195,6 @@ def updates(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, T
                 root = (state["exp_avg_sq"] / (1 - beta2**step)).sqrt_().add_(group["eps"])
                 found[names[id(weight)]] = group["lr"] * (mean / root).norm() / weight.norm().clamp_min(1e-12)
     return found
-
-
-@contextmanager
-def unseen(trainer: Trainer, model: GAN) -> Iterator[None]:
-    """Inside, networks compute as in training; afterwards every buffer and the random state are as they were.
-
-    Batch norm moves its averages and spectral norm its vectors in every pass in training mode; dropout draws.
-    """
-    buffers = [b for network in (model.generator, model.discriminator) for b in network.buffers()]
-    saved = [b.clone() for b in buffers]
-    with torch.no_grad(), drawing_from(0, model.device), trainer.precision_plugin.forward_context():
-        try:
-            yield
-        finally:
-            for buffer, value in zip(buffers, saved):
-                buffer.copy_(value)
 
 
 def _layers(prefix: str, network: nn.Module) -> list[tuple[str, nn.Module]]:

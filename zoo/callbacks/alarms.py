@@ -47,7 +47,7 @@ class Alarms(Callback):
         action: when an alarm rings: `warn`; `stop` the run; or `rollback`, which puts networks, average and optimizers
             back to the last checkpoint judged healthy and lowers the learning rates. The clock goes on, so images and
             latents after it are other ones than those that led to the alarm.
-        keep_healthy: keep that checkpoint also with `warn` and `stop`. Healthy means that no alarm rang for 128 rounds
+        keep_healthy: keep that checkpoint also with `warn` and `stop`. Healthy means that no alarm rang for 160 rounds
             after it.
         rollbacks: at most so many; the alarm after the last one stops the run.
         lr_drop: what a rollback multiplies all learning rates by; 1 for no drop.
@@ -58,7 +58,7 @@ class Alarms(Callback):
     def __init__(
         self,
         every: int = 0,
-        rounds: int = 8,
+        rounds: int = 10,
         action: Action = "warn",
         keep_healthy: bool = False,
         rollbacks: int = 2,
