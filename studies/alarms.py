@@ -8,7 +8,7 @@ Protocol. All on scikit-learn's digits with the shipped small recipes and `Alarm
 
 *rings*: for each variant and seed one healthy run with alarms on (`WARM` images) is the start of all its branches. A
 branch goes on from its checkpoint for 22 to 31 more healthy rounds and is then broken in one of five ways
-(`studies/breakages.py`) for 80 rounds. The onset of the damage is measured every round on other latents and images than
+(`studies/breakages.py`) for `rounds` rounds. The onset of the damage is measured every round on other latents and images than
 the alarms', with a trained classifier's features and the discriminator's scores (`breakages.onset`); a break without a
 measurable onset is listed and does not count. In time: the first alarm after the break comes at most 12 rounds after
 the onset. Right family: what rings first is listed under `FAMILIES`, and where a reason names a network it is the one
@@ -45,8 +45,12 @@ from zoo.terms import NonFiniteLossError
 RESULTS = Path(__file__).parent / "results"
 SMALL = ["dcgan_digits", "wgan_gp_digits", "progan_digits", "biggan_digits"]
 RECIPES = {"DCGAN": "dcgan_digits", "WGANGP": "wgan_gp_digits", "ProGAN": "progan_digits", "BigGAN": "biggan_digits"}
-WARM = {"DCGAN": 38_400, "WGANGP": 96_000, "ProGAN": 50_000, "BigGAN": 38_400}
-"""Images of the healthy run; ProGAN then holds 8x8 pixels."""
+WARM = {"DCGAN": 38_400, "WGANGP": 32_000, "ProGAN": 22_000, "BigGAN": 19_200}
+"""Images of the healthy run."""
+MODELS: dict[str, dict[str, Any]] = {
+    "WGANGP": {"lr_horizon": 560_000},  # else the rate would be 0 at the end of the healthy run
+    "ProGAN": {"hold_images": 12_000, "fade_images": 3_000},  # it then holds 8x8 pixels
+}
 QUIET = {"SampleGrid": None, "SampleMetrics": None}
 ESCALATES = ("signal escalation", "spectral explosion", "not finite")
 FAMILIES = {
@@ -66,13 +70,14 @@ def right(kind: str, event: dict[str, Any]) -> bool:
     return named and (event["alarm"] not in ESCALATES[:2] or not where or where in event["reason"])
 
 
-def rings(variant: str, seed: int, kinds: list[str], work: Path) -> list[dict[str, Any]]:
+def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) -> list[dict[str, Any]]:
     """A row for each way of breaking one healthy run."""
     warm = work / f"{variant}-{seed}"
     if not checkpoints_in(warm):
         shutil.rmtree(warm, ignore_errors=True)
         callbacks = {**QUIET, "SaveEvery": {"every": 10**9, "keep": 1}, "Alarms": {}}
-        zoo.fit(RECIPES[variant], out=warm, seed=seed, images=WARM[variant], callbacks=callbacks)
+        zoo.fit(RECIPES[variant], out=warm, seed=seed, images=WARM[variant], callbacks=callbacks,
+                model=MODELS.get(variant, {}))  # fmt: skip
     clock = read_checkpoint(checkpoints_in(warm)[0])["zoo"]
     batch = 16 if variant == "ProGAN" else 64
     rows = []
@@ -84,15 +89,16 @@ def rings(variant: str, seed: int, kinds: list[str], work: Path) -> list[dict[st
         shutil.copytree(warm, folder)
         breaks = {"class": "breakages.Breaks", "kind": kind, "after": after, "path": str(seen),
                   "measure_from": after - 15}  # fmt: skip
-        length = clock["images_seen"] + batch * (after + 80 - clock["rounds"])
+        length = clock["images_seen"] + batch * (after + rounds - clock["rounds"])
         ended = ""
         try:
             zoo.fit(resume=folder, images=length, callbacks={"Breaks": breaks, "SaveEvery": None})
         except NonFiniteLossError as error:
             ended = str(error)[:120]
-        rows.append(
-            {"variant": variant, "seed": seed, "breakage": kind, **judged(kind, after, folder, seen), "ended": ended}
-        )
+        rows.append({
+            "variant": variant, "seed": seed, "breakage": kind, **judged(kind, after, folder, seen), "ended": ended,
+            "warm_images": clock["images_seen"], "broken_rounds": rounds,
+        })  # fmt: skip
     return rows
 
 
@@ -159,7 +165,7 @@ def frechet(model: zoo.GAN, n: int = 2_000) -> float:
 
 def study(
     part: str = "rings", seeds: list[int] = list(range(10)), variants: list[str] = list(RECIPES),
-    breakages: list[str] = list(APPLY), recipes: list[str] = SMALL, work: str = "",
+    breakages: list[str] = list(APPLY), recipes: list[str] = SMALL, work: str = "", rounds: int = 80,
 ) -> None:  # fmt: skip
     """Compute the rows that are missing, and print a summary."""
     path = RESULTS / f"alarms_{part}.json"
@@ -187,7 +193,7 @@ def study(
                 kinds = [kind for kind in breakages if variant in APPLY[kind]]
                 kinds = [kind for kind in kinds if not there(variant=variant, seed=seed, breakage=kind)]
                 if kinds:
-                    leave(rings(variant, seed, kinds, place))
+                    leave(rings(variant, seed, kinds, place, rounds))
     print("\n".join(summary(part, rows)))
 
 
