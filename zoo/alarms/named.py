@@ -39,8 +39,9 @@ def not_finite(now: Reading) -> str | None:
 @alarm("loss of diversity")
 def loss_of_diversity(now: Reading) -> str | None:
     """Mode collapse: images of fixed latents become alike."""
-    if moved := now.rose("duplicates", by=0.3):
-        return f"{moved.now:.0%} of images of fixed latents have a near-duplicate among them, {moved.before:.0%} before"
+    share, usual = now.get("duplicates"), now.usual("duplicates")
+    if now.rose("duplicates", by=0.3) or (share >= 0.6 and usual < 0.25):
+        return f"{share:.0%} of images of fixed latents have a near-duplicate among them, usually {max(usual, 0):.0%}"
     moved = now.fell("diversity", by=1.6)
     if moved and moved.now < 0.7:
         return (
