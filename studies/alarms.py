@@ -8,11 +8,11 @@ Protocol. All on scikit-learn's digits with the shipped small recipes and `Alarm
 
 *rings*: for each variant and seed one healthy run with alarms on (`WARM` images) is the start of all its branches. A
 branch goes on from its checkpoint for 22 to 31 more healthy rounds and is then broken in one of five ways
-(`studies/breakages.py`) for `rounds` rounds. The onset of the damage is measured every round on other latents and images than
-the alarms', with a trained classifier's features and the discriminator's scores (`breakages.onset`); a break without a
-measurable onset is listed and does not count. In time: the first alarm after the break comes at most 12 rounds after
-the onset. Right family: what rings first is listed under `FAMILIES`, and where a reason names a network it is the one
-that was broken.
+(`studies/breakages.py`) for `rounds` rounds. The onset of the damage is measured every round on other latents and
+images than the alarms', with a trained classifier's features and the discriminator's scores (`breakages.onset`); a
+break without a measurable onset is listed and does not count. In time: the first alarm after the break comes at most 12
+rounds after the onset. Right family: what rings first is listed under `FAMILIES`, and where a reason names a network it
+is the one that was broken.
 
 *silent*: recipes at full length; every alarm is false.
 

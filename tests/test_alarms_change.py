@@ -38,7 +38,7 @@ def test_healthy_series_ring_less_than_once_in_ten_thousand_readings(kind: str) 
     assert rings <= 1  # of 10,000 readings
 
 
-@pytest.mark.parametrize(("size", "within"), [(12.0, 1), (6.0, 2), (5.0, 4)])
+@pytest.mark.parametrize(("size", "within"), [(14.0, 1), (8.0, 3)])
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_jump_rings_within_few_readings_and_in_its_direction(size: float, within: int, sign: int) -> None:
     rng = np.random.default_rng(1)
@@ -59,6 +59,12 @@ def test_a_quiet_signal_needs_a_change_beyond_the_floor() -> None:
     values = [1.0] * 100 + [1.001] * 20
     assert readings_until_ring(values, 100, floor=0.02) is None
     assert readings_until_ring([1.0] * 100 + [1.3] * 5, 100, floor=0.02) == 1  # 15 floors
+
+
+def test_drift_is_forecast_and_a_small_jump_off_it_rings() -> None:
+    ramp = [0.002 * i for i in range(100)]
+    assert readings_until_ring(ramp, 0, floor=0.005) is None
+    assert readings_until_ring([*ramp[:80], *(value + 0.1 for value in ramp[80:])], 80, floor=0.005) == 1
 
 
 def test_nothing_rings_before_it_has_settled() -> None:

@@ -40,7 +40,7 @@ def not_finite(now: Reading) -> str | None:
 def loss_of_diversity(now: Reading) -> str | None:
     """Mode collapse: images of fixed latents become alike."""
     share, usual = now.get("duplicates"), now.usual("duplicates")
-    if now.rose("duplicates", by=0.3) or (share >= 0.6 and usual < 0.25):
+    if now.rose("duplicates", by=0.3) or share - usual >= 0.5:
         return f"{share:.0%} of images of fixed latents have a near-duplicate among them, usually {max(usual, 0):.0%}"
     moved = now.fell("diversity", by=1.6)
     if moved and moved.now < 0.7:
@@ -64,10 +64,9 @@ def discriminator_overshoot(now: Reading) -> str | None:
 
 @alarm("signal escalation")
 def signal_escalation(now: Reading) -> str | None:
-    """Weights or activations grow far faster than the run's habit, in either network."""
-    for prefix, by in (("activation/", 2.0), ("weight/", 1.08)):
-        if moved := now.rose(prefix, by):
-            return f"the RMS of {moved}, which is {moved.factor:.2f} times its usual level"
+    """Activations grow, or weights grow or shrink, far faster than the run's habit, in either network."""
+    if moved := now.rose("activation/", by=2) or now.rose("weight/", by=1.1) or now.fell("weight/", by=1.1):
+        return f"the RMS of {moved}, which is {moved.factor:.2f} times its usual level"
     return None
 
 
