@@ -52,7 +52,7 @@ def test_a_jump_rings_within_few_readings_and_in_its_direction(size: float, with
         for value in values[: 120 + within + 1]:
             track.read(value)
         assert not (track.fell if sign > 0 else track.rose)
-    assert late <= 2
+    assert late <= 4  # of 40
 
 
 def test_a_quiet_signal_needs_a_change_beyond_the_floor() -> None:
