@@ -83,6 +83,7 @@ class Alarms(Callback):
         self.rolled_back = 0
         self.ringing: dict[str, int] = {}  # alarm -> the last round in which it rang
         self._read_at = 0  # images seen at the last quick reading
+        self.records: Records | None = None  # of the first process
         self._observer: Observer | None = None
         self._restored: dict[str, Any] = {}
 
@@ -99,7 +100,8 @@ class Alarms(Callback):
         if network is not None and network.logits_width == 0:
             raise FeatureError(f"Alarms.classifier: extractor {self.classifier} has no classes; `digits` has")
         self._observer = Observer(pl_module, getattr(trainer, "datamodule", None), classifier=network)
-        self.records = Records(Path(trainer.default_root_dir) / "alarms", pl_module.images_seen)
+        if trainer.is_global_zero:
+            self.records = Records(Path(trainer.default_root_dir) / "alarms", pl_module.images_seen)
         self._load(pl_module, self._restored)
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
@@ -123,7 +125,7 @@ class Alarms(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write what has not been written."""
-        if trainer.is_global_zero:
+        if self.records is not None:
             self.records.flush()
 
     # --- what the first process does ---------------------------------------------------------------------------------
@@ -131,6 +133,7 @@ class Alarms(Callback):
     def _watch(self, trainer: Trainer, model: GAN) -> int:
         """Take a reading, report alarms that begin to ring, and say what all processes shall do."""
         assert self._observer is not None
+        assert self.records is not None
         quick = self._observer.quick(trainer, model)
         full = self._observer.full(trainer, model) if self._full_is_due(model) else {}
         now = self.habits.read(quick, self._stage(model, quick), full)
@@ -177,6 +180,7 @@ class Alarms(Callback):
         does = {STOP: "stop", ROLL_BACK: f"rollback to {kept}"}.get(wish, "warn")
         event = {"images_seen": model.images_seen, "round": model.rounds, "alarm": name, "reason": why, "action": does,
                  "healthy": kept or None}  # fmt: skip
+        assert self.records is not None
         self.records.event(event)
         print(f"ALARM at {model.images_seen:,} images, {name}: {why}. Action: {does}", flush=True)
         for logger in trainer.loggers:
@@ -219,7 +223,8 @@ class Alarms(Callback):
         """What later readings and decisions depend on; tensors and plain values."""
         if self._observer is None:
             return self._restored
-        self.records.flush()
+        if self.records is not None:
+            self.records.flush()
         return {
             "habits": self.habits.state_dict(), "observer": self._observer.state_dict(), "ringing": dict(self.ringing),
             "rolled_back": self.rolled_back, "read_at": self._read_at, "healthy": self.healthy.state_dict(),
