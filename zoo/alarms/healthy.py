@@ -71,9 +71,13 @@ class HealthyCheckpoints:
         """Plain values."""
         return {"confirmed": self.confirmed, "candidate": self.candidate, "saved_in": self.saved_in}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
-        self.confirmed, self.candidate, self.saved_in = state["confirmed"], state["candidate"], state["saved_in"]
+    def load_state_dict(self, state: dict[str, Any], folder: Path) -> None:
+        """Go on from `state_dict`, with those checkpoints that the run folder still has."""
+        there = {path.name for path in (folder / self.folder).glob(f"*{SUFFIX}")}
+        self.confirmed, self.candidate = (
+            state[key] if state[key] in there else "" for key in ("confirmed", "candidate")
+        )
+        self.saved_in = state["saved_in"]
 
 
 def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:

@@ -102,7 +102,7 @@ class Alarms(Callback):
         self._observer = Observer(pl_module, getattr(trainer, "datamodule", None), classifier=network)
         if trainer.is_global_zero:
             self.records = Records(Path(trainer.default_root_dir) / "alarms", pl_module.images_seen)
-        self._load(pl_module, self._restored)
+        self._load(pl_module, self._restored, Path(trainer.default_root_dir))
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Gradients are final here; clipping comes after."""
@@ -234,7 +234,7 @@ class Alarms(Callback):
         """Kept until training starts, when there is something to put it into."""
         self._restored = state_dict
 
-    def _load(self, model: GAN, state: dict[str, Any]) -> None:
+    def _load(self, model: GAN, state: dict[str, Any], folder: Path) -> None:
         if not state:
             return
         assert self._observer is not None
@@ -243,5 +243,5 @@ class Alarms(Callback):
         self.ringing, self.rolled_back = dict(state["ringing"]), state["rolled_back"]
         self._read_at = state["read_at"]
         model.lr_factor = self.lr_drop**self.rolled_back
-        self.healthy.load_state_dict(state["healthy"])
+        self.healthy.load_state_dict(state["healthy"], folder)
         self._restored = {}
