@@ -20,7 +20,7 @@ MEMORY = 32
 """Readings over which level, slope and deviation are averaged."""
 ALLOWANCE = 1.5
 """Deviations that each reading may stray without adding to the sum."""
-THRESHOLD = 8.0
+THRESHOLD = 4.0
 """Where the sum counts as a change, in deviations."""
 CLIP = 3.0
 """Deviations that a reading may at most move the level and the deviation by."""
