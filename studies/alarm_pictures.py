@@ -15,7 +15,7 @@ from zoo.command import checked_arguments, run_command
 
 HERE = Path(__file__).parent
 PANELS = [
-    ("BigGAN", "discriminator_rate", "score/scale", "overshoot: spread of the discriminator's scores"),
+    ("ProGAN", "penalty_off", "score/scale", "overshoot: spread of the discriminator's scores"),
     ("WGANGP", "penalty_off", "gradient/d", "escalation: gradient of the discriminator"),
     ("ProGAN", "generator_rate", "diversity", "collapse: distance between images, real ones: 1"),
     ("DCGAN", "frozen", "duplicates", "collapse: share of near-duplicates"),

@@ -37,6 +37,7 @@ import torch
 from breakages import APPLY, onset, read
 
 import zoo
+from zoo.alarms.change import THRESHOLD
 from zoo.checkpoint import checkpoints_in, read_checkpoint
 from zoo.command import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
@@ -97,7 +98,7 @@ def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) ->
             ended = str(error)[:120]
         rows.append({
             "variant": variant, "seed": seed, "breakage": kind, **judged(kind, after, folder, seen), "ended": ended,
-            "warm_images": clock["images_seen"], "broken_rounds": rounds,
+            "warm_images": clock["images_seen"], "broken_rounds": rounds, "threshold": THRESHOLD,
         })  # fmt: skip
     return rows
 
