@@ -85,7 +85,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         if not i:
             axes.legend(fontsize=7, frameon=False)
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=80)
 
 
 def study(seed: int = 0, work: str = "") -> None:
