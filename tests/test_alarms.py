@@ -321,7 +321,7 @@ def test_rollback_restores_what_was_healthy_and_lowers_the_rate(
     assert state["callbacks"]["Alarms"]["rolled_back"] == rolled
     before = torch.load(tmp_path / "healthy" / healthy, weights_only=True)["state_dict"]["generator.body.0.weight"]
     moved = (state["state_dict"]["generator.body.0.weight"] - before).norm() / before.norm()
-    assert moved < 0.2  # the spike alone moved it by more
+    assert moved < 0.5  # ten rounds of the spike move it by more than 1
 
 
 def test_the_run_stops_when_rollbacks_are_used_up(warm: Path, tmp_path: Path) -> None:
