@@ -34,9 +34,14 @@ ALLOWED: dict[str, set[str]] = {
     "metrics": {"errors", "metrics"},
     "audit": {"audit", "batch", "data", "errors", "features", "files", "metrics", "page", "pictures", "sampling"},
     "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
+    "page": set(),
+    "alarms": {
+        "alarms", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan", "objectives",
+        "terms",
+    },
     "callbacks": {
-        "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation", "features",
-        "gan", "metrics", "models", "pictures", "replicas", "terms",
+        "alarms", "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation",
+        "features", "gan", "metrics", "models", "pictures", "replicas", "terms",
     },
     "hub": {
         "callbacks", "checkpoint", "classes", "command", "data", "errors", "files", "gan", "hub", "models", "pictures",

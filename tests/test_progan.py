@@ -569,3 +569,31 @@ def test_a_loaded_run_stands_where_it_was_in_its_growth(tmp_path: Path) -> None:
     assert model.stage == Stage(8, 0.625)  # (208 - 128) / 128
     assert equal(weights(model), weights(run.model))
     assert torch.equal(model.sample(2, seed=0, labels=1), run.model.sample(2, seed=0, labels=1))
+
+
+def test_without_equalized_rate_the_same_function_starts_out_and_learns_otherwise() -> None:
+    settings: dict[str, Any] = {"latent_dim": 6, "width": 8, "width_base": 16}
+    models = []
+    for equalized in (True, False):
+        torch.manual_seed(0)
+        models.append(zoo.ProGAN(8, 1, equalized=equalized, **settings))
+    z, images = torch.randn(4, 6), torch.randn(4, 1, 8, 8)
+    with torch.no_grad():
+        assert torch.allclose(*(m.generate(m.generator, z, None) for m in models), atol=1e-5)
+        assert torch.allclose(*(m.score(zoo.Batch(images)) for m in models), atol=1e-5)
+    first = [m.discriminator.last.weight for m in models]
+    assert float(first[1].detach().std()) == pytest.approx(
+        float(first[0].detach().std()) * math.sqrt(2 / (9 * 9)), rel=1e-4
+    )
+    assert sum(p.numel() for p in models[0].parameters()) == sum(p.numel() for p in models[1].parameters())
+
+
+def test_without_pixel_norm_the_generator_has_the_same_weights_and_other_activations() -> None:
+    torch.manual_seed(0)
+    model = zoo.ProGAN(8, 1, latent_dim=6, width=8, width_base=16, pixel_norm=False)
+    torch.manual_seed(0)
+    usual = zoo.ProGAN(8, 1, latent_dim=6, width=8, width_base=16)
+    assert equal(model.state_dict(), usual.state_dict())
+    x = torch.randn(2, 8, 4, 4) * 5
+    assert torch.equal(model.generator._activate(x), torch.nn.functional.leaky_relu(x, 0.2))
+    assert usual.generator._activate(x).square().mean(1).sub(1).abs().max() < 1e-3

@@ -211,8 +211,12 @@ def test_nested_overrides_replace_only_what_they_name() -> None:
 
 
 def test_null_removes_a_callback() -> None:
-    assert set(recipe("dcgan_digits").callbacks) == {"SampleGrid", "SampleMetrics", "SaveEvery"}
-    assert set(recipe("dcgan_digits", "callbacks.SampleGrid=null").callbacks) == {"SampleMetrics", "SaveEvery"}
+    assert set(recipe("dcgan_digits").callbacks) == {"Alarms", "SampleGrid", "SampleMetrics", "SaveEvery"}
+    assert set(recipe("dcgan_digits", "callbacks.SampleGrid=null").callbacks) == {
+        "Alarms",
+        "SampleMetrics",
+        "SaveEvery",
+    }
     assert recipe("dcgan_digits", "callbacks=null").callbacks == {}
 
 

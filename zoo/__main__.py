@@ -9,6 +9,7 @@ COMMANDS = {
     "python -m zoo.fit recipe=NAME": "train; recipe values follow as key=value",
     "python -m zoo.sample checkpoint=RUN": "draw images from a trained model, or from a release by its name",
     "python -m zoo.hub": "pretrained models: list, show, pack, verify, convert, publish",
+    "python -m zoo.watch run=FOLDER": "one page of a run, live or finished: losses, signals, alarms, samples",
     "python -m zoo.evaluate checkpoint=RUN": "measure its samples: FID, KID, precision, recall, ...",
     "python -m zoo.audit checkpoint=RUN": "does it memorise, has it collapsed, how many images can it draw?",
 }

@@ -136,6 +136,7 @@ class GAN(Publishable, LightningModule):
         self.images_seen = 0
         self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
         self.rounds = 0
+        self.lr_factor = 1.0  # on all learning rates; lowered by `Alarms`
         self.last_terms: dict[str, float] = {}  # what was last logged
         self._running = RunningTerms()
 
@@ -216,7 +217,7 @@ class GAN(Publishable, LightningModule):
             check_batch(batch, self.channels, {self.resolution, wanted}, self.num_classes)
         real = self.prepare(batch if self.num_classes else Batch(batch.images))
         optimizers = self.optimizers()
-        rate = self.schedule.at(self.images_seen)
+        rate = self.schedule.at(self.images_seen) * self.lr_factor
         self.rounds += 1
         shown = len(batch) * self.trainer.world_size
         for player, optimizer in zip(self.players(), optimizers if isinstance(optimizers, list) else [optimizers]):

@@ -50,6 +50,8 @@ figcaption { font-size: .9rem; max-width: 60rem; }
 figure svg, figure img { display: block; max-width: 100%; height: auto; }
 figure .wide svg { min-width: 40rem; }
 figure img.pixels { image-rendering: pixelated; }
+.grid { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 0 1.5rem; }
+.grid figure .wide svg { min-width: 0; width: 100%; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .93rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--rule);
   overflow-wrap: normal; }
@@ -128,6 +130,11 @@ def figure(picture: Html | bytes, caption: str, pixels: bool = False) -> Html:
     return Html(f"<figure>{_scrolling(shown)}<figcaption>{escape(caption)}</figcaption></figure>")
 
 
+def side_by_side(blocks: Iterable[Html]) -> Html:
+    """Blocks in as many columns as the screen has room for; on a telephone in one."""
+    return Html('<div class="grid">' + "\n".join(blocks) + "</div>")
+
+
 def drawn(picture: Figure) -> Html:
     """A matplotlib figure as inline SVG on the page's own background, its `INK` and `FAINT` the page's."""
     import matplotlib
@@ -147,7 +154,7 @@ def style_axes(axes: object) -> None:
     for side, spine in axes.spines.items():  # type: ignore[attr-defined]
         spine.set_visible(side in ("left", "bottom"))
         spine.set_color(FAINT)
-    axes.tick_params(colors=FAINT, labelsize=8)  # type: ignore[attr-defined]
+    axes.tick_params(which="both", colors=FAINT, labelsize=8)  # type: ignore[attr-defined]
     for text in (axes.title, axes.xaxis.label, axes.yaxis.label):  # type: ignore[attr-defined]
         text.set_color(INK)
 

@@ -22,7 +22,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.strategies import DDPStrategy
 
-from zoo.callbacks import MetricsTable, RunProgress, StopAt, StopOnSignal
+from zoo.callbacks import MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 from zoo.classes import find_class
 from zoo.errors import CheckpointError, RecipeError, UserError, first_line
@@ -127,7 +127,8 @@ class Plan:
         recipe = self.recipe
         torch.manual_seed(recipe.seed)  # decides the initial weights
         data = recipe.data.build()
-        callbacks = [part.build() for part in recipe.callbacks.values()]
+        # A checkpoint shall hold what the others have learnt from the same round, so who saves comes last.
+        callbacks = sorted((part.build() for part in recipe.callbacks.values()), key=lambda c: isinstance(c, SaveEvery))
         if first_process():  # the others are told by Lightning when the first has put everything into the cache
             data.prepare_data()
             data.setup("fit")

@@ -56,3 +56,12 @@ class EqualizedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """From (B, inputs) to (B, outputs)."""
         return linear(x, self.weight * self.scale, self.bias)
+
+
+@torch.no_grad()
+def unequalize(network: nn.Module) -> None:
+    """Move the constants of all equalized layers into their weights: the same function, learning at the plain rate."""
+    for module in network.modules():
+        if isinstance(module, EqualizedConv2d | EqualizedLinear):
+            module.weight.mul_(module.scale)
+            module.scale = 1.0

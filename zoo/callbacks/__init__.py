@@ -1,5 +1,6 @@
 """What happens beside the training: pictures, checkpoints, progress, stopping. Everything follows the clock."""
 
+from zoo.callbacks.alarms import Alarms
 from zoo.callbacks.duality import DualityGapEvery
 from zoo.callbacks.every import Every
 from zoo.callbacks.metrics import SampleMetrics
@@ -11,6 +12,7 @@ from zoo.callbacks.stopping import StopAt, StopOnSignal
 from zoo.callbacks.table import MetricsTable
 
 __all__ = [
+    "Alarms",
     "DualityGapEvery",
     "Every",
     "MetricsTable",

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu, linear
 
 from zoo.batch import Batch
-from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear
+from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear, unequalize
 from zoo.blocks.labels import one_hot
 from zoo.blocks.minibatch import ConsecutiveDeviation, MinibatchDeviation
 from zoo.blocks.normalization import PixelNorm
@@ -100,10 +100,17 @@ class Generator(nn.Module):
     """From the latent to 4x4, then blocks that double the size; one linear RGB head for each resolution."""
 
     def __init__(
-        self, resolution: int, channels: int, latent_dim: int, widths: Widths, num_classes: int, variant: Variant
+        self,
+        resolution: int,
+        channels: int,
+        latent_dim: int,
+        widths: Widths,
+        num_classes: int,
+        variant: Variant,
+        pixel_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.num_classes = num_classes
+        self.num_classes, self.pixel_norm = num_classes, pixel_norm
         first = widths.at(4)
         self.normalise = PixelNorm()
         # gain sqrt(2) / 4: the authors count the fan-in of this layer as that of a 4x4 convolution
@@ -148,8 +155,8 @@ class Generator(nn.Module):
         return self._activate(x + (bias if bias.ndim == 3 else bias[:, None, None]))
 
     def _activate(self, x: Tensor) -> Tensor:
-        normalised: Tensor = self.normalise(leaky_relu(x, 0.2))
-        return normalised
+        x = leaky_relu(x, 0.2)
+        return self.normalise(x) if self.pixel_norm else x
 
 
 class Discriminator(nn.Module):
@@ -206,6 +213,10 @@ class ProGAN(GAN):
         penalty: weight of the gradient penalty.
         target_norm: of the discriminator's gradient at full resolution; 750 in the paper's CIFAR-10 run.
         drift: weight of the squared scores of real images, which keeps the scores near 0.
+        pixel_norm: whether the generator's activations are normalised; the latent always is. Off only to see what it
+            is for (`docs/alarms.md`).
+        equalized: whether weights have an equalized learning rate; if not, they start with He's deviation and learn at
+            the rate as it is.
         variant: `authors`, or `pytorch_GAN_zoo` for weights of that port: a first bias for each unit, and its minibatch
             deviation (see `zoo.blocks.minibatch.ConsecutiveDeviation`).
         training: settings of the loop, see `zoo.GAN`.
@@ -229,6 +240,8 @@ class ProGAN(GAN):
         penalty: float = 10.0,
         target_norm: float = 1.0,
         drift: float = 0.001,
+        pixel_norm: bool = True,
+        equalized: bool = True,
         variant: Variant = "authors",
         generator_lr: float = 1e-3,
         discriminator_lr: float = 1e-3,
@@ -243,9 +256,14 @@ class ProGAN(GAN):
         if variant not in get_args(Variant):
             raise ValueError(f"variant of a ProGAN is 'authors' or 'pytorch_GAN_zoo'; got {variant!r}")
         widths = Widths(width_base, width)
+        generator = Generator(resolution, channels, latent_dim, widths, num_classes, variant, pixel_norm)
+        discriminator = Discriminator(resolution, channels, widths, num_classes, variant)
+        if not equalized:
+            unequalize(generator)
+            unequalize(discriminator)
         super().__init__(
-            Generator(resolution, channels, latent_dim, widths, num_classes, variant),
-            Discriminator(resolution, channels, widths, num_classes, variant),
+            generator,
+            discriminator,
             Wasserstein(penalty),
             resolution=resolution,
             channels=channels,

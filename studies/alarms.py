@@ -1,0 +1,230 @@
+"""Do the alarms ring in time, stay silent in health, and does rolling back help?
+
+    python studies/alarms.py part=rings seeds=[0,1,2] [variants=[DCGAN] breakages=[frozen] work=FOLDER]
+    python studies/alarms.py part=silent seeds=[0] recipes=[dcgan_digits]
+    python studies/alarms.py part=helps seeds=[0,1,2]
+
+Protocol. All on scikit-learn's digits with the shipped small recipes and `Alarms` at its default settings.
+
+*rings*: for each variant and seed one healthy run with alarms on (`WARM` images) is the start of all its branches. A
+branch goes on from its checkpoint for 22 to 31 more healthy rounds and is then broken in one of five ways
+(`studies/breakages.py`) for `rounds` rounds. The onset of the damage is measured every round on other latents and
+images than the alarms', with a trained classifier's features and the discriminator's scores (`breakages.onset`); a
+break without a measurable onset is listed and does not count. In time: the first alarm after the break comes at most 12
+rounds after the onset. Right family: what rings first is listed under `FAMILIES`, and where a reason names a network it
+is the one that was broken.
+
+*silent*: recipes at full length; every alarm is false.
+
+*helps*: `dcgan_digits`, 96,000 images; for 20 rounds from round 700 on the generator's rate is 30 times what it should
+be. Unbroken, broken, and broken with `action: rollback`: Fréchet distance of 2,000 samples of the averaged generator to
+the training images in the features of the digit classifier.
+
+Rows are written as they come; those that are there are not computed again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from breakages import APPLY, onset, read
+
+import zoo
+from zoo.alarms.change import THRESHOLD
+from zoo.checkpoint import checkpoints_in, read_checkpoint
+from zoo.command import checked_arguments, run_command
+from zoo.features.digits import DigitClassifier
+from zoo.terms import NonFiniteLossError
+
+RESULTS = Path(__file__).parent / "results"
+SMALL = ["dcgan_digits", "wgan_gp_digits", "progan_digits", "biggan_digits"]
+RECIPES = {"DCGAN": "dcgan_digits", "WGANGP": "wgan_gp_digits", "ProGAN": "progan_digits", "BigGAN": "biggan_digits"}
+WARM = {"DCGAN": 38_400, "WGANGP": 32_000, "ProGAN": 22_000, "BigGAN": 19_200}
+"""Images of the healthy run."""
+MODELS: dict[str, dict[str, Any]] = {
+    "WGANGP": {"lr_horizon": 560_000},  # else the rate would be 0 at the end of the healthy run
+    "ProGAN": {"hold_images": 12_000, "fade_images": 3_000},  # it then holds 8x8 pixels
+}
+QUIET = {"SampleGrid": None, "SampleMetrics": None}
+ESCALATES = ("signal escalation", "spectral explosion", "not finite")
+FAMILIES = {
+    "generator_rate": {*ESCALATES, "loss of diversity"},
+    "discriminator_rate": {*ESCALATES, "discriminator overshoot", "dead gradient"},
+    "penalty_off": {*ESCALATES, "discriminator overshoot", "dead gradient"},
+    "spectral_norm_off": {*ESCALATES, "discriminator overshoot"},
+    "frozen": {"loss of diversity"},
+}
+NETWORK = {"generator_rate": "/g/", "discriminator_rate": "/d/", "spectral_norm_off": "/d/"}
+
+
+def right(kind: str, event: dict[str, Any]) -> bool:
+    """Whether an alarm names what was broken."""
+    where = NETWORK.get(kind, "")
+    named = event["alarm"] in FAMILIES[kind]
+    return named and (event["alarm"] not in ESCALATES[:2] or not where or where in event["reason"])
+
+
+def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) -> list[dict[str, Any]]:
+    """A row for each way of breaking one healthy run."""
+    warm = work / f"{variant}-{seed}"
+    if not checkpoints_in(warm):
+        shutil.rmtree(warm, ignore_errors=True)
+        callbacks = {**QUIET, "SaveEvery": {"every": 10**9, "keep": 1}, "Alarms": {}}
+        zoo.fit(RECIPES[variant], out=warm, seed=seed, images=WARM[variant], callbacks=callbacks,
+                model=MODELS.get(variant, {}))  # fmt: skip
+    clock = read_checkpoint(checkpoints_in(warm)[0])["zoo"]
+    batch = 16 if variant == "ProGAN" else 64
+    rows = []
+    for i, kind in enumerate(kinds):
+        after = clock["rounds"] + 22 + (3 * seed + 7 * i) % 10  # so that breaks fall anywhere between two readings
+        folder, seen = work / f"{variant}-{seed}-{kind}", work / f"{variant}-{seed}-{kind}.jsonl"
+        shutil.rmtree(folder, ignore_errors=True)
+        seen.unlink(missing_ok=True)
+        shutil.copytree(warm, folder)
+        breaks = {"class": "breakages.Breaks", "kind": kind, "after": after, "path": str(seen),
+                  "measure_from": after - 15}  # fmt: skip
+        length = clock["images_seen"] + batch * (after + rounds - clock["rounds"])
+        ended = ""
+        try:
+            zoo.fit(resume=folder, images=length, callbacks={"Breaks": breaks, "SaveEvery": None})
+        except NonFiniteLossError as error:
+            ended = str(error)[:120]
+        rows.append({
+            "variant": variant, "seed": seed, "breakage": kind, **judged(kind, after, folder, seen), "ended": ended,
+            "warm_images": clock["images_seen"], "broken_rounds": rounds, "threshold": THRESHOLD,
+        })  # fmt: skip
+    return rows
+
+
+def judged(kind: str, after: int, folder: Path, seen: Path) -> dict[str, Any]:
+    """What was measured and what rang."""
+    events = read(folder / "alarms" / "events.jsonl") if (folder / "alarms" / "events.jsonl").exists() else []
+    began, shown = onset(read(seen), after)
+    broken = [event for event in events if event["round"] > after]
+    first = broken[0]["round"] if broken else None
+    together = [event for event in broken if event["round"] == first]
+    return {
+        "break_after": after, "onset": began, "shown_by": shown, "first_alarm": first,
+        "in_time": began is not None and first is not None and first <= began + 12,
+        "right": any(right(kind, event) for event in together),
+        "alarms": [[event["round"], event["alarm"], event["reason"]] for event in broken],
+        "false_before": [[e["round"], e["alarm"], e["reason"]] for e in events if e["round"] <= after],
+    }  # fmt: skip
+
+
+def silent(recipe: str, seed: int, work: Path) -> dict[str, Any]:
+    """A healthy run at full length."""
+    began = time.monotonic()
+    run = zoo.fit(recipe, out=work / "silent", seed=seed, callbacks={**QUIET, "SaveEvery": None, "Alarms": {}})
+    path = run.folder / "alarms" / "events.jsonl"
+    return {
+        "recipe": recipe, "seed": seed, "images_seen": run.model.images_seen, "rounds": run.model.rounds,
+        "seconds": round(time.monotonic() - began), "load_average": round(os.getloadavg()[0], 1),
+        "alarms": [[event["round"], event["alarm"], event["reason"]] for event in read(path)] if path.exists() else [],
+    }  # fmt: skip
+
+
+def helps(seed: int, work: Path, after: int = 700) -> dict[str, Any]:
+    """Unbroken, broken, broken with rollback."""
+    row: dict[str, Any] = {"seed": seed}
+    breaks = {"class": "breakages.Breaks", "kind": "generator_rate", "after": after, "until": after + 20}
+    for name, callbacks in {
+        "unbroken": {"Alarms": None},
+        "broken": {"Alarms": {}, "Breaks": breaks},
+        "rollback": {"Alarms": {"action": "rollback"}, "Breaks": breaks},
+    }.items():
+        folder = work / name
+        shutil.rmtree(folder, ignore_errors=True)
+        run = zoo.fit("dcgan_digits", out=folder, seed=seed, images=96_000,
+                      callbacks={**QUIET, "SaveEvery": None, **callbacks})  # fmt: skip
+        path = folder / "alarms" / "events.jsonl"
+        row[name] = {
+            "distance": round(frechet(run.model), 4), "images_seen": run.model.images_seen,
+            "alarms": [[e["round"], e["alarm"], e["action"]] for e in read(path)] if path.exists() else [],
+        }  # fmt: skip
+    row["within_10_percent"] = row["rollback"]["distance"] <= 1.1 * row["unbroken"]["distance"]
+    return row
+
+
+@torch.no_grad()
+def frechet(model: zoo.GAN, n: int = 2_000) -> float:
+    """Fréchet distance of samples to the training images, in the digit classifier's features."""
+    judge, data = DigitClassifier(), zoo.data.Digits(resolution=model.resolution)
+    data.setup()
+    metric = zoo.metrics.FID(width=judge.width)
+    labels = torch.arange(n) % model.num_classes if model.num_classes else None
+    metric.update(judge(data.train.tensor()), real=True)
+    metric.update(judge(model.sample(n, seed=1, labels=labels)), real=False)
+    return float(metric.compute()["fid"])
+
+
+def study(
+    part: str = "rings", seeds: list[int] = list(range(10)), variants: list[str] = list(RECIPES),
+    breakages: list[str] = list(APPLY), recipes: list[str] = SMALL, work: str = "", rounds: int = 80,
+) -> None:  # fmt: skip
+    """Compute the rows that are missing, and print a summary."""
+    path = RESULTS / f"alarms_{part}.json"
+    rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.is_file() else []
+
+    def there(**wanted: Any) -> bool:
+        return any(all(row.get(key) == value for key, value in wanted.items()) for row in rows)
+
+    def leave(more: list[dict[str, Any]]) -> None:
+        rows.extend(more)
+        record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
+        RESULTS.mkdir(exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n")
+
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(work or scratch)
+        for seed in seeds:
+            if part == "helps" and not there(seed=seed):
+                leave([helps(seed, place)])
+            for recipe in recipes if part == "silent" else []:
+                if not there(recipe=recipe, seed=seed):
+                    shutil.rmtree(place / "silent", ignore_errors=True)
+                    leave([silent(recipe, seed, place)])
+            for variant in variants if part == "rings" else []:
+                kinds = [kind for kind in breakages if variant in APPLY[kind]]
+                kinds = [kind for kind in kinds if not there(variant=variant, seed=seed, breakage=kind)]
+                if kinds:
+                    leave(rings(variant, seed, kinds, place, rounds))
+    print("\n".join(summary(part, rows)))
+
+
+def summary(part: str, rows: list[dict[str, Any]]) -> list[str]:
+    """The result in a few lines."""
+    if part == "silent":
+        return [f"{row['recipe']} seed {row['seed']}: {row['alarms'] or 'silent'}" for row in rows]
+    if part == "helps":
+        return [
+            f"seed {row['seed']}: " + ", ".join(f"{k} {row[k]['distance']}" for k in ("unbroken", "broken", "rollback"))
+            for row in rows
+        ]
+    lines = []
+    for kind, variants in APPLY.items():
+        for variant in variants:
+            mine = [row for row in rows if (row["variant"], row["breakage"]) == (variant, kind)]
+            counted = [row for row in mine if row["onset"] is not None]
+            if mine:
+                lines.append(
+                    f"{kind} {variant}: {sum(r['in_time'] for r in counted)} of {len(counted)} in time, "
+                    f"{sum(r['right'] for r in counted)} right, {len(mine) - len(counted)} without onset"
+                )
+    return lines
+
+
+def main(**words: Any) -> None:
+    """Test the alarms: part=rings|silent|helps seeds=[0,1,2] variants=[DCGAN] breakages=[frozen] work=FOLDER."""
+    study(**checked_arguments(study, words))
+
+
+if __name__ == "__main__":
+    run_command("studies.alarms", main)

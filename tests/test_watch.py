@@ -1,0 +1,156 @@
+"""The page of a run."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("matplotlib")
+
+import zoo
+from zoo import page
+from zoo.errors import CheckpointError, UserError
+from zoo.watch import main, watch
+from zoo.watching import read_run
+
+VOID = {"meta", "link", "img", "br", "input"}
+
+
+class Structure(HTMLParser):
+    """Checks that tags nest, and collects headings, references and texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.headings: list[str] = []
+        self.references: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attributes: Any) -> None:
+        self.tags.append(tag)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.references += [v for k, v in attributes if k in ("src", "href", "xlink:href", "action") and v]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.open and self.open[-1] in ("h1", "h2"):
+            self.headings.append(data)
+
+
+def structure(html: str) -> Structure:
+    found = Structure()
+    found.feed(html)
+    assert found.open == []
+    return found
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run") / "a<b>"
+    zoo.fit("dcgan_digits", out=folder, images=64 * 24, model={"width": 4},
+            trainer={"accelerator": "cpu", "log_every_n_steps": 6},
+            callbacks={"SampleGrid": {"every": 640}, "SampleMetrics": None, "SaveEvery": None,
+                       "Alarms": {"rounds": 2, "every": 256}})  # fmt: skip
+    event = {"images_seen": 640, "round": 10, "alarm": "loss of diversity", "reason": "all <the> same",
+             "action": "warn", "healthy": None}  # fmt: skip
+    (folder / "alarms" / "events.jsonl").write_text(json.dumps(event) + "\n")
+    return folder
+
+
+def test_the_page_holds_everything_and_fetches_nothing(run: Path, tmp_path: Path) -> None:
+    path = watch(str(run), out=str(tmp_path / "page.html"))
+    html = path.read_text()
+    found = structure(html)
+    assert found.headings == [
+        "DCGAN on Digits: a<b>",
+        "Alarms",
+        "Losses",
+        "Discriminator",
+        "Generator",
+        "Signals",
+        "Samples",
+    ]
+    assert "all <the> same" in found.text
+    assert "1,536 of 1,536 images seen; ended. Seed 0." in found.text
+    assert all(reference.startswith(("data:", "#")) for reference in found.references)
+    assert "script" not in found.tags
+    assert "prefers-color-scheme: dark" in html
+    assert "var(--ink)" in html
+    assert page.INK not in html
+    assert html.count("<svg") == html.count("</svg>") == len(list((tmp_path / "watch").glob("*.png"))) > 8
+    assert all(f.read_bytes()[:4] == b"\x89PNG" for f in (tmp_path / "watch").glob("*.png"))
+
+
+def test_signals_and_numbers_are_read_as_they_were_written(run: Path) -> None:
+    found = read_run(run)
+    assert found.images_seen == 1536
+    places, values = found.signals["diversity"]
+    assert places == [128.0 * i for i in range(1, 13)]
+    rows = [json.loads(line) for line in (run / "alarms" / "signals.jsonl").read_text().splitlines()]
+    assert values == [row["values"]["diversity"] for row in rows]
+    assert len(found.signals["sigma1/g/stem.1"][0]) == 6
+    assert found.numbers["d/adversarial"][0] == [384, 768, 1152, 1536]
+    assert found.ended
+
+
+def test_a_run_in_progress_and_one_without_alarms_say_so(run: Path, tmp_path: Path) -> None:
+    for name in ("recipe.yaml", "environment.jsonl"):
+        (tmp_path / name).write_text((run / name).read_text())
+    found = structure(watch(str(tmp_path)).read_text())
+    assert "0 of 1,536 images seen; running, or killed" in found.text
+    assert "This run has no callback Alarms" in found.text.replace("`", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"run": "nowhere"}, "run: there is no folder nowhere"),
+        ({"run": ".", "out": "page.txt"}, "out: a file ending in .html; got 'page.txt'"),
+        ({"run": ".", "every": -1}, "every: seconds, 0 for once; got -1"),
+    ],
+)
+def test_faults_teach(arguments: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        watch(**arguments)
+    assert text in str(caught.value)
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"is no run folder: it has no recipe.yaml"):
+        watch(str(tmp_path))
+
+
+def test_the_command_checks_its_words_and_says_where_the_page_is(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UserError, match="Did you mean run"):
+        main(rum=str(run))
+    assert main(run=str(run), out=str(tmp_path / "x.html")) == 0
+    assert capsys.readouterr().out == f"page: {tmp_path / 'x.html'}\n"
+
+
+def test_everything_on_a_page_is_escaped() -> None:
+    blocks = [
+        page.heading("<i>"),
+        page.paragraph("<i>"),
+        page.bullets(["<i>"]),
+        page.table(["<i>"], [["<i>"], [None], [1.0]]),
+    ]
+    html = page.page("<i>", blocks, lead="<i>", refresh=5)
+    assert "<i>" not in html
+    assert html.count("&lt;i&gt;") == 8
+    assert '<meta http-equiv="refresh" content="5">' in html
+    structure(html)
+    picture = page.figure(b"\x89PNG", 'a "b"', pixels=True)
+    assert 'alt="a &quot;b&quot;"' in picture
+    assert "data:image/png;base64,iVBORw==" in picture

@@ -1,0 +1,95 @@
+"""The checkpoint from before the damage, and the way back to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning_utilities.core.rank_zero import rank_zero_warn
+from pytorch_lightning import Trainer
+
+from zoo.checkpoint import SUFFIX, load_weights, read_checkpoint
+from zoo.errors import CheckpointError, first_line
+from zoo.gan import GAN
+from zoo.terms import NonFiniteLossError
+
+KEEP_ROUNDS = 400
+"""Between two candidates."""
+
+
+class HealthyCheckpoints:
+    """Keeps one confirmed checkpoint and one candidate in `healthy/` of the run folder.
+
+    A candidate saved just as a collapse begins would be no way back. So it counts as healthy only when no alarm has
+    rung for a while after it; until then the one before it stays.
+    """
+
+    folder = "healthy"
+
+    def __init__(self) -> None:
+        self.confirmed = ""  # file names
+        self.candidate = ""
+        self.saved_in = 0  # round of the candidate
+
+    def judge(self, rounds: int, ringing: bool, quiet: int) -> None:
+        """Drop the candidate if an alarm rings; confirm it after `quiet` rounds without one."""
+        if self.candidate and ringing:
+            self.candidate = ""
+        elif self.candidate and rounds - self.saved_in >= quiet:
+            self.confirmed, self.candidate = self.candidate, ""
+
+    def due(self, rounds: int, ringing: bool) -> bool:
+        """Whether a new candidate is wanted."""
+        return not self.candidate and not ringing and rounds - self.saved_in >= KEEP_ROUNDS
+
+    def keep(self, trainer: Trainer, model: GAN) -> None:
+        """Save a candidate; what cannot be saved is left for the next time."""
+        name = f"{model.images_seen:012d}{SUFFIX}"
+        folder = Path(trainer.default_root_dir) / self.folder
+        self.candidate, self.saved_in = name, model.rounds
+        try:
+            model.assert_finite()
+            trainer.save_checkpoint(folder / name)
+        except NonFiniteLossError:
+            self.candidate = ""
+            return
+        except CheckpointError as error:
+            trainer.strategy.barrier()  # where the other processes wait at the end of a save
+            rank_zero_warn(f"{first_line(error)}. Training goes on without this healthy checkpoint")
+            self.candidate = ""
+            return
+        if trainer.is_global_zero:
+            for old in folder.glob(f"*{SUFFIX}"):
+                if old.name not in (self.confirmed, self.candidate):
+                    old.unlink()
+
+    def after_rollback(self, rounds: int) -> None:
+        """What was saved since belongs to what went wrong."""
+        self.candidate, self.saved_in = "", rounds
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {"confirmed": self.confirmed, "candidate": self.candidate, "saved_in": self.saved_in}
+
+    def load_state_dict(self, state: dict[str, Any], folder: Path) -> None:
+        """Go on from `state_dict`, with those checkpoints that the run folder still has."""
+        there = {path.name for path in (folder / self.folder).glob(f"*{SUFFIX}")}
+        self.confirmed, self.candidate = (
+            state[key] if state[key] in there else "" for key in ("confirmed", "candidate")
+        )
+        self.saved_in = state["saved_in"]
+
+
+def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
+    """Put networks, average and optimizers back to a checkpoint; the clock goes on. Returns the checkpoint.
+
+    Raises:
+        CheckpointError: when it cannot be read.
+    """
+    state = read_checkpoint(path)
+    load_weights(model, state, path)
+    for optimizer, moments in zip(trainer.optimizers, state["optimizer_states"]):
+        optimizer.load_state_dict(moments)
+    model._running.clear()  # losses of rounds that are undone
+    model.on_clock(state["zoo"]["images_seen"], model.images_seen)  # what was crossed since, is crossed again
+    return state

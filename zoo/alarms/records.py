@@ -1,0 +1,110 @@
+"""What the alarms leave in the run folder: events, and the signals over time in a file that stays small."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from zoo.files import whole
+
+ROWS = 600
+"""Rows of signals beyond which every second one is dropped, however long the run."""
+Row = dict[str, Any]
+
+
+class Records:
+    """`events.jsonl` and `signals.jsonl` in a folder.
+
+    A resumed run leaves out what the killed one wrote after the checkpoint.
+
+    Args:
+        folder: of both files.
+        images_seen: where the run goes on; 0 for a new one.
+    """
+
+    def __init__(self, folder: Path, images_seen: int) -> None:
+        self.folder = folder
+        self.events = self._kept("events", images_seen)
+        self._rows = self._kept("signals", images_seen)
+        self._stride = int(self._rows[-1]["stride"]) if self._rows else 1
+        self._written = 0
+        for name, rows in (("events", self.events), ("signals", self._rows)):
+            if rows or (folder / f"{name}.jsonl").exists():
+                self._rewrite(name, rows)
+        self._written = len(self._rows)
+
+    def event(self, event: Row) -> None:
+        """Write an event at once."""
+        self.events.append(event)
+        self._append("events", [event])
+        self.flush()
+
+    def signals(self, images_seen: int, rounds: int, reading: int, values: dict[str, float], kind: str) -> None:
+        """Note a reading; written with the next `flush`.
+
+        Args:
+            images_seen: of the reading.
+            rounds: of the reading.
+            reading: counts quick readings since the start of the run.
+            values: by name.
+            kind: `quick`, `full`, or `alarm`, which is never thinned out.
+        """
+        if kind == "quick" and reading % self._stride:
+            return
+        short = {name: rounded(value) for name, value in values.items()}
+        row = {"images_seen": images_seen, "round": rounds, "reading": reading, "stride": self._stride, "kind": kind}
+        self._rows.append({**row, "values": short})
+        if len(self._rows) > ROWS:
+            self._thin_out()
+        elif kind != "quick":
+            self.flush()
+
+    def _thin_out(self) -> None:
+        self._stride *= 2
+        full = [row["round"] for row in self._rows if row["kind"] == "full"]
+        kept = set(full[::2]) | {
+            row["round"] for row in self._rows
+            if row["kind"] == "alarm" or (row["kind"] == "quick" and row["reading"] % self._stride == 0)
+        }  # fmt: skip
+        self._rows = [{**row, "stride": self._stride} for row in self._rows if row["round"] in kept]
+        self._rewrite("signals", self._rows)
+        self._written = len(self._rows)
+
+    def flush(self) -> None:
+        """Write what has been noted."""
+        if len(self._rows) > self._written:
+            self._append("signals", self._rows[self._written :])
+            self._written = len(self._rows)
+
+    def _kept(self, name: str, images_seen: int) -> list[Row]:
+        rows = read_lines(self.folder / f"{name}.jsonl") if images_seen else []
+        return [row for row in rows if row["images_seen"] <= images_seen]
+
+    def _append(self, name: str, rows: list[Row]) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / f"{name}.jsonl", "a") as file:
+            file.write("".join(json.dumps(row) + "\n" for row in rows))
+
+    def _rewrite(self, name: str, rows: list[Row]) -> None:
+        with whole(self.folder / f"{name}.jsonl") as scratch:
+            scratch.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def rounded(value: float) -> float | str:
+    """Five digits; what is not finite as text, since JSON has no such number."""
+    return float(f"{value:.5g}") if math.isfinite(value) else str(value)
+
+
+def read_lines(path: Path) -> list[Row]:
+    """Lines of a JSON-lines file, without one that a kill cut short; none where there is no file."""
+    if not path.is_file():
+        return []
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return rows
