@@ -210,7 +210,7 @@ class GAN(Publishable, LightningModule):
         """Play one round on one batch: every player whose turn it is moves once."""
         # Seeding per round makes a resumed run draw what the unbroken one would have drawn, gives each rank latents
         # of its own, and keeps whatever metrics and callbacks draw in between from changing the training.
-        torch.manual_seed(clock.seed("round", self.seed, self.global_rank, self.images_seen))
+        sampling.set_seed(clock.seed("round", self.seed, self.global_rank, self.images_seen), self.device)
         batch = Batch.of(data)
         if self.rounds == 0:
             wanted = self.data_resolution(self.images_seen)
