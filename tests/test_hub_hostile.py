@@ -278,6 +278,16 @@ def test_a_truncated_file_is_damaged_not_loaded(folder: Path) -> None:
         zoo.from_pretrained(file)
 
 
+@pytest.mark.parametrize("start", [b"\x80", b"\x80\x04", b"PK"])
+def test_a_header_whose_length_looks_like_a_pickle_is_read(start: bytes, tmp_path: Path) -> None:
+    length = int.from_bytes(start + b"\x01" * (2 - len(start)), "little")
+    header = json.dumps({"a": {"dtype": "U8", "shape": [2], "data_offsets": [0, 2]}}).ljust(length).encode()
+    path = tmp_path / "it.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + header + b"ab")
+    assert path.read_bytes().startswith(start)
+    assert weights.read_header(path).tensors["a"][1] == (2,)
+
+
 def test_a_folder_with_a_pickle_alone(tmp_path: Path, folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with pytest.raises(
