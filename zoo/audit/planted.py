@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import sys
+
 import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
+from zoo.audit.subject import FolderSubject
 from zoo.errors import UserError
 
 
-class Honest:
+class Honest(FolderSubject):
     """Real images that are in neither set of the audit, each drawn at most once: the best generator there can be.
 
     Args:
         images: (N, C, H, W) in [-1, 1].
         labels: their classes (N,), or None.
     """
-
-    def __init__(self, images: Tensor, labels: Tensor | None = None) -> None:
-        self.images, self.labels = images, labels
-
-    @property
-    def available(self) -> int:
-        """How many images can be drawn."""
-        return len(self.images)
-
-    def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Different images, n of them.
-
-        Raises:
-            UserError: when there are fewer.
-        """
-        if n > len(self.images):
-            raise UserError(f"this subject holds {len(self.images):,} images; {n:,} were asked for")
-        return self.images[torch.randperm(len(self.images), generator=_rng(seed))[:n]]
 
 
 class Finite:
@@ -73,10 +59,15 @@ class Memoriser:
             raise UserError(f"share: above 0 and at most 1, and below 1 only with honest images; got {share}")
         self.train, self.share, self.honest, self.shift, self.noise = train, share, honest, shift, noise
 
+    @property
+    def available(self) -> int:
+        """How many images can be drawn until the honest ones run out."""
+        return sys.maxsize if self.honest is None or self.share == 1 else int(len(self.honest) / (1 - self.share))
+
     def sample(self, n: int, *, seed: int = 0) -> Tensor:
         """Images (n, C, H, W) in random order."""
         draw = _rng(seed)
-        copies = round(self.share * n)
+        copies = math.ceil(self.share * n)
         images = self.train[torch.randint(len(self.train), (copies,), generator=draw)].clone()
         if self.shift:
             images = _shifted(images, self.shift, draw)

@@ -1,0 +1,96 @@
+"""What an audit takes as real images, and what it refuses."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_world import images
+from torch.utils.data import TensorDataset
+
+from zoo import pictures
+from zoo.audit import audit, planted
+from zoo.audit.images import check_parts, overlap, part_of, read_like, without_overlap
+from zoo.errors import DataError, UserError
+
+ONLY = ["weights"]  # asks nothing of images
+
+
+def test_all_kinds_of_sets_give_the_same_pixels(tmp_path: Path) -> None:
+    real = images(24, 0)
+    pixels = part_of(real, "train").pixels
+    labels = torch.arange(24) % 3
+    pairs = part_of(TensorDataset(real, labels), "train")
+    assert torch.equal(part_of(pixels, "train").pixels, pixels)
+    assert torch.equal(pairs.pixels, pixels)
+    assert pairs.labels is not None
+    assert torch.equal(pairs.labels, labels)
+    for i, image in enumerate(real):
+        pictures.save(pictures.single(image), tmp_path / f"{i:02d}.png")
+    assert torch.equal(read_like(tmp_path, "train", pairs).pixels, pixels)
+
+
+def test_images_in_both_sets_are_found_pixel_for_pixel() -> None:
+    train, held_out = part_of(images(300, 0), "train"), part_of(images(300, 1), "held_out")
+    mixed = part_of(torch.cat([held_out.images(), train.images(torch.tensor([7, 9]))]), "held_out")
+    assert not len(overlap(train, held_out))
+    assert overlap(train, mixed).tolist() == [300, 301]
+    left, removed = without_overlap(train, mixed)
+    assert removed == 2
+    assert torch.equal(left.pixels, held_out.pixels)
+    check_parts(train, mixed)  # two of 302 are removed and counted, not refused
+    with pytest.raises(DataError, match=r"40 of 340 held-out images are also in the training set.*would hide copying"):
+        check_parts(train, part_of(torch.cat([held_out.images(), train.images(slice(40))]), "held_out"))
+
+
+@pytest.mark.parametrize(
+    ("train", "held_out", "text"),
+    [
+        (images(10, 0), images(50, 1), "train has 10 images; an audit needs at least 20 of each"),
+        (images(50, 0), torch.zeros(50, 1, 16, 16), "train images are (1, 8, 8) (C, H, W), held-out ones (1, 16, 16)"),
+        (images(50, 0) * 127.5 + 127.5, images(50, 1), "Divide by 127.5 and subtract 1"),
+        (images(50, 0)[:, 0], images(50, 1), "train: images are (N, C, H, W); got (50, 8, 8)"),
+        (7, images(50, 1), "train: a tensor of images (N, C, H, W), a data set, or a folder; got a int"),
+        (images(50, 0) * float("nan"), images(50, 1), "got values from nan to nan"),
+    ],
+)
+def test_sets_that_cannot_be_compared_are_refused(train: Any, held_out: Any, text: str) -> None:
+    with pytest.raises(UserError, match=re.escape(text)):
+        audit(planted.Honest(images(50, 2)), train, held_out, features="pixels", only=ONLY)
+
+
+class Odd:
+    """Draws whatever it is told."""
+
+    def __init__(self, drawn: Any) -> None:
+        self.drawn = drawn
+
+    def sample(self, n: int) -> Any:
+        return self.drawn
+
+
+@pytest.mark.parametrize(
+    ("drawn", "text"),
+    [
+        (torch.zeros(3, 1, 8, 8), "sample(1000) must give a tensor (1000, C, H, W); Odd gave (3, 1, 8, 8)"),
+        ("an image", "Odd gave str"),
+        (torch.full((1_000, 1, 8, 8), 255.0), "sample(1000) of Odd: images are float in [-1, 1]"),
+        (torch.zeros(1_000, 3, 8, 8), "Odd draws images (3, 8, 8) (C, H, W), the real ones are (1, 8, 8)"),
+    ],
+)
+def test_subjects_that_draw_no_such_images_are_refused(drawn: Any, text: str) -> None:
+    with pytest.raises(UserError, match=re.escape(text)):
+        audit(Odd(drawn), images(300, 0), images(300, 1), features="pixels", only=["sharpness"], budget="quick")
+
+
+def test_names_of_questions_and_budgets_are_checked() -> None:
+    real = images(60, 0), images(60, 1)
+    with pytest.raises(UserError, match=r"only: there is no question 'copyng'. Did you mean copying\?"):
+        audit(planted.Honest(images(50, 2)), *real, only="copyng", features="pixels")
+    with pytest.raises(UserError, match="budget: quick, standard or full; got 'large'"):
+        audit(planted.Honest(images(50, 2)), *real, budget="large", features="pixels")
+    with pytest.raises(UserError, match=r"anything with sample\(n\), or a folder of images; got a int"):
+        audit(7, *real, features="pixels")
