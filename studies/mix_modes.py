@@ -1,7 +1,7 @@
 """Does a mixture reach more modes? MIX+GAN against one GAN, one GAN of five times the size, and five GANs apart.
 
-    python studies/mix_modes.py data=grid seeds=[0,1,2,3,4,5,6,7,8,9]
-    python studies/mix_modes.py data=stacked_digits seeds=[0,1,2]
+    python studies/mix_modes.py data=grid seeds=[1,2,3,4,5,6,7,8,9,10]
+    python studies/mix_modes.py data=stacked_digits seeds=[1,2,3]
     python studies/mix_modes.py data=grid seeds=[3] variants=[mix] minutes=5      # a piece; what is there is kept
 
 Variants, each of which sees the same number of real images in the same batches:
@@ -15,11 +15,13 @@ Variants, each of which sees the same number of real images in the same batches:
 
 Protocols. *grid*: 25 Gaussians with PacGAN's spacing and deviation (Lin et al. 2018, arXiv:1712.04086), 90,000 training
 points, 2,500 samples; a sample is of high quality within 3 deviations of a centre, and a mode counts with one such
-sample. Networks are smaller than PacGAN's and the run shorter, see `BASES`, so numbers compare within this table only.
+sample. Networks are smaller than PacGAN's, batches larger and the run shorter, see `BASES`: numbers compare within this
+table only.
 *stacked_digits*: three of scikit-learn's digits as channels, 16 px, 1,000 modes; 25,600 samples; the mode is read by a
 classifier of single digits (accuracy on held-out digits in the results), KL is of the samples' modes from uniform.
 
-Rows go to `results/mix_modes_DATA.json` as they are done, samples of seed 0 to `results/mix_modes_DATA_VARIANT.png`.
+Rows go to `results/mix_modes_DATA.json` as they are done, samples of seed 1 to `results/mix_modes_DATA_VARIANT.png`.
+Settings were chosen on one GAN with seed 0, which is therefore in no table.
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ BASES: dict[str, dict[str, Any]] = {
     "grid": {
         "class": "VanillaGAN", "resolution": 1, "channels": 2, "latent_dim": 2, "layers": 3, "width": 128,
         "discriminator_layers": 3, "discriminator_width": 96, "pieces": 3, "dropout": 0.0, "generator_lr": 1e-3,
-        "discriminator_lr": 2e-3, "betas": (0.5, 0.99), "average_halflife": 50_000,
+        "discriminator_lr": 2e-3, "betas": (0.5, 0.99), "average_halflife": 15_000,
     },
     "stacked_digits": {
         "class": "DCGAN", "resolution": 16, "channels": 3, "latent_dim": 64, "width": 16, "average_halflife": 5_000,
@@ -60,8 +62,8 @@ WIDE: dict[str, dict[str, Any]] = {
     "grid": {"width": 290, "discriminator_width": 216},
     "stacked_digits": {"width": 49},
 }
-IMAGES = {"grid": 2_000_000, "stacked_digits": 320_000}
-BATCH = {"grid": 1_000, "stacked_digits": 160}
+IMAGES = {"grid": 400_000, "stacked_digits": 240_000}
+BATCH = {"grid": 250, "stacked_digits": 160}
 SAMPLES = {"grid": 2_500, "stacked_digits": 25_600}
 
 
@@ -126,7 +128,7 @@ def row(name: str, variant: str, seed: int, images: int, network: nn.Module | No
         side: sum(p.numel() for model in models for p in getattr(model, side).parameters())
         for side in ("generator", "discriminator")
     }
-    if seed == 0:
+    if seed == 1:
         shown = samples[torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))]
         picture = pictures.grid(shown if name == "grid" else shown[:100], 10)
         pictures.save(picture, RESULTS / f"mix_modes_{name}_{variant}.png")
@@ -183,7 +185,7 @@ def study(
         "samples": SAMPLES[data], "classifier_accuracy": accuracy, "torch": torch.__version__,
     }  # fmt: skip
     began = time.monotonic()
-    for seed in seeds if seeds is not None else list(range(10 if data == "grid" else 3)):
+    for seed in seeds if seeds is not None else list(range(1, 11 if data == "grid" else 4)):
         for variant in variants or VARIANTS:
             key = (variant, seed, length)
             if key in [(r["variant"], r["seed"], r["images"]) for r in done["rows"]]:
