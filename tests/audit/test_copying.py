@@ -18,11 +18,10 @@ from zoo.audit.questions.copying import ask
 def test_memory_rings() -> None:
     train, held_out, spare = split(0)
     for subject in (Memoriser(train), Memoriser(train, noise=0.05), Memoriser(train, 0.05, spare)):
-        subject.available = 600
         found = ask(evidence(subject, train, held_out))
         assert found.flags.keys() == {"memorising"}
-    assert found["exact copies"].value == 5.0
-    assert "pixel for pixel (30 different ones)" in found.answer
+    assert found["exact copies"].value == pytest.approx(100 * 32 / 631)  # 600 honest images are 95 % of 631
+    assert "pixel for pixel (32 different ones)" in found.answer
 
 
 def test_other_faults_are_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
