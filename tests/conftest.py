@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from zoo.features import Extractor
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,3 +21,17 @@ def one_thread() -> None:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoded images of one test are not found by another, and none land in the user's cache."""
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def extracted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each pass of any extractor has seen so far."""
+    seen: list[int] = []
+    inner = Extractor.features_and_logits
+
+    def counting(self: Extractor, images: torch.Tensor) -> Any:
+        seen.append(len(images))
+        return inner(self, images)
+
+    monkeypatch.setattr(Extractor, "features_and_logits", counting)
+    return seen

@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "page": set(),
     "alarms": {
         "alarms", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan", "objectives",
-        "terms",
+        "sampling", "terms",
     },
     "callbacks": {
         "alarms", "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation",

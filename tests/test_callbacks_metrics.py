@@ -18,7 +18,6 @@ from zoo.callbacks import SampleMetrics
 from zoo.callbacks import metrics as metrics_of_samples
 from zoo.checkpoint import read_checkpoint
 from zoo.errors import CheckpointError, FeatureError
-from zoo.features import Extractor
 
 ROOT = Path(zoo.__file__).parent.parent
 Rows = list[dict[str, Any]]
@@ -104,19 +103,11 @@ def test_the_numbers_are_plotted(run: zoo.Run) -> None:
     assert (run.folder / "evaluation" / "training-digits.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_real_features_are_shared_by_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    inner = Extractor.features_and_logits
-
-    def counting(self: Extractor, images: torch.Tensor) -> Any:
-        seen.append(len(images))
-        return inner(self, images)
-
-    monkeypatch.setattr(Extractor, "features_and_logits", counting)
+def test_real_features_are_shared_by_runs(tmp_path: Path, extracted: list[int]) -> None:
     fit(tmp_path / "a", images=128)
-    first = sum(seen)
+    first = sum(extracted)
     fit(tmp_path / "b", images=128)
-    assert first > sum(seen) - first == 100  # only the generated images
+    assert first > sum(extracted) - first == 100  # only the generated images
 
 
 def test_a_resumed_run_goes_on_in_its_rows(tmp_path: Path) -> None:

@@ -14,10 +14,11 @@ from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError, first_line
 from zoo.evaluating import Evaluation, Request, evaluate_checkpoint, evaluate_folders
 from zoo.evaluation import METRICS, Number
-from zoo.evaluation.curves import can_draw, draw_curves
+from zoo.evaluation.curves import draw_curves
 from zoo.evaluation.numbers import FRECHET, check_metrics
 from zoo.evaluation.reals import Part
 from zoo.files import whole
+from zoo.pictures import can_plot
 from zoo.sampling import TruncationBy
 
 CAS = "cas"
@@ -183,7 +184,7 @@ def _floor_text(number: Number) -> str:
 
 
 def _curve(found: Evaluation, path: Path) -> str:
-    if not can_draw():
+    if not can_plot():
         return "no curve was drawn: install matplotlib with pip install 'gan-zoo[metrics]'"
     rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in found.rows]
     draw_curves([row for row in rows if row["truncation"] is not None], "truncation", "truncation", path)

@@ -61,7 +61,7 @@ code { background: var(--panel); padding: .1em .3em; border-radius: 3px; font-si
 """
 
 
-def page(title: str, blocks: Iterable[Html], lead: str = "", refresh: int = 0) -> str:
+def page(title: str, blocks: Iterable[Html], lead: str = "", refresh: int = 0, style: str = "") -> str:
     """A whole HTML document.
 
     Args:
@@ -69,13 +69,15 @@ def page(title: str, blocks: Iterable[Html], lead: str = "", refresh: int = 0) -
         blocks: what the functions below return.
         lead: a sentence below the heading.
         refresh: seconds after which a browser loads the page again; 0 for never.
+        style: rules of this page alone, after the shared ones.
     """
     again = f'<meta http-equiv="refresh" content="{refresh}">\n' if refresh else ""
     below = f'<p class="lead">{escape(lead)}</p>\n' if lead else ""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f'{again}<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n'
+        f'{again}<link rel="icon" href="data:,">\n<title>{escape(title)}</title>\n'
+        f"<style>{STYLE}{style}</style>\n</head>\n"
         f"<body>\n<h1>{escape(title)}</h1>\n{below}" + "\n".join(blocks) + "\n</body>\n</html>\n"
     )
 

@@ -17,6 +17,15 @@ MARGIN = 2  # pixels of white between cells
 SMALLEST_CELL = 48  # tiny images are enlarged to about this many pixels by whole factors, without smoothing
 
 
+def can_plot() -> bool:
+    """Whether matplotlib is installed."""
+    try:
+        import matplotlib.figure  # noqa: F401 - only asks
+    except ImportError:
+        return False
+    return True
+
+
 def to_uint8(images: Tensor) -> Tensor:
     """(N, C, H, W) in [-1, 1] to uint8 in 0..255, rounded to nearest."""
     return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu()

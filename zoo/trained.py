@@ -10,14 +10,15 @@ from typing import Any
 
 import yaml
 
+from zoo import hub
 from zoo.checkpoint import read_checkpoint
 from zoo.classes import find_class, without_imports
 from zoo.data import Images
 from zoo.errors import CheckpointError, UserError, first_line
 from zoo.gan import GAN
-from zoo.hub import load_model, places, release
+from zoo.hub import places, release
 from zoo.recipe import load_recipe
-from zoo.run import newest_checkpoint
+from zoo.run import load_run
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,10 @@ def open_trained(where: str, changes: dict[str, Any], *, best: bool = False, wit
     Raises:
         UserError: for what cannot be opened, or data that are not here or do not fit the model.
     """
-    if best:
-        path = best_checkpoint(where)
-        model = load_model(str(path))
-    else:
-        model = load_model(where)  # knows all kinds of places, and says which name was perhaps meant
-        if not _is_run(where):
-            return _of_release(model, where, changes, with_data)
-        path = newest_checkpoint(where)
+    if not best and hub.is_release(where):
+        return _of_release(where, changes, with_data)
+    path = best_checkpoint(where) if best else hub.checkpoint_of(where)
+    model = load_run(path)
     run = path.parent.parent if (path.parent.parent / "recipe.yaml").is_file() else None
     if not with_data:
         return Trained(model, path.name, run, path, None, frozenset())
@@ -75,7 +72,8 @@ def open_trained(where: str, changes: dict[str, Any], *, best: bool = False, wit
     return Trained(model, path.name, run, path, data, frozenset([recorded] if recorded else []))
 
 
-def _of_release(model: GAN, where: str, changes: dict[str, Any], with_data: bool) -> Trained:
+def _of_release(where: str, changes: dict[str, Any], with_data: bool) -> Trained:
+    model = hub.load_model(where)
     if not with_data:
         return Trained(model, name_of(where), None, None, None, frozenset())
     folder = _release_folder(where)
@@ -164,16 +162,6 @@ def _recorded_digest(path: Path, data: Images) -> str | None:
     """Digest of the data the checkpoint was trained on, where it is recorded."""
     recorded: Any = read_checkpoint(path).get(type(data).__qualname__)
     return recorded.get("digest") if isinstance(recorded, dict) else None
-
-
-def _is_run(where: str) -> bool:
-    """Whether `load_model` takes it for a run or a checkpoint of one."""
-    path = Path(where)
-    if (path / release.CONFIG).is_file() or path.suffix == ".safetensors":
-        return False
-    return not (
-        where.startswith(("zoo:", "hf:", "https://")) or (where in places.release_names() and not path.exists())
-    )
 
 
 def _release_folder(where: str) -> Path | None:

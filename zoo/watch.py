@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
-from zoo.evaluation.curves import can_draw
+from zoo.pictures import can_plot
 from zoo.watching import read_run, write_page
 
 
@@ -24,7 +24,7 @@ def watch(run: str, out: str = "", every: int = 0) -> Path:
     Raises:
         UserError: when there is no run, or nothing to draw with.
     """
-    if not can_draw():
+    if not can_plot():
         raise UserError('zoo.watch draws with matplotlib, which is not installed: pip install ".[metrics]"')
     if every < 0:
         raise UserError(f"every: seconds, 0 for once; got {every}")

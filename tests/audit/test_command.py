@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -16,7 +15,6 @@ from zoo.audit.__main__ import main
 from zoo.audit.opening import history_of
 from zoo.command import run_command
 from zoo.data import Digits
-from zoo.features import Extractor
 
 RELEASE = "zoo:dcgan_digits"
 
@@ -64,23 +62,15 @@ def test_a_release_is_audited_with_the_data_of_its_recipe(elsewhere: Path, capsy
     assert (folder / "report.md").is_file()
 
 
-def test_features_of_real_images_are_made_once(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[int] = []
-    inner = Extractor.features_and_logits
-
-    def counting(self: Extractor, images: torch.Tensor) -> Any:
-        seen.append(len(images))
-        return inner(self, images)
-
-    monkeypatch.setattr(Extractor, "features_and_logits", counting)
+def test_features_of_real_images_are_made_once(elsewhere: Path, extracted: list[int]) -> None:
     words = (f"checkpoint={RELEASE}", "only=smoothness", "budget=quick")
     run(*words)
-    first = sum(seen)
-    seen.clear()
+    first = sum(extracted)
+    extracted.clear()
     run(*words)
     held_out = json.loads((elsewhere / "audit-dcgan_digits" / "report.json").read_text())["about"]["used"]["held_out"]
     assert held_out > 100
-    assert sum(seen) == first - held_out
+    assert sum(extracted) == first - held_out
 
 
 def test_other_data_are_said(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,8 +4,6 @@ can be the reason when a signal moves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from zoo.batch import Batch
 from zoo.data import Images, Split
 from zoo.data.pool import to_float
 from zoo.gan import GAN
+from zoo.sampling import seeded
 
 CLASSES = 2
 """Of a conditional model the fixed images show only so many classes, else few of them could be alike."""
@@ -43,7 +42,7 @@ class Fixed:
         self._held: dict[tuple[str, int, int], Batch] = {}
         seed = clock.seed("alarms", model.seed)
         self._rng_seed = seed
-        with drawing_from(seed, model.device):
+        with seeded(seed, model.device):
             self.latents = model.sample_latent(many)
             self.classes = model.sample_labels(many)
 
@@ -71,7 +70,7 @@ class Fixed:
         """Generated images of the fixed latents, with the classes of the real ones."""
         n = len(real)
         labels = real.labels if model.num_classes else None
-        with drawing_from(self._rng_seed, model.device):  # for generators that draw noise of their own
+        with seeded(self._rng_seed, model.device):  # for generators that draw noise of their own
             return Batch(model.generate(model.generator, self.latents[:n], labels), labels)
 
     def _take(self, part: str, model: GAN, n: int) -> Batch | None:
@@ -84,7 +83,7 @@ class Fixed:
             raw = self._read(part, model, n)
             if len(raw) < 2:
                 return None
-        with drawing_from(self._rng_seed, model.device):  # dequantisation draws noise
+        with seeded(self._rng_seed, model.device):  # dequantisation draws noise
             return model.prepare(raw if model.num_classes else Batch(raw.images))
 
     def _read(self, part: str, model: GAN, n: int) -> Batch:
@@ -116,23 +115,3 @@ def places(split: Split, n: int, classes: int, seed: int) -> NDArray[np.int64]:
     chosen = rng.choice(enough, classes, replace=False)
     columns = [rng.permutation(np.flatnonzero(labels == name))[:each] for name in chosen]
     return np.stack(columns, 1).reshape(-1)[:n].astype(np.int64)
-
-
-@contextmanager
-def drawing_from(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from `seed` inside, and leave torch's random state outside as it was.
-
-    As `zoo.sampling.seeded`, at a fifth of its time: `torch.manual_seed` seeds every kind of accelerator, and for those
-    that are not in use it writes down the call's whole stack.
-    """
-    generators = [torch.default_generator]
-    if device.type == "cuda":
-        generators.append(torch.cuda.default_generators[device.index or 0])
-    states = [generator.get_state() for generator in generators]
-    try:
-        for generator in generators:
-            generator.manual_seed(seed)
-        yield
-    finally:
-        for generator, state in zip(generators, states):
-            generator.set_state(state)

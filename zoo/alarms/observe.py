@@ -21,12 +21,13 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from zoo.alarms.diversity import diversity, pixels
-from zoo.alarms.fixed import Fixed, drawing_from
+from zoo.alarms.fixed import Fixed
 from zoo.alarms.spectrum import COUNT, Spectra
 from zoo.blocks.normalization import PixelNorm
 from zoo.features import Extractor
 from zoo.gan import GAN
 from zoo.objectives import Wasserstein, slopes_between
+from zoo.sampling import seeded
 
 
 class Observer:
@@ -155,7 +156,7 @@ class Observer:
         Batch norm moves its averages and spectral norm its vectors in every pass in training mode; dropout draws.
         """
         saved = [buffer.clone() for buffer in self.buffers]
-        with torch.no_grad(), drawing_from(0, self.fixed.latents.device), trainer.precision_plugin.forward_context():
+        with torch.no_grad(), seeded(0, self.fixed.latents.device), trainer.precision_plugin.forward_context():
             try:
                 yield
             finally:

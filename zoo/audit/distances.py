@@ -69,41 +69,6 @@ def _candidates(a: Cloud, rows: slice, b: Cloud, keep: int, same: bool) -> tuple
     return values, indices
 
 
-def pairs_below(features: Tensor, threshold: float, most: int = 1_000_000) -> tuple[Tensor, Tensor, Tensor]:
-    """All pairs of rows at most `threshold` apart: distances, and both places, i before j; in order of distance.
-
-    Args:
-        features: (N, width).
-        threshold: Euclidean distance; 0 finds copies.
-        most: stop collecting at so many pairs, as for a generator with a single image.
-    """
-    (cloud,) = Cloud.of(features)
-    bound = (threshold * cloud.scale) ** 2
-    found_i, found_j, found_d = [], [], []
-    count = 0
-    parts = tiles(len(cloud))
-    for number, rows in enumerate(parts):
-        for columns in parts[number:]:
-            block = squared_distances(cloud, rows, cloud, columns)
-            slack = cloud.error(rows, torch.full((rows.stop - rows.start,), bound, dtype=torch.float64))
-            near = block <= (bound + slack).float()[:, None]
-            if rows == columns:
-                near = near.triu(1)
-            i, j = near.nonzero(as_tuple=True)
-            i, j = i + rows.start, j + columns.start
-            exact = pair_distances(cloud, i, cloud, j)
-            inside = exact <= bound * (1 + 1e-12)
-            found_i.append(i[inside])
-            found_j.append(j[inside])
-            found_d.append(exact[inside].sqrt() / cloud.scale)
-            count += int(inside.sum())
-            if count >= most:
-                break
-    i, j, d = torch.cat(found_i), torch.cat(found_j), torch.cat(found_d)
-    order = d.argsort(stable=True)
-    return d[order], i[order], j[order]
-
-
 def closest_pairs(features: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:
     """The closest pairs of rows: distances, and both places, i before j; in order of distance.
 

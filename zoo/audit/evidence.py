@@ -16,6 +16,7 @@ from zoo.audit.images import Part
 from zoo.audit.subject import Questioned
 from zoo.errors import UserError
 from zoo.features import Extractor, Features, extractor, features_by_digest, features_of
+from zoo.pictures import to_uint8
 
 T = TypeVar("T")
 PIXEL_SIZE = 32  # pixel distances are measured on images shrunk to at most this
@@ -81,8 +82,7 @@ class Evidence:
                 f"{self.subject.name} draws images {tuple(images.shape[1:])} (C, H, W), the real ones are "
                 f"{tuple(self.train.pixels.shape[1:])}. Give real images at the generator's resolution and channels"
             )
-        pixels = images.add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
-        return Part("generated", pixels, labels)
+        return Part("generated", to_uint8(images), labels)
 
     @property
     def used(self) -> dict[str, int]:
@@ -92,9 +92,7 @@ class Evidence:
 
     def part(self, name: str) -> Part:
         """`train`, `held_out` or `generated`."""
-        return {"train": lambda: self.train, "held_out": lambda: self.held_out, "generated": lambda: self.generated}[
-            name
-        ]()
+        return {"train": self.train, "held_out": self.held_out}[name] if name != "generated" else self.generated
 
     # --- what is made of them ----------------------------------------------------------------------------------------
 

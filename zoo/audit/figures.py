@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate
 
 from zoo.audit.finding import Figure
 from zoo.pictures import SMALLEST_CELL, single
+from zoo.pictures import can_plot as can_plot  # questions ask it of this module
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,15 +25,6 @@ LARGEST_CELL = 96  # pixels; larger images are shrunk, so that a report stays sm
 GAP = 3  # pixels between cells
 BAND, TEXT = (62, 68, 77, 255), (255, 255, 255, 255)  # of titles: they bring their own ground, and so read on any page
 CARD, INK, FAINT = "#fbfbfc", "#1b1d20", "#5f656d"  # plots stand on a light card; a dark page may invert it
-
-
-def can_plot() -> bool:
-    """Whether matplotlib is installed."""
-    try:
-        import matplotlib.figure  # noqa: F401 - only asks
-    except ImportError:
-        return False
-    return True
 
 
 def plot(

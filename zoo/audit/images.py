@@ -16,7 +16,7 @@ from zoo.audit.subject import checked_range
 from zoo.data.folder import Folder
 from zoo.data.pool import Split, to_float
 from zoo.errors import DataError, UserError
-from zoo.features import quantised
+from zoo.pictures import to_uint8
 
 OVERLAP_SHOWN = 5
 
@@ -83,7 +83,7 @@ def part_of(images: Any, name: str, labels: Tensor | None = None) -> Part:
     if found.ndim != 4:
         raise UserError(f"{name}: images are (N, C, H, W); got {tuple(found.shape)}")
     if found.dtype != torch.uint8:
-        found = quantised(checked_range(found.float(), name)).to(torch.uint8)
+        found = to_uint8(checked_range(found.float(), name))
     chosen = labels if labels is not None else own
     if chosen is not None and len(chosen) != len(found):
         raise UserError(f"labels: one for each image of {name}, {len(found):,}; got {len(chosen):,}")

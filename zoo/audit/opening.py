@@ -5,7 +5,6 @@ The only file of the audit, beside the command, that knows models of this zoo.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import torch
 
+from zoo.alarms.records import read_lines
 from zoo.data import Folder
 from zoo.data.points import Points
 from zoo.errors import UserError
@@ -107,22 +107,15 @@ def history_of(run: Path) -> list[dict[str, Any]]:
     Returns:
         One entry for each full reading: `images`, and for each layer `[first, second, third]`.
     """
-    path = run / "alarms" / "signals.jsonl"
-    if not path.is_file():
-        return []
     found = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            row = json.loads(line)
-            values = {name: float(value) for name, value in row["values"].items() if name.startswith("sigma")}
-            images = int(row["images_seen"])
-        except (ValueError, KeyError, TypeError, AttributeError):  # a line that a kill cut short
-            continue
+    for row in read_lines(run / "alarms" / "signals.jsonl"):
         layers: dict[str, dict[int, float]] = {}
-        for name, value in values.items():
+        for name, value in row["values"].items():
             match = SIGMA.fullmatch(name)
             if match:
-                layers.setdefault(match[2], {})[int(match[1])] = value
+                layers.setdefault(match[2], {})[int(match[1])] = float(value)
         if layers:
-            found.append({"images": images, **{name: [v[i] for i in sorted(v)] for name, v in layers.items()}})
+            found.append(
+                {"images": row["images_seen"], **{name: [v[i] for i in sorted(v)] for name, v in layers.items()}}
+            )
     return found

@@ -37,9 +37,7 @@ def report_page(report: Report) -> str:
         THEME, _verdict(report), _index(report), _legend(), *(_section(finding) for finding in report.findings),
         Html("<section><h2>How it was measured</h2>"), _facts(report.about), Html("</section>"),
     ]  # fmt: skip
-    return page(f"Audit of {report.subject}", blocks).replace(
-        "</style>", f"{STYLE.read_text(encoding='utf-8')}</style>", 1
-    )
+    return page(f"Audit of {report.subject}", blocks, style=STYLE.read_text(encoding="utf-8"))
 
 
 def _verdict(report: Report) -> Html:

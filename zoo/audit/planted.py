@@ -11,6 +11,7 @@ from torch.nn.functional import conv2d, pad
 
 from zoo.audit.subject import FolderSubject
 from zoo.errors import UserError
+from zoo.pictures import to_uint8
 
 
 class Honest(FolderSubject):
@@ -198,7 +199,7 @@ class WithMemorisingDiscriminator(Honest):
 
 def _key(image: Tensor) -> bytes:
     """Of the pixels as bytes, so that rounding to uint8 and back does not hide an image."""
-    return image.add(1).mul(127.5).round().to(torch.uint8).numpy().tobytes()
+    return to_uint8(image).numpy().tobytes()
 
 
 def _shifted(images: Tensor, reach: int, draw: torch.Generator) -> Tensor:

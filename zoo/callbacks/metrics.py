@@ -19,12 +19,13 @@ from zoo.data import Images
 from zoo.data.points import Points
 from zoo.errors import CheckpointError, FeatureError, UserError, first_line, nearest
 from zoo.evaluation import METRICS, Number, Reals, default_extractor, generated, labels_like, measure_numbers, reals_of
-from zoo.evaluation.curves import can_draw, draw_curves
+from zoo.evaluation.curves import draw_curves
 from zoo.evaluation.fakes import class_counts
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.files import whole
 from zoo.gan import GAN
+from zoo.pictures import can_plot
 
 FOLDER = "evaluation"
 BEST = "best"
@@ -210,7 +211,7 @@ class SampleMetrics(Every):
             logger.log_metrics(values, step=images_seen)
 
     def _draw(self) -> None:
-        if can_draw():
+        if can_plot():
             self._drawn_at = time.monotonic()
             draw_curves(self._rows, "images_seen", "images seen", self._file.with_suffix(".png"))
 

@@ -11,15 +11,6 @@ from zoo.files import whole
 Row = dict[str, Any]
 
 
-def can_draw() -> bool:
-    """Whether matplotlib is installed."""
-    try:
-        import matplotlib.figure  # noqa: F401 - only asks
-    except ImportError:
-        return False
-    return True
-
-
 def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
     """One panel for each number, its floor dashed and its interval shaded; written complete or not at all.
 

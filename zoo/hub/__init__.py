@@ -12,7 +12,7 @@ from zoo.hub.audited import attach
 from zoo.hub.converting import convert
 from zoo.hub.packing import pack
 from zoo.hub.verifying import PICKLED, check_files, verify
-from zoo.run import load_run
+from zoo.run import load_run, newest_checkpoint
 
 __all__ = ["attach", "convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
 
@@ -91,13 +91,31 @@ def load_model(where: str) -> GAN:
     Raises:
         UserError: when there is nothing to load.
     """
+    if not is_release(where):
+        return load_run(checkpoint_of(where))
+    return from_pretrained(Path(where) if _is_local_release(Path(where)) else where)
+
+
+def is_release(where: str) -> bool:
+    """Whether a command takes this for a release, and not for a run or a checkpoint of one."""
     path = Path(where)
-    if (path / release.CONFIG).is_file() or path.suffix == ".safetensors":
-        return from_pretrained(path)
-    if where.startswith(("zoo:", "hf:", "https://")) or (where in pretrained() and not path.exists()):
-        return from_pretrained(where)
+    named = where.startswith(("zoo:", "hf:", "https://")) or (where in pretrained() and not path.exists())
+    return named or _is_local_release(path)
+
+
+def _is_local_release(path: Path) -> bool:
+    return (path / release.CONFIG).is_file() or path.suffix == ".safetensors"
+
+
+def checkpoint_of(where: str) -> Path:
+    """The checkpoint meant by a run folder or a checkpoint file.
+
+    Raises:
+        CheckpointError: when there is none, with the release that was perhaps meant.
+    """
+    path = Path(where)
     try:
-        return load_run(path)
+        return newest_checkpoint(path)
     except CheckpointError as error:
         if path.exists() or places.is_path(where):
             raise

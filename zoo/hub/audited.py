@@ -41,11 +41,16 @@ def attach(folder: str | Path, report: str | Path) -> Path:
         with whole(place / target) as scratch:
             shutil.copyfile(source / name, scratch)
         config["files"][target] = {"size": (place / target).stat().st_size, "sha256": sha256_of(place / target)}
-    metrics = place / release.METRICS
-    numbers = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None
-    release.write_text(place / release.CARD, card(config, numbers, audit))
+    release.write_text(place / release.CARD, card_of(place, config))
     release.write_text(place / release.CONFIG, json.dumps(config, indent=2) + "\n")
     return place
+
+
+def card_of(folder: Path, config: dict[str, Any]) -> str:
+    """The card's text from the files of a release."""
+    metrics, audit = folder / release.METRICS, folder / release.AUDIT
+    numbers = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None
+    return card(config, numbers, read_audit(audit) if audit.is_file() else None)
 
 
 def read_audit(path: Path) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -14,8 +13,7 @@ from zoo.errors import ReleaseError, first_line
 from zoo.files import sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release
-from zoo.hub.audited import read_audit
-from zoo.hub.card import card
+from zoo.hub.audited import card_of
 from zoo.hub.packing import grid_again, this_platform
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -71,11 +69,8 @@ def verify(folder: str | Path, cls: type[GAN] | None = None) -> list[str]:
         raise ReleaseError(f"{place} holds {pickled[0]}, a pickle. A release has none; remove it")
     model = release.load(place / release.WEIGHTS, config, cls)
     passed.append(f"a {type(model).__name__} with {sum(p.numel() for p in model.parameters()):,} weights loads")
-    path = place / release.METRICS
     try:
-        metrics = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
-        audit = read_audit(place / release.AUDIT) if (place / release.AUDIT).is_file() else None
-        written, made = (place / release.CARD).read_text(encoding="utf-8"), card(config, metrics, audit)
+        written, made = (place / release.CARD).read_text(encoding="utf-8"), card_of(place, config)
         picture = np.asarray(Image.open(place / release.GRID).convert("RGB")).astype(int)
         again, facts = grid_again(model, config["grid"])
     except (OSError, ValueError, KeyError, TypeError) as error:
