@@ -14,7 +14,7 @@ from zoo.audit.images import Part
 from zoo.audit.manifolds import frequencies, neighbourhoods, over_halves
 from zoo.audit.planted import CollapsedClass, Dropper, Honest, OneImagePerClass
 from zoo.audit.questions import coverage
-from zoo.audit.shares import agreement, shares, spread, variety
+from zoo.audit.shares import agreement, shares, spread, unmixed_shares, variety
 from zoo.audit.subject import as_subject
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
@@ -64,8 +64,61 @@ def test_agreement_counts_images_seen_as_asked() -> None:
     asked = torch.arange(2).repeat_interleave(100)
     right = asked == 0  # class 1 is never what was asked for
     found = agreement(right, asked, torch.ones(200).bool(), asked, 2)
-    assert [(row.drawn, row.n, row.usual) for row in found] == [(100, 100, 100), (0, 100, 100)]
+    assert [(row.drawn[0], row.n, row.usual[0]) for row in found] == [(1, 100, 1), (0, 100, 1)]
     assert [row.dropped for row in found] == [False, True]
+
+
+def judged(classes: Tensor, mistakes: Tensor, draw: torch.Generator) -> Tensor:
+    """Memberships, all or none, of images of these classes as a judge with these chances of each answer gives them."""
+    answers = torch.multinomial(mistakes[classes], 1, generator=draw)[:, 0]
+    return torch.eye(len(mistakes), dtype=torch.float64)[answers]
+
+
+MISTAKES = torch.tensor([[0.6, 0.3, 0.1], [0.3, 0.65, 0.05], [0.1, 0.05, 0.85]])
+
+
+def test_a_dropped_class_is_found_behind_the_mistakes_of_the_judge() -> None:
+    draw = torch.Generator().manual_seed(0)
+    true = torch.arange(3).repeat_interleave(400)
+    seen_usual = judged(true, MISTAKES, draw)
+    seen = judged(torch.tensor([1, 2]).repeat_interleave(600), MISTAKES, draw)  # no class 0
+    plain = shares(seen.sum(0).long(), seen_usual.sum(0).long())
+    assert not plain[0].dropped  # a fifth is taken for it, 0.6 of the usual share
+    found = unmixed_shares(seen, seen_usual, true)
+    assert found is not None
+    assert [row.dropped for row in found] == [True, False, False]
+    assert [row.drawn[0] for row in found] == pytest.approx([0, 0.5, 0.5], abs=0.08)
+    assert all(row.drawn[1] <= share <= row.drawn[2] for row, share in zip(found, (0, 0.5, 0.5)))
+    assert [row.usual[0] for row in found] == pytest.approx([1 / 3] * 3)
+
+
+def test_shares_behind_a_judge_without_mistakes_are_the_counts() -> None:
+    true = torch.arange(2).repeat_interleave(50)
+    mine = torch.eye(2).double()[torch.arange(2).repeat_interleave(torch.tensor([30, 70]))]
+    found = unmixed_shares(mine, torch.eye(2).double()[true], true)
+    assert found is not None
+    assert [row.drawn[0] for row in found] == pytest.approx([0.3, 0.7])
+    assert found[0].p == pytest.approx(2 * 0.00489, rel=0.01)  # z = 0.2 / sqrt(0.2525 * 2 / 100) = 2.814
+
+
+def test_honest_shares_ring_behind_a_bad_judge_as_rarely_as_chance_allows() -> None:
+    draw = torch.Generator().manual_seed(1)
+    lowest = []
+    for _ in range(300):
+        sides = [torch.randint(3, (300,), generator=draw) for _ in range(2)]
+        found = unmixed_shares(*(judged(side, MISTAKES, draw) for side in sides), sides[1])
+        assert found is not None
+        lowest.append(min(row.p for row in found))
+    assert 2 <= sum(p < 0.05 for p in lowest) <= 25  # 15 expected at most, Holm's correction is careful
+
+
+def test_mistakes_that_cannot_be_undone_are_left() -> None:
+    draw = torch.Generator().manual_seed(0)
+    true = torch.arange(3).repeat_interleave(400)
+    blind = judged(true, torch.full((3, 3), 1 / 3), draw)
+    assert unmixed_shares(blind, blind, true) is None
+    few = torch.cat([true[:5], true[400:]])  # five images of class 0
+    assert unmixed_shares(blind, judged(few, MISTAKES, draw), few) is None
 
 
 def test_spread_is_the_median_distance_to_the_others() -> None:

@@ -1,7 +1,8 @@
 """Of which class, or at least of which kind, an image is; for real and generated ones by the same rule.
 
 Whoever judges makes mistakes. As generated and held-out images are judged alike, mistakes are the same on both sides
-for a generator that is right, and shares can be compared.
+for a generator that is right, and shares can be compared; `zoo.audit.shares.unmixed_shares` undoes them for one that is
+not, where the classes of held-out images are known.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ CLUSTERED = 20_000  # training images that kinds are made of at most
 PER_KIND = 50  # training images for each kind, at least
 MOST_KINDS = 30
 FEWEST_KINDS = 5
+MOST_DISCRIMINATED = 200  # classes; discriminants of more take long
+
+SIDES = ("generated", "held_out")
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Kinds:
         by: the rule, in words.
         clusters: whether kinds are clusters.
         votes: (N, K) and (M, K) soft memberships of both sides, rows summing to 1.
-        right: of the held-out images with a known class, the share that the rule gets right; None without.
+        truth: (M,) what the held-out images are, where their classes are known.
     """
 
     names: tuple[str, ...]
@@ -41,7 +45,12 @@ class Kinds:
     by: str
     clusters: bool
     votes: tuple[Tensor, Tensor]
-    right: float | None = None
+    truth: Tensor | None = None
+
+    @property
+    def right(self) -> float | None:
+        """Share of the held-out images that the rule gets right, where their classes are known."""
+        return None if self.truth is None else float((self.held_out == self.truth).double().mean())
 
     def __len__(self) -> int:
         return len(self.names)
@@ -60,24 +69,47 @@ def kinds_of(evidence: Evidence) -> Kinds:
 
 
 def _classes(evidence: Evidence) -> Kinds:
+    """By the judge that is right more often about held-out images; by neighbours where their classes are not known."""
     labels = evidence.train.labels
     assert labels is not None
     evidence.report("classes of generated and held-out images")
     known, places = torch.unique(labels, return_inverse=True)
+    names = tuple(f"class {int(name)}" for name in known)
+    told = evidence.held_out.labels
+    truth = None if told is None or not bool(torch.isin(told, known).all()) else torch.searchsorted(known, told)
+    found = [_neighbours(evidence, places, len(known), names, truth)]
+    if truth is not None and 2 <= len(known) <= MOST_DISCRIMINATED:
+        found.append(_discriminants(evidence, places, names, truth))
+    return max(found, key=lambda kinds: kinds.right or 0.0)
+
+
+def _neighbours(
+    evidence: Evidence, places: Tensor, known: int, names: tuple[str, ...], truth: Tensor | None
+) -> Kinds:  # fmt: skip
     k = min(NEIGHBOURS, int(torch.bincount(places).float().median()))
     votes = []
-    for side in ("generated", "held_out"):
+    for side in SIDES:
         voters = places[evidence.nearest(side, "train", NEIGHBOURS).places[:, :k]]  # the nearest first
-        share = torch.zeros(len(voters), len(known), dtype=torch.float64)
+        share = torch.zeros(len(voters), known, dtype=torch.float64)
         # The vote of the nearest weighs a little more, which decides ties.
         weights = 1 + 0.01 * torch.arange(k, 0, -1, dtype=torch.float64)
         votes.append(share.scatter_add_(1, voters, (weights / weights.sum()).expand_as(voters)))
-    found = [side.argmax(1) for side in votes]
-    truth = evidence.held_out.labels
-    right = None if truth is None else float((known[found[1]] == truth).double().mean())
-    names = tuple(f"class {int(name)}" for name in known)
-    rule = f"vote of the {k} nearest of {len(labels):,} training images by {evidence.space}"
-    return Kinds(names, found[0], found[1], rule, False, (votes[0], votes[1]), right)
+    rule = f"vote of the {k} nearest of {len(places):,} training images by {evidence.space}"
+    return Kinds(names, votes[0].argmax(1), votes[1].argmax(1), rule, False, (votes[0], votes[1]), truth)
+
+
+def _discriminants(evidence: Evidence, places: Tensor, names: tuple[str, ...], truth: Tensor) -> Kinds:
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    chosen = _some(torch.arange(len(places)), evidence, CLUSTERED)
+    judge = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    judge.fit(evidence.features("train")[chosen].double().numpy(), places[chosen].numpy())
+    votes = [torch.zeros(len(evidence.features(side)), len(names), dtype=torch.float64) for side in SIDES]
+    for side, vote in zip(SIDES, votes):
+        seen = judge.predict_proba(evidence.features(side).double().numpy())
+        vote[:, torch.from_numpy(judge.classes_)] = torch.from_numpy(seen)
+    rule = f"linear discriminants of {len(chosen):,} training images by {evidence.space}"
+    return Kinds(names, votes[0].argmax(1), votes[1].argmax(1), rule, False, (votes[0], votes[1]), truth)
 
 
 def _clusters(evidence: Evidence) -> Kinds:
@@ -90,7 +122,7 @@ def _clusters(evidence: Evidence) -> Kinds:
     means = MiniBatchKMeans(count, n_init=3, batch_size=1024, random_state=evidence.seed_of("kinds") % 2**31)
     means.fit(features.numpy())
     sides: list[Tensor] = []
-    for side in ("generated", "held_out"):
+    for side in SIDES:
         found: NDArray[np.int32] = means.predict(evidence.features(side).numpy())
         sides.append(torch.from_numpy(found).long())
     hot = [torch.nn.functional.one_hot(side, count).double() for side in sides]

@@ -143,12 +143,12 @@ def project(train: Tensor, *others: Tensor, width: int = 64, most: int = 10_000)
         width: components.
         most: images.
     """
+    from sklearn.decomposition import PCA
+
     if train.shape[1] <= width:
         return [train, *others]
-    centre = train[:most].double().mean(0)
-    centred = train[:most].double() - centre
-    axes = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -width:].float()
-    return [(features - centre.float()) @ axes for features in (train, *others)]
+    components = PCA(min(width, len(train)), svd_solver="randomized", random_state=0).fit(train[:most].numpy())
+    return [torch.from_numpy(components.transform(features.numpy())) for features in (train, *others)]
 
 
 def data_copying(train: Tensor, held_out: Tensor, generated: Tensor, cells: int, seed: int) -> DataCopying:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import stats
 from torch import Tensor
 
-from zoo.audit.statistics import ALARM, holm, mann_whitney, shares_differ
+from zoo.audit.statistics import ALARM, Z95, holm, mann_whitney, shares_differ, wilson
 
 DROPPED = 0.5
 """Dropped: drawn less than this often as real images have it. Shares of decent generators vary by a third."""
@@ -17,6 +18,7 @@ COLLAPSED = 0.5
 """Collapsed: half the usual distance between two images of a kind. Generators that merely prefer the typical keep
 0.8 and more; half is what two images, each drawn again and again, would leave of a mean."""
 FEWEST_IN_KIND = 10  # images on each side that the variety of a kind needs
+MIXED = 50.0  # condition of what a judge sees of each class, beyond which its mistakes cannot be undone
 MOST_IN_KIND = 500  # enough for distances between pairs
 
 
@@ -26,22 +28,24 @@ class Share:
 
     Args:
         kind: its place.
-        drawn: generated images of it, of `n`.
-        usual: held-out images of it, of `n_usual`.
+        drawn: its share of generated images, with the ends of its 95 % interval.
+        usual: its share of held-out images, with the ends of its 95 % interval.
+        n: generated images that `drawn` is a share of.
+        n_usual: held-out images that `usual` is a share of.
         p: that the shares are equal, two-sided, corrected for the number of kinds (Holm).
     """
 
     kind: int
-    drawn: int
+    drawn: tuple[float, float, float]
+    usual: tuple[float, float, float]
     n: int
-    usual: int
     n_usual: int
     p: float
 
     @property
     def ratio(self) -> float:
         """Generated share over the held-out one."""
-        return (self.drawn / self.n) / (self.usual / self.n_usual) if self.usual else np.inf
+        return self.drawn[0] / self.usual[0] if self.usual[0] else np.inf
 
     @property
     def dropped(self) -> bool:
@@ -57,9 +61,7 @@ class Share:
 def shares(drawn: Tensor, usual: Tensor) -> list[Share]:
     """Compare counts (K,) of generated and of held-out images."""
     n, n_usual = int(drawn.sum()), int(usual.sum())
-    pairs = list(zip(drawn.tolist(), usual.tolist()))
-    p = holm(np.array([shares_differ(a, n, b, n_usual, "two-sided") for a, b in pairs]))
-    return [Share(i, a, n, b, n_usual, float(q)) for i, ((a, b), q) in enumerate(zip(pairs, p))]
+    return _counted([(kind, a, n, b, n_usual) for kind, (a, b) in enumerate(zip(drawn.tolist(), usual.tolist()))])
 
 
 def agreement(right: Tensor, asked: Tensor, right_usual: Tensor, true: Tensor, kinds: int) -> list[Share]:
@@ -68,10 +70,57 @@ def agreement(right: Tensor, asked: Tensor, right_usual: Tensor, true: Tensor, k
     for kind in range(kinds):
         mine, theirs = right[asked == kind], right_usual[true == kind]
         if len(mine) and len(theirs):
-            a, b = int(mine.sum()), int(theirs.sum())
-            rows.append((kind, a, len(mine), b, len(theirs), shares_differ(a, len(mine), b, len(theirs), "two-sided")))
-    p = holm(np.array([row[-1] for row in rows])) if rows else np.zeros(0)
-    return [Share(*row[:-1], float(q)) for row, q in zip(rows, p)]
+            rows.append((kind, int(mine.sum()), len(mine), int(theirs.sum()), len(theirs)))
+    return _counted(rows)
+
+
+def _counted(rows: list[tuple[int, int, int, int, int]]) -> list[Share]:
+    """From kind, generated images of it and in all, held-out images of it and in all."""
+    p = holm(np.array([shares_differ(*row[1:], "two-sided") for row in rows]))
+    return [
+        Share(kind, (a / n, *wilson(a, n)), (b / m, *wilson(b, m)), n, m, float(q))
+        for (kind, a, n, b, m), q in zip(rows, p)
+    ]  # fmt: skip
+
+
+def unmixed_shares(seen: Tensor, seen_usual: Tensor, true: Tensor) -> list[Share] | None:
+    """Shares of classes, freed of the mistakes of whoever judges them (Lipton et al. 2018, arXiv:1802.03916).
+
+    A judge that takes every third cat for a dog hides that no cats are drawn: dogs taken for cats stand in for them.
+    Held-out images of known classes tell how the judge sees each class. Where the generator's images of a class look
+    to it like real ones, the shares that explain what it sees among them solve a linear system; each image then counts
+    for a class by a weight whose mean over real images is 1 for that class and 0 for the others.
+
+    Args:
+        seen: memberships (N, K) of generated images, as the judge sees them.
+        seen_usual: (M, K), of held-out images.
+        true: (M,) their classes.
+
+    Returns:
+        A share for each class, or None where held-out images are too few of a class, or judged too much at random.
+    """
+    kinds = seen.shape[1]
+    real = torch.bincount(true, minlength=kinds)
+    if int(real.min()) < FEWEST_IN_KIND:
+        return None
+    judged = torch.stack([seen_usual[true == kind].double().mean(0) for kind in range(kinds)])
+    if float(torch.linalg.cond(judged)) > MIXED:
+        return None
+    mine, theirs = (torch.linalg.solve(judged, side.double(), left=False) for side in (seen, seen_usual))
+    n, m = len(mine), len(theirs)
+    drawn, usual = mine.mean(0), theirs.mean(0)
+    # Of the difference where both are alike; the system's own errors fall out of it.
+    error = (theirs.var(0) * (1 / n + 1 / m)).sqrt()
+    z = ((drawn - usual) / error).nan_to_num(0.0)  # of a single class there is no error
+    p = holm(2 * stats.norm.sf(z.abs().numpy()))
+    within = torch.stack([theirs[true == kind].var(0) / real[kind] for kind in range(kinds)])
+    reach = Z95 * (mine.var(0) / n + (drawn.square()[:, None] * within).sum(0)).sqrt()
+    lows, highs = (drawn - reach).clamp(0, 1).tolist(), (drawn + reach).clamp(0, 1).tolist()
+    values = drawn.clamp(0, 1).tolist()
+    return [
+        Share(kind, (values[kind], lows[kind], highs[kind]), (k / m, *wilson(k, m)), n, m, float(p[kind]))
+        for kind, k in enumerate(real.tolist())
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

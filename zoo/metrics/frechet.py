@@ -74,6 +74,15 @@ def factor(covariance: Tensor) -> Tensor:
     return factored
 
 
+def factor_of_rows(rows: Tensor) -> Tensor:
+    """A factor (width, rank) of the unbiased covariance of rows (N, width): at no cost where there are few of them."""
+    if len(rows) > rows.shape[1]:
+        return factor(mean_and_covariance(moments(rows))[1])
+    rows = rows.double()
+    factored: Tensor = (rows - rows.mean(0)).T / (len(rows) - 1) ** 0.5
+    return factored
+
+
 def trace_of_root(first: Tensor, second: Tensor) -> Tensor:
     """Trace of (C1 C2)^(1/2) from factors of C1 and C2.
 
@@ -99,9 +108,18 @@ def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -
         mean2: as the first.
         cov2: as the first.
     """
-    root = trace_of_root(factor(cov1), factor(cov2))
+    return _frechet(mean1, factor(cov1), mean2, factor(cov2))
+
+
+def frechet_distance_of_rows(first: Tensor, second: Tensor) -> Tensor:
+    """The same between Gaussians with the means and unbiased covariances of rows (N, width) and (M, width)."""
+    return _frechet(first.double().mean(0), factor_of_rows(first), second.double().mean(0), factor_of_rows(second))
+
+
+def _frechet(mean1: Tensor, factor1: Tensor, mean2: Tensor, factor2: Tensor) -> Tensor:
     means = (mean1.double() - mean2.double()).square().sum()
-    distance: Tensor = means + cov1.double().trace() + cov2.double().trace() - 2 * root
+    traces = factor1.square().sum() + factor2.square().sum()
+    distance: Tensor = means + traces - 2 * trace_of_root(factor1, factor2)
     return distance.clamp(min=0)
 
 

@@ -51,7 +51,7 @@ class PRD(StoredFeatures):
         """`f8` and `f1/8`."""
         from sklearn.cluster import MiniBatchKMeans
 
-        real, fake = (side.cpu().numpy() for side in self.features())
+        real, fake = (side.cpu().double().numpy() for side in self.features())  # k-means is slower in float32
         require_samples(self.clusters, f"PRD with {self.clusters} clusters", len(real), len(fake))
         if len(real) != len(fake):
             raise ValueError(

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,8 +16,8 @@ from zoo.audit.classes import Kinds, kinds_of
 from zoo.audit.evidence import Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Status, Verdict
 from zoo.audit.manifolds import CLUSTERS, Halves, curves, frequencies, neighbourhoods, over_halves
-from zoo.audit.shares import COLLAPSED, DROPPED, Share, Variety, agreement, shares, variety
-from zoo.audit.statistics import ALARM, wilson
+from zoo.audit.shares import COLLAPSED, DROPPED, Share, Variety, agreement, shares, unmixed_shares, variety
+from zoo.audit.statistics import ALARM
 from zoo.audit.words import percent
 
 if TYPE_CHECKING:
@@ -115,7 +116,8 @@ def _sort(evidence: Evidence, fake: Tensor, real: Tensor) -> Sorted:
         mine, theirs = (torch.searchsorted(known, side).clamp(max=len(known) - 1) for side in (asked, true))
         rows = agreement(seen, mine, seen_real, theirs, len(kinds))
     else:
-        rows = shares(*kinds.counts())
+        unmixed = None if kinds.truth is None else unmixed_shares(*kinds.votes, kinds.truth)
+        rows = shares(*kinds.counts()) if unmixed is None else unmixed
     draw = evidence.rng("variety")
     found = variety(fake, mine, real, theirs, len(kinds), draw)
     (whole,) = variety(fake, torch.zeros(len(fake)), real, torch.zeros(len(real)), 1, draw)
@@ -160,8 +162,7 @@ def _answer(found: Sorted, near: Halves, low: list[str]) -> str:
     if found.dropped:
         rows = sorted(found.dropped, key=lambda row: row.ratio)[:LISTED]
         parts = [
-            f"{found.name(row.kind)} ({percent(row.drawn / row.n, 1)} instead of {percent(row.usual / row.n_usual, 1)})"
-            for row in rows
+            f"{found.name(row.kind)} ({percent(row.drawn[0], 1)} instead of {percent(row.usual[0], 1)})" for row in rows
         ]
         more = "" if len(found.dropped) <= LISTED else f", and {len(found.dropped) - LISTED} more"
         verb = "Asked for, it rarely draws" if found.given else "It leaves out"
@@ -197,7 +198,7 @@ def _list(names: list[str]) -> str:
 def _row(found: Sorted, row: Share) -> dict[str, object]:
     apart = {v.kind: round(v.ratio, 4) for v in found.varieties}
     return {
-        "name": found.name(row.kind), "generated": row.drawn / row.n, "held_out": row.usual / row.n_usual,
+        "name": found.name(row.kind), "generated": row.drawn[0], "held_out": row.usual[0],
         "p": row.p, "variety": apart.get(row.kind),
     }  # fmt: skip
 
@@ -205,9 +206,8 @@ def _row(found: Sorted, row: Share) -> dict[str, object]:
 def _statistics_of_kinds(found: Sorted) -> list[Statistic]:
     what = "kinds" if found.kinds.clusters else "classes"
     least = min(found.rows, key=lambda row: row.ratio)
-    lower, upper = wilson(least.drawn, least.n)
-    usual = least.usual / least.n_usual
-    n = sum(row.drawn for row in found.rows) if not found.given else sum(row.n for row in found.rows)
+    (_, lower, upper), usual = least.drawn, least.usual[0]
+    n = sum(row.n for row in found.rows) if found.given else least.n
     closest = min(found.varieties, key=lambda row: row.ratio)
     return [
         Statistic(
@@ -268,21 +268,14 @@ def _figures(evidence: Evidence, found: Sorted, fake: Tensor, real: Tensor, seed
 
 def _shares_figure(found: Sorted) -> Figure | None:
     rows = found.rows
-    sides = (
-        ("held_out", [(row.usual, row.n_usual) for row in rows]),
-        ("generated", [(row.drawn, row.n) for row in rows]),
-    )
+    sides = (("held_out", [row.usual for row in rows]), ("generated", [row.drawn for row in rows]))
 
     def draw(axes: Axes) -> None:
-        for shift, (side, counts) in zip((-0.2, 0.2), sides):
-            values = [a / n for a, n in counts]
-            bounds = [wilson(a, n) for a, n in counts]
-            below = [v - low for v, (low, _) in zip(values, bounds)]
-            above = [high - v for v, (_, high) in zip(values, bounds)]
-            places = [i + shift for i in range(len(rows))]
+        for shift, (side, found_shares) in zip((-0.2, 0.2), sides):
+            values, lows, highs = (np.array(column) for column in zip(*found_shares))
             axes.bar(
-                places, values, 0.4, yerr=[below, above], color=figures.COLOURS[side], label=side.replace("_", "-"),
-                error_kw={"linewidth": 0.8},
+                np.arange(len(rows)) + shift, values, 0.4, yerr=[values - lows, highs - values],
+                color=figures.COLOURS[side], label=side.replace("_", "-"), error_kw={"linewidth": 0.8},
             )  # fmt: skip
         step = max(1, len(rows) // 20)
         axes.set_xticks(range(0, len(rows), step), [found.name(row.kind).split()[-1] for row in rows][::step])
