@@ -32,7 +32,7 @@ from zoo.features import Extractor, extractor
 
 RESULTS = Path(__file__).parent / "results"
 QUESTIONS = ["discriminator", "copying", "support", "coverage", "sharpness"]
-SIZES = {"mnist": (10_000, 5_000, 5_000), "digits": (700, 500, 597), "cifar": (2_000, 1_000, 1_000)}
+SIZES = {"mnist": (10_000, 5_000, 5_000), "digits": (700, 500, 597), "cifar": (2_500, 1_500, 1_500)}
 EXTRACTORS = {"mnist": "digits", "digits": "digits", "cifar": "effnet-lite0"}
 
 Planted = Callable[["Real", int], Any]

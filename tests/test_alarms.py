@@ -21,11 +21,12 @@ from zoo.alarms import ALARMS, Reading, alarm
 from zoo.alarms.diversity import diversity
 from zoo.alarms.observe import Observer, updates, weights_of
 from zoo.alarms.reading import Habits
-from zoo.alarms.records import ROWS, Records, read_lines
+from zoo.alarms.records import ROWS, Records
 from zoo.alarms.spectrum import Spectra
 from zoo.callbacks import Alarms
 from zoo.checkpoint import checkpoints_in
 from zoo.errors import RecipeError, UserError
+from zoo.files import read_lines
 from zoo.recipe import load_recipe, parse_arguments
 
 SMALL: dict[str, Any] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from training import bits, identical
 import zoo
 from zoo.checkpoint import checkpoints_in
 from zoo.errors import CheckpointError, DataError, RecipeError, UserError
+from zoo.files import read_lines
 
 BATCHES = 16
 SMALL: dict[str, Any] = {
@@ -102,6 +104,13 @@ def test_a_resumed_run_keeps_model_and_seed(unbroken: Path) -> None:
         zoo.fit(resume=unbroken, images=2000, seed=5, model={"width": 8})
     assert "model.width: 4 in the run, 8 now; a resumed run keeps its model" in str(caught.value)
     assert "seed: 0 in the run, 5 now" in str(caught.value)
+
+
+def test_a_resumed_run_keeps_its_recipes_name_wherever_its_folder_lies(unbroken: Path, tmp_path: Path) -> None:
+    moved = tmp_path / "somewhere" / "run"
+    shutil.copytree(unbroken, moved)
+    assert zoo.fit(resume=moved, images=1_088).recipe.name == "dcgan_digits"
+    assert [line["recipe"] for line in read_lines(moved / "environment.jsonl")] == ["dcgan_digits"] * 2
 
 
 def test_a_resumed_run_keeps_its_data(unbroken: Path) -> None:

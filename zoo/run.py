@@ -26,6 +26,7 @@ from zoo.callbacks import MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSi
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 from zoo.classes import find_class
 from zoo.errors import CheckpointError, RecipeError, UserError, first_line
+from zoo.files import read_lines
 from zoo.gan import GAN
 from zoo.recipe import Recipe, load_recipe
 from zoo.replicas import Replicas
@@ -343,7 +344,8 @@ def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
         faults.append(f"seed: {own.seed} in the run, {changed.seed} now; a resumed run keeps its seed")
     if faults:
         raise RecipeError(f"resuming {folder}", faults)
-    return Recipe(**{**vars(changed), "name": folder.parent.name})
+    starts = read_lines(folder / "environment.jsonl")
+    return Recipe(**{**vars(changed), "name": starts[0]["recipe"] if starts else folder.parent.name})
 
 
 def _new_folder(recipe: str) -> Path:

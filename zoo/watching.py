@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from zoo import page
-from zoo.alarms.records import read_lines
 from zoo.errors import CheckpointError
-from zoo.files import whole
+from zoo.files import read_lines, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

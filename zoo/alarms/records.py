@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from zoo.files import whole
+from zoo.files import read_lines, whole
 
 ROWS = 600
 """Rows of signals beyond which every second one is dropped, however long the run."""
@@ -95,16 +95,3 @@ class Records:
 def rounded(value: float) -> float | str:
     """Five digits; what is not finite as text, since JSON has no such number."""
     return float(f"{value:.5g}") if math.isfinite(value) else str(value)
-
-
-def read_lines(path: Path) -> list[Row]:
-    """Lines of a JSON-lines file, without one that a kill cut short; none where there is no file."""
-    if not path.is_file():
-        return []
-    rows = []
-    for line in path.read_text().splitlines():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
-    return rows

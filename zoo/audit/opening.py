@@ -12,11 +12,11 @@ from typing import Any
 
 import torch
 
-from zoo.alarms.records import read_lines
 from zoo.data import Folder
 from zoo.data.points import Points
 from zoo.errors import UserError
 from zoo.evaluation.reals import default_extractor
+from zoo.files import read_lines
 from zoo.trained import name_of, open_trained, ready
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"

@@ -19,7 +19,7 @@ from zoo import pictures
 from zoo.callbacks.samples import draw
 from zoo.checkpoint import read_checkpoint
 from zoo.errors import ReleaseError, UserError, first_line
-from zoo.files import sha256_of
+from zoo.files import read_lines, sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release, weights
 from zoo.hub.card import card
@@ -215,10 +215,7 @@ def _data(whole: dict[str, Any], state: dict[str, Any], given: dict[str, str | N
 
 def _training(home: Path, whole: dict[str, Any], model: GAN, given: dict[str, Any]) -> dict[str, Any]:
     """What the run's folder says of how it was trained."""
-    started, ended = (
-        [json.loads(line) for line in (_text(home / name) or "").splitlines()]
-        for name in ("environment.jsonl", "ends.jsonl")
-    )
+    started, ended = (read_lines(home / f"{name}.jsonl") for name in ("environment", "ends"))
     found: dict[str, Any] = {"images": model.images_seen, "precision": (whole.get("trainer") or {}).get("precision")}
     if started:
         last = started[-1]
