@@ -75,6 +75,7 @@ SUBJECTS: dict[str, tuple[str, Planted]] = {
     "copies_20_percent": ("memorising", memoriser(0.2)),
     "copies_5_percent": ("memorising", memoriser(0.05)),
     "copies_1_percent": ("memorising", memoriser(0.01)),
+    "mirrored_copies_5_percent": ("memorising", memoriser(0.05, mirrored=True)),
     "finite_100": ("collapsed", finite(100)),
     "finite_1000": ("collapsed", finite(1_000)),
     "finite_10000": ("", finite(10_000)),

@@ -15,6 +15,13 @@ from zoo.audit.questions import copying
 from zoo.audit.questions.copying import ask
 
 
+def _without_companions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out what is slow; what can ring stays as it is."""
+    for slow in ("_companions", "_figures"):
+        monkeypatch.setattr(copying, slow, lambda *_: [])
+    monkeypatch.setattr(copying, "_gap", lambda *_: Statistic("left out", 0.0))
+
+
 def test_memory_rings() -> None:
     train, held_out, spare = split(0)
     for subject in (Memoriser(train), Memoriser(train, noise=0.05), Memoriser(train, 0.05, spare)):
@@ -24,10 +31,20 @@ def test_memory_rings() -> None:
     assert "pixel for pixel (32 different ones)" in found.answer
 
 
+def test_mirrored_copies_ring(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_companions(monkeypatch)
+    train, held_out, spare = split(0)
+    exact = ask(evidence(Memoriser(train, 0.05, spare, mirrored=True), train, held_out))
+    assert exact["exact copies"].value == pytest.approx(100 * 32 / 631)
+    assert "pixel for pixel, 32 of them mirrored (32 different ones)" in exact.answer
+    near = ask(evidence(Memoriser(train, noise=0.05, mirrored=True), train, held_out))
+    assert near["won from memory in mirrored pixels"].alarm
+    assert near["won from memory in mirrored pixels"].value > 90
+    assert near["exact copies"].value == 0
+
+
 def test_other_faults_are_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    for slow in ("_companions", "_figures"):  # what can ring stays as it is
-        monkeypatch.setattr(copying, slow, lambda *_: [])
-    monkeypatch.setattr(copying, "_gap", lambda *_: Statistic("left out", 0.0))
+    _without_companions(monkeypatch)
     for seed in range(3):
         train, held_out, spare = split(seed)
         labels = torch.arange(600) % 10

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.audit.budget import Budget
 from zoo.audit.distances import Nearest, nearest
-from zoo.audit.images import Part
+from zoo.audit.images import MIRRORED, Part
 from zoo.audit.subject import Questioned
 from zoo.errors import UserError
 from zoo.features import Extractor, Features, extractor, features_by_digest, features_of
@@ -91,7 +91,9 @@ class Evidence:
         return {"train": len(self.train), "held_out": len(self.held_out)} | drawn
 
     def part(self, name: str) -> Part:
-        """`train`, `held_out` or `generated`."""
+        """`train`, `held_out` or `generated`, or one of them `mirrored `."""
+        if name.startswith(MIRRORED):
+            return self.once(name, self.part(name.removeprefix(MIRRORED)).mirrored)
         return {"train": self.train, "held_out": self.held_out}[name] if name != "generated" else self.generated
 
     # --- what is made of them ----------------------------------------------------------------------------------------
@@ -115,14 +117,17 @@ class Evidence:
         return self.once(("features", part, space), make)
 
     def nearest(self, queries: str, references: str, k: int = 1, space: str = "features") -> Nearest:
-        """The k nearest images of one part for each of another, itself left out where they are the same part."""
+        """The k nearest images of one part for each of another.
+
+        Where both are the same part, or one is the other mirrored, an image itself is left out.
+        """
 
         def make() -> Nearest:
             self.report(
                 f"nearest {references.replace('_', '-')} images of {queries.replace('_', '-')} ones, by {space}"
             )
             a, b = self.features(queries, space), self.features(references, space)
-            return nearest(a, b, k, same=queries == references)
+            return nearest(a, b, k, same=queries.removeprefix(MIRRORED) == references)
 
         return self.once(("nearest", queries, references, k, space), make)
 

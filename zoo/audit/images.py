@@ -19,6 +19,7 @@ from zoo.errors import DataError, UserError
 from zoo.pictures import to_uint8
 
 OVERLAP_SHOWN = 5
+MIRRORED = "mirrored "  # before the name of a part
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Part:
     """Images of one origin.
 
     Args:
-        name: `train`, `held_out` or `generated`.
+        name: `train`, `held_out` or `generated`, with `mirrored ` before it where left and right are exchanged.
         pixels: (N, C, H, W) uint8.
         labels: (N,) class indices, or None.
     """
@@ -45,6 +46,10 @@ class Part:
     def take(self, chosen: Tensor) -> Part:
         """Some of the images, in the order given."""
         return Part(self.name, self.pixels[chosen], None if self.labels is None else self.labels[chosen])
+
+    def mirrored(self) -> Part:
+        """The images with left and right exchanged."""
+        return Part(f"{MIRRORED}{self.name}", self.pixels.flip(3), self.labels)
 
     @property
     def digest(self) -> str:

@@ -51,14 +51,17 @@ class Memoriser:
         honest: images (M, C, H, W) for the rest, each used at most once.
         shift: largest shift of a copy in pixels.
         noise: standard deviation added to a copy, in the range of 2 from black to white.
+        mirrored: exchange left and right of every copy.
     """
 
     def __init__(
-        self, train: Tensor, share: float = 1.0, honest: Tensor | None = None, shift: int = 0, noise: float = 0.0
-    ) -> None:
+        self, train: Tensor, share: float = 1.0, honest: Tensor | None = None, shift: int = 0, noise: float = 0.0,
+        mirrored: bool = False,
+    ) -> None:  # fmt: skip
         if not 0 < share <= 1 or (share < 1 and honest is None):
             raise UserError(f"share: above 0 and at most 1, and below 1 only with honest images; got {share}")
-        self.train, self.share, self.honest, self.shift, self.noise = train, share, honest, shift, noise
+        self.train, self.share, self.honest = train.flip(3) if mirrored else train, share, honest
+        self.shift, self.noise = shift, noise
 
     @property
     def available(self) -> int:

@@ -14,7 +14,7 @@ from zoo.audit import figures
 from zoo.audit.evidence import PIXEL_SIZE, Evidence
 from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Verdict
 from zoo.audit.fld import generalisation_gap
-from zoo.audit.images import digests
+from zoo.audit.images import MIRRORED, Part, digests
 from zoo.audit.memory import AROUND, Surroundings, authentic, data_copying, project, surroundings, threshold
 from zoo.audit.statistics import ALARM, Z95, holm, shares_differ, wilson
 from zoo.audit.words import percent
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 QUESTION = "Does it copy training images?"
 
 SPACES = ("features", "pixels")
+VIEWS = (*SPACES, f"{MIRRORED}pixels")
+"""What images are compared in. A generator that learnt mirrored images may copy mirrored ones, which lie far from their
+originals in pixels, and in features only as far as those know left from right."""
 RATES = (0.001, 0.01)  # at which held-out images are remarkably near to a real one
 LEAST = 50  # images of each origin
 SHARE_MATTERS = 0.1
@@ -57,7 +60,7 @@ def ask(evidence: Evidence) -> Finding:
     2. Copying rate: how many images are remarkably near to a real one, nearer than all but 1 % or 0.1 % of the held-out
        images? One half of these sets the threshold, the other half checks it; and those real images must be training
        images more often than by chance, else the generator only draws what looks alike.
-    3. Equality, pixel for pixel, against how often real images are equal.
+    3. Equality, pixel for pixel or mirrored, against how often real images are equal.
 
     Companions, which never ring, as their nulls do not hold for blurred or partial generators: C_T, authenticity, and
     the generalisation gap of FLD, each beside its value for held-out images posing as generated.
@@ -74,7 +77,7 @@ def ask(evidence: Evidence) -> Finding:
     tests: list[_Test] = []
     thresholds: dict[str, float] = {}
     _equal(evidence, statistics, tests)
-    for space in SPACES:
+    for space in VIEWS:
         made, real = _surroundings(evidence, "generated", space), _surroundings(evidence, "held_out", space)
         _exchange(made, real, space, statistics, tests)
         for rate in RATES:
@@ -131,24 +134,26 @@ def _plainest(ringing: list[_Test]) -> list[_Test]:
 
 
 def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) -> None:
-    """Different images that equal a training image pixel for pixel, against twins within the training set."""
-    times = Counter(digests(evidence.train))
-    drawn = Counter(digests(evidence.generated))
+    """Different images that equal a training image, as it is or mirrored, against twins within the training set."""
+    times, drawn = (Counter(_either_way(part)) for part in (evidence.train, evidence.generated))
     copies = [image for image in drawn if image in times]
     share = sum(drawn[image] for image in copies) / len(evidence.generated)
+    as_they_are = set(digests(evidence.train))
+    mirrored = sum(drawn[image] for image in copies) - sum(d in as_they_are for d in digests(evidence.generated))
     twins = sum(count for count in times.values() if count > 1)
     real = len(evidence.train) + len(evidence.held_out)
     low, high = wilson(len(copies), len(drawn))
     several = len(drawn) == len(evidence.generated)
+    how = f"pixel for pixel, {mirrored:,} of them mirrored" if mirrored else "pixel for pixel"
     statistics.append(
         Statistic(
             "exact copies", 100 * share, 100 * low if several else None, 100 * high if several else None,
             100 * twins / real, *_hundredfold(wilson(twins, real)), n=len(evidence.generated), unit="%",
-            says=f"images equal to a training image, pixel for pixel ({len(copies):,} different ones); beside it, how "
-            "often real images equal one",
+            says=f"images equal to a training image, {how} ({len(copies):,} different ones); beside it, how often "
+            "real images equal one",
         )
     )  # fmt: skip
-    words = f"{percent(share, 1)} of its images are training images, pixel for pixel"
+    words = f"{percent(share, 1)} of its images are training images, {how}"
     tests.append(
         _Test(
             "equality", len(statistics) - 1, shares_differ(len(copies), len(drawn), twins, real),
@@ -156,6 +161,11 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
             f"{words} ({len(copies):,} different ones); real images equal one another in {percent(twins / real, 1)}.",
         )
     )  # fmt: skip
+
+
+def _either_way(part: Part) -> list[bytes]:
+    """Digests of the images that are the same for an image and its mirror image."""
+    return [min(both) for both in zip(digests(part), digests(part.mirrored()))]
 
 
 def _exchange(
@@ -211,7 +221,9 @@ def _near(
     )  # fmt: skip
 
 
-def _surroundings(evidence: Evidence, queries: str, space: str) -> Surroundings:
+def _surroundings(evidence: Evidence, queries: str, view: str) -> Surroundings:
+    space = view.removeprefix(MIRRORED)
+    queries = queries if space == view else f"{MIRRORED}{queries}"
     near = [evidence.nearest(queries, references, AROUND, space) for references in ("train", "held_out")]
     return surroundings(near[0], near[1], len(evidence.train), len(evidence.held_out))
 
