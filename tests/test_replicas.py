@@ -20,6 +20,7 @@ from training import tiny_mlp
 import zoo
 from zoo import Replicas
 from zoo.callbacks import StopOnSignal
+from zoo.files import read_lines
 
 ROOT = Path(zoo.__file__).parent.parent
 FIT = (
@@ -198,6 +199,30 @@ def test_sigterm_to_the_first_process_saves_and_ends_all(tmp_path: Path) -> None
     while any(Path(f"/proc/{pid}").exists() for pid in others):
         assert time.monotonic() < deadline, "a process is left over"
         time.sleep(0.1)
+
+
+def test_a_rollback_puts_all_processes_back_to_the_same_weights(tmp_path: Path) -> None:
+    words = [*FIT, "trainer.devices=2", "images=6400", "callbacks.SampleGrid=null", "callbacks.Alarms.rounds=1",
+             "callbacks.Alarms.class=forced_alarms.ForcedAlarms", "callbacks.Alarms.action=rollback"]  # fmt: skip
+    (tmp_path / "forced_alarms.py").write_text((Path(__file__).parent / "forced_alarms.py").read_text())
+    ended = python(*words, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    (folder,) = tmp_path.glob("runs/dcgan_digits/*")
+    (event,) = read_lines(folder / "alarms" / "events.jsonl")
+    assert event["action"] == f"rollback to {event['healthy']}"
+    assert ended.stdout.count("ALARM") == 1
+    first, second = (torch.load(folder / f"left-{rank}.pt", weights_only=True) for rank in (0, 1))
+    kept = torch.load(folder / "healthy" / event["healthy"], weights_only=True)["state_dict"]
+    for name, weight in kept.items():
+        assert torch.equal(first["after"][name], weight), name
+    for name, weight in first["after"].items():
+        if "running_" not in name:  # of batch norm: each process has its own
+            assert torch.equal(second["after"][name], weight), name
+            assert torch.equal(second["ended"][name], first["ended"][name]), name
+    moved = [(first["ended"][name] - weight).abs().max() for name, weight in kept.items() if weight.is_floating_point()]
+    assert max(moved) > 0  # and training went on
+    for left in (first, second):
+        assert (left["lr_factor"], left["rolled_back"], left["images_seen"]) == (0.5, 1, 6400)
 
 
 def children(pid: int) -> list[int]:
