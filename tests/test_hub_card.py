@@ -162,8 +162,10 @@ def test_a_card_depends_on_its_files_alone(tmp_path: Path) -> None:
 
 def test_a_run_is_packed_with_what_its_folder_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    changes: dict[str, Any] = {"images": 192, "model": {"width": 4}, "trainer": {"accelerator": "cpu"},
-                               "callbacks": {"SampleMetrics": None}}  # fmt: skip
+    changes: dict[str, Any] = {
+        "images": 192, "model": {"width": 4}, "trainer": {"accelerator": "cpu"},
+        "callbacks": {"SampleMetrics": {"every": 64, "n": 100, "extractor": "pixels"}},
+    }  # fmt: skip
     run = zoo.fit("dcgan_digits", out="run", **changes)
     (tmp_path / "shelf").mkdir()
     (tmp_path / "shelf/index.json").write_text('{"releases": {}}')
@@ -178,6 +180,16 @@ def test_a_run_is_packed_with_what_its_folder_knows(tmp_path: Path, monkeypatch:
     for words in ("Noise.", "CC BY 4.0", "1,618 images to train on, 179 held out", "recipe: dcgan_digits", "all of it",
                   "192 images shown", "minutes", "| fid-digits | 1.5 |", "seed 0"):  # fmt: skip
         assert words in text, words
+    chosen = re.search(
+        r"- checkpoint: the (best and last|last); FD-pixels\S* chose on training images, and on held-out ones is (\S+) "
+        r"at the best \(\d+ images\)(?:, (\S+) at the last \(192\))?\n",
+        text,
+    )
+    assert chosen, text
+    (report,) = (json.loads(path.read_text()) for path in (tmp_path / "run/evaluation").glob("report-*.json"))
+    values = [next(n["value"] for n in report[which]["numbers"] if n["key"] == "fid") for which in ("best", "last")]
+    assert [float(value or chosen[2]) for value in chosen.groups()[1:]] == pytest.approx(values, rel=5e-3)
+    assert (chosen[1] == "last") == (chosen[3] is not None)
     assert hub.verify(folder)
     assert json.loads((folder / "config.json").read_text())["about"]["training"]["hours"] > 0
     assert (folder / "recipe.yaml").read_text() == (tmp_path / "run/recipe.yaml").read_text()

@@ -27,7 +27,7 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Ma
     Args:
         config: `config.json`. `about` may hold `name`, `summary`, `licence` (of the weights), `data` (`name`,
             `licence`, `source`, `train`, `held_out`, `digest`), `training` (`recipe`, `images`, `hours`, `machine`,
-            `precision`, `packages`, `commit`) and `weaknesses` (a list).
+            `precision`, `packages`, `commit`, `checkpoint`) and `weaknesses` (a list).
         metrics: `metrics.json`: a list of what `zoo.evaluate` wrote, under `evaluations`; None where there is none.
         audit: `audit.json`, the report of `zoo.audit`; None where there is none.
     """
@@ -136,6 +136,8 @@ def _training(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
             ("commit", "commit"),
         ):
             lines.append(f"- {words}: {training.get(key) or NOT_RECORDED}")
+        if training.get("checkpoint"):
+            lines.append(f"- checkpoint: {training['checkpoint']}")
         hours = training.get("hours")
         lines.append(f"- duration: {NOT_RECORDED if hours is None else duration(hours)}")
         if training.get("packages"):

@@ -219,12 +219,35 @@ def _training(home: Path, whole: dict[str, Any], model: GAN, given: dict[str, An
     found: dict[str, Any] = {"images": model.images_seen, "precision": (whole.get("trainer") or {}).get("precision")}
     if started:
         last = started[-1]
-        found |= {"recipe": last["recipe"], "commit": last.get("git_commit"), "packages": last.get("packages")}
+        found |= {"recipe": started[0]["recipe"], "commit": last.get("git_commit"), "packages": last.get("packages")}
         found["machine"] = ", ".join(filter(None, (last.get("machine"), last.get("gpu"))))
     if ended and ended[-1]["images_seen"] == model.images_seen and len(ended) == len(started):
         found["hours"] = sum(line["seconds"] for line in ended) / 3600
+    found["checkpoint"] = _chosen(home, model.images_seen)
     found |= {key: value for key, value in given.items() if value is not None}
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _chosen(home: Path, images_seen: int) -> str | None:
+    """Whether it is the run's best or its last checkpoint, with the number that chose, of both, on held-out images."""
+    for path in sorted((home / "evaluation").glob("report-*.json")):
+        report = json.loads(path.read_text(encoding="utf-8"))
+        both = [report.get(name) for name in ("best", "last")]
+        if not all(both) or not both[0]["selected_by"]:
+            continue
+        key = next(iter(both[0]["selected_by"]))
+        best, last = (next(number for number in one["numbers"] if number["key"] == key) for one in both)
+        seen = [one["images_seen"] for one in both]
+        which = [word for word, n in zip(("best", "last"), seen) if n == images_seen]
+        values = [
+            f"{best['value']:.3g} at the best ({seen[0]:,} images)",
+            f"{last['value']:.3g} at the last ({seen[1]:,})",
+        ]
+        return (
+            f"the {' and '.join(which) or 'one in between'}; {best['label']} chose on training images, and on held-out "
+            f"ones is {', '.join(values if seen[0] != seen[1] else values[:1])}"
+        )
+    return None
 
 
 def _metrics(path: Path, files: str | list[str] | None, model: GAN) -> dict[str, Any] | None:
