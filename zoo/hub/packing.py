@@ -245,7 +245,7 @@ def _chosen(home: Path, images_seen: int) -> str | None:
         ]
         return (
             f"the {' and '.join(which) or 'one in between'}; {best['label']} chose on training images, and on held-out "
-            f"ones is {', '.join(values if seen[0] != seen[1] else values[:1])}"
+            f"ones is {', '.join(values)}"
         )
     return None
 
