@@ -239,10 +239,8 @@ def _chosen(home: Path, images_seen: int) -> str | None:
         best, last = (next(number for number in one["numbers"] if number["key"] == key) for one in both)
         seen = [one["images_seen"] for one in both]
         which = [word for word, n in zip(("best", "last"), seen) if n == images_seen]
-        values = [
-            f"{best['value']:.3g} at the best ({seen[0]:,} images)",
-            f"{last['value']:.3g} at the last ({seen[1]:,})",
-        ]
+        values = [f"{best['value']:.3g} at the best ({seen[0]:,} images)"]
+        values += [f"{last['value']:.3g} at the last ({seen[1]:,})"] if seen[1] != seen[0] else []
         return (
             f"the {' and '.join(which) or 'one in between'}; {best['label']} chose on training images, and on held-out "
             f"ones is {', '.join(values)}"
