@@ -109,12 +109,12 @@ def test_names_of_classes_deeper_in_a_configuration_are_not_imported_either(tmp_
 def test_arguments_that_ask_for_millions_of_layers(tmp_path: Path) -> None:
     folder = tiny_mlp().save_pretrained(tmp_path / "it")
     forged(folder, lambda config, tensors: config["arguments"].update({"layers": 10**8}))
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(
         ReleaseError, match=r"its arguments ask for more than 1,\d\d0 tensors, many times those in the file"
     ):
         zoo.from_pretrained(folder)
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(2_000)))  # nothing stays behind
 
 
