@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 QUESTION = "What does it leave out?"
 
+GIVEN = "given by the labels asked for"
 FEWEST = 40  # images on each side: halves of 20, whose balls of five neighbours are not yet everything
 LISTED = 5  # kinds named in a sentence
 RUNS = {"quick": 1, "standard": 3, "full": 10}  # clusterings behind the curve; the paper's 10
@@ -38,14 +39,20 @@ class Sorted:
     Args:
         kinds: images sorted into them.
         rows: how often each is drawn, or, where `given`, how often an image asked for as a kind is seen as it.
-        given: whether the generator is told the classes, so that its shares say nothing.
+        by: where the shares come from, in words; `GIVEN` where the generator is told the classes, so that its shares
+            say nothing.
         varieties: of the kinds with enough images, and of the whole as the last one.
     """
 
     kinds: Kinds
     rows: list[Share]
-    given: bool
+    by: str
     varieties: list[Variety]
+
+    @property
+    def given(self) -> bool:
+        """Whether the generator is told the classes."""
+        return self.by == GIVEN
 
     @property
     def dropped(self) -> list[Share]:
@@ -95,7 +102,7 @@ def ask(evidence: Evidence) -> Finding:
             "kinds": len(found.kinds), "kinds_by": found.kinds.by, "kinds_right_on_held_out": found.kinds.right,
             "memberships": by, "p_below": ALARM, "dropped_below": DROPPED, "collapsed_below": COLLAPSED,
             "precision_and_recall_k": 3, "density_and_coverage_k": 5, "space": evidence.space,
-            "shares": "given by the labels asked for" if found.given else "drawn by the generator",
+            "shares": found.by,
             "table": [_row(found, row) for row in found.rows],
         },
     )  # fmt: skip
@@ -106,22 +113,20 @@ def _sort(evidence: Evidence, fake: Tensor, real: Tensor) -> Sorted:
     kinds = kinds_of(evidence)
     asked, true = evidence.generated.labels, evidence.held_out.labels
     mine, theirs = kinds.generated, kinds.held_out
-    given = not kinds.clusters and asked is not None and true is not None
-    if given:
-        assert asked is not None
-        assert true is not None
+    if not kinds.clusters and asked is not None and true is not None:
         assert evidence.train.labels is not None
         known = torch.unique(evidence.train.labels)
         seen, seen_real = known[mine] == asked, known[theirs] == true
         mine, theirs = (torch.searchsorted(known, side).clamp(max=len(known) - 1) for side in (asked, true))
-        rows = agreement(seen, mine, seen_real, theirs, len(kinds))
+        rows, by = agreement(seen, mine, seen_real, theirs, len(kinds)), GIVEN
     else:
         unmixed = None if kinds.truth is None else unmixed_shares(*kinds.votes, kinds.truth)
         rows = shares(*kinds.counts()) if unmixed is None else unmixed
+        by = "as judged" if unmixed is None else "freed of the judge's mistakes, which held-out classes tell"
     draw = evidence.rng("variety")
     found = variety(fake, mine, real, theirs, len(kinds), draw)
     (whole,) = variety(fake, torch.zeros(len(fake)), real, torch.zeros(len(real)), 1, draw)
-    return Sorted(kinds, rows, given, [*found, Variety(len(kinds), whole.drawn, whole.usual, whole.n, whole.p)])
+    return Sorted(kinds, rows, by, [*found, Variety(len(kinds), whole.drawn, whole.usual, whole.n, whole.p)])
 
 
 def _memberships(evidence: Evidence, kinds: Kinds) -> tuple[tuple[Tensor, Tensor], str]:
