@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "features": {"files", "clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},
     "audit": {"audit", "batch", "data", "errors", "features", "files", "metrics", "page", "pictures", "sampling"},
-    "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "gan", "metrics", "sampling"},
+    "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "metrics"},
     "page": set(),
     "alarms": {
         "alarms", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan", "objectives",
@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "callbacks": {
         "alarms", "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation",
-        "features", "gan", "metrics", "models", "pictures", "replicas", "terms",
+        "features", "gan", "metrics", "models", "pictures", "replicas", "sampling", "terms",
     },
     "hub": {
         "callbacks", "checkpoint", "classes", "command", "data", "errors", "files", "gan", "hub", "models", "pictures",

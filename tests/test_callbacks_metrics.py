@@ -146,7 +146,7 @@ def test_a_full_disk_at_the_best_checkpoint_does_not_end_the_run(
 
 def test_broken_samples_cost_a_row_and_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        metrics_of_samples, "generated", lambda *args, **kwargs: [torch.full((100, 1, 16, 16), torch.nan)]
+        metrics_of_samples, "in_batches", lambda *args, **kwargs: [torch.full((100, 1, 16, 16), torch.nan)]
     )
     with pytest.warns(UserWarning, match=r"no metrics at 128 images: .*not finite.*Training goes on"):
         fit(tmp_path / "run", images=128)

@@ -130,6 +130,28 @@ def test_truncations_give_a_curve(runs: Trained, tmp_path: Path, capsys: pytest.
     assert "truncation 0.2" in capsys.readouterr().out
 
 
+def test_each_generator_of_a_mixture_can_be_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = {"class": "VanillaGAN", "resolution": 1, "channels": 2, "latent_dim": 2, "layers": 1, "width": 8}
+    model = zoo.MixGAN(base, 2)
+    with torch.no_grad():  # the first draws all, and always the same
+        model.average.weights.copy_(torch.tensor([1.0, 0.0]))
+        for weight in model.average.members[0].parameters():
+            weight.zero_()
+    model.save_pretrained(tmp_path / "mixture")
+    words = [f"checkpoint={tmp_path / 'mixture'}", "data.class=Ring", "data.samples=3000", "data.batch_size=8",
+             "metrics=fid", "n=200", "repeats=0"]  # fmt: skip
+    out = tmp_path / "all.json"
+    assert evaluate(*words, "component=all", f"out={out}") == 0
+    assert [row.get("component") for row in json.loads(out.read_text())["rows"]] == [None, 0, 1]
+    values = [numbers_of(out, row)["FD-points"]["value"] for row in range(3)]
+    assert values[0] == pytest.approx(values[1])
+    assert values[2] != pytest.approx(values[1], rel=0.01)
+    assert numbers_of(out, 2)["FD-points"]["protocol"]["component"] == 1
+    assert "generator 1 alone" in capsys.readouterr().out
+    assert evaluate(*words, "component=2") == 2
+    assert "component: 0 to 1, the generators of this mixture, or all; got 2" in capsys.readouterr().err
+
+
 def test_points_are_measured_by_their_modes(runs: Trained, tmp_path: Path) -> None:
     assert evaluate(f"checkpoint={runs['ring']}", "n=150", f"out={tmp_path / 'ring.json'}") == 0
     found = numbers_of(tmp_path / "ring.json")
@@ -221,6 +243,7 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     "other size": ("checkpoint=RUN data.resolution=8", ["the model draws 16 px", "Set data.resolution=16"]),
     "no best": ("checkpoint=PLAIN best=true", ["keeps no best checkpoint", "Leave out best=true"]),
     "cas of an unconditional model": ("checkpoint=PLAIN metrics=cas", ["cas", "needs a conditional model"]),
+    "component of no mixture": ("checkpoint=RUN component=0", ["for a MixGAN; this is a DCGAN. Leave it out"]),
     "cas of folders": ("real=x fake=y metrics=cas", ["need a model: give checkpoint=RUN"]),
 }
 

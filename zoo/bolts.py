@@ -184,7 +184,7 @@ class _Sampled:
 
         classes = self.model.num_classes
         labels = torch.arange(len(z), device=z.device) % classes if classes else None
-        return render(self.model, z, labels)
+        return render(self.model, z, labels, members=self.model.sample_members(len(z)))
 
     def eval(self) -> None:
         """Nothing: the average always is."""

@@ -38,6 +38,7 @@ def evaluate(
     options: dict[str, Any] | None = None,
     truncation: Any = None,  # a number or a list of numbers: OmegaConf has no such type that mixes 1 and 0.5
     truncation_by: TruncationBy = "redrawing",
+    component: Any = None,  # a number or `all`
     resolution: int = 0,
     seed: int = 0,
     repeats: int = 10,
@@ -60,6 +61,7 @@ def evaluate(
         options: of the extractor.
         truncation: of the latents; a list gives a curve.
         truncation_by: see `zoo.sampling.truncated`.
+        component: of a mixture, the generator to measure; `all` for the mixture and each of them.
         resolution: of two folders' images; 0 for that of the generated ones.
         seed: of latents and of the choice of real images.
         repeats: random halves for the 95 % intervals; 0 for none.
@@ -89,7 +91,7 @@ def evaluate(
     if out is not None and not out.endswith(".json"):
         raise UserError(f"out: a file ending in .json; got {out!r}")
     request = Request(names, extractor, dict(options or {}), n, n_real, split, seed, repeats, levels, truncation_by,
-                      chosen_device(device))  # fmt: skip
+                      chosen_device(device), component)  # fmt: skip
     if checkpoint is not None:
         found = evaluate_checkpoint(checkpoint, best, dict(data or {}), request)
     else:
@@ -102,7 +104,7 @@ def evaluate(
             scratch.write_text(json.dumps(found.as_dict(), indent=2) + "\n")
         print_table(found)
         print(f"numbers: {path}")
-        if len(found.rows) > 1:
+        if len(levels) > 1:
             print(_curve(found, path.with_suffix(".png")))
     except OSError as error:
         raise UserError(f"out: cannot write {path}: {error.strerror or error}") from error
@@ -146,7 +148,8 @@ def print_table(found: Evaluation) -> None:
     for row in found.rows:
         numbers: list[Number] = row["numbers"]
         level = "" if row["truncation"] is None else f", truncation {row['truncation']:g}"
-        table = Table(title=f"{found.subject}{level}", title_justify="left")
+        member = "" if row.get("component") is None else f", generator {row['component']} alone"
+        table = Table(title=f"{found.subject}{member}{level}", title_justify="left")
         for name in ("number", "value", "95 % interval", "real against real", "better"):
             table.add_column(name, justify="left" if name in ("number", "better") else "right", no_wrap=True)
         for number in numbers:
@@ -187,7 +190,7 @@ def _curve(found: Evaluation, path: Path) -> str:
     if not can_plot():
         return "no curve was drawn: install matplotlib with pip install 'gan-zoo[metrics]'"
     rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in found.rows]
-    draw_curves([row for row in rows if row["truncation"] is not None], "truncation", "truncation", path)
+    draw_curves([row for row in rows if row.get("component") is None], "truncation", "truncation", path)
     return f"curve: {path}"
 
 
@@ -213,6 +216,7 @@ split=held_out             or train, as published FIDs are measured
 extractor=inception        for FIDs that compare with papers; else effnet-lite0, digits, pixels, ...
 options.weights=PATH       of the extractor: also options.size=128, options.features=320
 truncation=[0.5,0.7,1.0]   one value, or several for a curve
+component=all              of a mixture: it and each of its generators; component=2 for one of them
 repeats=10                 random halves for the 95 % intervals, 0 for none
 seed=0 device=auto out=FILE.json
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image, UnidentifiedImageError
@@ -16,12 +17,13 @@ from zoo.data import Folder, Images
 from zoo.data.points import Points
 from zoo.errors import UserError
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
-from zoo.evaluation.fakes import class_counts, generated, labels_like
+from zoo.evaluation.labels import class_counts, labels_like
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, Number, measure_numbers
 from zoo.evaluation.reals import Part, Reals, default_extractor, reals_of
 from zoo.features import Extractor, extractor, features_of
 from zoo.gan import GAN
-from zoo.sampling import TruncationBy
+from zoo.models.mix import MixGAN
+from zoo.sampling import TruncationBy, in_batches
 from zoo.trained import open_trained
 
 MOST = 50_000  # generated images where nobody says how many
@@ -44,6 +46,8 @@ class Request:
         truncation: values to try; None is no truncation.
         truncation_by: how.
         device: to compute on.
+        component: of a mixture, the generator to measure, or `all` for the mixture and each of them; None for the
+            mixture.
     """
 
     metrics: list[str]
@@ -57,6 +61,7 @@ class Request:
     truncation: list[float | None]
     truncation_by: TruncationBy
     device: torch.device
+    component: int | Literal["all"] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ class Evaluation:
     Args:
         subject: what, in words.
         path: where the numbers go unless told otherwise.
-        rows: one for each truncation: `truncation`, `numbers` (a list of `Number`), perhaps `cas`.
+        rows: one for each truncation and component: `truncation`, `numbers` (a list of `Number`), perhaps `component`
+            and `cas`.
         notes: what to know when reading them.
         versions: of the packages that computed.
     """
@@ -105,24 +111,26 @@ def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request
         labels = labels_like(class_counts(reals.split, reals.places, model.num_classes), n, request.seed)
     floors: dict[str, Floor] = {}
     rows: list[dict[str, Any]] = []
-    for level in request.truncation:
+    for level, component in product(request.truncation, components(model, request.component)):
         protocol = {
             "checkpoint": opened.name, "model": type(model).__name__, "generator": "averaged",
             "images_seen": model.images_seen, "seed": request.seed, "truncation": level,
-            "truncation_by": request.truncation_by if level is not None else None,
+            "truncation_by": request.truncation_by if level is not None else None, "component": component,
             "data": f"{type(data).__name__}, {data.resolution} px", "data_digest": data.digest,
         }  # fmt: skip
         latents: dict[str, Any] = {"truncation": level, "truncation_by": request.truncation_by}
         row: dict[str, Any] = {"truncation": level, "numbers": []}
+        if component is not None:
+            row["component"] = component
         if names:
-            images = generated(model, n, seed=request.seed, labels=labels, **latents)
+            images = _draw(model, n, component, seed=request.seed, labels=labels, **latents)
             fake = features_of(network, images, total=n, title="features of generated images")
             row["numbers"] = measure_numbers(
                 names, network, reals, fake, protocol, modes=modes, repeats=request.repeats, seed=request.seed,
                 floors=floors, device=request.device,
             )  # fmt: skip
         if with_cas:
-            row["cas"] = _cas(model, data, request, latents)
+            row["cas"] = _cas(model, data, request, {**latents, "component": component})
         rows.append(row)
     notes = _notes(rows[0]["numbers"], network)
     if opened.other_data:
@@ -145,8 +153,10 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
     Raises:
         UserError: for folders without images, or a metric that needs a model.
     """
-    if request.truncation != [None] or "cas" in request.metrics:
-        raise UserError("truncation and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER")
+    if request.truncation != [None] or "cas" in request.metrics or request.component is not None:
+        raise UserError(
+            "truncation, component and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER"
+        )
     size = resolution or _size_of_first(fake)
     sides = [Folder(place, resolution=size, held_out=0, batch_size=1) for place in (real, fake)]
     for side in sides:
@@ -178,12 +188,36 @@ def suitable(data: Images, network: Extractor) -> list[str]:
     return names
 
 
+def components(model: GAN, asked: int | str | None) -> list[int | None]:
+    """Which generators to measure one by one; None is the whole model.
+
+    Raises:
+        UserError: for a model without members, or one that it does not have.
+    """
+    if asked is None:
+        return [None]
+    if not isinstance(model, MixGAN):
+        raise UserError(f"component: for a MixGAN; this is a {type(model).__name__}. Leave it out")
+    k = len(model.generator)
+    if asked == "all":
+        return [None, *range(k)]
+    if not isinstance(asked, int) or isinstance(asked, bool) or not 0 <= asked < k:
+        raise UserError(f"component: 0 to {k - 1}, the generators of this mixture, or all; got {asked!r}")
+    return [asked]
+
+
+def _draw(model: GAN, n: int, component: int | None = None, **how: Any) -> Iterator[Tensor]:
+    """Images of the model, or of one member of a mixture."""
+    members = None if component is None else torch.full((n,), component, device=model.device)
+    return in_batches(model, n, members=members, **how)
+
+
 def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) -> dict[str, Any]:
     if not model.num_classes:
         raise UserError("metrics: cas (classification accuracy score) needs a conditional model. Leave it out")
 
     def draw(classes: Tensor) -> Iterator[Tensor]:
-        return generated(model, len(classes), seed=request.seed, labels=classes, **latents)
+        return _draw(model, len(classes), seed=request.seed, labels=classes, **latents)
 
     found = classification_accuracy_score(
         draw, data.train, data.held_out, model.num_classes, seed=request.seed, device=request.device

@@ -59,12 +59,39 @@ def sample(
 
     `members` (n,) says which member of a mixture draws each image; None leaves it to the model.
     """
+    batches = in_batches(
+        model, n, seed=seed, labels=labels, truncation=truncation, truncation_by=truncation_by, batch_size=batch_size,
+        members=members,
+    )  # fmt: skip
+    images = list(batches)
+    return torch.cat(images) if len(images) != 1 else images[0]
+
+
+def in_batches(
+    model: GAN,
+    n: int,
+    *,
+    seed: int | None = None,
+    labels: Labels | None = None,
+    truncation: float | None = None,
+    truncation_by: TruncationBy = "redrawing",
+    batch_size: int = 256,
+    members: Tensor | None = None,
+) -> Iterator[Tensor]:
+    """The images of `sample`, a batch at a time, so that any number of them takes little memory.
+
+    All latents are drawn at once, so the images do not depend on `batch_size`.
+    """
     classes = None if labels is None else checked_labels(labels, n, model.num_classes).to(model.device)
     with seeded(seed, model.device):
         latents = truncated(model.sample_latent, n, truncation, truncation_by)
         drawn = model.sample_labels(n)
         members = model.sample_members(n) if members is None else members
-    return render(model, latents, drawn if classes is None else classes, batch_size, members)
+    classes = drawn if classes is None else classes
+    for first in range(0, max(n, 1), batch_size):
+        part = slice(first, first + batch_size)
+        rows = [None if each is None else each[part] for each in (classes, members)]
+        yield render(model, latents[part], rows[0], batch_size, rows[1])
 
 
 def interpolate(

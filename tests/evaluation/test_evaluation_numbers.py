@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from training import tiny_biggan
 
+import zoo
 from zoo.data import Digits, Ring
 from zoo.data.images import Images
 from zoo.errors import DataError, FeatureError
@@ -18,13 +19,13 @@ from zoo.evaluation import (
     Number,
     classification_accuracy_score,
     default_extractor,
-    generated,
     labels_like,
     measure_numbers,
     reals_of,
 )
 from zoo.evaluation.numbers import SHARES, label_of
 from zoo.features import Features, extractor, features_of
+from zoo.sampling import in_batches
 
 
 def ready(data: Images) -> Images:
@@ -58,12 +59,25 @@ def test_images_in_batches_are_those_of_model_sample(batch_size: int) -> None:
     model = tiny_biggan().eval()
     labels = torch.arange(20) % 3
     state = torch.get_rng_state()
-    parts = list(generated(model, 20, seed=5, labels=labels, truncation=0.7, batch_size=batch_size))
+    parts = list(in_batches(model, 20, seed=5, labels=labels, truncation=0.7, batch_size=batch_size))
     assert torch.equal(torch.get_rng_state(), state)
     assert max(map(len, parts)) <= batch_size
     torch.testing.assert_close(torch.cat(parts), model.sample(20, seed=5, labels=labels, truncation=0.7))
-    free = torch.cat(list(generated(model, 20, seed=5, batch_size=batch_size)))
+    free = torch.cat(list(in_batches(model, 20, seed=5, batch_size=batch_size)))
     torch.testing.assert_close(free, model.sample(20, seed=5))
+
+
+def test_a_mixture_is_measured_by_its_weights() -> None:
+    base = {"class": "VanillaGAN", "resolution": 4, "channels": 1, "latent_dim": 3, "layers": 1, "width": 8}
+    model = zoo.MixGAN(base, 3).eval()
+    with torch.no_grad():
+        model.average.weights.copy_(torch.tensor([0.8, 0.0, 0.2]))
+    images = torch.cat(list(in_batches(model, 50, seed=5, batch_size=7)))
+    torch.testing.assert_close(images, model.sample(50, seed=5))
+    members = torch.stack([model.sample(50, seed=5, component=i) for i in range(3)])
+    nearest = (members - images).flatten(2).norm(dim=2).argmin(0)
+    assert 30 <= int((nearest == 0).sum()) <= 48
+    assert not int((nearest == 1).sum())
 
 
 def test_labels_have_the_shares_of_the_real_images() -> None:

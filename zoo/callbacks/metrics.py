@@ -18,14 +18,15 @@ from zoo.checkpoint import SUFFIX
 from zoo.data import Images
 from zoo.data.points import Points
 from zoo.errors import CheckpointError, FeatureError, UserError, first_line, nearest
-from zoo.evaluation import METRICS, Number, Reals, default_extractor, generated, labels_like, measure_numbers, reals_of
+from zoo.evaluation import METRICS, Number, Reals, default_extractor, labels_like, measure_numbers, reals_of
 from zoo.evaluation.curves import draw_curves
-from zoo.evaluation.fakes import class_counts
+from zoo.evaluation.labels import class_counts
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.files import whole
 from zoo.gan import GAN
 from zoo.pictures import can_plot
+from zoo.sampling import in_batches
 
 FOLDER = "evaluation"
 BEST = "best"
@@ -154,7 +155,7 @@ class SampleMetrics(Every):
         if model.num_classes:
             counts = class_counts(self._reals.split, self._reals.places, model.num_classes)
             labels = labels_like(counts, self.n, self.seed)
-        batches = generated(model, self.n, seed=self.seed, labels=labels)
+        batches = in_batches(model, self.n, seed=self.seed, labels=labels)
         self._latest = features_of(self._extractor, batches, total=self.n, title="measuring samples")
         numbers = self._numbers(model, self._reals, self._latest)
         before = [value for row in self._rows if (value := row["selected"]) is not None]

@@ -26,7 +26,7 @@ class MixtureReport(Every):
     Every so many images it writes `mixture/IMAGES_payoffs.png` and `mixture/IMAGES_members.png` (a row for each
     generator, the same latents in each column) into the run folder, and logs `mixture/separability`. The weights
     themselves are logged by the model, with its terms. With a data module of the zoo each generator's precision and
-    recall on pixels are logged, too; `precision_and_recall` takes other features.
+    recall on pixels are logged, too; `python -m zoo.evaluate component=all` measures each in any features.
 
     Args:
         every: in images seen.

@@ -1,7 +1,7 @@
 """Numbers about samples, each with the protocol by which it was measured. Shared by the command and the callback."""
 
 from zoo.evaluation.classification_accuracy import ClassificationAccuracy, classification_accuracy_score
-from zoo.evaluation.fakes import generated, labels_like
+from zoo.evaluation.labels import labels_like
 from zoo.evaluation.numbers import METRICS, Number, measure_numbers
 from zoo.evaluation.reals import Reals, default_extractor, reals_of
 
@@ -12,7 +12,6 @@ __all__ = [
     "Reals",
     "classification_accuracy_score",
     "default_extractor",
-    "generated",
     "labels_like",
     "measure_numbers",
     "reals_of",

@@ -65,7 +65,7 @@ def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, n
     }  # fmt: skip
     found = [
         {"type": number["key"], "name": number["label"], "value": number["value"]}
-        for row in _rows(metrics) if row["truncation"] is None
+        for row in _whole(metrics)
         for number in row["numbers"] if number["value"] is not None
     ]  # fmt: skip
     if found:
@@ -154,6 +154,11 @@ def _rows(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
     return [row for found in (metrics or {}).get("evaluations", []) for row in found["rows"]]
 
 
+def _whole(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Rows of the model as it is: without truncation, and of all its members together."""
+    return [row for row in _rows(metrics) if row["truncation"] is None and row.get("component") is None]
+
+
 def shown(value: Any) -> str:
     """A number as cards show it."""
     return "" if value is None else f"{value:.5g}"
@@ -196,8 +201,13 @@ def _table(row: Mapping[str, Any]) -> str:
                      f"{shown(cas['high'])} | {shown(cas['reference'])} | higher | | |")  # fmt: skip
     left_out = ("metric", "n_real", "n_fake")
     protocol = [f"{key}: {value}" for key, value in shared.items() if key not in left_out and value is not None]
+    alone = "" if row.get("component") is None else f"Generator {row['component']} of the mixture alone:\n\n"
     return (
-        "\n".join(lines) + "\n\nProtocol: " + "; ".join([*protocol, "metrics: " + ", ".join(map(str, metrics))]) + ".\n"
+        alone
+        + "\n".join(lines)
+        + "\n\nProtocol: "
+        + "; ".join([*protocol, "metrics: " + ", ".join(map(str, metrics))])
+        + ".\n"
     )
 
 
@@ -222,9 +232,7 @@ def weaknesses(
     config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Mapping[str, Any] | None = None
 ) -> list[str]:
     """What the release's own numbers and its audit say against it, then what its maker says."""
-    found = [
-        line for row in _rows(metrics) if row["truncation"] is None for line in map(_against, row["numbers"]) if line
-    ]
+    found = [line for row in _whole(metrics) for line in map(_against, row["numbers"]) if line]
     if audit and audit["verdict"] != ["healthy"]:
         found.insert(0, f"the audit's verdict: {audit['summary']}")
     if not _rows(metrics):
