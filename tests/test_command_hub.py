@@ -52,10 +52,12 @@ def test_a_checkpoint_is_packed(
     monkeypatch.chdir(tmp_path)
     zoo.fit("dcgan_digits", out="run", images=128, model={"width": 4}, trainer={"accelerator": "cpu"},
             callbacks={"SampleMetrics": None, "SampleGrid": None})  # fmt: skip
-    assert command("run=run", "out=release", "dtype=bfloat16", "weaknesses=[a,b]", "machine=a box") == 0
+    words = ["dtype=bfloat16", "weaknesses=[a,b]", "machine=a box", "source=a school", "data=Numerals", "licence=CC0"]
+    assert command("run=run", "out=release", *words) == 0
     assert command("verify=release") == 0
     text = Path("release/README.md").read_text()
-    assert "machine: a box" in text
+    for fact in ("machine: a box", "source: a school", "- Numerals\n", "licence: CC0"):
+        assert fact in text
     assert "- a\n- b\n" in text
     assert "Nothing was picked" in text
     capsys.readouterr()

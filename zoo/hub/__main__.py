@@ -119,7 +119,9 @@ ACTIONS: dict[str, Callable[..., None]] = {
 
 def main(**words: Any) -> None:
     """Placeholder; the text is below, where it can list the sources."""
-    chosen = [action for word, action in ACTIONS.items() if word in words]
+    chosen = [action for word, action in ACTIONS.items() if word in words and word != "source"]
+    if not chosen and "source" in words:  # of weights in several files; beside run=, the source of the training data
+        chosen = [convert]
     if not words:
         list_releases()
     elif not chosen or len(set(chosen)) > 1:
