@@ -59,12 +59,8 @@ def sample(
 
     `members` (n,) says which member of a mixture draws each image; None leaves it to the model.
     """
-    batches = in_batches(
-        model, n, seed=seed, labels=labels, truncation=truncation, truncation_by=truncation_by, batch_size=batch_size,
-        members=members,
-    )  # fmt: skip
-    images = list(batches)
-    return torch.cat(images) if len(images) != 1 else images[0]
+    latents, classes, members = _draws(model, n, seed, labels, truncation, truncation_by, members)
+    return render(model, latents, classes, batch_size, members)
 
 
 def in_batches(
@@ -82,16 +78,21 @@ def in_batches(
 
     All latents are drawn at once, so the images do not depend on `batch_size`.
     """
+    latents, classes, members = _draws(model, n, seed, labels, truncation, truncation_by, members)
+    yield from _rendered(model, latents, classes, batch_size, members)
+
+
+def _draws(
+    model: GAN, n: int, seed: int | None, labels: Labels | None, truncation: float | None, truncation_by: TruncationBy,
+    members: Tensor | None,
+) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+    """Latents, classes and members of a mixture that images are made of; what is not given is drawn."""
     classes = None if labels is None else checked_labels(labels, n, model.num_classes).to(model.device)
     with seeded(seed, model.device):
         latents = truncated(model.sample_latent, n, truncation, truncation_by)
         drawn = model.sample_labels(n)
         members = model.sample_members(n) if members is None else members
-    classes = drawn if classes is None else classes
-    for first in range(0, max(n, 1), batch_size):
-        part = slice(first, first + batch_size)
-        rows = [None if each is None else each[part] for each in (classes, members)]
-        yield render(model, latents[part], rows[0], batch_size, rows[1])
+    return latents, drawn if classes is None else classes, members
 
 
 def interpolate(
@@ -131,12 +132,18 @@ def interpolate(
     return render(model, path, labels, members=members)
 
 
-@torch.no_grad()
 def render(
     model: GAN, latents: Tensor, labels: Tensor | None, batch_size: int = 256, members: Tensor | None = None
 ) -> Tensor:
     """Images of given latents (N, Z), `batch_size` at a time. `no_grad`, not `inference_mode`: users differentiate."""
-    images = []
+    images = list(_rendered(model, latents, labels, batch_size, members))
+    return torch.cat(images) if images else latents.new_zeros(0, model.channels, model.resolution, model.resolution)
+
+
+@torch.no_grad()
+def _rendered(
+    model: GAN, latents: Tensor, labels: Tensor | None, batch_size: int, members: Tensor | None
+) -> Iterator[Tensor]:
     for first in range(0, len(latents), batch_size):
         y = None if labels is None else labels[first : first + batch_size]
         network = model.average
@@ -145,8 +152,7 @@ def render(
         drawn = model.generate(network, latents[first : first + batch_size], y).float().clamp(-1, 1)
         if drawn.shape[-1] != model.resolution:  # a network that is still growing
             drawn = interpolate_pixels(drawn, size=model.resolution, mode="nearest")
-        images.append(drawn)
-    return torch.cat(images) if images else latents.new_zeros(0, model.channels, model.resolution, model.resolution)
+        yield drawn
 
 
 def truncated(

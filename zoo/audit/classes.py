@@ -31,8 +31,6 @@ class Kinds:
 
     Args:
         names: of the kinds, in words.
-        generated: (N,) kind of each generated image.
-        held_out: (M,) kind of each held-out image, by the same rule.
         by: the rule, in words.
         clusters: whether kinds are clusters.
         votes: (N, K) and (M, K) soft memberships of both sides, rows summing to 1.
@@ -40,12 +38,20 @@ class Kinds:
     """
 
     names: tuple[str, ...]
-    generated: Tensor
-    held_out: Tensor
     by: str
     clusters: bool
     votes: tuple[Tensor, Tensor]
     truth: Tensor | None = None
+
+    @property
+    def generated(self) -> Tensor:
+        """Kind of each generated image (N,)."""
+        return self.votes[0].argmax(1)
+
+    @property
+    def held_out(self) -> Tensor:
+        """Kind of each held-out image (M,), by the same rule."""
+        return self.votes[1].argmax(1)
 
     @property
     def right(self) -> float | None:
@@ -95,7 +101,7 @@ def _neighbours(
         weights = 1 + 0.01 * torch.arange(k, 0, -1, dtype=torch.float64)
         votes.append(share.scatter_add_(1, voters, (weights / weights.sum()).expand_as(voters)))
     rule = f"vote of the {k} nearest of {len(places):,} training images by {evidence.space}"
-    return Kinds(names, votes[0].argmax(1), votes[1].argmax(1), rule, False, (votes[0], votes[1]), truth)
+    return Kinds(names, rule, False, (votes[0], votes[1]), truth)
 
 
 def _discriminants(evidence: Evidence, places: Tensor, names: tuple[str, ...], truth: Tensor) -> Kinds:
@@ -109,7 +115,7 @@ def _discriminants(evidence: Evidence, places: Tensor, names: tuple[str, ...], t
         seen = judge.predict_proba(evidence.features(side).double().numpy())
         vote[:, torch.from_numpy(judge.classes_)] = torch.from_numpy(seen)
     rule = f"linear discriminants of {len(chosen):,} training images by {evidence.space}"
-    return Kinds(names, votes[0].argmax(1), votes[1].argmax(1), rule, False, (votes[0], votes[1]), truth)
+    return Kinds(names, rule, False, (votes[0], votes[1]), truth)
 
 
 def _clusters(evidence: Evidence) -> Kinds:
@@ -128,7 +134,7 @@ def _clusters(evidence: Evidence) -> Kinds:
     hot = [torch.nn.functional.one_hot(side, count).double() for side in sides]
     names = tuple(f"kind {i + 1}" for i in range(count))
     rule = f"nearest of {count} k-means centres of {len(features):,} training images by {evidence.space}"
-    return Kinds(names, sides[0], sides[1], rule, True, (hot[0], hot[1]))
+    return Kinds(names, rule, True, (hot[0], hot[1]))
 
 
 def _some(rows: Tensor, evidence: Evidence, most: int) -> Tensor:

@@ -113,20 +113,20 @@ def convert(
 
 
 ACTIONS: dict[str, Callable[..., None]] = {
-    "show": show, "run": pack, "audit": attach, "verify": verify, "push": push, "convert": convert, "source": convert,
+    "show": show, "run": pack, "audit": attach, "verify": verify, "push": push, "convert": convert,
 }  # fmt: skip
 
 
 def main(**words: Any) -> None:
     """Placeholder; the text is below, where it can list the sources."""
-    chosen = [action for word, action in ACTIONS.items() if word in words and word != "source"]
+    chosen = [action for word, action in ACTIONS.items() if word in words]
     if not chosen and "source" in words:  # of weights in several files; beside run=, the source of the training data
         chosen = [convert]
     if not words:
         list_releases()
-    elif not chosen or len(set(chosen)) > 1:
+    elif not chosen or len(chosen) > 1:
         raise UserError(
-            f"one of {', '.join(f'{word}=' for word in ACTIONS if word != 'source')} says what to do; got "
+            f"one of {', '.join(f'{word}=' for word in ACTIONS)} says what to do; got "
             f"{' '.join(f'{word}=' for word in words)}. python -m zoo.hub --help explains"
         )
     else:

@@ -202,13 +202,8 @@ def _table(row: Mapping[str, Any]) -> str:
     left_out = ("metric", "n_real", "n_fake")
     protocol = [f"{key}: {value}" for key, value in shared.items() if key not in left_out and value is not None]
     alone = "" if row.get("component") is None else f"Generator {row['component']} of the mixture alone:\n\n"
-    return (
-        alone
-        + "\n".join(lines)
-        + "\n\nProtocol: "
-        + "; ".join([*protocol, "metrics: " + ", ".join(map(str, metrics))])
-        + ".\n"
-    )
+    protocol.append("metrics: " + ", ".join(map(str, metrics)))
+    return alone + "\n".join(lines) + "\n\nProtocol: " + "; ".join(protocol) + ".\n"
 
 
 def _audit(audit: Mapping[str, Any]) -> str:

@@ -135,11 +135,14 @@ def _plainest(ringing: list[_Test]) -> list[_Test]:
 
 def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) -> None:
     """Different images that equal a training image, as it is or mirrored, against twins within the training set."""
-    times, drawn = (Counter(_either_way(part)) for part in (evidence.train, evidence.generated))
+    as_they_are = [digests(part) for part in (evidence.train, evidence.generated)]
+    times, drawn = (
+        Counter(_either_way(plain, part)) for plain, part in zip(as_they_are, (evidence.train, evidence.generated))
+    )
     copies = [image for image in drawn if image in times]
     share = sum(drawn[image] for image in copies) / len(evidence.generated)
-    as_they_are = set(digests(evidence.train))
-    mirrored = sum(drawn[image] for image in copies) - sum(d in as_they_are for d in digests(evidence.generated))
+    known = set(as_they_are[0])
+    mirrored = sum(drawn[image] for image in copies) - sum(image in known for image in as_they_are[1])
     twins = sum(count for count in times.values() if count > 1)
     real = len(evidence.train) + len(evidence.held_out)
     low, high = wilson(len(copies), len(drawn))
@@ -163,9 +166,9 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
     )  # fmt: skip
 
 
-def _either_way(part: Part) -> list[bytes]:
-    """Digests of the images that are the same for an image and its mirror image."""
-    return [min(both) for both in zip(digests(part), digests(part.mirrored()))]
+def _either_way(plain: list[bytes], part: Part) -> list[bytes]:
+    """Digests that are the same for an image and its mirror image, from a part's own digests."""
+    return [min(both) for both in zip(plain, digests(part.mirrored()))]
 
 
 def _exchange(
