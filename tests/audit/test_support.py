@@ -63,6 +63,22 @@ def test_uneven_supports_count_by_their_squared_chances() -> None:
     assert found.low < 1 / float(chances.square().sum()) < found.high
 
 
+def test_two_images_of_a_small_support_may_pass_as_one() -> None:
+    held = {0: 0, 5: 0}
+    for seed in range(10):
+        drawn = torch.randint(100, (4_000,), generator=torch.Generator().manual_seed(seed))
+        drawn[drawn == 1] = 0  # image 1 passes as image 0
+        equal = drawn[:, None] == drawn
+        i, j = equal.triu(1).nonzero(as_tuple=True)
+        for alike_by_chance in held:  # of 750 different images
+            null = Duplicates(750, alike_by_chance, torch.zeros(750), torch.empty(0), torch.empty(0))
+            found = support(Duplicates(4_000, len(i), equal.sum(1) - 1, i, j), null)
+            held[alike_by_chance] += found.low <= 100 <= found.high
+            assert 95 < found.low < found.size < 101, "the pairs can be fewer by chance, not more"
+    assert held[0] <= 2, "where no two images ever pass as one, the support is smaller"
+    assert held[5] >= 9
+
+
 def test_the_first_collision_follows_the_birthday_problem() -> None:
     drawn = torch.randint(365, (400,), generator=torch.Generator().manual_seed(0))
     i, j = (drawn[:, None] == drawn).triu(1).nonzero(as_tuple=True)

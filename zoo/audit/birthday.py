@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.distances import closest_pairs
-from zoo.audit.statistics import poisson_interval
+from zoo.audit.statistics import poisson_interval, poisson_range
 from zoo.metrics.neighbours import Cloud, pair_distances, positions, squared_distances, tiles
 
 LISTED = 20_000  # closest pairs of each space among which a threshold is looked for
@@ -169,6 +169,10 @@ def support(sample: Duplicates, null: Duplicates, level: float = 0.95, sure: flo
     found is the effective one, 1 / (sum of squared chances): that of an even support with as many duplicates. The
     intervals of both counts are joined as in Zou and Donner 2008.
 
+    Different images that pass as the same one come in bunches where the support is small: two such images of a support
+    of k, each drawn n / k times, give (n / k)^2 duplicates. How many of them a support of that size holds is not known,
+    only how many to expect, and the interval allows for the rest.
+
     Args:
         sample: duplicates among generated images.
         null: duplicates among different real images.
@@ -179,18 +183,26 @@ def support(sample: Duplicates, null: Duplicates, level: float = 0.95, sure: flo
     expected = null.count * ratio
     excess = sample.count - expected
 
-    def ends(level: float) -> tuple[float, float]:
-        low, high = sample.interval(level)
-        null_low, null_high = (end * ratio for end in null.interval(level))
-        below = math.hypot(sample.count - low, null_high - expected)
-        above = math.hypot(high - sample.count, expected - null_low)
-        return excess - below, excess + above
-
-    low, high = ends(level)
-
     def size(count: float) -> float:
         return (sample.pairs - expected) / count if count > 0 else math.inf
 
+    def bunches(level: float) -> tuple[float, float]:
+        k = size(excess)
+        if k > sample.images:  # a bunch is one duplicate at most, and the interval of their count knows them
+            return 0.0, 0.0
+        pairs = null.count / null.pairs * k * (k - 1) / 2
+        low, high = poisson_range(pairs, level)
+        return (pairs - low) * (sample.images / k) ** 2, (high - pairs) * (sample.images / k) ** 2
+
+    def ends(level: float) -> tuple[float, float]:
+        low, high = sample.interval(level)
+        null_low, null_high = (end * ratio for end in null.interval(level))
+        fewer, more = bunches(level)
+        below = math.hypot(sample.count - low, null_high - expected, more)
+        above = math.hypot(high - sample.count, expected - null_low, fewer)
+        return excess - below, excess + above
+
+    low, high = ends(level)
     return Support(size(excess), size(high), size(low), excess, expected, ends(sure)[0] > 0)
 
 

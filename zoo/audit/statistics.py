@@ -14,8 +14,8 @@ from torch import Tensor
 from zoo.metrics.intervals import Z95, wilson
 
 __all__ = [
-    "ALARM", "Z95", "auc", "bootstrap", "holm", "mann_whitney", "poisson_interval", "random_halves", "shares_differ",
-    "wilson",
+    "ALARM", "Z95", "auc", "bootstrap", "holm", "mann_whitney", "poisson_interval", "poisson_range", "random_halves",
+    "shares_differ", "wilson",
 ]  # fmt: skip
 
 ALARM = 1e-3
@@ -28,6 +28,12 @@ def poisson_interval(count: float, level: float = 0.95) -> tuple[float, float]:
     tail = (1 - level) / 2
     low = 0.0 if count <= 0 else float(stats.chi2.ppf(tail, 2 * count) / 2)
     return low, float(stats.chi2.ppf(1 - tail, 2 * (count + 1)) / 2)
+
+
+def poisson_range(mean: float, level: float = 0.95) -> tuple[float, float]:
+    """Between which a Poisson count of this mean lies with at least this chance."""
+    low, high = stats.poisson.interval(level, mean)
+    return float(low), float(high)
 
 
 def shares_differ(hits: int, n: int, hits_null: int, n_null: int, side: str = "greater") -> float:
