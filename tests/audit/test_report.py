@@ -66,6 +66,16 @@ def report() -> Report:
     return Report(f"subject {EVIL}", findings, {"budget": "quick", "train": {"images": 5}, "where": EVIL})
 
 
+def test_a_verdict_on_classes_is_doubted_where_all_images_are_spoilt() -> None:
+    drops = Finding("coverage", "?", "alarm", "", flags={"dropping classes": "class 3 is missing"})
+    noise = Finding("sharpness", "?", "alarm", "", flags={"noisy": "noise of 26 grey levels"})
+    assert Report("it", (drops,), {}).summary == "Dropping classes (class 3 is missing)."
+    assert Report("it", (drops, noise), {}).summary == (
+        "Dropping classes (class 3 is missing), and noisy (noise of 26 grey levels). That classes are named may "
+        "come of images being noisy: the judge learnt them from clean ones."
+    )
+
+
 def test_a_saved_report_is_complete(report: Report, tmp_path: Path) -> None:
     (tmp_path / "figures").mkdir()
     (tmp_path / "figures" / "copying-old.png").write_bytes(b"old")

@@ -32,4 +32,13 @@ def sentence_of(verdict: tuple[str, ...], findings: Sequence[Finding]) -> str:
         reasons = [finding.flags[name] for finding in findings if name in finding.flags]
         parts.append(f"{name} ({'; '.join(dict.fromkeys(reasons))})")
     whole = ", and ".join(parts) if len(parts) < 3 else ", ".join(parts)
-    return whole[0].upper() + whole[1:] + "."
+    return whole[0].upper() + whole[1:] + "." + _doubt(verdict)
+
+
+def _doubt(verdict: tuple[str, ...]) -> str:
+    """Classes are told apart as real images show them; a fault of all images may look like one of classes."""
+    spoilt = [name for name in ("blurred", "noisy") if name in verdict]
+    if not spoilt or "dropping classes" not in verdict:
+        return ""
+    why = " and ".join(spoilt)
+    return f" That classes are named may come of images being {why}: the judge learnt them from clean ones."
