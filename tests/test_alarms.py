@@ -252,6 +252,16 @@ def test_each_alarm_rings_for_its_own_reason(
     assert rung({}) == {}
 
 
+def test_a_share_that_fell_to_nothing_and_stays_there_rings_no_alarm() -> None:
+    habits = Habits()
+    first = [0.875, 0.3125, 0.0, 0.1875, 0.125]  # as generators begin: all images alike, then less and less
+    for share in [*first, *[0.0] * 100]:
+        reading = habits.read({"duplicates": share}, "8 px", {})
+        assert ALARMS["loss of diversity"](reading) is None, "no image has a near-duplicate"
+    reading = habits.read({"duplicates": 0.875}, "8 px", {})
+    assert "88% of images" in str(ALARMS["loss of diversity"](reading))
+
+
 def test_every_alarm_is_planted_above() -> None:
     marks = test_each_alarm_rings_for_its_own_reason.pytestmark  # type: ignore[attr-defined]
     assert {case[2] for case in marks[0].args[1]} == set(ALARMS)

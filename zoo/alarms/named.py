@@ -42,9 +42,10 @@ def not_finite(now: Reading) -> str | None:
 @alarm("loss of diversity")
 def loss_of_diversity(now: Reading) -> str | None:
     """Mode collapse: images of fixed latents become alike."""
-    share, usual = now.get("duplicates"), now.usual("duplicates")
-    if now.rose("duplicates", by=0.3) or share - usual >= 0.5:
-        return f"{share:.0%} of images of fixed latents have a near-duplicate among them, usually {max(usual, 0):.0%}"
+    share, usual = now.get("duplicates"), max(now.usual("duplicates"), 0.0)
+    rose = now.rose("duplicates", by=0.3)  # beyond a forecast, which for a share that was falling may lie below 0
+    if (rose and share - max(rose.before, 0.0) >= 0.3) or share - usual >= 0.5:
+        return f"{share:.0%} of images of fixed latents have a near-duplicate among them, usually {usual:.0%}"
     moved = now.fell("diversity", by=1.6)
     if moved and moved.now < 0.7:
         return (
