@@ -97,3 +97,18 @@ def test_a_networks_images_are_drawn_a_few_at_a_time() -> None:
     assert max(asked) <= 16  # 256 px in colour: more of them would not fit through a large network
     assert len(images.flatten(1).unique(dim=0)) == 40
     assert torch.equal(images, subject.sample(40, seed=5))
+
+
+def test_every_device_is_seeded_for_a_generator_that_names_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("torch.cuda.manual_seed_all", asked.append)
+
+    class Nameless:
+        def sample(self, n: int) -> Tensor:
+            assert asked == [5], "it may draw on a GPU"
+            return torch.rand(n, 1, 8, 8)
+
+    subject = Questioned(Nameless())
+    images = subject.sample(4, seed=5)
+    asked.clear()
+    assert torch.equal(images, subject.sample(4, seed=5))
