@@ -15,6 +15,18 @@ from zoo.audit.planted import Finite, Honest
 from zoo.audit.questions.support import PAGE_REPEATS, ask
 
 
+def equal_draws(drawn: torch.Tensor) -> Duplicates:
+    """Pairs of equal draws."""
+    equal = drawn[:, None] == drawn
+    i, j = equal.triu(1).nonzero(as_tuple=True)
+    return Duplicates(len(drawn), len(i), equal.sum(1) - 1, i, j)
+
+
+def alike_by_chance(n: int, count: int) -> Duplicates:
+    """So many pairs of n different images pass as the same one."""
+    return Duplicates(n, count, torch.zeros(n), torch.empty(0), torch.empty(0))
+
+
 def test_the_closest_pairs_are_those_of_all_distances() -> None:
     x = torch.randn(3_000, 3, generator=torch.Generator().manual_seed(0))  # two tiles
     distances, i, j = closest_pairs(x, 50)
@@ -40,13 +52,10 @@ def test_duplicates_are_counted_over_tiles() -> None:
 
 @pytest.mark.parametrize("k", [50, 500])
 def test_the_interval_holds_an_even_support(k: int) -> None:
-    none = Duplicates(400, 0, torch.zeros(400), torch.empty(0), torch.empty(0))
     held = 0
     for seed in range(20):
         drawn = torch.randint(k, (400,), generator=torch.Generator().manual_seed(seed))
-        equal = drawn[:, None] == drawn
-        i, j = equal.triu(1).nonzero(as_tuple=True)
-        found = support(Duplicates(400, len(i), equal.sum(1) - 1, i, j), none)
+        found = support(equal_draws(drawn), alike_by_chance(400, 0))
         held += found.low <= k <= found.high
         assert k / 1.5 < found.size < 1.5 * k
         assert found.significant
@@ -56,10 +65,7 @@ def test_the_interval_holds_an_even_support(k: int) -> None:
 def test_uneven_supports_count_by_their_squared_chances() -> None:
     chances = torch.tensor([0.5] + [0.5 / 1_000] * 1_000)
     drawn = torch.multinomial(chances, 2_000, replacement=True, generator=torch.Generator().manual_seed(0))
-    equal = drawn[:, None] == drawn
-    i, j = equal.triu(1).nonzero(as_tuple=True)
-    none = Duplicates(2_000, 0, torch.zeros(2_000), torch.empty(0), torch.empty(0))
-    found = support(Duplicates(2_000, len(i), equal.sum(1) - 1, i, j), none)
+    found = support(equal_draws(drawn), alike_by_chance(2_000, 0))
     assert found.low < 1 / float(chances.square().sum()) < found.high
 
 
@@ -68,12 +74,10 @@ def test_two_images_of_a_small_support_may_pass_as_one() -> None:
     for seed in range(10):
         drawn = torch.randint(100, (4_000,), generator=torch.Generator().manual_seed(seed))
         drawn[drawn == 1] = 0  # image 1 passes as image 0
-        equal = drawn[:, None] == drawn
-        i, j = equal.triu(1).nonzero(as_tuple=True)
-        for alike_by_chance in held:  # of 750 different images
-            null = Duplicates(750, alike_by_chance, torch.zeros(750), torch.empty(0), torch.empty(0))
-            found = support(Duplicates(4_000, len(i), equal.sum(1) - 1, i, j), null)
-            held[alike_by_chance] += found.low <= 100 <= found.high
+        sample = equal_draws(drawn)
+        for pairs in held:  # of 750 different images
+            found = support(sample, alike_by_chance(750, pairs))
+            held[pairs] += found.low <= 100 <= found.high
             assert 95 < found.low < found.size < 101, "the pairs can be fewer by chance, not more"
     assert held[0] <= 2, "where no two images ever pass as one, the support is smaller"
     assert held[5] >= 9
@@ -81,8 +85,7 @@ def test_two_images_of_a_small_support_may_pass_as_one() -> None:
 
 def test_the_first_collision_follows_the_birthday_problem() -> None:
     drawn = torch.randint(365, (400,), generator=torch.Generator().manual_seed(0))
-    i, j = (drawn[:, None] == drawn).triu(1).nonzero(as_tuple=True)
-    found = first_collision(Duplicates(400, len(i), torch.zeros(400), i, j), 400, seed=0)
+    found = first_collision(equal_draws(drawn), 400, seed=0)
     assert abs(float((found <= 23).double().mean()) - 0.507) < 0.12
 
 

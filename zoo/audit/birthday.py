@@ -192,7 +192,8 @@ def support(sample: Duplicates, null: Duplicates, level: float = 0.95, sure: flo
             return 0.0, 0.0
         pairs = null.count / null.pairs * k * (k - 1) / 2
         low, high = poisson_range(pairs, level)
-        return (pairs - low) * (sample.images / k) ** 2, (high - pairs) * (sample.images / k) ** 2
+        bunch = (sample.images / k) ** 2
+        return (pairs - low) * bunch, (high - pairs) * bunch
 
     def ends(level: float) -> tuple[float, float]:
         low, high = sample.interval(level)
