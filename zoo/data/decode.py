@@ -72,6 +72,7 @@ def decode_once(
     crop: Box | None = None,
     held_out: NDArray[np.int64] | None = None,
     class_names: tuple[str, ...] = (),
+    groups: NDArray[np.int64] | None = None,
     on_corrupt: OnCorrupt = "raise",
 ) -> Pool:
     """The pool of `count` images, from the cache if it is there, otherwise decoded with a progress bar.
@@ -87,6 +88,7 @@ def decode_once(
         crop: box cut from every image instead of the centred square.
         held_out: indices reserved by the publisher.
         class_names: of the labels.
+        groups: (count,) or None; which images stay together in a split.
         on_corrupt: `raise` stops at the first image that cannot be decoded; `skip` leaves such images out and says
             how many and which.
 
@@ -105,7 +107,7 @@ def decode_once(
     reserved = None if held_out is None else np.flatnonzero(np.isin(kept, held_out))
     labels = None if labels is None else labels[kept]
     digest = digest_of(key, None if labels is None else labels.tobytes())
-    return Pool(images, labels, digest, reserved, class_names)
+    return Pool(images, labels, digest, reserved, class_names, None if groups is None else groups[kept])
 
 
 def _decode(

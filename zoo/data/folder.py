@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.clock import digest_of
@@ -26,6 +28,12 @@ class Folder(Images):
         resolution: in pixels.
         channels: 3, or 1 to make them grey.
         labels: whether each subfolder of `root` is a class, in alphabetical order.
+        match: regular expression; only files in whose path it is found are read. Paths are as seen from `root`, with
+            forward slashes. Empty reads all.
+        group: regular expression; files for whose paths its parentheses (or, without any, the whole of it) hold the
+            same text show one thing several times, such as frames of a video or an emoji in several skin tones. They
+            go to one side of the split together: else held-out images have near-copies among those trained on, and
+            nothing that is compared with them can be believed. A file where it is not found stands for itself.
         on_corrupt: `raise` at a file that cannot be decoded, or `skip` it and say so.
         images: settings shared by all sources, see `zoo.data.Images`.
     """
@@ -37,6 +45,8 @@ class Folder(Images):
         resolution: int,
         channels: int = 3,
         labels: bool = False,
+        match: str = "",
+        group: str = "",
         on_corrupt: OnCorrupt = "raise",
         **images: Any,
     ) -> None:
@@ -46,6 +56,7 @@ class Folder(Images):
             raise ValueError(f"on_corrupt is 'raise' or 'skip'; got {on_corrupt!r}")
         super().__init__(resolution=resolution, channels=channels, **images)
         self.root, self.labels, self.on_corrupt = Path(root).expanduser(), labels, on_corrupt
+        self.match, self.group = expression("match", match), expression("group", group)
 
     def read(self) -> Pool:
         """Decode all files once.
@@ -72,6 +83,7 @@ class Folder(Images):
             lambda i: Image.open(files[i]),
             len(files),
             labels,
+            groups=self._groups(files) if self.group else None,
             source=digest_of("folder", state),
             name_of=lambda i: str(files[i]),
             resolution=self.resolution,
@@ -81,7 +93,7 @@ class Folder(Images):
         )
 
     def files(self) -> list[Path]:
-        """All image files below the root, sorted; links to folders are not followed."""
+        """All image files below the root that `match` lets through, sorted; links to folders are not followed."""
         if not self.root.is_dir():
             raise DataError(
                 f"there is no folder {self.root} (data.root). Any of these gives images: data.root=FOLDER with images "
@@ -98,7 +110,47 @@ class Folder(Images):
             raise DataError(
                 f"no images below {self.root} (data.root); looked for {', '.join(sorted(SUFFIXES))} at any depth"
             )
-        return sorted(found)
+        if self.match is None:
+            return sorted(found)
+        matching = [file for file in found if self.match.search(self._name(file))]
+        if not matching:
+            raise DataError(
+                f"data.match={self.match.pattern!r} is found in the path of none of {len(found):,} images below "
+                f"{self.root}, such as {self._name(min(found))}. Paths are as seen from there, with forward slashes"
+            )
+        return sorted(matching)
+
+    def _name(self, file: Path) -> str:
+        return file.relative_to(self.root).as_posix()
+
+    def _groups(self, files: list[Path]) -> NDArray[np.int64]:
+        """Which group each file belongs to, (N,), counted from 0 in the order of first appearance."""
+        assert self.group is not None
+        number: dict[tuple[str, ...], int] = {}
+        groups = []
+        for file in files:
+            name = self._name(file)
+            found = self.group.search(name)
+            key = ("alone", name) if found is None else ("group", *(part or "" for part in found.groups() or (found[0],)))
+            groups.append(number.setdefault(key, len(number)))
+        if len(number) == 1 and len(files) > 1:
+            raise DataError(
+                f"data.group={self.group.pattern!r} puts all {len(files):,} images into one group, which cannot be "
+                "split. Put parentheses around what differs between groups"
+            )
+        return np.array(groups, dtype=np.int64)
+
+
+def expression(name: str, pattern: str) -> re.Pattern[str] | None:
+    """A setting that is a regular expression; None where it is empty.
+
+    Raises:
+        ValueError: for one that cannot be read.
+    """
+    try:
+        return re.compile(pattern) if pattern else None
+    except re.error as error:
+        raise ValueError(f"data.{name} is a regular expression; {pattern!r} is none: {error}") from None
 
 
 def size_and_time(file: Path) -> tuple[int, int]:

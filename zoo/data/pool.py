@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zoo.batch import Batch
+from zoo.errors import DataError
 from zoo.files import whole
 
 
@@ -27,6 +28,7 @@ class Pool:
         digest: identifies the content.
         held_out: indices that the data set's publisher reserves for testing, or None when there is no such split.
         class_names: of the labels, where known.
+        groups: (N,) int64; images of one number show one thing and stay together in a split. None: all stand alone.
     """
 
     images: NDArray[np.uint8] | NDArray[np.float32]
@@ -34,6 +36,7 @@ class Pool:
     digest: str
     held_out: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
+    groups: NDArray[np.int64] | None = None
     _smaller: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32]:
@@ -129,17 +132,42 @@ class Split(Dataset[tuple[Tensor, int]]):
 def split_pool(pool: Pool, held_out: float, seed: int) -> tuple[Split, Split]:
     """Training and held-out parts; the publisher's split where there is one, else a random one fixed by `seed`.
 
+    Groups are held out whole, as many of them as the size has room for.
+
     Args:
         pool: all images.
         held_out: share of the images if below 1, otherwise how many; unused where the publisher has a split.
         seed: of the random split.
+
+    Raises:
+        DataError: where something shall be held out and every group is larger.
     """
     size = len(pool.images)
     if pool.held_out is not None:
         reserved = pool.held_out
     else:
         count = int(held_out * size) if held_out < 1 else int(held_out)
-        reserved = np.random.default_rng(seed).permutation(size)[:count].astype(np.int64)
+        if pool.groups is None:
+            reserved = np.random.default_rng(seed).permutation(size)[:count].astype(np.int64)
+        else:
+            reserved = whole_groups(pool.groups, count, seed)
     kept = np.ones(size, dtype=bool)
     kept[reserved] = False
     return Split(pool, np.flatnonzero(kept)), Split(pool, np.sort(reserved))
+
+
+def whole_groups(groups: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """Indices of at most `count` images, chosen group by group at random, so that none is torn apart."""
+    numbers, sizes = np.unique(groups, return_counts=True)
+    if count and sizes.min() > count:
+        raise DataError(
+            f"{count:,} held-out images have no room for a group: the smallest of {len(numbers):,} has "
+            f"{sizes.min():,} images. Hold out more (data.held_out), or make smaller groups (data.group)"
+        )
+    chosen: list[int] = []
+    room = count
+    for i in np.random.default_rng(seed).permutation(len(numbers)):
+        if sizes[i] <= room:
+            chosen.append(int(numbers[i]))
+            room -= int(sizes[i])
+    return np.flatnonzero(np.isin(groups, chosen))
