@@ -131,7 +131,8 @@ class Folder(Images):
         for file in files:
             name = self._name(file)
             found = self.group.search(name)
-            key = ("alone", name) if found is None else ("group", *(part or "" for part in found.groups() or (found[0],)))
+            parts = (name,) if found is None else found.groups(default="") or (found[0],)
+            key = ("alone" if found is None else "together", *parts)
             groups.append(number.setdefault(key, len(number)))
         if len(number) == 1 and len(files) > 1:
             raise DataError(
