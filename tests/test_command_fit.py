@@ -368,7 +368,7 @@ def test_a_run_leaves_its_recipe_its_samples_and_its_checkpoint(
         assert picture.size == (10 * 50 + 2, 8 * 50 + 2)  # ten classes, eight rows, 48 pixels and a margin each
     own, planned = load_recipe(folder / "recipe.yaml"), load_recipe("dcgan_digits", {"images": 512})
     assert (own.images, own.model.arguments["width"], own.data) == (512, 4, planned.data)
-    assert (folder / "recipe.yaml").read_text().startswith("# ")
+    assert (folder / "recipe.yaml").read_text().startswith("# A run of dcgan_digits, ")
 
 
 def test_a_run_records_what_it_ran_on(trained: subprocess.CompletedProcess[str], elsewhere: Path) -> None:

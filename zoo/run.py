@@ -185,7 +185,7 @@ class Plan:
         """Write the resolved recipe and what it runs on into the run folder."""
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "recipe.yaml").write_text(
-            f"# The run of {self.folder.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
+            f"# A run of {self.recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
             + self.recipe.to_yaml()
         )
         record = {
