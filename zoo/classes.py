@@ -82,7 +82,7 @@ def _handed_over(name: str) -> Any:
         UserError: for any other.
     """
     for own in _OWN.get() or ():
-        if class_path(own) == name:
+        if own.__name__ == name.rpartition(".")[2]:  # its module may have another name by now
             return own
     raise UserError(
         f"{name} is refused: what comes from outside names public classes of the zoo only, since importing others "

@@ -122,6 +122,10 @@ def build_data(settings: dict[str, Any]) -> Any:
         UserError: for an unknown class, or settings that it refuses.
     """
     target = find_class(str(settings["class"]), Images)
+    if not (
+        isinstance(target, type) and issubclass(target, Images)
+    ):  # nothing else is called: it may come from outside
+        raise UserError(f"data.class: {settings['class']} is no source of zoo.data, so it has no held-out part")
     try:
         return target(**{key: value for key, value in settings.items() if key != "class"})
     except (TypeError, ValueError) as error:

@@ -26,6 +26,8 @@ FULL_READINGS = 25
 """Where nothing else is said, every so many quick readings a full one."""
 QUIET_READINGS = 16
 """An alarm that has been silent for so many readings may ring anew."""
+REGAIN_ROUNDS = 100
+"""After a rollback, rounds over which learning rates rise from 0: what broke the run may not be over yet."""
 NOTHING, KEEP, STOP, ROLL_BACK = range(4)
 
 
@@ -45,8 +47,9 @@ class Alarms(Callback):
         rounds: between quick readings. The one interval that counts batches: a collapse takes about a dozen of them,
             however large they are.
         action: when an alarm rings: `warn`; `stop` the run; or `rollback`, which puts networks, average and optimizers
-            back to the last checkpoint judged healthy and lowers the learning rates. The clock goes on, so images and
-            latents after it are other ones than those that led to the alarm.
+            back to the last checkpoint judged healthy and lowers the learning rates, which rise to their new level over
+            100 rounds. The clock goes on, so images and latents after it are other ones than those that led to the
+            alarm.
         keep_healthy: keep that checkpoint also with `warn` and `stop`. Healthy means that no alarm rang for 160 rounds
             after it.
         rollbacks: at most so many; the alarm after the last one stops the run.
@@ -81,6 +84,7 @@ class Alarms(Callback):
         self.habits = Habits()
         self.healthy = HealthyCheckpoints()
         self.rolled_back = 0
+        self.rolled_back_in = 0  # round of the latest
         self.ringing: dict[str, int] = {}  # alarm -> the last round in which it rang
         self._read_at = 0  # images seen at the last quick reading
         self.records: Records | None = None  # of the first process
@@ -117,6 +121,7 @@ class Alarms(Callback):
         assert self._observer is not None
         if not self._observer.fixed.ready:
             self._observer.fixed.first_batch(Batch.of(batch))
+        self._set_rates(pl_module)
         if pl_module.rounds % self.rounds == 0:
             wish = self._watch(trainer, pl_module) if trainer.is_global_zero else NOTHING
             if isinstance(trainer.strategy, Replicas):
@@ -207,8 +212,8 @@ class Alarms(Callback):
         elif wish == ROLL_BACK:
             where = trainer.strategy.broadcast(self.healthy.confirmed)
             state = roll_back(trainer, model, Path(trainer.default_root_dir) / self.healthy.folder / where)
-            self.rolled_back += 1
-            model.lr_factor = self.lr_drop**self.rolled_back
+            self.rolled_back, self.rolled_back_in = self.rolled_back + 1, model.rounds
+            self._set_rates(model)
             assert self._observer is not None
             mine = state["callbacks"].get(self.state_key, {})
             if mine:
@@ -216,6 +221,12 @@ class Alarms(Callback):
                 self.habits.load_state_dict(mine["habits"])
             self.ringing = {}
             self.healthy.after_rollback(model.rounds)
+
+    def _set_rates(self, model: GAN) -> None:
+        """Learning rates of the next round: lowered by every rollback, and rising again after the latest."""
+        if self.rolled_back:
+            since = model.rounds + 1 - self.rolled_back_in
+            model.lr_factor = self.lr_drop**self.rolled_back * min(1.0, since / REGAIN_ROUNDS)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -227,7 +238,8 @@ class Alarms(Callback):
             self.records.flush()
         return {
             "habits": self.habits.state_dict(), "observer": self._observer.state_dict(), "ringing": dict(self.ringing),
-            "rolled_back": self.rolled_back, "read_at": self._read_at, "healthy": self.healthy.state_dict(),
+            "rolled_back": self.rolled_back, "rolled_back_in": self.rolled_back_in, "read_at": self._read_at,
+            "healthy": self.healthy.state_dict(),
         }  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -240,8 +252,8 @@ class Alarms(Callback):
         assert self._observer is not None
         self.habits.load_state_dict(state["habits"])
         self._observer.load_state_dict(state["observer"])
-        self.ringing, self.rolled_back = dict(state["ringing"]), state["rolled_back"]
-        self._read_at = state["read_at"]
-        model.lr_factor = self.lr_drop**self.rolled_back
+        self.ringing, self._read_at = dict(state["ringing"]), state["read_at"]
+        self.rolled_back, self.rolled_back_in = state["rolled_back"], state.get("rolled_back_in", 0)
+        self._set_rates(model)
         self.healthy.load_state_dict(state["healthy"], folder)
         self._restored = {}

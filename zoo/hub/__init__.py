@@ -9,6 +9,7 @@ from zoo.files import sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release
 from zoo.hub.audited import attach
+from zoo.hub.building import Own
 from zoo.hub.converting import convert
 from zoo.hub.packing import pack
 from zoo.hub.verifying import PICKLED, check_files, verify
@@ -17,7 +18,7 @@ from zoo.run import load_run, newest_checkpoint
 __all__ = ["attach", "convert", "from_pretrained", "pack", "pretrained", "push", "verify"]
 
 
-def from_pretrained(where: str | Path, revision: str | None = None, cls: type[GAN] | None = None) -> GAN:
+def from_pretrained(where: str | Path, revision: str | None = None, cls: Own | None = None) -> GAN:
     """A trained model, in eval mode on the CPU: `zoo.from_pretrained("dcgan_digits").sample(16)`.
 
     Args:
@@ -25,8 +26,8 @@ def from_pretrained(where: str | Path, revision: str | None = None, cls: type[GA
             (`./folder`, or a file ending in .safetensors), or `https://...#sha256=...`, the address of such a file with
             its digest. `zoo:NAME` and `hf:ORG/NAME` say which is meant where a folder has the same name.
         revision: branch, tag or commit of a hub repository.
-        cls: the class of a model of your own; without it only classes of the zoo are built, and nothing that a release
-            says is ever imported.
+        cls: the class of a model of your own, or of the base of a mixture (of both: a tuple). Without it only classes
+            of the zoo are built; nothing that a release says is ever imported.
 
     Raises:
         ReleaseError: when there is nothing there, it is ambiguous, or it is refused, with the reason.
@@ -45,7 +46,7 @@ def from_pretrained(where: str | Path, revision: str | None = None, cls: type[GA
     return _ours(place.name, cls)
 
 
-def _from_path(path: Path, cls: type[GAN] | None) -> GAN:
+def _from_path(path: Path, cls: Own | None) -> GAN:
     if path.is_file():
         return release.load(path, None, cls)
     if not path.is_dir():
@@ -56,7 +57,7 @@ def _from_path(path: Path, cls: type[GAN] | None) -> GAN:
     return _from_folder(path, cls)
 
 
-def _from_folder(folder: Path, cls: type[GAN] | None) -> GAN:
+def _from_folder(folder: Path, cls: Own | None) -> GAN:
     if not (folder / release.CONFIG).is_file():
         pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
         besides = (
@@ -68,7 +69,7 @@ def _from_folder(folder: Path, cls: type[GAN] | None) -> GAN:
     return release.load(folder / release.WEIGHTS, config, cls)
 
 
-def _ours(name: str, cls: type[GAN] | None) -> GAN:
+def _ours(name: str, cls: Own | None) -> GAN:
     """A release of ours: shipped, or fetched by the digest in the index."""
     entry = places.entry_of(name)
     folder = places.releases_folder() / name
@@ -130,7 +131,7 @@ def pretrained() -> list[str]:
 
 
 def push(
-    folder: str | Path, repo: str, revision: str | None = None, private: bool = False, cls: type[GAN] | None = None
+    folder: str | Path, repo: str, revision: str | None = None, private: bool = False, cls: Own | None = None
 ) -> str:
     """Verify a release and upload it to the Hugging Face hub; returns the repository's address.
 
@@ -139,7 +140,7 @@ def push(
         repo: `org/name`; made if it does not exist.
         revision: branch to write to; None for the main one.
         private: whether a repository that is made is private.
-        cls: the class of a model of your own.
+        cls: as for `from_pretrained`.
 
     Raises:
         ReleaseError: when it does not hold what it claims, or the hub refuses it.

@@ -22,6 +22,7 @@ from zoo.errors import ReleaseError, UserError, first_line
 from zoo.files import read_lines, sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release, weights
+from zoo.hub.building import own_classes_of
 from zoo.hub.card import card
 from zoo.run import load_run, newest_checkpoint
 
@@ -62,7 +63,7 @@ def write_release(
         scratch.mkdir(parents=True)
         file = scratch / release.WEIGHTS
         weights.write(file, release.tensors_of(model, dtype), {release.HEADER_KEY: json.dumps(building)})
-        loaded = release.load(file, building, type(model))
+        loaded = release.load(file, building, own_classes_of(model))
         grid, facts = draw_grid(loaded)
         pictures.save(grid, scratch / release.GRID)
         if metrics is not None:

@@ -8,21 +8,20 @@ whatever else the model has; the live generator is not, and a loaded model's gen
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.module import register_module_parameter_registration_hook
+from torch import Tensor
 
-from zoo.classes import class_path, find_class, without_imports
-from zoo.errors import ReleaseError, UserError, first_line, nearest
+from zoo.classes import class_path
+from zoo.errors import ReleaseError, first_line
 from zoo.files import whole
 from zoo.gan import GAN
 from zoo.hub import weights
+from zoo.hub.building import AVERAGE, LIVE, Own, built, own_classes
 from zoo.settings import check_settings, settings_of
 
 FORMAT = "gan-zoo release"
@@ -38,7 +37,8 @@ BUILDING = ("format", "version", "class", "arguments", "images_seen", "rounds", 
 """The part of `config.json` that is in the header of the weights too."""
 
 STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-LIVE, AVERAGE = "generator.", "average."
+DEEPEST = 20
+"""Levels of nested arguments; a mixture's base has two."""
 
 
 # --- from a model to files -------------------------------------------------------------------------------------------
@@ -153,7 +153,25 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
             raise ReleaseError(f"{where} is refused: {key} is {config.get(key)!r}")
     if config.get("dtype") not in STORED:
         raise ReleaseError(f"{where} is refused: dtype is {config.get('dtype')!r}, not one of {', '.join(STORED)}")
+    _check_plain(config["arguments"], where)
+    for key in ("origin", "about"):
+        if not isinstance(config.get(key, {}), (dict, NoneType)):
+            raise ReleaseError(f"{where} is refused: {key} is {config[key]!r}, no mapping")
     return config
+
+
+def _check_plain(value: Any, where: str, depth: int = 0) -> None:
+    """Arguments are values, not expressions: OmegaConf would put in a variable of the environment for `${oc.env:...}`.
+
+    Raises:
+        ReleaseError: for an expression, or values nested deeper than any model's.
+    """
+    if depth > DEEPEST:
+        raise ReleaseError(f"{where} is refused: its arguments are nested more than {DEEPEST} deep")
+    if isinstance(value, str) and "${" in value:
+        raise ReleaseError(f"{where} is refused: {value!r} among its arguments is an expression, not a value")
+    for part in [*value, *value.values()] if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_plain(part, where, depth + 1)
 
 
 def digest_of(config: Mapping[str, Any], name: str) -> str | None:
@@ -164,13 +182,13 @@ def digest_of(config: Mapping[str, Any], name: str) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
-def load(file: Path, config: dict[str, Any] | None = None, cls: type[GAN] | None = None) -> GAN:
+def load(file: Path, config: dict[str, Any] | None = None, cls: Own | None = None) -> GAN:
     """The model of a `model.safetensors`, in eval mode on the CPU.
 
     Args:
         file: the weights.
         config: what `config.json` says beside it; None where there is none.
-        cls: the class of a user's own model.
+        cls: the class of a user's own model, or of a mixture's base; several in a tuple.
 
     Raises:
         ReleaseError: when file and configuration disagree, or name or hold anything that the class does not have.
@@ -184,7 +202,7 @@ def load(file: Path, config: dict[str, Any] | None = None, cls: type[GAN] | None
             raise ReleaseError(
                 f"{file.parent} is refused: {CONFIG} says {key}={config.get(key)!r}, {file.name} says {own.get(key)!r}"
             )
-    model, is_empty = _built(own, header, file, cls)
+    model, is_empty = built(own, header, file, own_classes(cls))
     state = model.state_dict()
     tensors = {name: tensor.to(state[name].dtype, copy=True) for name, tensor in weights.read(file).items()}
     for name in state:
@@ -198,111 +216,3 @@ def load(file: Path, config: dict[str, Any] | None = None, cls: type[GAN] | None
     model.on_load_checkpoint({"zoo": {"images_seen": own["images_seen"], "rounds": own["rounds"]}})
     model.origin = own.get("origin")
     return model.eval()
-
-
-def class_of(config: Mapping[str, Any], cls: type[GAN] | None, where: object) -> type[GAN]:
-    """The class a release is built with: one of the zoo, or the one handed over.
-
-    Raises:
-        ReleaseError: for any other name.
-    """
-    name = str(config["class"])
-    if cls is not None:
-        if not (isinstance(cls, type) and issubclass(cls, GAN)):
-            raise ReleaseError(f"cls must be a class that extends zoo.GAN; got {cls!r}")
-        if cls.__name__ != name.rpartition(".")[2]:
-            raise ReleaseError(f"{where} holds a {name}, but cls is {cls.__name__}")
-        return cls
-    if "." in name:
-        raise ReleaseError(
-            f"{where} holds a {name}, which is no class of the zoo, and a release never chooses what code is "
-            f"imported. If it is yours, hand the class over: zoo.from_pretrained(..., cls={name.rpartition('.')[2]})"
-        )
-    try:
-        found = find_class(name, GAN)
-    except UserError as error:
-        raise ReleaseError(f"{where}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, GAN)) or found is GAN:
-        raise ReleaseError(f"{where} is refused: {name} is no variant of a GAN")
-    return found
-
-
-def _built(config: dict[str, Any], header: weights.Header, file: Path, cls: type[GAN] | None) -> tuple[GAN, bool]:
-    """The model, and whether it is empty: built on torch's meta device, which has shapes but no memory.
-
-    So tensors are held against what the class would have before memory is taken, initialisation costs nothing, and no
-    random number is drawn. A class that keeps tensors outside its state is then built for real.
-    """
-    own = () if cls is None else (cls,)
-    with without_imports(*own), torch.random.fork_rng(devices=[]):
-        target = class_of(config, cls, file)
-        values, faults = check_settings(target, config["arguments"], "", complete=False)
-        if faults:
-            raise ReleaseError(f"{file} does not fit this version of {target.__name__}: {'; '.join(faults[:3])}")
-        try:
-            with torch.device("meta"), _at_most(10 * len(header.tensors) + 1_000):
-                model = target(**values)
-            is_empty = not _keeps_tensors_elsewhere(model)
-        except UserError as error:
-            raise ReleaseError(f"{file}: {error}") from error
-        except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-            raise ReleaseError(f"{file}: {target.__name__} refuses its arguments: {first_line(error)}") from error
-        _check_tensors(model, header, file)
-        return (model, True) if is_empty else (target(**values), False)
-
-
-@contextmanager
-def _at_most(parameters: int) -> Iterator[None]:
-    """Inside, building stops after so many parameters: a million layers fit into a small file's arguments.
-
-    Raises:
-        ReleaseError: when there are more.
-    """
-    thread, count = threading.get_ident(), 0
-
-    def counted(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        nonlocal count
-        count += threading.get_ident() == thread
-        if count > parameters and threading.get_ident() == thread:
-            raise ReleaseError(f"its arguments ask for more than {parameters:,} tensors, many times those in the file")
-
-    hook = register_module_parameter_registration_hook(counted)
-    try:
-        yield
-    finally:
-        hook.remove()
-
-
-def _check_tensors(model: GAN, header: weights.Header, file: Path) -> None:
-    """Hold the file's tensors against the model's.
-
-    Raises:
-        ReleaseError: naming the first that differ.
-    """
-    mine = model.state_dict()
-    needed = {
-        name: tensor for name, tensor in mine.items()
-        if not (name.startswith(LIVE) and AVERAGE + name.removeprefix(LIVE) in mine)
-    }  # fmt: skip
-    faults = [f"{name} is missing" for name in needed if name not in header.tensors]
-    for name, (dtype, shape) in header.tensors.items():
-        if name not in needed:
-            faults.append(f"{name} is not in the model.{nearest(name, needed) if len(needed) < 20 else ''}")
-        elif shape != tuple(needed[name].shape):
-            faults.append(f"{name} is {shape}, the model's {tuple(needed[name].shape)}")
-        elif dtype.is_floating_point != needed[name].is_floating_point():
-            faults.append(f"{name} is {dtype}, the model's {needed[name].dtype}")
-    if faults:
-        more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-        raise ReleaseError(
-            f"{file} is refused, its tensors are not those of {type(model).__name__} with its arguments: "
-            + "; ".join(faults[:3]) + more
-        )  # fmt: skip
-
-
-def _keeps_tensors_elsewhere(model: GAN) -> bool:
-    """Whether a module has tensors that its state does not hold: buffers that are not saved, or plain attributes."""
-    state = model.state_dict()
-    if any(name not in state for name, _ in model.named_buffers()):
-        return True
-    return any(isinstance(value, Tensor) for module in model.modules() for value in vars(module).values())

@@ -11,9 +11,9 @@ from PIL import Image
 
 from zoo.errors import ReleaseError, first_line
 from zoo.files import sha256_of
-from zoo.gan import GAN
 from zoo.hub import places, release
 from zoo.hub.audited import card_of
+from zoo.hub.building import Own
 from zoo.hub.packing import grid_again, this_platform
 
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
@@ -54,7 +54,7 @@ def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -
             )
 
 
-def verify(folder: str | Path, cls: type[GAN] | None = None) -> list[str]:
+def verify(folder: str | Path, cls: Own | None = None) -> list[str]:
     """Check everything that a release claims; returns a line for each check that it passed.
 
     Raises:
