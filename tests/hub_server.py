@@ -30,10 +30,19 @@ class Hub:
 
     def add(self, repo: str, files: dict[str, bytes], *names: str) -> str:
         """A commit with these files, called `main` and by further names."""
+        return self.commit(repo, files, "main", *names)
+
+    def commit(self, repo: str, files: dict[str, bytes], *names: str) -> str:
+        """A commit on these branches alone."""
         commit = hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
         self.commits.setdefault(repo, {})[commit] = files
-        self.names.setdefault(repo, {}).update({name: commit for name in ("main", *names)})
+        self.names.setdefault(repo, {}).update(dict.fromkeys(names, commit))
         return commit
+
+    def files(self, repo: str, branch: str = "main") -> dict[str, bytes]:
+        """What a branch holds, without the file that the hub puts into every new repository."""
+        content = self.commits[repo][self.names[repo][branch]]
+        return {name: data for name, data in content.items() if name != ".gitattributes"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -64,6 +73,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         hub = self.hub
         hub.asked.append((self.command, self.path, self.headers.get("Range", "")))
+        tree = re.fullmatch(r"/api/models/([^/]+/[^/]+)/tree/([^/?]+)(\?.*)?", self.path)
+        if tree is not None and tree[2] in hub.names.get(tree[1], {}):
+            held = hub.commits[tree[1]][hub.names[tree[1]][tree[2]]]
+            return self.json([{"type": "file", "path": n, "size": len(c), "oid": "0"} for n, c in held.items()])
         match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", self.path)
         if match is None:
             return self.json({"error": "Not Found"}, 404)
@@ -115,22 +128,34 @@ class Handler(BaseHTTPRequestHandler):
             repo = f"{asked['organization']}/{asked['name']}"
             if repo in hub.commits:
                 return self.json({"error": "exists", "url": f"{hub.address}/{repo}"}, 409)
-            hub.commits[repo] = {}
+            hub.add(repo, {".gitattributes": b""})
             return self.json({"url": f"{hub.address}/{repo}"})
-        match = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit)/([^/]+)", path)
-        if match is None:
-            return self.json({"error": "Not Found"}, 404)
-        repo, action, branch = match.groups()
+        match = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(preupload|commit|branch)/([^/]+)", path)
+        return self.json({"error": "Not Found"}, 404) if match is None else self.write(*match.groups(), body)
+
+    def write(self, repo: str, action: str, branch: str, body: bytes) -> None:
+        """To a branch, or a branch."""
+        hub = self.hub
+        if action == "branch":
+            if branch in hub.names[repo]:
+                return self.json({"error": "Reference already exists"}, 409)
+            hub.names[repo][branch] = hub.names[repo]["main"]
+            return self.json({})
+        if branch not in hub.names[repo]:
+            return self.answer(404, headers={"X-Error-Code": "RevisionNotFound", "X-Error-Message": "Invalid rev id"})
         if action == "preupload":
             files = json.loads(body)["files"]
             return self.json(
                 {"files": [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False} for f in files]}
             )
         lines = [json.loads(line) for line in body.splitlines() if line]
-        files = {
-            line["value"]["path"]: base64.b64decode(line["value"]["content"]) for line in lines if line["key"] == "file"
-        }
-        commit = hub.add(repo, files, branch)
+        files = dict(hub.commits[repo][hub.names[repo][branch]])
+        for line in lines:
+            if line["key"] == "file":
+                files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            elif line["key"] == "deletedFile":
+                del files[line["value"]["path"]]
+        commit = hub.commit(repo, files, branch)
         return self.json({"success": True, "commitOid": commit, "commitUrl": f"{hub.address}/{repo}/commit/{commit}"})
 
 

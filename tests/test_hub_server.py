@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -145,7 +151,7 @@ def test_pushing_gives_a_repository_to_load_from(hub: Hub, tmp_path: Path) -> No
     model = tiny_dcgan(width=8)
     address = model.push_to_hub(REPO, about={"summary": "Noise."})
     assert address == f"{hub.address}/{REPO}"
-    files = hub.commits[REPO][hub.names[REPO]["main"]]
+    files = hub.files(REPO)
     assert set(files) == {"README.md", "config.json", "grid.png", "model.safetensors"}
     assert b"Noise." in files["README.md"]
     assert torch.equal(zoo.from_pretrained(REPO).sample(2, seed=0), model.sample(2, seed=0))
@@ -153,7 +159,42 @@ def test_pushing_gives_a_repository_to_load_from(hub: Hub, tmp_path: Path) -> No
     (folder / "notes.txt").write_text("not part of it")
     zoo_hub.push(folder, REPO)
     assert zoo.from_pretrained(REPO).latent_dim == 6
-    assert "notes.txt" not in hub.commits[REPO][hub.names[REPO]["main"]]
+    assert "notes.txt" not in hub.files(REPO)
+
+
+def test_a_card_says_how_to_load_it_from_where_it_is(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def said(card: str) -> str:
+        return re.findall(r'zoo\.from_pretrained\("(.*?)"', card)[0]
+
+    monkeypatch.chdir(tmp_path)
+    model = tiny_dcgan(width=8)
+    folder = model.save_pretrained("mine")
+    there = said((folder / "README.md").read_text())
+    assert there == "./mine"
+    zoo_hub.push(folder, REPO)
+    card = hub.files(REPO)["README.md"].decode()
+    assert said(card) == REPO
+    assert "\n# mine\n" in card
+    for where in (there, said(card)):
+        assert torch.equal(zoo.from_pretrained(where).sample(2, seed=0), model.sample(2, seed=0))
+    zoo_hub.verify(huggingface.download(REPO, None).parent / hub.names[REPO]["main"])
+    model.push_to_hub("someone/other")
+    assert "# other\n" in hub.files("someone/other")["README.md"].decode()
+
+
+def test_a_revision_is_made_and_leaves_the_main_branch_alone(hub: Hub, releases: tuple[Path, Path]) -> None:
+    old, new = releases
+    zoo_hub.push(old, REPO)
+    for _ in range(2):  # the second time it is there
+        zoo_hub.push(new, REPO, revision="wider")
+    assert zoo.from_pretrained(REPO).latent_dim == 5
+    assert zoo.from_pretrained(REPO, revision="wider").latent_dim == 6
+
+
+def test_what_spoke_of_other_weights_goes_with_them(hub: Hub, releases: tuple[Path, Path]) -> None:
+    hub.add(REPO, {**content(releases[0]), "audit.json": b"{}", "audit.html": b"", "thoughts.md": b"theirs"})
+    zoo_hub.push(releases[1], REPO)
+    assert set(hub.files(REPO)) == {*content(releases[1]), "thoughts.md"}
 
 
 def test_pushing_without_a_right_to_write_says_what_to_do(
@@ -164,6 +205,29 @@ def test_pushing_without_a_right_to_write_says_what_to_do(
         huggingface.push(releases[0], REPO)
     with pytest.raises(ReleaseError, match=r"repo must be ORG/NAME"):
         huggingface.push(releases[0], "a/b/c")
+
+
+def test_a_hub_that_breaks_off_or_is_away_is_said_without_a_traceback(
+    hub: Hub, releases: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub.add(REPO, content(releases[0]))
+    hub.breaks = 1000
+    with pytest.raises(ReleaseError, match=r"cannot fetch model.safetensors of someone/digits .* is kept: ask again"):
+        zoo.from_pretrained(REPO)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ReleaseError, match=r"cannot push to someone/digits: .* Is the hub to be reached\?"):
+        huggingface.push(releases[0], REPO)
+
+
+def test_a_configuration_without_digests_is_refused_before_weights_are_fetched(
+    hub: Hub, releases: tuple[Path, Path]
+) -> None:
+    files = content(releases[0])
+    config = {**json.loads(files["config.json"]), "files": {}}
+    hub.add(REPO, {**files, "config.json": json.dumps(config).encode()})
+    with pytest.raises(ReleaseError, match=r"its config.json has no digest of model.safetensors"):
+        zoo.from_pretrained(REPO)
+    assert not [path for _, path, _ in hub.asked if "safetensors" in path]
 
 
 # --- an address with a digest ----------------------------------------------------------------------------------------
@@ -198,6 +262,49 @@ def test_a_broken_transfer_from_an_address_goes_on(
     assert [asked for _, _, asked in hub.asked] == ["", f"bytes={size // 2}-"]
 
 
+def test_of_two_that_fetch_one_file_the_second_waits_for_the_first(
+    hub: Hub, releases: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, digest = address_of(hub, releases[0])
+    copy = download._copy
+
+    def slow(*arguments: Any) -> int:
+        time.sleep(0.3)
+        return copy(*arguments)
+
+    monkeypatch.setattr(download, "_copy", slow)
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda _: download.fetch(address, digest), range(3)))
+    assert len(set(found)) == 1
+    assert len(hub.asked) == 1
+
+
+@pytest.mark.parametrize("answer", [b"no answer of a server\r\n\r\n", b"HTTP/1.1 200 OK\r\n"
+                                    b"Transfer-Encoding: chunked\r\n\r\n100\r\nabc"])  # fmt: skip
+def test_answers_that_are_none_are_said_without_a_traceback(answer: bytes) -> None:
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            connection.recv(1000)
+            connection.sendall(answer)
+            connection.close()
+
+    server = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=serve, daemon=True).start()
+    with pytest.raises(ReleaseError, match=r"cannot fetch http://127"):
+        download.fetch(f"http://127.0.0.1:{server.getsockname()[1]}/file", "0" * 64)
+    server.close()
+
+
+@pytest.mark.parametrize("address", ["https://somewhere:port/file", "https://127.0.0.1/a file"])
+def test_addresses_that_are_none_are_said_without_a_traceback(address: str) -> None:
+    with pytest.raises(ReleaseError, match=r"cannot fetch https://"):
+        zoo.from_pretrained(f"{address}#sha256={'0' * 64}")
+
+
 def test_another_file_than_promised_is_refused_and_removed(
     hub: Hub, releases: tuple[Path, Path], tmp_path: Path
 ) -> None:
@@ -205,7 +312,8 @@ def test_another_file_than_promised_is_refused_and_removed(
     hub.corrupts = True
     with pytest.raises(ReleaseError, match=r"is not the file that was asked for: its sha256 is .* It was removed"):
         zoo.from_pretrained(f"{address}#sha256={digest}")
-    assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    left = [path for path in (tmp_path / "cache").rglob("*") if path.is_file() and path.suffix != ".lock"]
+    assert not left
     with pytest.raises(ReleaseError, match=r"cannot fetch .*none: .*404"):
         zoo.from_pretrained(f"{hub.address}/none#sha256={digest}")
 

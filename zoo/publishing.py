@@ -63,6 +63,7 @@ class Publishable:
         from zoo.hub.huggingface import push
         from zoo.hub.packing import write_release
 
+        name = repo.rpartition("/")[2] or "release"
         with tempfile.TemporaryDirectory() as scratch:
-            folder = write_release(cast("GAN", self), Path(scratch) / "release", dtype=dtype, about=about)
+            folder = write_release(cast("GAN", self), Path(scratch) / name, dtype=dtype, about=about)
             return push(folder, repo, revision=revision, private=private)

@@ -47,10 +47,10 @@ def attach(folder: str | Path, report: str | Path) -> Path:
 
 
 def card_of(folder: Path, config: dict[str, Any]) -> str:
-    """The card's text from the files of a release."""
+    """The card's text from the files of a release; only those count that its configuration has a digest of."""
     metrics, audit = folder / release.METRICS, folder / release.AUDIT
-    numbers = json.loads(metrics.read_text(encoding="utf-8")) if metrics.is_file() else None
-    return card(config, numbers, read_audit(audit) if audit.is_file() else None)
+    numbers = json.loads(metrics.read_text(encoding="utf-8")) if release.METRICS in config["files"] else None
+    return card(config, numbers, read_audit(audit) if release.AUDIT in config["files"] else None)
 
 
 def read_audit(path: Path) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def class_of(config: Mapping[str, Any], own: tuple[type[GAN], ...], where: objec
         ReleaseError: for any other name, or a class handed over that the release does not name.
     """
     name = str(config["class"])
-    named = {text.rpartition(".")[2] for text in (name, *_classes_within(config["arguments"]))}
+    named = {text.rpartition(".")[2] for text in named_classes(config)}
     for each in own:
         if each.__name__ not in named:
             raise ReleaseError(f"{where} holds a {name}, but cls is {each.__name__}")
@@ -74,12 +74,15 @@ def class_of(config: Mapping[str, Any], own: tuple[type[GAN], ...], where: objec
     return found
 
 
+def named_classes(config: Mapping[str, Any]) -> list[str]:
+    """The names of all classes that a release speaks of: the model's, and those within its arguments."""
+    return [str(config["class"]), *_classes_within(config["arguments"])]
+
+
 def _classes_within(arguments: Any) -> Iterator[str]:
     """Names of classes in nested arguments, such as a mixture's base."""
     for key, value in arguments.items() if isinstance(arguments, dict) else ():
-        if key == "base" and isinstance(value, str):  # a class without arguments
-            yield value
-        elif key == "class" and isinstance(value, str):
+        if key in ("base", "class") and isinstance(value, str):  # a base without arguments is its class alone
             yield value
         yield from _classes_within(value)
 

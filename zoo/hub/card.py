@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from zoo.hub.building import named_classes
+
 LICENCE = "apache-2.0"  # of the weights, unless `about` says otherwise
 NOT_RECORDED = "not recorded"
 TASK = "unconditional-image-generation"  # the hub's nearest; it has no word for classes as the only condition
@@ -25,9 +27,10 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Ma
     """The card's text.
 
     Args:
-        config: `config.json`. `about` may hold `name`, `summary`, `licence` (of the weights), `data` (`name`,
-            `licence`, `source`, `train`, `held_out`, `digest`), `training` (`recipe`, `images`, `hours`, `machine`,
-            `precision`, `packages`, `commit`, `checkpoint`) and `weaknesses` (a list).
+        config: `config.json`. `about` may hold `name`, `where` (what `from_pretrained` takes; the name if left out),
+            `summary`, `licence` (of the weights), `data` (`name`, `licence`, `source`, `train`, `held_out`, `digest`),
+            `training` (`recipe`, `images`, `hours`, `machine`, `precision`, `packages`, `commit`, `checkpoint`) and
+            `weaknesses` (a list).
         metrics: `metrics.json`: a list of what `zoo.evaluate` wrote, under `evaluations`; None where there is none.
         audit: `audit.json`, the report of `zoo.audit`; None where there is none.
     """
@@ -95,11 +98,12 @@ def _what(config: Mapping[str, Any], about: Mapping[str, Any]) -> str:
 
 
 def _use(config: Mapping[str, Any], name: str) -> str:
-    own = "." in config["class"]
-    cls = f", cls={config['class'].rpartition('.')[2]}" if own else ""
+    classes = [text.rpartition(".")[2] for text in named_classes(config) if "." in text]
+    cls = f", cls={classes[0]}" if len(classes) == 1 else f", cls=({', '.join(classes)})" if classes else ""
+    where = (config.get("about") or {}).get("where") or name
     labels = ", labels=[0, 1, 2, 3]" if config["images"]["num_classes"] >= 4 else ""
     return (
-        f'```python\nimport zoo\n\nmodel = zoo.from_pretrained("{name}"{cls})\n'
+        f'```python\nimport zoo\n\nmodel = zoo.from_pretrained("{where}"{cls})\n'
         f"images = model.sample(4, seed=0{labels})  # in [-1, 1]\n```\n"
     )
 

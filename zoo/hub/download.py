@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
+from http.client import HTTPException, IncompleteRead
 from pathlib import Path
+
+from filelock import FileLock
 
 from zoo.data.decode import cache_folder
 from zoo.errors import ReleaseError, first_line
@@ -36,19 +39,30 @@ def fetch(address: str, sha256: str, largest: int = 2**34) -> Path:
     part = target.with_suffix(".part")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        _transfer(address, part, largest)
-        found = sha256_of(part)
-        if found != sha256:
-            part.unlink()
-            raise ReleaseError(
-                f"{address} is not the file that was asked for: its sha256 is {found}, not {sha256}. It was removed"
-            )
-        os.replace(part, target)
-    except (OSError, ValueError) as error:
+        with FileLock(target.with_suffix(".lock")):  # of several processes one fetches, the others wait
+            if not (target.is_file() and sha256_of(target) == sha256):
+                _transfer(address, part, largest)
+                _accept(part, target, address, sha256)
+    except (OSError, ValueError, HTTPException) as error:
         if isinstance(error, ReleaseError):
             raise
         raise ReleaseError(f"cannot fetch {address}: {first_line(error)}") from error
     return target
+
+
+def _accept(part: Path, target: Path, address: str, sha256: str) -> None:
+    """Give a complete file its name, or remove it.
+
+    Raises:
+        ReleaseError: when it is another file than was asked for.
+    """
+    found = sha256_of(part)
+    if found != sha256:
+        part.unlink()
+        raise ReleaseError(
+            f"{address} is not the file that was asked for: its sha256 is {found}, not {sha256}. It was removed"
+        )
+    os.replace(part, target)
 
 
 def _transfer(address: str, part: Path, largest: int) -> None:
@@ -72,7 +86,7 @@ def _transfer(address: str, part: Path, largest: int) -> None:
             if error.code == 416:  # nothing is left to send
                 return
             raise
-        except (urllib.error.URLError, ConnectionError, TimeoutError):
+        except (urllib.error.URLError, ConnectionError, TimeoutError, IncompleteRead):
             # an address that never answered is given up at once; one that sent something is asked again
             now = part.stat().st_size if part.exists() else 0
             if now == had or attempt == ATTEMPTS:

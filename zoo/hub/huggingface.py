@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import tempfile
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from zoo.errors import ReleaseError, first_line
 from zoo.files import sha256_of
 from zoo.hub import release
+from zoo.hub.audited import card_of
 
 
 def client() -> ModuleType:
@@ -40,10 +45,12 @@ def download(repo: str, revision: str | None) -> Path:
     Raises:
         ReleaseError: when there is no such repository or revision, it is no release, or it cannot be reached.
     """
-    config = _file(repo, release.CONFIG, revision)
+    config = _file(repo, release.CONFIG, revision or None)
+    expected = release.digest_of(release.read_config(config), release.WEIGHTS)
+    if expected is None:
+        raise ReleaseError(f"{repo} is refused: its {release.CONFIG} has no digest of {release.WEIGHTS}")
     # The commit of the first file, so that a push in between cannot mix two releases
     weights = _file(repo, release.WEIGHTS, config.parent.name)
-    expected = release.digest_of(release.read_config(config), release.WEIGHTS)
     found = sha256_of(weights)
     if found != expected:
         for path in {weights.resolve(), weights}:
@@ -91,35 +98,56 @@ def _file(repo: str, name: str, revision: str | None) -> Path:
             f"the repository {repo} has no {name}{at}, so it is no release of the zoo. Weights of other formats are "
             "brought in by zoo.hub.convert, never loaded as they are"
         ) from error
-    except (errors.HfHubHTTPError, errors.HFValidationError, OSError, ValueError) as error:
-        raise ReleaseError(f"cannot fetch {name} of {repo}{at}: {first_line(error)}") from error
+    except Exception as error:  # the hub's own, and those of whichever library it speaks HTTP by
+        raise ReleaseError(
+            f"cannot fetch {name} of {repo}{at}: {first_line(error)}. What has arrived is kept: ask again"
+        ) from error
 
 
 def push(folder: Path, repo: str, *, revision: str | None = None, private: bool = False) -> str:
     """Upload a verified release; returns the repository's address.
 
+    Its card there says how to load it from there. Files of a release that was there before, such as its audit, go.
+
     Raises:
-        ReleaseError: when the hub refuses it.
+        ReleaseError: when the hub refuses it, or cannot be reached.
     """
     hub = client()
     from huggingface_hub import errors
 
-    config = release.read_config(folder / release.CONFIG)
-    names = [release.CONFIG, release.CARD, *config["files"]]
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="gan-zoo")
     try:
-        address = str(api.create_repo(repo, private=private, exist_ok=True))
-        api.upload_folder(
-            repo_id=repo,
-            folder_path=folder,
-            revision=revision,
-            allow_patterns=names,
-            commit_message=f"{config['class']} after {config['images_seen']:,} images",
-        )
+        made = api.create_repo(repo, private=private, exist_ok=True)
+        if revision:
+            api.create_branch(made.repo_id, branch=revision, exist_ok=True)
+        with tempfile.TemporaryDirectory() as scratch:
+            config = _for_repository(folder, Path(scratch), made.repo_id)
+            api.upload_folder(
+                repo_id=made.repo_id,
+                folder_path=scratch,
+                revision=revision,
+                delete_patterns=[name for name in release.OPTIONAL if name not in config["files"]],
+                commit_message=f"{config['class']} after {config['images_seen']:,} images",
+            )
+    except ReleaseError:
+        raise
     except errors.HFValidationError as error:
         raise ReleaseError(f"repo must be ORG/NAME or NAME; got {repo!r}") from error
-    except (errors.HfHubHTTPError, OSError, ValueError) as error:
+    except errors.HfHubHTTPError as error:
         raise ReleaseError(
             f"the hub refuses {repo}: {first_line(error)}. A token with the right to write is needed: hf auth login"
         ) from error
-    return address
+    except Exception as error:  # of whichever library the client speaks HTTP by
+        raise ReleaseError(f"cannot push to {repo}: {first_line(error)}. Is the hub to be reached?") from error
+    return str(made)
+
+
+def _for_repository(folder: Path, scratch: Path, repo: str) -> dict[str, Any]:
+    """Copy a release's own files, with a card that loads it from a repository; returns its configuration."""
+    config = release.read_config(folder / release.CONFIG)
+    for name in config["files"]:
+        shutil.copyfile(folder / name, scratch / name)
+    config["about"] = {**(config.get("about") or {}), "where": repo}
+    release.write_text(scratch / release.CARD, card_of(scratch, config))
+    release.write_text(scratch / release.CONFIG, json.dumps(config, indent=2) + "\n")
+    return config

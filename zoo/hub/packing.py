@@ -74,7 +74,8 @@ def write_release(
             path.name: {"size": path.stat().st_size, "sha256": sha256_of(path)} for path in sorted(scratch.iterdir())
         }
         images = {key: getattr(loaded, key) for key in ("resolution", "channels", "num_classes")}
-        about = {"name": folder.name, **(about or {})}
+        ours = (folder.parent / places.INDEX).is_file()  # loaded by its bare name
+        about = {"name": folder.name, **({} if ours else {"where": f"./{folder.name}"}), **(about or {})}
         config = {**building, "images": images, "about": about, "grid": facts, "files": files}
         release.write_text(scratch / release.CARD, card(config, metrics))
         release.write_text(scratch / release.CONFIG, json.dumps(config, indent=2) + "\n")

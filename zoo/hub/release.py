@@ -32,6 +32,7 @@ CONFIG, WEIGHTS, CARD, METRICS, GRID, RECIPE = (
     "config.json", "model.safetensors", "README.md", "metrics.json", "grid.png", "recipe.yaml",
 )  # fmt: skip
 AUDIT, AUDIT_PAGE = "audit.json", "audit.html"  # where the release was audited
+OPTIONAL = (METRICS, RECIPE, AUDIT, AUDIT_PAGE)
 HEADER_KEY = "gan-zoo"
 BUILDING = ("format", "version", "class", "arguments", "images_seen", "rounds", "dtype", "origin")
 """The part of `config.json` that is in the header of the weights too."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -67,13 +68,22 @@ def verify(folder: str | Path, cls: Own | None = None) -> list[str]:
     pickled = [path.name for path in place.iterdir() if path.suffix in PICKLED]
     if pickled:
         raise ReleaseError(f"{place} holds {pickled[0]}, a pickle. A release has none; remove it")
+    unlisted = [name for name in release.OPTIONAL if name not in config["files"] and (place / name).exists()]
+    if unlisted:
+        raise ReleaseError(
+            f"{place} holds {unlisted[0]}, of which its {release.CONFIG} has no digest: nobody vouches for what it "
+            "says. Remove it, or pack the release again"
+        )
     model = release.load(place / release.WEIGHTS, config, cls)
     passed.append(f"a {type(model).__name__} with {sum(p.numel() for p in model.parameters()):,} weights loads")
     try:
+        _check_numbers(place, config)
         written, made = (place / release.CARD).read_text(encoding="utf-8"), card_of(place, config)
         picture = np.asarray(Image.open(place / release.GRID).convert("RGB")).astype(int)
         again, facts = grid_again(model, config["grid"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        if isinstance(error, ReleaseError):
+            raise
         raise ReleaseError(f"{place} cannot be verified: {type(error).__name__}: {first_line(error)}") from error
     if written != made:
         line = next((a for a, b in zip(written.splitlines(), made.splitlines()) if a != b), "its length")
@@ -81,6 +91,24 @@ def verify(folder: str | Path, cls: Own | None = None) -> list[str]:
     passed.append("the card says what the other files say")
     passed.append(_compare_grids(place, config["grid"], picture, np.asarray(again).astype(int), facts))
     return passed
+
+
+def _check_numbers(place: Path, config: dict[str, Any]) -> None:
+    """Numbers must be those of this model at this moment of its training.
+
+    Raises:
+        ReleaseError: when they are another's.
+    """
+    if release.METRICS not in config["files"]:
+        return
+    found = json.loads((place / release.METRICS).read_text(encoding="utf-8"))
+    for number in (n for each in found["evaluations"] for row in each["rows"] for n in row["numbers"]):
+        seen = number["protocol"].get("images_seen")
+        if seen != config["images_seen"]:
+            raise ReleaseError(
+                f"{place / release.METRICS} measured a model after {seen} images, this one has seen "
+                f"{config['images_seen']}"
+            )
 
 
 def _compare_grids(place: Path, claimed: dict[str, Any], picture: Any, again: Any, facts: dict[str, Any]) -> str:
