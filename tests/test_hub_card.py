@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 from PIL import Image
 from training import tiny_dcgan
@@ -17,7 +19,8 @@ from training import tiny_dcgan
 import zoo
 from zoo import hub
 from zoo.callbacks.samples import draw
-from zoo.errors import UserError
+from zoo.errors import ReleaseError, UserError
+from zoo.files import sha256_of
 from zoo.hub import places, release
 from zoo.hub.card import card, weaknesses
 from zoo.hub.packing import pack, this_platform, write_release
@@ -142,6 +145,56 @@ def test_a_card_shows_values_intervals_floors_and_sizes(tmp_path: Path) -> None:
     assert "recall-digits is 0.25, real images reach 0.5: parts of the data are rarely drawn" in text
 
 
+@pytest.mark.parametrize(
+    ("about", "fault"),
+    [
+        ("a text", "about must be a mapping with name, where, summary"),
+        ({"sumary": "x"}, "about: there is no 'sumary'. Did you mean summary?"),
+        ({"data": "MNIST"}, "about: data is a mapping; got 'MNIST'"),
+        ({"training": {"hours": "2"}}, "about: training.hours is a number"),
+        ({"data": {"name": torch.zeros(1)}}, "about holds what is no plain, finite value"),
+    ],
+)
+def test_what_a_card_could_not_show_is_refused(about: Any, fault: str, tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match=re.escape(fault)):
+        tiny_dcgan().save_pretrained(tmp_path / "it", about=about)
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_weakness_is_one_line(tmp_path: Path) -> None:
+    folder = tiny_dcgan().save_pretrained(tmp_path / "it", about={"weaknesses": "hands"})
+    assert "\n- hands\n" in (folder / "README.md").read_text()
+
+
+def test_a_card_loads_a_mixture_of_ones_own_with_its_base(tmp_path: Path) -> None:
+    model = zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}, components=2)
+    assert "cls=Shifted)" in (model.save_pretrained(tmp_path / "it") / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", RELEASES)
+def test_a_shipped_release_draws_most_of_its_data(name: str) -> None:
+    """The bar of the shelf: coverage of 0.5 on held-out images, as the committed measurement says."""
+    found = json.loads((places.releases_folder() / name / "metrics.json").read_text())["evaluations"]
+    numbers = {n["key"]: n for one in found for row in one["rows"] for n in row["numbers"]}
+    assert numbers["coverage"]["value"] >= 0.5
+    assert numbers["fid"]["value"] > numbers["fid"]["floor"] > 0
+    assert {n["protocol"]["split"] for n in numbers.values()} == {"held_out"}
+
+
+def test_numbers_that_nobody_vouches_for_are_no_part_of_a_release(tmp_path: Path) -> None:
+    folder = tiny_dcgan().save_pretrained(tmp_path / "it")
+    shutil.copy(places.releases_folder() / "dcgan_digits/metrics.json", folder)
+    with pytest.raises(ReleaseError, match=r"holds metrics.json, of which its config.json has no digest"):
+        hub.verify(folder)
+    numbers = {"evaluations": [{"rows": [{"numbers": [{"protocol": {"images_seen": 7}}]}]}]}
+    (folder / "metrics.json").write_text(json.dumps(numbers))
+    config = json.loads((folder / "config.json").read_text())
+    config["files"]["metrics.json"] = {"size": 1, "sha256": sha256_of(folder / "metrics.json")}
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ReleaseError, match=r"measured a model after 7 images, this one has seen 0"):
+        hub.verify(folder)
+
+
 def test_weaknesses_follow_from_the_numbers() -> None:
     config = {"about": {"weaknesses": ["hands"]}, "origin": {"missing": "a discriminator"}}
     found = weaknesses(config, metrics(number("coverage", 0.79, 1.0), number("precision", 0.8, 1.0),
@@ -181,8 +234,8 @@ def test_a_run_is_packed_with_what_its_folder_knows(tmp_path: Path, monkeypatch:
                   "192 images shown", "minutes", "| fid-digits | 1.5 |", "seed 0"):  # fmt: skip
         assert words in text, words
     chosen = re.search(
-        r"- checkpoint: the (best and last|last); FD-pixels\S* chose on training images, and on held-out ones is (\S+) "
-        r"at the best \(\d+ images\)(?:, (\S+) at the last \(192\))?\n",
+        r"- checkpoint: the (best and last|last); FD-pixels\S* chose on training images, and on \d+ held-out ones, "
+        r"against \d+ samples of seed 0, is (\S+) at the best \(\d+ images\)(?:, (\S+) at the last \(192\))?\n",
         text,
     )
     assert chosen, text

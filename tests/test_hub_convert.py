@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import warnings
 from pathlib import Path
 from typing import Any
@@ -197,6 +198,19 @@ def test_networks_that_the_zoo_cannot_compute_are_refused_with_the_reason() -> N
 
 class BaseConfig:
     """As pytorch_GAN_zoo's files have one."""
+
+
+@pytest.mark.parametrize(("fact", "value"), [("images_seen", "many"), ("truncation", [1]), ("num_classes", "ten")])
+def test_facts_are_numbers(fact: str, value: Any) -> None:
+    with pytest.raises(ReleaseError, match=rf"{fact} is a number; got {re.escape(repr(value))}"):
+        hub.convert({"main.0.weight": torch.zeros(2)}, "pytorch-tutorial-DCGAN", **{fact: value})
+
+
+@pytest.mark.parametrize("content", [b"\x80\x02a.", b"hello, I am a text", b""])
+def test_files_that_are_none_are_refused_without_a_traceback(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "file.pth").write_bytes(content)
+    with pytest.raises(ReleaseError, match=r"file.pth is (damaged, or no file of torch.save|refused)"):
+        read_file(tmp_path / "file.pth")
 
 
 def test_files_are_read_without_running_code(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from zoo.classes import find_class, without_imports
 from zoo.errors import ReleaseError, UserError
 from zoo.files import sha256_of
 from zoo.hub import places, release, weights
+from zoo.trained import open_trained
 
 
 @pytest.fixture
@@ -90,6 +91,41 @@ def test_a_configuration_that_names_other_code(
     monkeypatch.setattr(os, "system", lambda command: pytest.fail("executed"))
     forged(folder, lambda config, tensors: config.update({"class": name}))
     with pytest.raises(ReleaseError, match=reason):
+        zoo.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("name", ["fit", "load_run", "from_pretrained", "DCGAN", "Alarms"])
+def test_the_data_that_a_release_names_are_data_and_nothing_else_is_called(name: str, folder: Path) -> None:
+    elsewhere = folder.parent / "written"
+    (folder / "recipe.yaml").write_text(f"data: {{class: {name}, recipe: dcgan_digits, out: {elsewhere}, images: 64}}")
+    with pytest.raises(UserError, match=rf"data.class: {name} is no source of zoo.data"):
+        open_trained(str(folder), {})
+    assert not elsewhere.exists()
+
+
+def test_arguments_are_values_and_no_expressions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hunter2")
+    folder = zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4}, components=2).save_pretrained(tmp_path / "it")
+    forged(folder, lambda config, tensors: config["arguments"]["base"].update({"latent": "${oc.env:SECRET_TOKEN}"}))
+    with pytest.raises(ReleaseError, match=r"is an expression, not a value") as error:
+        zoo.from_pretrained(folder)
+    assert "hunter2" not in str(error.value)
+
+
+def test_arguments_nested_without_end(tmp_path: Path) -> None:
+    deep: dict[str, Any] = {"class": "DCGAN"}
+    for _ in range(400):
+        deep = {"class": "MixGAN", "base": deep}
+    folder = tiny_dcgan().save_pretrained(tmp_path / "it")
+    forged(folder, lambda config, tensors: config["arguments"].update({"base": deep}))
+    with pytest.raises(ReleaseError, match=r"its arguments are nested more than 20 deep"):
+        zoo.from_pretrained(folder)
+
+
+@pytest.mark.parametrize("key", ["origin", "about"])
+def test_what_a_card_is_made_of_is_a_mapping(key: str, folder: Path) -> None:
+    forged(folder, lambda config, tensors: config.update({key: "text"}))
+    with pytest.raises(ReleaseError, match=rf"{key} is 'text', no mapping"):
         zoo.from_pretrained(folder)
 
 

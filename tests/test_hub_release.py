@@ -40,6 +40,39 @@ def odd() -> Odd:
     return Odd(shift=0.5, pair=(3, 4), resolution=16, channels=1, latent_dim=5, width=4)
 
 
+class Shifted(zoo.DCGAN):
+    """A user's own that can be mixed."""
+
+    def __init__(self, shift: float = 0.25, **dcgan: Any) -> None:
+        super().__init__(**dcgan)
+        self.shift = shift
+        self.save_hyperparameters(logger=False)
+
+    def score(self, batch: zoo.Batch) -> torch.Tensor:
+        return super().score(batch) + self.shift
+
+
+class Free(zoo.DCGAN):
+    """A user's own that does in its constructor what torch's meta device cannot: reads values, ties weights."""
+
+    def __init__(self, rate: float = 0.5, **dcgan: Any) -> None:
+        super().__init__(**dcgan)
+        self.rates = [x.item() for x in torch.linspace(0, rate, 3)]
+        self.prior = torch.distributions.Normal(0.0, rate)
+        self.shifts = [torch.zeros(1), torch.ones(1)]
+        self.one, self.two = torch.nn.Linear(3, 3), torch.nn.Linear(3, 3)
+        self.two.weight = self.one.weight
+        self.save_hyperparameters(logger=False)
+
+    def score(self, batch: zoo.Batch) -> torch.Tensor:
+        return super().score(batch) + self.shifts[1] * self.rates[2] + self.two.weight.sum()
+
+
+def free() -> Free:
+    torch.manual_seed(2)
+    return Free(resolution=16, channels=1, latent_dim=5, width=4)
+
+
 def progan() -> zoo.ProGAN:
     torch.manual_seed(0)
     model = zoo.ProGAN(resolution=16, channels=1, latent_dim=6, width=8, width_base=64, hold_images=100, fade_images=50)
@@ -57,7 +90,10 @@ MODELS = {
     "biggan_deep": lambda: tiny_biggan(zoo.BigGANDeep),
     "mix": lambda: zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4, "num_classes": 3}, components=2),
     "own": odd,
+    "own, built freely": free,
+    "mix of own": lambda: zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}, components=2),
 }
+OWN = {"own": Odd, "own, built freely": Free, "mix of own": Shifted}
 
 
 def answers(model: zoo.GAN) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,7 +121,7 @@ def test_samples_and_scores_come_back_to_the_last_bit(name: str, tmp_path: Path)
     expected = answers(model)
     before = torch.random.get_rng_state()
     model.save_pretrained(tmp_path / "it")
-    loaded = zoo.from_pretrained(tmp_path / "it", cls=type(model) if name == "own" else None)
+    loaded = zoo.from_pretrained(tmp_path / "it", cls=OWN.get(name))
     assert torch.equal(torch.random.get_rng_state(), before)
     assert type(loaded) is type(model)
     assert (loaded.images_seen, loaded.rounds, loaded.device) == (model.images_seen, model.rounds, torch.device("cpu"))
@@ -153,9 +189,24 @@ def test_a_user_s_own_class_is_handed_over_or_refused(tmp_path: Path) -> None:
         zoo.from_pretrained(tmp_path / "it", cls=zoo.DCGAN)
     with pytest.raises(ReleaseError, match=r"must be a class that extends zoo.GAN"):
         zoo.from_pretrained(tmp_path / "it", cls=dict)  # type: ignore[arg-type]
-    loaded = zoo.from_pretrained(tmp_path / "it", cls=Odd)
+    loaded = zoo.from_pretrained(tmp_path / "it", cls=(Odd,))
     assert isinstance(loaded, Odd)
     assert (loaded.shift, loaded.pair) == (0.5, (3, 4))
+
+
+def test_the_base_of_a_mixture_is_handed_over_or_refused(tmp_path: Path) -> None:
+    zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}).save_pretrained(tmp_path / "it")
+    with pytest.raises(ReleaseError, match=r"test_hub_release.Shifted is refused: .* handed over with cls=Shifted"):
+        zoo.from_pretrained(tmp_path / "it")
+    with pytest.raises(ReleaseError, match=r"holds a MixGAN, but cls is Free"):
+        zoo.from_pretrained(tmp_path / "it", cls=Free)
+
+
+def test_weights_that_a_user_tied_stay_tied(tmp_path: Path) -> None:
+    free().save_pretrained(tmp_path / "it")
+    loaded = zoo.from_pretrained(tmp_path / "it", cls=Free)
+    assert isinstance(loaded, Free)
+    assert loaded.two.weight is loaded.one.weight
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:

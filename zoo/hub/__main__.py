@@ -107,6 +107,9 @@ def convert(
     given = {name: read_file(path) for name, path in files.items() if path is not None}
     if (convert is None) == (not given):
         raise UserError("give one file, convert=FILE, or generator=FILE with discriminator=FILE and average=FILE")
+    for name in ("source", "state_dict"):
+        if name in (facts or {}):
+            raise UserError(f"facts.{name} is none; the source is given as source=, tensors as files")
     model = hub.convert(given if convert is None else read_file(convert), source, **(facts or {}))
     folder = model.save_pretrained(out, dtype=dtype, about={} if licence is None else {"licence": licence})
     print(f"{folder}: a {type(model).__name__} of {model.resolution} px. Look at its grid.png")

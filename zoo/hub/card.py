@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import yaml
 
+from zoo.errors import ReleaseError, first_line, nearest
 from zoo.hub.building import named_classes
 
 LICENCE = "apache-2.0"  # of the weights, unless `about` says otherwise
@@ -21,6 +23,13 @@ WHAT_LOW_MEANS = {
     **dict.fromkeys(("coverage", "recall"), "parts of the data are rarely drawn"),
     **dict.fromkeys(("density", "precision"), "some samples look like no real image"),
 }
+
+
+ABOUT: dict[str, Any] = {
+    "name": str, "where": str, "summary": str, "licence": str, "data": dict, "training": dict,
+    "weaknesses": (list, str),
+}  # fmt: skip
+"""What may be said about a release, and as what."""
 
 
 def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Mapping[str, Any] | None = None) -> str:
@@ -57,6 +66,33 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Ma
         _files(config),
     ]
     return "\n".join(part for part in parts if part)
+
+
+def checked(about: Any) -> dict[str, Any]:
+    """What a card shall say, as `card` reads it; a single weakness may be a text.
+
+    Raises:
+        ReleaseError: for anything that a card could not show.
+    """
+    if not isinstance(about, Mapping):
+        raise ReleaseError(f"about must be a mapping with {', '.join(ABOUT)}; got {about!r}")
+    found = dict(about)
+    for key, value in found.items():
+        if key not in ABOUT:
+            raise ReleaseError(f"about: there is no {key!r}.{nearest(str(key), ABOUT)}")
+        if not isinstance(value, ABOUT[key]):
+            kind = "a mapping" if ABOUT[key] is dict else "a list of texts" if key == "weaknesses" else "a text"
+            raise ReleaseError(f"about: {key} is {kind}; got {value!r}")
+    weaknesses = found.get("weaknesses", [])
+    found |= {"weaknesses": [weaknesses] if isinstance(weaknesses, str) else list(weaknesses)} if weaknesses else {}
+    training = found.get("training", {})
+    if not isinstance(training.get("hours", 0), (int, float)) or not isinstance(training.get("packages", {}), dict):
+        raise ReleaseError("about: training.hours is a number, and training.packages a mapping from names to versions")
+    try:
+        json.dumps(found, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ReleaseError(f"about holds what is no plain, finite value: {first_line(error)}") from error
+    return found
 
 
 def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, name: str) -> str:

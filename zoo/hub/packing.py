@@ -23,7 +23,7 @@ from zoo.files import read_lines, sha256_of
 from zoo.gan import GAN
 from zoo.hub import places, release, weights
 from zoo.hub.building import own_classes_of
-from zoo.hub.card import card
+from zoo.hub.card import card, checked
 from zoo.run import load_run, newest_checkpoint
 
 SEED = 0  # of every card's grid; fixed once for all, so that none can be picked
@@ -57,6 +57,7 @@ def write_release(
     """
     folder = folder.absolute()
     refuse_other_folders(folder)
+    about = checked(about or {})
     building = release.building_part(model, dtype)
     scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
@@ -75,7 +76,7 @@ def write_release(
         }
         images = {key: getattr(loaded, key) for key in ("resolution", "channels", "num_classes")}
         ours = (folder.parent / places.INDEX).is_file()  # loaded by its bare name
-        about = {"name": folder.name, **({} if ours else {"where": f"./{folder.name}"}), **(about or {})}
+        about = {"name": folder.name, **({} if ours else {"where": f"./{folder.name}"}), **about}
         config = {**building, "images": images, "about": about, "grid": facts, "files": files}
         release.write_text(scratch / release.CARD, card(config, metrics))
         release.write_text(scratch / release.CONFIG, json.dumps(config, indent=2) + "\n")
@@ -188,7 +189,7 @@ def pack(
     about = {
         "summary": summary, "licence": weights_licence, "data": about_data,
         "training": _training(home, whole, model, {"hours": hours, "machine": machine}),
-        "weaknesses": [weaknesses] if isinstance(weaknesses, str) else weaknesses,
+        "weaknesses": weaknesses,
     }  # fmt: skip
     about = {key: value for key, value in about.items() if value is not None}
     folder = write_release(model, Path(out), dtype=dtype, about=about, metrics=numbers, recipe=recipe)
@@ -243,9 +244,11 @@ def _chosen(home: Path, images_seen: int) -> str | None:
         which = [word for word, n in zip(("best", "last"), seen) if n == images_seen]
         values = [f"{best['value']:.3g} at the best ({seen[0]:,} images)"]
         values += [f"{last['value']:.3g} at the last ({seen[1]:,})"] if seen[1] != seen[0] else []
+        protocol = best["protocol"]
         return (
-            f"the {' and '.join(which) or 'one in between'}; {best['label']} chose on training images, and on held-out "
-            f"ones is {', '.join(values)}"
+            f"the {' and '.join(which) or 'one in between'}; {best['label']} chose on training images, and on "
+            f"{protocol['n_real']:,} held-out ones, against {protocol['n_fake']:,} samples of seed {protocol['seed']}, "
+            f"is {', '.join(values)}"
         )
     return None
 

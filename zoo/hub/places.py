@@ -55,7 +55,7 @@ def _understood(where: str) -> Place:
         return Place("ours", where.removeprefix("zoo:"))
     if re.fullmatch(f"hf:{NAME}/{NAME}", where):
         return Place("hub", where.removeprefix("hf:"))
-    is_there = bool(where) and Path(where).exists()
+    is_there = bool(where) and os.path.exists(where)  # which says no to names too long to be one
     if re.fullmatch(NAME, where) and not where.endswith(".safetensors"):
         if is_there and where in release_names():
             raise ReleaseError(f"{where} could be our release or what lies here under that name: write zoo:{where} "

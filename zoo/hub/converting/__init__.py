@@ -33,6 +33,10 @@ SOURCES: dict[str, tuple[Callable[..., Found], str]] = {
 """By name: what finds a model in the tensors, and what it is for."""
 
 
+FACTS = {"images_seen": int, "num_classes": int, "truncation": float, "epsilon": float, "alpha": float}
+"""Facts that sources ask for, all of them numbers."""
+
+
 def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
     """A model of the zoo that computes what the source's networks do, to about 1e-6 of rounding.
 
@@ -50,10 +54,13 @@ def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
         raise ReleaseError(f"there is no converter for {source!r}.{nearest(source, SOURCES)}")
     networks = networks_of(state_dict, source)
     given = dict(facts)
+    for key, value in given.items():
+        if key in FACTS and not isinstance(value, (FACTS[key], int)):
+            raise ReleaseError(f"{key} is a number; got {value!r}")
     images_seen = given.pop("images_seen", None)
     try:
         found = SOURCES[source][0](networks, given)
-    except (IndexError, ValueError, RuntimeError) as error:
+    except (IndexError, ValueError, RuntimeError, TypeError) as error:
         if isinstance(error, ReleaseError):
             raise
         raise ReleaseError(f"these are not the tensors of {source}: {first_line(error)}") from error

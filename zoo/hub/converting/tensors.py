@@ -196,5 +196,5 @@ def read_file(path: str | Path) -> Any:
             f"{path} is refused: it holds Python objects beyond tensors and plain values, and reading those could run "
             f"code ({first_line(error)[:200]}). Save its state_dict() alone where it was made"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise ReleaseError(f"{path} is damaged, or no file of torch.save: {first_line(error)}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise ReleaseError(f"{path} is damaged, or no file of torch.save ({error!r:.200})") from error
