@@ -16,7 +16,7 @@ is the one that was broken.
 
 *silent*: recipes at full length; every alarm is false.
 
-*helps*: `dcgan_digits`, 96,000 images; for 20 rounds from round 700 on the generator's rate is 30 times what it should
+*helps*: `dcgan_digits` at full length; for 20 rounds from round 700 on the generator's rate is 30 times what it should
 be. Unbroken, broken, and broken with `action: rollback`: Fréchet distance of 2,000 samples of the averaged generator to
 the training images in the features of the digit classifier.
 
@@ -142,8 +142,7 @@ def helps(seed: int, work: Path, after: int = 700) -> dict[str, Any]:
     }.items():
         folder = work / name
         shutil.rmtree(folder, ignore_errors=True)
-        run = zoo.fit("dcgan_digits", out=folder, seed=seed, images=96_000,
-                      callbacks={**QUIET, "SaveEvery": None, **callbacks})  # fmt: skip
+        run = zoo.fit("dcgan_digits", out=folder, seed=seed, callbacks={**QUIET, "SaveEvery": None, **callbacks})
         path = folder / "alarms" / "events.jsonl"
         row[name] = {
             "distance": round(frechet(run.model), 4), "images_seen": run.model.images_seen,

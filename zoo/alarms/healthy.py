@@ -13,8 +13,8 @@ from zoo.errors import CheckpointError, first_line
 from zoo.gan import GAN
 from zoo.terms import NonFiniteLossError
 
-KEEP_ROUNDS = 400
-"""Between two candidates."""
+KEEP_ROUNDS = 160
+"""Between two candidates; as long as a candidate is on probation, so that a rollback loses at most twice as many."""
 
 
 class HealthyCheckpoints:
