@@ -316,7 +316,7 @@ def test_a_run_that_is_broken_rings_within_a_dozen_rounds(
     assert run.model.rounds == events[0]["round"]
 
 
-def test_rollback_restores_what_was_healthy_and_lowers_the_rate(
+def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
     warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = broken(warm, "generator_rate", tmp_path, until=228, action="rollback", rollbacks=5)
@@ -326,7 +326,7 @@ def test_rollback_restores_what_was_healthy_and_lowers_the_rate(
     assert {event["action"] for event in events} == {f"rollback to {healthy}"}
     rolled = len({event["round"] for event in events})
     since = 250 + 1 - events[-1]["round"]  # rates rise from 0 over 100 rounds
-    assert run.model.lr_factor == pytest.approx(0.5**rolled * since / 100)
+    assert run.model.lr_factor == pytest.approx(0.5 ** (rolled - 1) * since / 100)
     assert run.model.images_seen == 64 * 250  # the clock went on
     assert f"ALARM at {events[0]['images_seen']:,} images, {events[0]['alarm']}: " in capsys.readouterr().out
     state = torch.load(checkpoints_in(tmp_path)[0], weights_only=True)

@@ -223,7 +223,7 @@ def test_a_rollback_puts_all_processes_back_to_the_same_weights(tmp_path: Path) 
     assert max(moved) > 0  # and training went on
     for left in (first, second):
         assert (left["rolled_back"], left["images_seen"]) == (1, 6400)
-        assert left["lr_factor"] == first["lr_factor"] <= 0.5  # half, on its way up from 0
+        assert left["lr_factor"] == first["lr_factor"] < 1  # on its way up from 0
 
 
 def children(pid: int) -> list[int]:

@@ -47,13 +47,13 @@ class Alarms(Callback):
         rounds: between quick readings. The one interval that counts batches: a collapse takes about a dozen of them,
             however large they are.
         action: when an alarm rings: `warn`; `stop` the run; or `rollback`, which puts networks, average and optimizers
-            back to the last checkpoint judged healthy and lowers the learning rates, which rise to their new level over
-            100 rounds. The clock goes on, so images and latents after it are other ones than those that led to the
-            alarm.
+            back to the last checkpoint judged healthy. The clock goes on, so images and latents after it are other ones
+            than those that led to the alarm, and learning rates rise from 0 over 100 rounds. Where that does not help,
+            the next rollback lowers them.
         keep_healthy: keep that checkpoint also with `warn` and `stop`. Healthy means that no alarm rang for 160 rounds
             after it.
         rollbacks: at most so many; the alarm after the last one stops the run.
-        lr_drop: what a rollback multiplies all learning rates by; 1 for no drop.
+        lr_drop: what every rollback after the first multiplies all learning rates by; 1 for no drop.
         ignore: names of alarms that shall not ring.
         classifier: an extractor with classes, such as `digits`, whose class shares of generated images are a signal.
     """
@@ -223,10 +223,10 @@ class Alarms(Callback):
             self.healthy.after_rollback(model.rounds)
 
     def _set_rates(self, model: GAN) -> None:
-        """Learning rates of the next round: lowered by every rollback, and rising again after the latest."""
+        """Learning rates of the next round: rising again after the latest rollback, lowered by those before it."""
         if self.rolled_back:
             since = model.rounds + 1 - self.rolled_back_in
-            model.lr_factor = self.lr_drop**self.rolled_back * min(1.0, since / REGAIN_ROUNDS)
+            model.lr_factor = self.lr_drop ** (self.rolled_back - 1) * min(1.0, since / REGAIN_ROUNDS)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
