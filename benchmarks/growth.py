@@ -22,8 +22,8 @@ from turns import Turns, device_of, leave, machine
 import zoo
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
+from zoo.hardware import choose_precision
 from zoo.recipe import Recipe, load_recipe
-from zoo.run import choose_precision
 
 
 class Pace(Callback):

@@ -25,7 +25,7 @@ from turns import Turns, device_of, fit, leave, machine
 import zoo
 from zoo import clock
 from zoo.command import checked_arguments, run_command
-from zoo.run import choose_precision
+from zoo.hardware import choose_precision
 
 
 def by_hand(model: zoo.DCGAN, batches: list[torch.Tensor], precision: str) -> Callable[[int], None]:

@@ -36,7 +36,7 @@ import zoo
 from zoo import clock
 from zoo.command import checked_arguments, run_command
 from zoo.errors import UserError
-from zoo.run import choose_precision
+from zoo.hardware import choose_precision
 
 
 @dataclass(frozen=True)

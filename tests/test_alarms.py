@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -278,68 +277,6 @@ def test_an_alarm_of_ones_own_is_a_function(monkeypatch: pytest.MonkeyPatch) -> 
         return f"{moved}" if moved else None
 
     assert named.ALARMS["too bright"] is too_bright
-
-
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A healthy run with alarms, the start of all broken ones."""
-    folder = tmp_path_factory.mktemp("warm")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 90)
-        zoo.fit("dcgan_digits", out=folder, images=64 * 210, model={"width": 8}, trainer=SMALL["trainer"],
-                callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 5, "keep_healthy": True}})  # fmt: skip
-    assert not (folder / "alarms" / "events.jsonl").exists()
-    return folder
-
-
-def broken(warm: Path, kind: str, folder: Path, until: int = 0, **alarms: Any) -> zoo.run.Run:
-    """The run goes on for 8 healthy rounds and then in a broken way."""
-    shutil.copytree(warm, folder, dirs_exist_ok=True)
-    plan = {"class": "breakages.Breaks", "kind": kind, "after": 218, "until": until}
-    return zoo.fit(resume=folder, images=64 * 250, callbacks={"Alarms": alarms, "Breaks": plan})
-
-
-@pytest.mark.parametrize(
-    ("kind", "family", "where"),
-    [("generator_rate", "signal escalation", "/g/"), ("frozen", "loss of diversity", "near-duplicate")],
-)
-def test_a_run_that_is_broken_rings_within_a_dozen_rounds(
-    kind: str, family: str, where: str, warm: Path, tmp_path: Path
-) -> None:
-    run = broken(warm, kind, tmp_path, action="stop")
-    events = read_lines(tmp_path / "alarms" / "events.jsonl")
-    assert events[0]["alarm"] == family
-    assert where in events[0]["reason"]
-    assert 218 < events[0]["round"] <= 230
-    assert set(events[0]) == {"images_seen", "round", "alarm", "reason", "action", "healthy"}
-    assert {event["action"] for event in events} == {"stop"}
-    assert run.model.rounds == events[0]["round"]
-
-
-def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
-    warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = broken(warm, "generator_rate", tmp_path, until=228, action="rollback", rollbacks=5)
-    events = read_lines(tmp_path / "alarms" / "events.jsonl")
-    healthy = events[0]["healthy"]
-    assert int(healthy.split(".")[0]) == 64 * 90
-    assert {event["action"] for event in events} == {f"rollback to {healthy}"}
-    rolled = len({event["round"] for event in events})
-    since = 250 + 1 - events[-1]["round"]  # rates rise from 0 over 100 rounds
-    assert run.model.lr_factor == pytest.approx(0.5 ** (rolled - 1) * since / 100)
-    assert run.model.images_seen == 64 * 250  # the clock went on
-    assert f"ALARM at {events[0]['images_seen']:,} images, {events[0]['alarm']}: " in capsys.readouterr().out
-    state = torch.load(checkpoints_in(tmp_path)[0], weights_only=True)
-    assert state["callbacks"]["Alarms"]["rolled_back"] == rolled
-    before = torch.load(tmp_path / "healthy" / healthy, weights_only=True)["state_dict"]["generator.body.0.weight"]
-    moved = (state["state_dict"]["generator.body.0.weight"] - before).norm() / before.norm()
-    assert moved < 0.5  # ten rounds of the spike move it by more than 1
-
-
-def test_the_run_stops_when_rollbacks_are_used_up(warm: Path, tmp_path: Path) -> None:
-    run = broken(warm, "generator_rate", tmp_path, action="rollback", rollbacks=0)
-    assert {event["action"] for event in read_lines(tmp_path / "alarms" / "events.jsonl")} == {"stop"}
-    assert run.model.rounds < 240
 
 
 # --- records, texts --------------------------------------------------------------------------------------------------

@@ -108,7 +108,32 @@ def test_a_run_in_progress_and_one_without_alarms_say_so(run: Path, tmp_path: Pa
         (tmp_path / name).write_text((run / name).read_text())
     found = structure(watch(str(tmp_path)).read_text())
     assert "0 of 1,536 images seen; running, or killed" in found.text
+    assert "No reading has been written yet." in found.text
+    recipe = (run / "recipe.yaml").read_text()
+    (tmp_path / "recipe.yaml").write_text(recipe[: recipe.index("callbacks:")] + "callbacks: {}\nloggers: {}\n")
+    found = structure(watch(str(tmp_path)).read_text())
     assert "This run has no callback Alarms" in found.text.replace("`", "")
+
+
+def test_a_run_that_was_killed_once_and_resumed_has_ended_when_its_last_start_has(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text((run / "recipe.yaml").read_text())
+    start = (run / "environment.jsonl").read_text()
+    (tmp_path / "environment.jsonl").write_text(2 * start)
+    assert not read_run(tmp_path).ended
+    (tmp_path / "ends.jsonl").write_text(json.dumps({"seconds": 1.0, "images_seen": 1536, "start": 2}) + "\n")
+    assert read_run(tmp_path).ended
+    (tmp_path / "environment.jsonl").write_text(3 * start)
+    assert not read_run(tmp_path).ended
+
+
+def test_half_a_line_of_a_killed_run_is_passed_over(run: Path, tmp_path: Path) -> None:
+    for name in ("recipe.yaml", "environment.jsonl"):
+        (tmp_path / name).write_text((run / name).read_text())
+    (tmp_path / "metrics.csv").write_text("images_seen,d/adversarial\n64,1.5\n128,-")
+    (tmp_path / "alarms").mkdir()
+    (tmp_path / "alarms" / "events.jsonl").write_text('{"images_seen": 64}\n')
+    assert read_run(tmp_path).numbers == {"d/adversarial": ([64.0], [1.5])}
+    structure(watch(str(tmp_path)).read_text())
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ def main(**words: Any) -> int:
     if not first_process():
         return 0
     print(summary(run))
-    return 128 + run.stopped_by if run.stopped_by else 0
+    return 128 + run.stopped_by if run.stopped_by else int(run.alarm is not None)
 
 
 def headline(plan: Plan) -> str:
@@ -77,6 +77,13 @@ def summary(run: Run) -> str:
         name = signal.Signals(run.stopped_by).name
         lines[0] = f"stopped by {name} at {seen:,} of {run.recipe.images:,} images, saved"
         lines.append(f"go on with: python -m zoo.fit resume={run.folder}")
+    elif run.alarm is not None:
+        lines[0] = f"stopped by the alarm {run.alarm['alarm']!r} at {seen:,} of {run.recipe.images:,} images"
+        healthy = run.alarm["healthy"]
+        lines.append(
+            f"before it: python -m zoo.fit resume={run.folder / 'healthy' / healthy}" if healthy
+            else "no state had been judged healthy yet"
+        )  # fmt: skip
     samples = sorted((run.folder / "samples").glob("[0-9]*.png"))
     if samples:
         lines.append(f"samples: {samples[-1]}")

@@ -20,16 +20,15 @@ from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
-from pytorch_lightning.strategies import DDPStrategy
 
-from zoo.callbacks import MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
+from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 from zoo.classes import find_class
 from zoo.errors import CheckpointError, RecipeError, UserError, first_line
 from zoo.files import read_lines
 from zoo.gan import GAN
+from zoo.hardware import choose_precision, choose_strategy
 from zoo.recipe import Recipe, load_recipe
-from zoo.replicas import Replicas
 
 PACKAGES = ("gan-zoo", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "omegaconf", "numpy", "pillow")
 
@@ -43,6 +42,7 @@ class Run:
         folder: recipe, checkpoints, samples and metrics.
         recipe: as it ran.
         stopped_by: the signal that ended it early, or None.
+        alarm: the event of `Alarms` that ended it early, or None.
         seconds: of training, without reading data and building networks.
     """
 
@@ -51,6 +51,7 @@ class Run:
     recipe: Recipe
     stopped_by: int | None
     seconds: float
+    alarm: dict[str, Any] | None = None
 
 
 def fit(
@@ -148,12 +149,14 @@ class Plan:
         first = _First(self)
         trainer = self._trainer([first, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], seen)
         began = time.monotonic()
-        trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
-        trainer.strategy.barrier()  # Lightning kills the first process when another ends, if only with an exit code
-        run = Run(model, first.folder, recipe, stop.received, time.monotonic() - began)
-        if first_process():
-            _append(run.folder / "ends.jsonl", {"seconds": round(run.seconds, 1), "images_seen": model.images_seen})
-        return run
+        try:
+            trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
+            trainer.strategy.barrier()  # Lightning kills the first process when another ends, if only with an exit code
+        finally:
+            if first_process():
+                first.ended(time.monotonic() - began, model)
+        alarm = next((callback.stopped for callback in callbacks if isinstance(callback, Alarms)), None)
+        return Run(model, first.folder, recipe, stop.received, time.monotonic() - began, alarm)
 
     def _trainer(self, callbacks: list[Callback], seen: int) -> Trainer:
         """Lightning's trainer, set up so that the clock decides everything.
@@ -201,6 +204,15 @@ class Plan:
         }
         _append(self.folder / "environment.jsonl", record)
 
+    def set_aside(self) -> None:
+        """Where a run goes on from before its end: move what came after out of the way, into `checkpoints/left/`."""
+        for path in checkpoints_in(self.folder) if self.start is not None else ():
+            if self.start is not None and path.stem > self.start.stem:
+                left = path.parent / "left" / path.name
+                left.parent.mkdir(exist_ok=True)
+                path.replace(left)
+                print(f"set aside: {left}, which is of after the point where the run goes on")
+
 
 class _First(Callback):
     """Once all processes are there: the first one's folder is everyone's, and it alone writes down what runs.
@@ -219,8 +231,16 @@ class _First(Callback):
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         if trainer.is_global_zero:
             self.plan.record()
+            self.plan.set_aside()
         else:  # nothing is written here, but callbacks may read
             setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
+
+    def ended(self, seconds: float, model: GAN) -> None:
+        """Record an end that was no kill, of which start."""
+        start = len(read_lines(self.folder / "environment.jsonl"))
+        if start:
+            end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": start}
+            _append(self.folder / "ends.jsonl", end)
 
 
 def _append(path: Path, record: dict[str, Any]) -> None:
@@ -298,33 +318,6 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
                 continue
             return path.absolute()
     return None
-
-
-def choose_precision(trainer: Mapping[str, Any]) -> str:
-    """The precision asked for; "auto" is bf16-mixed where the device computes in bf16 natively, else 32-true."""
-    asked = str(trainer.get("precision", "auto"))
-    if asked != "auto":
-        return asked
-    accelerator = str(trainer.get("accelerator", "auto"))
-    if accelerator in ("auto", "gpu", "cuda") and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "32-true"
-    if accelerator in ("auto", "cpu") and not torch.backends.mps.is_available():
-        has = torch.cpu.get_capabilities()
-        if has.get("avx512_bf16") or has.get("amx_bf16"):
-            return "bf16-mixed"
-    return "32-true"
-
-
-def choose_strategy(trainer: Mapping[str, Any]) -> Any:
-    """What is asked for; `Replicas` where Lightning would train on several devices with its `ddp`."""
-    asked = trainer.get("strategy", "auto")
-    alone = asked == "auto" and str(trainer.get("devices", "auto")) == "1" and trainer.get("num_nodes", 1) == 1
-    if alone or not isinstance(asked, str):
-        return asked
-    where = {key: trainer[key] for key in ("accelerator", "devices", "num_nodes") if key in trainer}
-    quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    found = Trainer(strategy=asked, enable_model_summary=False, **where, **quiet).strategy
-    return Replicas(found._start_method) if type(found) is DDPStrategy else asked
 
 
 def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:

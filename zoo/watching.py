@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,9 +66,10 @@ def read_run(folder: Path) -> Watched:
     if not saved.is_file():
         raise CheckpointError(f"{folder} is no run folder: it has no recipe.yaml. `python -m zoo.fit` makes one")
     recipe: Any = OmegaConf.to_container(OmegaConf.load(saved), resolve=True)
-    starts, ends = (len(read_lines(folder / f"{name}.jsonl")) for name in ("environment", "ends"))
+    starts, ends = (read_lines(folder / f"{name}.jsonl") for name in ("environment", "ends"))
+    ended = bool(ends) and ends[-1].get("start", len(ends)) >= len(starts)  # earlier starts may have been killed
     return Watched(folder, recipe, _table(folder / "metrics.csv"), _signals(folder / "alarms" / "signals.jsonl"),
-                   read_lines(folder / "alarms" / "events.jsonl"), ended=ends >= starts)  # fmt: skip
+                   read_lines(folder / "alarms" / "events.jsonl"), ended=ended)  # fmt: skip
 
 
 def write_page(run: Watched, path: Path, refresh: int = 0) -> None:
@@ -87,7 +89,8 @@ def _table(path: Path) -> Series:
     if path.is_file():
         with open(path, newline="") as file:
             for row in csv.DictReader(file):
-                _add(found, float(row.pop("images_seen")), row.items())
+                with suppress(ValueError, TypeError):  # the last one of a run that was killed may be half a row
+                    _add(found, float(row.pop("images_seen")), row.items())
     return found
 
 
@@ -101,9 +104,10 @@ def _signals(path: Path) -> Series:
 def _add(series: Series, place: float, values: Iterable[tuple[str, Any]]) -> None:
     for name, value in values:
         if value not in (None, ""):
+            number = float(value)  # which may be half of one
             places, numbers = series.setdefault(name, ([], []))
             places.append(place)
-            numbers.append(float(value))
+            numbers.append(number)
 
 
 # --- the page --------------------------------------------------------------------------------------------------------
@@ -154,11 +158,15 @@ def _blocks(run: Watched) -> list[page.Html]:
 
 def _alarms(run: Watched) -> list[page.Html]:
     if not run.signals:
-        return [page.paragraph("This run has no callback `Alarms`; add `Alarms: {}` to its recipe.", "note")]
+        has = any(part and part.get("class", name) == "Alarms" for name, part in run.recipe["callbacks"].items())
+        missing = "No reading has been written yet." if has else (
+            "This run has no callback `Alarms`; add `Alarms: {}` to its recipe."
+        )  # fmt: skip
+        return [page.paragraph(missing, "note")]
     if not run.events:
         return [page.paragraph("No alarm has rung.", "good")]
     rows = [
-        [number, event["images_seen"], event["alarm"], event["reason"], event["action"]]
+        [number, *(event.get(key, "") for key in ("images_seen", "alarm", "reason", "action"))]
         for number, event in enumerate(run.events, 1)
     ]
     return [

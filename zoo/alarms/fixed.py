@@ -46,13 +46,18 @@ class Fixed:
             self.latents = model.sample_latent(many)
             self.classes = model.sample_labels(many)
 
-    @property
-    def ready(self) -> bool:
-        """Whether there are real images to look at."""
-        return self._data is not None or self.images is not None
+    def wanting(self, model: GAN) -> bool:
+        """Whether there are no two real images to look at, of the size that is wanted now."""
+        if self._data is not None:
+            return len(self._data.train) < 2
+        return (
+            self.images is None
+            or len(self.images) < 2
+            or self.images.shape[-1] < model.data_resolution(model.images_seen)
+        )
 
     def first_batch(self, batch: Batch) -> None:
-        """Where there is no data module: keep images of the first batch."""
+        """Where there is no data module: keep images of the first batch, or of the first after images have grown."""
         self.images = batch.images[: self.many].detach().clone()
         self.labels = None if batch.labels is None else batch.labels[: self.many].clone()
 

@@ -30,6 +30,8 @@ class HealthyCheckpoints:
         self.confirmed = ""  # file names
         self.candidate = ""
         self.saved_in = 0  # round of the candidate
+        self.before_alarm = ""  # what was confirmed when an alarm first rang: a collapse, too, becomes a habit
+        self.named = ""  # what the run's newest checkpoint would roll back to, if it were resumed
 
     def judge(self, rounds: int, ringing: bool, quiet: int) -> None:
         """Drop the candidate if an alarm rings; confirm it after `quiet` rounds without one."""
@@ -46,10 +48,11 @@ class HealthyCheckpoints:
         """Save a candidate; what cannot be saved is left for the next time."""
         name = f"{model.images_seen:012d}{SUFFIX}"
         folder = Path(trainer.default_root_dir) / self.folder
-        self.candidate, self.saved_in = name, model.rounds
+        named, self.candidate, self.saved_in = self.named, name, model.rounds
         try:
             model.assert_finite()
             trainer.save_checkpoint(folder / name)
+            self.named = named  # this is none of the run's own checkpoints
         except NonFiniteLossError:
             self.candidate = ""
             return
@@ -60,16 +63,24 @@ class HealthyCheckpoints:
             return
         if trainer.is_global_zero:
             for old in folder.glob(f"*{SUFFIX}"):
-                if old.name not in (self.confirmed, self.candidate):
+                if old.name not in (self.confirmed, self.candidate, self.before_alarm, self.named):
                     old.unlink()
+
+    def alarmed(self) -> None:
+        """Spare what is confirmed now for good, unless an earlier alarm has done so."""
+        self.before_alarm = self.before_alarm or self.confirmed
 
     def after_rollback(self, rounds: int) -> None:
         """What was saved since belongs to what went wrong."""
-        self.candidate, self.saved_in = "", rounds
+        self.candidate, self.saved_in, self.before_alarm = "", rounds, ""
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        return {"confirmed": self.confirmed, "candidate": self.candidate, "saved_in": self.saved_in}
+        """Plain values, for a checkpoint that is being written."""
+        self.named = self.confirmed
+        return {
+            "confirmed": self.confirmed, "candidate": self.candidate, "saved_in": self.saved_in,
+            "before_alarm": self.before_alarm,
+        }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any], folder: Path) -> None:
         """Go on from `state_dict`, with those checkpoints that the run folder still has."""
@@ -77,7 +88,7 @@ class HealthyCheckpoints:
         self.confirmed, self.candidate = (
             state[key] if state[key] in there else "" for key in ("confirmed", "candidate")
         )
-        self.saved_in = state["saved_in"]
+        self.saved_in, self.before_alarm = state["saved_in"], state.get("before_alarm", "")
 
 
 def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:

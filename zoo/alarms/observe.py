@@ -49,7 +49,7 @@ class Observer:
         self.chance = model.objective.discriminator_value(nothing, nothing)  # loss of one that cannot tell; W: 0
         self.networks = {"g": model.generator, "d": model.discriminator}
         self.weights = {f"{name}/{key}": w for name, net in self.networks.items() for key, w in weights_of(net).items()}
-        self.buffers = [b for network in self.networks.values() for b in network.buffers()]
+        self.buffers = list(model.buffers())  # of a subclass's own, too: looking must not move them
         self.layers = [layer for name, network in self.networks.items() for layer in _layers(name, network)]
         self.gradients: dict[str, Tensor] = {}  # of each player's latest measured step: (tensors,) norms
         self.awaited = [player.name for player in model.players()]

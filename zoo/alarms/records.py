@@ -58,7 +58,7 @@ class Records:
         self._rows.append({**row, "values": short})
         if len(self._rows) > ROWS:
             self._thin_out()
-        elif kind != "quick":
+        elif kind != "quick" or not self._written:  # the first at once, so that others see that there are readings
             self.flush()
 
     def _thin_out(self) -> None:

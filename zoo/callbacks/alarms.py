@@ -85,6 +85,8 @@ class Alarms(Callback):
         self.healthy = HealthyCheckpoints()
         self.rolled_back = 0
         self.rolled_back_in = 0  # round of the latest
+        self.lowered = 1.0  # what rollbacks have multiplied rates by
+        self.stopped: dict[str, Any] | None = None  # the event that ended the run
         self.ringing: dict[str, int] = {}  # alarm -> the last round in which it rang
         self._read_at = 0  # images seen at the last quick reading
         self.records: Records | None = None  # of the first process
@@ -119,10 +121,10 @@ class Alarms(Callback):
         """Read when it is time."""
         assert isinstance(pl_module, GAN)
         assert self._observer is not None
-        if not self._observer.fixed.ready:
+        if self._observer.fixed.wanting(pl_module):
             self._observer.fixed.first_batch(Batch.of(batch))
         self._set_rates(pl_module)
-        if pl_module.rounds % self.rounds == 0:
+        if pl_module.rounds % self.rounds == 0 and not self._observer.fixed.wanting(pl_module):
             wish = self._watch(trainer, pl_module) if trainer.is_global_zero else NOTHING
             if isinstance(trainer.strategy, Replicas):
                 wish = trainer.strategy.largest(wish)
@@ -132,6 +134,10 @@ class Alarms(Callback):
         """Write what has not been written."""
         if self.records is not None:
             self.records.flush()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Write the readings before the end."""
+        self.on_train_end(trainer, pl_module)
 
     # --- what the first process does ---------------------------------------------------------------------------------
 
@@ -157,6 +163,8 @@ class Alarms(Callback):
         if full:
             self._log(trainer, model, {**quick, **full})
         wish = self._wish(model, bool(new))
+        if new:
+            self.healthy.alarmed()
         for name, why in new.items():
             self._report(trainer, model, name, why, wish)
         return wish
@@ -183,10 +191,13 @@ class Alarms(Callback):
     def _report(self, trainer: Trainer, model: GAN, name: str, why: str, wish: int) -> None:
         kept = self.healthy.confirmed
         does = {STOP: "stop", ROLL_BACK: f"rollback to {kept}"}.get(wish, "warn")
+        if wish == STOP and self.action == "rollback":
+            does = "stop, the rollbacks are used up" if kept else "stop, no state has been judged healthy yet"
         event = {"images_seen": model.images_seen, "round": model.rounds, "alarm": name, "reason": why, "action": does,
                  "healthy": kept or None}  # fmt: skip
         assert self.records is not None
         self.records.event(event)
+        self.stopped = event if wish == STOP else None
         print(f"ALARM at {model.images_seen:,} images, {name}: {why}. Action: {does}", flush=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
@@ -212,6 +223,7 @@ class Alarms(Callback):
         elif wish == ROLL_BACK:
             where = trainer.strategy.broadcast(self.healthy.confirmed)
             state = roll_back(trainer, model, Path(trainer.default_root_dir) / self.healthy.folder / where)
+            self.lowered *= self.lr_drop if self.rolled_back else 1.0
             self.rolled_back, self.rolled_back_in = self.rolled_back + 1, model.rounds
             self._set_rates(model)
             assert self._observer is not None
@@ -226,7 +238,7 @@ class Alarms(Callback):
         """Learning rates of the next round: rising again after the latest rollback, lowered by those before it."""
         if self.rolled_back:
             since = model.rounds + 1 - self.rolled_back_in
-            model.lr_factor = self.lr_drop ** (self.rolled_back - 1) * min(1.0, since / REGAIN_ROUNDS)
+            model.lr_factor = self.lowered * min(1.0, since / REGAIN_ROUNDS)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -239,7 +251,7 @@ class Alarms(Callback):
         return {
             "habits": self.habits.state_dict(), "observer": self._observer.state_dict(), "ringing": dict(self.ringing),
             "rolled_back": self.rolled_back, "rolled_back_in": self.rolled_back_in, "read_at": self._read_at,
-            "healthy": self.healthy.state_dict(),
+            "lowered": self.lowered, "healthy": self.healthy.state_dict(),
         }  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -254,6 +266,7 @@ class Alarms(Callback):
         self._observer.load_state_dict(state["observer"])
         self.ringing, self._read_at = dict(state["ringing"]), state["read_at"]
         self.rolled_back, self.rolled_back_in = state["rolled_back"], state.get("rolled_back_in", 0)
+        self.lowered = state.get("lowered", 1.0)
         self._set_rates(model)
         self.healthy.load_state_dict(state["healthy"], folder)
         self._restored = {}
