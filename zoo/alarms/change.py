@@ -7,7 +7,7 @@ usual are summed one-sidedly (CUSUM; Page 1954, "Continuous inspection schemes",
 several moderately far out carry the sum over its threshold, noise does not. What is unusual enters level, slope and
 deviation clipped, so a break is not quickly taken for the new habit.
 
-There are four numbers for all signals. With independent Gaussian readings a change is seen once in some 200,000, with
+There are four numbers for all signals. With independent Gaussian readings a change is seen once in some 70,000, with
 heavier tails more often (`tests/test_alarms_change.py`); so alarms ask for a large change besides.
 """
 
