@@ -80,6 +80,7 @@ def test_every_number_of_a_shipped_card_is_in_its_metrics(name: str) -> None:
         n["label"]: n["value"] for one in found["evaluations"] for row in one["rows"] for n in row["numbers"]
         if row["truncation"] is None and n["value"] is not None
     }  # fmt: skip
+    assert {n["type"] for n in matter["model-index"][0]["results"][0]["metrics"]}.isdisjoint({"fid", "kid", "is"})
     model, config = zoo.from_pretrained(name), json.loads((folder / "config.json").read_text())
     assert f"{model.images_seen:,} images shown" in text
     for one in found["evaluations"]:

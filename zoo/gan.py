@@ -24,12 +24,12 @@ from torch.optim import Optimizer
 from zoo import clock, sampling
 from zoo.average import MovingAverage, averaged_copy
 from zoo.batch import Batch, check_batch
-from zoo.errors import CheckpointError, require_at_least
+from zoo.errors import CheckpointError, UserError, require_at_least
 from zoo.freezing import frozen
 from zoo.objectives import Objective, Terms
 from zoo.publishing import Publishable
 from zoo.replicas import Replicas, average_gradients
-from zoo.terms import RunningTerms, assert_finite
+from zoo.terms import RunningTerms, assert_finite, check_terms
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class GAN(Publishable, LightningModule):
     and ends with `self.save_hyperparameters(logger=False)`, so that checkpoints can rebuild it.
 
     Args:
-        generator: from (B, Z) to images.
-        discriminator: from images to scores.
+        generator: called with latents (B, Z) and class indices (B,), or None where there are no classes; gives images.
+        discriminator: called with images and class indices, or None; gives scores (B,).
         objective: the losses of both sides.
         resolution: height and width of images, in pixels.
         channels: of images.
@@ -203,8 +203,22 @@ class GAN(Publishable, LightningModule):
     def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
         """Scores (B,) of each batch, in one pass where no layer couples the images of a batch."""
         if len(batches) == 1 or self.couples_batch:
-            return tuple(self.score(batch) for batch in batches)
-        return torch.split(self.score(Batch.join(batches)), [len(batch) for batch in batches])
+            return tuple(self._scored(batch) for batch in batches)
+        return torch.split(self._scored(Batch.join(batches)), [len(batch) for batch in batches])
+
+    def _scored(self, batch: Batch) -> Tensor:
+        """What `score` says, which a subclass may have written.
+
+        Raises:
+            UserError: unless it is one logit for each image; (B, 1) would broadcast to something else in silence.
+        """
+        scores = self.score(batch)
+        if scores.shape != (len(batch),):
+            raise UserError(
+                f"{type(self).__name__}.score must give one logit for each image, ({len(batch)},); got "
+                f"{tuple(scores.shape)}. For ({len(batch)}, 1), add .flatten()"
+            )
+        return scores
 
     def training_step(self, data: Any, batch_idx: int) -> None:
         """Play one round on one batch: every player whose turn it is moves once."""
@@ -249,6 +263,7 @@ class GAN(Publishable, LightningModule):
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)
                 terms = player.loss(shard, self.fakes(z, y))
+                check_terms(terms, f"{type(self).__name__}, loss of {player.name!r}")
                 # Lightning's autocast reaches into the backward pass, where the second derivatives of a penalty would
                 # be rounded to bf16. Without it each gradient has the precision of its forward pass.
                 with torch.autocast(self.device.type, enabled=False):

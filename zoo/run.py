@@ -106,6 +106,11 @@ def plan_run(
             raise UserError("out=FOLDER and resume= exclude each other: a resumed run goes on in its own folder")
         folder = start.parent.parent
         checked = _resumed_recipe(folder, changes)
+        if recipe is not None and Path(recipe).stem not in (checked.name, "recipe"):
+            raise UserError(
+                f"{folder} is a run of {checked.name}, not of {Path(recipe).stem}. Leave recipe= out to go on with "
+                "it, or resume= to start a new run"
+            )
     checked.trainer["precision"] = choose_precision(checked.trainer)
     return Plan(checked, folder, start)
 
@@ -145,6 +150,11 @@ class Plan:
                     f"{self.folder} is finished: {seen:,} of {recipe.images:,} images. Give a larger images=NUMBER to "
                     "train on"
                 )
+        try:
+            if first_process():
+                self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"out: cannot write {self.folder}: {error.strerror or error}") from error
         stop = StopOnSignal()
         first = _First(self)
         trainer = self._trainer([first, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], seen)
@@ -224,21 +234,25 @@ class _First(Callback):
     """
 
     def __init__(self, plan: Plan) -> None:
-        self.plan, self.folder = plan, plan.folder
+        self.plan, self.folder, self.begun = plan, plan.folder, False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Agree on the folder and record the run."""
+        """Agree on the folder."""
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
+        if not trainer.is_global_zero:  # nothing is written here, but callbacks may read
+            setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Record the run, now that nothing of it was refused: a run keeps its recipe when resuming it fails."""
         if trainer.is_global_zero:
             self.plan.record()
             self.plan.set_aside()
-        else:  # nothing is written here, but callbacks may read
-            setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
+            self.begun = True
 
     def ended(self, seconds: float, model: GAN) -> None:
-        """Record an end that was no kill, of which start."""
-        start = len(read_lines(self.folder / "environment.jsonl"))
-        if start:
+        """Record an end that was no kill, and of which start."""
+        if self.begun:
+            start = len(read_lines(self.folder / "environment.jsonl"))
             end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": start}
             _append(self.folder / "ends.jsonl", end)
 
@@ -327,7 +341,7 @@ def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
         raise CheckpointError(f"{folder} has no recipe.yaml, so it cannot be resumed; zoo.load_run may still load it")
     own, changed = load_recipe(saved), load_recipe(saved, overrides)
     faults = [
-        f"model.{key}: {own.model.arguments[key]!r} in the run, {value!r} now; a resumed run keeps its model"
+        f"model.{key}: {own.model.arguments.get(key)!r} in the run, {value!r} now; a resumed run keeps its model"
         for key, value in changed.model.arguments.items()
         if own.model.arguments.get(key) != value
     ]

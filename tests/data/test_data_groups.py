@@ -99,6 +99,11 @@ def test_one_group_of_all_cannot_be_split(tmp_path: Path) -> None:
         folder(people(tmp_path), group="emoji")
 
 
+def test_a_group_that_no_file_has_is_said(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.group='cats' is found in .* none of 40 images .*such as emoji_u1f400"):
+        folder(people(tmp_path), group="cats")
+
+
 def test_only_matching_files_are_read(tmp_path: Path) -> None:
     people(tmp_path / "people")
     people(tmp_path / "others")

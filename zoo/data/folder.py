@@ -126,6 +126,11 @@ class Folder(Images):
     def _groups(self, files: list[Path]) -> NDArray[np.int64]:
         """Which group each file belongs to, (N,), counted from 0 in the order of first appearance."""
         assert self.group is not None
+        if not any(self.group.search(self._name(file)) for file in files):
+            raise DataError(
+                f"data.group={self.group.pattern!r} is found in the path of none of {len(files):,} images below "
+                f"{self.root}, such as {self._name(files[0])}. Paths are as seen from there, with forward slashes"
+            )
         number: dict[tuple[str, ...], int] = {}
         groups = []
         for file in files:

@@ -103,7 +103,8 @@ def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, n
         "tags": ["gan", config["class"].rpartition(".")[2].lower(), "image-generation", "pytorch-lightning"],
     }  # fmt: skip
     found = [
-        {"type": number["key"], "name": number["label"], "value": number["value"]}
+        # no "fid" where it is none: published ones are of the Inception network
+        {"type": re.sub("[^a-z0-9]+", "-", number["label"].lower()), "name": number["label"], "value": number["value"]}
         for row in _whole(metrics)
         for number in row["numbers"] if number["value"] is not None
     ]  # fmt: skip

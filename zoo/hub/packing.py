@@ -94,7 +94,15 @@ def refuse_other_folders(folder: Path) -> None:
     Raises:
         ReleaseError: otherwise.
     """
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / release.CONFIG).is_file())):
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        release.read_config(folder / release.CONFIG)  # other libraries call theirs config.json, too
+    except ReleaseError:
+        is_release = False
+    else:
+        is_release = True
+    if not is_release:
         raise ReleaseError(f"{folder} holds something that is no release; choose another folder")
 
 

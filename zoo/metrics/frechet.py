@@ -68,7 +68,12 @@ def factor(covariance: Tensor) -> Tensor:
     lower, failed = torch.linalg.cholesky_ex(covariance)
     if not failed:
         return lower
-    values, vectors = torch.linalg.eigh((covariance + covariance.T) / 2)
+    symmetric = (covariance + covariance.T) / 2
+    try:
+        values, vectors = torch.linalg.eigh(symmetric)
+    except RuntimeError:  # LAPACK's iteration can fail on a rank far below the width; that of svd does not
+        _, values, rows = torch.linalg.svd(symmetric)
+        values, vectors = values.flip(0), rows.T.flip(1)
     positive = values > values[-1].clamp(min=0) * len(values) * torch.finfo(torch.float64).eps
     factored: Tensor = vectors[:, positive] * values[positive].sqrt()
     return factored
