@@ -14,6 +14,7 @@ ALLOWED: dict[str, set[str]] = {
     "batch": {"errors"},
     "clock": set(),
     "terms": set(),
+    "contract": {"batch", "errors"},
     "average": {"clock"},
     "objectives": {"batch"},
     "sampling": {"gan"},  # for annotations only
@@ -24,7 +25,8 @@ ALLOWED: dict[str, set[str]] = {
     "publishing": {"gan", "hub"},  # for annotations, and inside its methods
     "freezing": set(),
     "gan": {
-        "average", "batch", "clock", "errors", "freezing", "objectives", "publishing", "replicas", "sampling", "terms",
+        "average", "batch", "clock", "contract", "errors", "freezing", "objectives", "publishing", "replicas",
+        "sampling", "terms",
     },
     "blocks": {"blocks"},
     "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},

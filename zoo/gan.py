@@ -24,12 +24,13 @@ from torch.optim import Optimizer
 from zoo import clock, sampling
 from zoo.average import MovingAverage, averaged_copy
 from zoo.batch import Batch, check_batch
-from zoo.errors import CheckpointError, UserError, require_at_least
+from zoo.contract import check_terms, scored
+from zoo.errors import CheckpointError, require_at_least
 from zoo.freezing import frozen
 from zoo.objectives import Objective, Terms
 from zoo.publishing import Publishable
 from zoo.replicas import Replicas, average_gradients
-from zoo.terms import RunningTerms, assert_finite, check_terms
+from zoo.terms import RunningTerms, assert_finite
 
 
 @dataclass(frozen=True)
@@ -203,22 +204,8 @@ class GAN(Publishable, LightningModule):
     def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
         """Scores (B,) of each batch, in one pass where no layer couples the images of a batch."""
         if len(batches) == 1 or self.couples_batch:
-            return tuple(self._scored(batch) for batch in batches)
-        return torch.split(self._scored(Batch.join(batches)), [len(batch) for batch in batches])
-
-    def _scored(self, batch: Batch) -> Tensor:
-        """What `score` says, which a subclass may have written.
-
-        Raises:
-            UserError: unless it is one logit for each image; (B, 1) would broadcast to something else in silence.
-        """
-        scores = self.score(batch)
-        if scores.shape != (len(batch),):
-            raise UserError(
-                f"{type(self).__name__}.score must give one logit for each image, ({len(batch)},); got "
-                f"{tuple(scores.shape)}. For ({len(batch)}, 1), add .flatten()"
-            )
-        return scores
+            return tuple(scored(self, batch) for batch in batches)
+        return torch.split(scored(self, Batch.join(batches)), [len(batch) for batch in batches])
 
     def training_step(self, data: Any, batch_idx: int) -> None:
         """Play one round on one batch: every player whose turn it is moves once."""
@@ -253,11 +240,10 @@ class GAN(Publishable, LightningModule):
             group["lr"] = player.lr * rate
         optimizer.zero_grad()
         # Drawn for the whole batch at once, so that the number of micro-batches does not change what is drawn.
-        latents = self.sample_latent(len(real) * player.fakes)
-        labels = self._labels(player, real)
         shards = real.chunk(self.micro_batches)
         sizes = [len(shard) * player.fakes for shard in shards]
-        latent_shards = torch.split(latents, sizes)
+        latent_shards = torch.split(self.sample_latent(sum(sizes)), sizes)
+        labels = self._labels(player, real)
         label_shards = [None] * len(shards) if labels is None else torch.split(labels, sizes)
         with frozen(self._idle(player)):
             for shard, z, y in zip(shards, latent_shards, label_shards):

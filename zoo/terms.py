@@ -8,8 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from zoo.errors import UserError
-
 REMEDIES = "Usual remedies: a smaller learning rate, model.clip_norm=1, trainer.precision=32-true"
 
 
@@ -53,22 +51,6 @@ class RunningTerms:
     def clear(self) -> None:
         """Forget all rounds so far."""
         self._sums = {}
-
-
-def check_terms(terms: object, whose: str) -> None:
-    """Whether a loss is what a player's loss must be: cheap, and asked of every one.
-
-    Raises:
-        UserError: saying what it is instead.
-    """
-    if not isinstance(terms, dict):
-        what = "nothing; does it end with return?" if terms is None else f"a {type(terms).__name__}"
-        raise UserError(f'{whose} must return a dict of named terms, such as {{"adversarial": loss}}; got {what}')
-    for name, term in terms.items():
-        if not isinstance(term, Tensor):
-            raise UserError(f"{whose}: the term {name!r} must be a tensor; got {term!r}")
-        if term.ndim:
-            raise UserError(f"{whose}: the term {name!r} must be one number; got {tuple(term.shape)}. Add .mean()")
 
 
 def assert_finite(weights: dict[str, Tensor]) -> None:
