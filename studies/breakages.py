@@ -102,7 +102,7 @@ class Breaks(Callback):
         buffers = [(b, b.clone()) for b in (*model.generator.buffers(), *model.discriminator.buffers())]
         with seeded(1_000_000 + model.rounds, model.device):
             chosen = torch.randint(len(self._data.train), (n,))
-            raw = self._data.train.batch(chosen, model.data_resolution(model.images_seen))
+            raw = self._data.train.batch(chosen, model.data_resolution(model.progress))
             images = raw.images.float() / 127.5 - 1
             real = model.prepare(zoo.Batch(images, raw.labels if model.num_classes else None))
             fake = zoo.Batch(model.generate(model.generator, model.sample_latent(n), real.labels), real.labels)

@@ -15,8 +15,10 @@ from zoo.alarms.healthy import HealthyCheckpoints
 from zoo.alarms.records import Records
 from zoo.callbacks import Alarms
 from zoo.checkpoint import checkpoints_in
+from zoo.errors import UserError
 from zoo.files import read_lines
 from zoo.fit import summary
+from zoo.watching import _lead, read_run
 
 SMALL: dict[str, Any] = {
     "images": 64 * 24,
@@ -71,12 +73,20 @@ def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
     assert int(healthy.split(".")[0]) == 64 * 90
     assert {event["action"] for event in events} == {f"rollback to {healthy}"}
     rolled = len({event["round"] for event in events})
-    since = 250 + 1 - events[-1]["round"]  # rates rise from 0 over 100 rounds
-    assert run.model.lr_factor == pytest.approx(0.5 ** (rolled - 1) * since / 100)
-    assert run.model.images_seen == 64 * 250  # the clock went on
+    since = run.model.rounds + 1 - events[-1]["round"]  # rates rise from 0 over 100 rounds
+    assert run.model.lr_factor == pytest.approx(0.5 ** (rolled - 1) * min(1, since / 100))
+    # The clock went on, and the run became longer by the rounds undone.
+    undone = events[-1]["images_seen"] - 64 * 90
+    assert (run.model.images_seen, run.model.images_undone) == (64 * 250 + undone, undone)
+    assert run.model.progress == 64 * 250
+    assert f"{run.model.images_seen:,} images seen, of which those in rounds undone" in _lead(read_run(tmp_path))
+    with pytest.raises(UserError, match="is finished: 16,000 of 16,000 images"):
+        zoo.fit(resume=tmp_path)
     assert f"ALARM at {events[0]['images_seen']:,} images, {events[0]['alarm']}: " in capsys.readouterr().out
-    state = torch.load(checkpoints_in(tmp_path)[0], weights_only=True)
+    after = min(path for path in checkpoints_in(tmp_path) if int(path.stem) > events[-1]["images_seen"])
+    state = torch.load(after, weights_only=True)
     assert state["callbacks"]["Alarms"]["rolled_back"] == rolled
+    assert state["zoo"]["images_undone"] == undone
     before = torch.load(tmp_path / "healthy" / healthy, weights_only=True)["state_dict"]["generator.body.0.weight"]
     moved = (state["state_dict"]["generator.body.0.weight"] - before).norm() / before.norm()
     assert moved < 0.5  # ten rounds of the spike move it by more than 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -560,6 +561,27 @@ def test_a_run_killed_in_a_fade_or_at_a_border_ends_with_the_same_bits(
         assert [not optimizer["state"] for optimizer in left["optimizers"]] == [forgotten] * 2
         run = zoo.fit(resume=folder, callbacks={"end": None})
         assert identical(bits(checkpoints_in(run.folder)[0]), expected)
+
+
+def test_a_rollback_undoes_growth_and_the_run_goes_through_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+    early = zoo.fit("progan_digits", out=tmp_path / "early", **{**SMALL, "images": 96}).folder
+    back = {"class": "training.RollsBack", "after": 22, "to": str(checkpoints_in(early)[0])}
+    settings = {**SMALL, "callbacks": {"SampleGrid": None, "SaveEvery": {"every": 8, "keep": 100}, "back": back}}
+    run = zoo.fit("progan_digits", out=tmp_path / "run", **settings)
+    # The 22nd round ends at 416 images, with 16 x 16 pixels; its undoing leads back to 96 images, with 4 x 4.
+    assert (run.model.images_undone, run.model.progress) == (416 - 96, 528)
+    assert run.model.stage == Stage(16)
+    ends = [int(path.stem) for path in reversed(checkpoints_in(run.folder))]
+    shown = [after - before for before, after in pairwise(ends[21:])]
+    assert shown == [8, 32] + [16] * 16 + [8] * 17  # first the batch that had been fetched when the run went back
+    dying = {**settings["callbacks"], "end": {"class": "training.Dies", "after": 30}}
+    with pytest.raises(RuntimeError, match="killed"):
+        zoo.fit("progan_digits", out=tmp_path / "killed", **{**settings, "callbacks": dying})
+    again = zoo.fit(resume=tmp_path / "killed", callbacks={"end": None})
+    assert identical(bits(checkpoints_in(again.folder)[0]), bits(checkpoints_in(run.folder)[0]))
 
 
 def test_a_loaded_run_stands_where_it_was_in_its_growth(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pytorch_lightning import Callback, Trainer
 from torch import Tensor
 
 import zoo
+from zoo.alarms.healthy import roll_back
 from zoo.checkpoint import read_checkpoint
 
 
@@ -101,3 +102,14 @@ class Dies(Callback):
     def on_before_optimizer_step(self, trainer: Any, model: zoo.GAN, optimizer: Any) -> None:
         if model.rounds > self.after:
             raise RuntimeError("killed")
+
+
+class RollsBack(Callback):
+    """Goes back to a checkpoint after a round, as `Alarms` does."""
+
+    def __init__(self, after: int, to: str) -> None:
+        self.after, self.to = after, Path(to)
+
+    def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if pl_module.rounds == self.after:
+            roll_back(trainer, pl_module, self.to)

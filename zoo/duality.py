@@ -170,7 +170,7 @@ def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_Part, _P
         sources: Any = (data.train, data.held_out)
     else:
         sources = data
-    resolution = model.data_resolution(model.images_seen)
+    resolution = model.data_resolution(model.progress)
     found = [_Part(source, torch.arange(len(source)), resolution, model) for source in sources]
     # A random order, fixed: held-out images of most sets lie class by class.
     rows = torch.randperm(len(found[1]), generator=torch.Generator().manual_seed(0))
@@ -184,7 +184,7 @@ def _opponents(model: GAN, fresh: Side | None) -> GAN:
         for side in ("generator", "discriminator"):
             settings[f"{side}s"] = 1 if side == fresh else len(getattr(model, side))
     copy = type(model)(**settings).to(model.device).train()
-    copy.images_seen = copy.images_before = model.images_seen
+    copy.set_clock(**model.clock_state())
     for side in ("generator", "discriminator"):
         if side != fresh:
             getattr(copy, side).load_state_dict(getattr(model, side).state_dict())

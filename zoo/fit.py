@@ -71,8 +71,8 @@ def last_good(plan: Plan) -> str:
 
 def summary(run: Run) -> str:
     """What was done and where it is."""
-    seen = run.model.images_seen
-    lines = [f"{seen:,} images in {run.seconds:,.0f} s"]
+    seen = run.model.progress
+    lines = [f"{run.model.images_seen:,} images in {run.seconds:,.0f} s"]
     if run.stopped_by:
         name = signal.Signals(run.stopped_by).name
         lines[0] = f"stopped by {name} at {seen:,} of {run.recipe.images:,} images, saved"

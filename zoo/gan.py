@@ -1,7 +1,7 @@
 """The two-player loop, written once.
 
 A variant says what each player wants; this file says how players are stepped. One training batch is one discriminator
-update; the generator moves on every `critic_steps`-th. Everything scheduled reads one clock, `images_seen`.
+update; the generator moves on every `critic_steps`-th. Everything scheduled reads one clock, see `zoo/clock.py`.
 
 Manual optimization under Lightning, with its traps answered here: the idle player is frozen, so no graph is built
 through it and no gradient of it computed; gradients are clipped where they are final; the loop never waits for the
@@ -56,7 +56,7 @@ class Player:
     real_labels: bool = False
 
 
-class GAN(Publishable, LightningModule):
+class GAN(Publishable, clock.Clocked, LightningModule):
     """A generator and a discriminator in play: the base of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, hands them to this
@@ -134,9 +134,6 @@ class GAN(Publishable, LightningModule):
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
         self.betas = float(betas[0]), float(betas[1])  # Adam refuses (0, 0.9): "both floats or both Tensors"
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
-        self.images_seen = 0
-        self.images_before = 0  # the clock at the start of the latest round; callbacks ask what was crossed since
-        self.rounds = 0
         self.lr_factor = 1.0  # on all learning rates; lowered by `Alarms`
         self.last_terms: dict[str, float] = {}  # what was last logged
         self._running = RunningTerms()
@@ -158,7 +155,7 @@ class GAN(Publishable, LightningModule):
         """Class indices (n,) for generated images, uniform over the classes; None for an unconditional model."""
         return torch.randint(self.num_classes, (n,), device=self.device) if self.num_classes else None
 
-    def data_resolution(self, images_seen: int) -> int:
+    def data_resolution(self, progress: int) -> int:
         """Resolution at which real images are wanted after so many images; data modules deliver it."""
         return self.resolution
 
@@ -193,7 +190,7 @@ class GAN(Publishable, LightningModule):
         return self.objective.generator(self.scores, real, fake)
 
     def on_clock(self, before: int, now: int) -> None:
-        """Act on what was crossed when a round moved the clock from `before` to `now`, in images."""
+        """Act on what was crossed when a round moved the progress from `before` to `now`, in images."""
 
     def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
         """One player's optimizer: Adam, fused (one kernel for all tensors) where the device has it."""
@@ -214,22 +211,20 @@ class GAN(Publishable, LightningModule):
         sampling.set_seed(clock.seed("round", self.seed, self.global_rank, self.images_seen), self.device)
         batch = Batch.of(data)
         if self.rounds == 0:
-            wanted = self.data_resolution(self.images_seen)
+            wanted = self.data_resolution(self.progress)
             check_batch(batch, self.channels, {self.resolution, wanted}, self.num_classes)
         real = self.prepare(batch if self.num_classes else Batch(batch.images))
         optimizers = self.optimizers()
-        rate = self.schedule.at(self.images_seen) * self.lr_factor
+        rate = self.schedule.at(self.progress) * self.lr_factor
         self.rounds += 1
         shown = len(batch) * self.trainer.world_size
         for player, optimizer in zip(self.players(), optimizers if isinstance(optimizers, list) else [optimizers]):
             if self.rounds % player.every == 0:
                 self._play(player, optimizer, real, rate)
         if self.rounds % self.critic_steps == 0:  # the generator moved
-            self.moving_average.update(
-                self.average, self.generator, shown * self.critic_steps, self.images_seen + shown
-            )
+            self.moving_average.update(self.average, self.generator, shown * self.critic_steps, self.progress + shown)
         self.images_before, self.images_seen = self.images_seen, self.images_seen + shown
-        self.on_clock(self.images_before, self.images_seen)
+        self.on_clock(self.progress - shown, self.progress)
         if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
             self.log_terms()
             self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars and callbacks that monitor
@@ -239,9 +234,9 @@ class GAN(Publishable, LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = player.lr * rate
         optimizer.zero_grad()
-        # Drawn for the whole batch at once, so that the number of micro-batches does not change what is drawn.
         shards = real.chunk(self.micro_batches)
         sizes = [len(shard) * player.fakes for shard in shards]
+        # Drawn for the whole batch at once, so that the number of micro-batches does not change what is drawn.
         latent_shards = torch.split(self.sample_latent(sum(sizes)), sizes)
         labels = self._labels(player, real)
         label_shards = [None] * len(shards) if labels is None else torch.split(labels, sizes)
@@ -337,16 +332,12 @@ class GAN(Publishable, LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add the clock and the class to what Lightning stores; all of it plain values."""
-        checkpoint["zoo"] = {
-            "class": f"{type(self).__module__}.{type(self).__qualname__}",
-            "images_seen": self.images_seen,
-            "rounds": self.rounds,
-        }
+        checkpoint["zoo"] = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self.clock_state()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the clock; everything scheduled follows from it."""
-        self.images_seen = self.images_before = checkpoint["zoo"]["images_seen"]
-        self.rounds = checkpoint["zoo"]["rounds"]
+        found = checkpoint["zoo"]
+        self.set_clock(found["images_seen"], found["rounds"], found.get("images_undone", 0))
 
     # --- using a trained model ---------------------------------------------------------------------------------------
 

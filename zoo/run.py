@@ -24,6 +24,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 from zoo.classes import find_class
+from zoo.clock import progress_of
 from zoo.errors import CheckpointError, RecipeError, UserError, first_line
 from zoo.files import read_lines
 from zoo.gan import GAN
@@ -144,11 +145,11 @@ class Plan:
         if self.start is not None:
             state = read_checkpoint(self.start)
             load_weights(model, state, self.start)
-            seen = state["zoo"]["images_seen"]
-            if seen >= recipe.images:
+            seen, progress = state["zoo"]["images_seen"], progress_of(state["zoo"])
+            if progress >= recipe.images:
                 raise UserError(
-                    f"{self.folder} is finished: {seen:,} of {recipe.images:,} images. Give a larger images=NUMBER to "
-                    "train on"
+                    f"{self.folder} is finished: {progress:,} of {recipe.images:,} images. Give a larger images=NUMBER "
+                    "to train on"
                 )
         try:
             if first_process():

@@ -119,7 +119,13 @@ def _title(run: Watched) -> str:
 
 def _lead(run: Watched) -> str:
     state = "ended" if run.ended else "running, or killed"
-    return f"{run.images_seen:,} of {run.recipe['images']:,} images seen; {state}. Seed {run.recipe['seed']}."
+    images = f"{run.images_seen:,} of {run.recipe['images']:,} images seen"
+    if any(event.get("action", "").startswith("rollback") for event in run.events):
+        images = (
+            f"{run.images_seen:,} images seen, of which those in rounds undone do not count to the recipe's "
+            f"{run.recipe['images']:,}"
+        )
+    return f"{images}; {state}. Seed {run.recipe['seed']}."
 
 
 def _blocks(run: Watched) -> list[page.Html]:

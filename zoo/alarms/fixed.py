@@ -51,9 +51,7 @@ class Fixed:
         if self._data is not None:
             return len(self._data.train) < 2
         return (
-            self.images is None
-            or len(self.images) < 2
-            or self.images.shape[-1] < model.data_resolution(model.images_seen)
+            self.images is None or len(self.images) < 2 or self.images.shape[-1] < model.data_resolution(model.progress)
         )
 
     def first_batch(self, batch: Batch) -> None:
@@ -94,7 +92,7 @@ class Fixed:
     def _read(self, part: str, model: GAN, n: int) -> Batch:
         """Images at the resolution that is wanted now; kept, since it changes seldom."""
         assert self._data is not None
-        resolution = model.data_resolution(model.images_seen)
+        resolution = model.data_resolution(model.progress)
         key = part, n, resolution
         if key not in self._held:
             if any(kept[2] != resolution for kept in self._held):

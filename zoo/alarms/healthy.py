@@ -9,6 +9,7 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import Trainer
 
 from zoo.checkpoint import SUFFIX, load_weights, read_checkpoint
+from zoo.clock import progress_of
 from zoo.errors import CheckpointError, first_line
 from zoo.gan import GAN
 from zoo.terms import NonFiniteLossError
@@ -92,7 +93,7 @@ class HealthyCheckpoints:
 
 
 def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
-    """Put networks, average and optimizers back to a checkpoint; the clock goes on. Returns the checkpoint.
+    """Put networks, average, optimizers and progress back to a checkpoint; the clock goes on. Returns the checkpoint.
 
     Raises:
         CheckpointError: when it cannot be read.
@@ -102,5 +103,5 @@ def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
     for optimizer, moments in zip(trainer.optimizers, state["optimizer_states"]):
         optimizer.load_state_dict(moments)
     model._running.clear()  # losses of rounds that are undone
-    model.on_clock(state["zoo"]["images_seen"], model.images_seen)  # what was crossed since, is crossed again
+    model.images_undone = model.images_seen - progress_of(state["zoo"])
     return state

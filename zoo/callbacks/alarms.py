@@ -49,7 +49,8 @@ class Alarms(Callback):
         action: when an alarm rings: `warn`; `stop` the run; or `rollback`, which puts networks, average and optimizers
             back to the last checkpoint judged healthy. The clock goes on, so images and latents after it are other ones
             than those that led to the alarm, and learning rates rise from 0 over 100 rounds. Where that does not help,
-            the next rollback lowers them.
+            the next rollback lowers them. Rounds undone do not count: schedules and growth go back with the networks,
+            and the run becomes as much longer.
         keep_healthy: keep that checkpoint also with `warn` and `stop`. Healthy means that no alarm rang for 160 rounds
             after it.
         rollbacks: at most so many; the alarm after the last one stops the run.
@@ -186,7 +187,7 @@ class Alarms(Callback):
     def _stage(model: GAN, values: dict[str, float]) -> str:
         """What decides how large signals are in health: the images' size and the layers in use."""
         layers = sorted(name for name in values if name.startswith("activation/"))
-        return digest_of(model.data_resolution(model.images_seen), layers)
+        return digest_of(model.data_resolution(model.progress), layers)
 
     def _report(self, trainer: Trainer, model: GAN, name: str, why: str, wish: int) -> None:
         kept = self.healthy.confirmed

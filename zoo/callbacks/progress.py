@@ -51,7 +51,7 @@ class RunProgress(ProgressBar):
         if self._enabled and sys.stdout.isatty():
             columns = (BarColumn(), TextColumn("{task.fields[line]}"))
             self._live = Progress(*columns, console=Console(), auto_refresh=False)
-            self._task = self._live.add_task("", total=self.images, completed=pl_module.images_seen, line="")
+            self._task = self._live.add_task("", total=self.images, completed=pl_module.progress, line="")
             self._live.start()
 
     def on_train_batch_end(
@@ -78,17 +78,17 @@ class RunProgress(ProgressBar):
         assert isinstance(model, GAN)
         seconds = max(time.monotonic() - self._started_at, 1e-9)
         rate = (model.images_seen - self._started_images) / seconds
-        left = (self.images - model.images_seen) / rate if rate else 0.0
+        left = (self.images - model.progress) / rate if rate else 0.0
         line = " · ".join(
             [
-                f"{model.images_seen:,} of {self.images:,} images",
+                f"{model.progress:,} of {self.images:,} images",
                 f"{rate:,.0f} images/s",
                 *(f"{name} {value:.3g}" for name, value in model.last_terms.items()),
                 f"{timedelta(seconds=round(max(left, 0.0)))} left",
             ]
         )
         if self._live:
-            self._live.update(self._task, completed=model.images_seen, line=line, refresh=True)
+            self._live.update(self._task, completed=model.progress, line=line, refresh=True)
         else:
             print(line, flush=True)
 

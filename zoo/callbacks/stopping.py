@@ -16,10 +16,10 @@ from zoo.replicas import Replicas
 
 
 class StopAt(Callback):
-    """Stops after the round in which the clock reaches `images`.
+    """Stops after the round in which the run has its length. Rounds that a rollback undid do not count.
 
     Args:
-        images: in images seen.
+        images: the length.
     """
 
     def __init__(self, images: int) -> None:
@@ -30,7 +30,7 @@ class StopAt(Callback):
     ) -> None:
         """Ask the trainer to stop when the run has its length."""
         assert isinstance(pl_module, GAN)
-        if pl_module.images_seen >= self.images:
+        if pl_module.progress >= self.images:
             trainer.should_stop = True
 
 

@@ -130,7 +130,9 @@ class Images(LightningDataModule):
     def resolution_at(self, images_seen: int) -> int:
         """Resolution that the model in training wants after so many images; the data's own otherwise."""
         model: Any = None if self.trainer is None else self.trainer.lightning_module
-        return int(model.data_resolution(images_seen)) if hasattr(model, "data_resolution") else self.resolution
+        if not hasattr(model, "data_resolution"):
+            return self.resolution
+        return int(model.data_resolution(images_seen - getattr(model, "images_undone", 0)))
 
     def batch_size_at(self, resolution: int) -> int:
         """Batch size of one process at a resolution.

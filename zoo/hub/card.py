@@ -169,6 +169,8 @@ def _data(data: Mapping[str, Any]) -> str:
 
 def _training(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
     lines = [f"- {config['images_seen']:,} images shown to the discriminator, {config['rounds']:,} rounds"]
+    if config["images_undone"]:
+        lines.append(f"- {config['images_undone']:,} of these images in rounds that were undone after an alarm")
     if config.get("origin") is None:
         for key, words in (
             ("recipe", "recipe"),

@@ -34,9 +34,10 @@ CONFIG, WEIGHTS, CARD, METRICS, GRID, RECIPE = (
 AUDIT, AUDIT_PAGE = "audit.json", "audit.html"  # where the release was audited
 OPTIONAL = (METRICS, RECIPE, AUDIT, AUDIT_PAGE)
 HEADER_KEY = "gan-zoo"
-BUILDING = ("format", "version", "class", "arguments", "images_seen", "rounds", "dtype", "origin")
+BUILDING = ("format", "version", "class", "arguments", "images_seen", "rounds", "images_undone", "dtype", "origin")
 """The part of `config.json` that is in the header of the weights too."""
 
+CLOCK = ("images_seen", "rounds", "images_undone")
 STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 DEEPEST = 20
 """Levels of nested arguments; a mixture's base has two."""
@@ -55,7 +56,7 @@ def building_part(model: GAN, dtype: str) -> dict[str, Any]:
         raise ReleaseError(f"dtype of a release is one of {', '.join(STORED)}; got {dtype!r}")
     return {
         "format": FORMAT, "version": VERSION, "class": class_path(type(model)), "arguments": arguments_of(model),
-        "images_seen": model.images_seen, "rounds": model.rounds, "dtype": dtype, "origin": model.origin,
+        **model.clock_state(), "dtype": dtype, "origin": model.origin,
     }  # fmt: skip
 
 
@@ -149,9 +150,12 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
         raise ReleaseError(
             f"{where} is of version {version!r} of the format, this zoo reads up to {VERSION}. Update gan-zoo"
         )
-    for key, kind in (("class", str), ("arguments", dict), ("images_seen", int), ("rounds", int)):
+    config.setdefault("images_undone", 0)  # which releases before that of rollbacks do not say
+    for key, kind in (("class", str), ("arguments", dict), *((key, int) for key in CLOCK)):
         if type(config.get(key)) is not kind or (kind is int and config[key] < 0):
             raise ReleaseError(f"{where} is refused: {key} is {config.get(key)!r}")
+    if config["images_undone"] > config["images_seen"]:
+        raise ReleaseError(f"{where} is refused: images_undone is {config['images_undone']}, more than images_seen")
     if config.get("dtype") not in STORED:
         raise ReleaseError(f"{where} is refused: dtype is {config.get('dtype')!r}, not one of {', '.join(STORED)}")
     _check_plain(config["arguments"], where)
@@ -214,6 +218,6 @@ def load(file: Path, config: dict[str, Any] | None = None, cls: Own | None = Non
         model.to(torch.device("cpu"))
         for network in (model.generator, model.discriminator, model.average):
             network.to(memory_format=torch.channels_last)
-    model.on_load_checkpoint({"zoo": {"images_seen": own["images_seen"], "rounds": own["rounds"]}})
+    model.on_load_checkpoint({"zoo": {key: own[key] for key in CLOCK}})
     model.origin = own.get("origin")
     return model.eval()

@@ -148,7 +148,8 @@ class MixGAN(GAN):
     def lend(self, generator: Any = None, discriminator: Any = None) -> GAN:
         """The base with these networks and our clock. They are not its modules, so nothing is registered twice."""
         base = self.base
-        base.images_seen, base.images_before, base.rounds = self.images_seen, self.images_before, self.rounds
+        base.set_clock(**self.clock_state())
+        base.images_before = self.images_before
         if generator is not None:
             base.__dict__["generator"] = generator
         if discriminator is not None:
@@ -179,9 +180,9 @@ class MixGAN(GAN):
         """Class indices (n,) as the base draws them."""
         return self.lend().sample_labels(n)
 
-    def data_resolution(self, images_seen: int) -> int:
+    def data_resolution(self, progress: int) -> int:
         """Resolution at which the base wants real images."""
-        return self.lend().data_resolution(images_seen)
+        return self.lend().data_resolution(progress)
 
     def prepare(self, real: Batch) -> Batch:
         """Real images as the base's discriminator shall see them."""

@@ -287,11 +287,11 @@ class ProGAN(GAN):
     @property
     def stage(self) -> Stage:
         """Where growth stands, from the clock alone."""
-        return self.growth.at(self.images_seen)
+        return self.growth.at(self.progress)
 
-    def data_resolution(self, images_seen: int) -> int:
+    def data_resolution(self, progress: int) -> int:
         """Real images are wanted at the stage's resolution: a 4x4 stage shall not pay for full ones."""
-        return self.growth.at(images_seen).resolution
+        return self.growth.at(progress).resolution
 
     def prepare(self, real: Batch) -> Batch:
         """Shrink to the stage, and fade as the networks do: the new half of the detail comes in with alpha."""

@@ -70,7 +70,7 @@ def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
     model.origin = {"source": source, **found.notes}
     if missing:
         model.origin["missing"] = missing
-    model.images_seen = model.images_before = found.images_seen(model) if images_seen is None else int(images_seen)
+    model.set_clock(found.images_seen(model) if images_seen is None else int(images_seen))
     return model.eval()
 
 
