@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from zoo.alarms.healthy import HealthyCheckpoints
 from zoo.alarms.records import Records
 from zoo.callbacks import Alarms
 from zoo.checkpoint import checkpoints_in
-from zoo.errors import UserError
+from zoo.errors import CheckpointError, UserError
 from zoo.files import read_lines
 from zoo.fit import summary
 from zoo.watching import _lead, read_run
@@ -163,7 +164,28 @@ def test_what_the_newest_checkpoint_would_roll_back_to_is_spared(
     assert sorted(path.name for path in (tmp_path / "healthy").iterdir())[0] == saved["confirmed"]
     again = HealthyCheckpoints()
     again.load_state_dict(saved, tmp_path)
-    assert again.confirmed == saved["confirmed"]
+    assert (again.confirmed, again.named) == (saved["confirmed"], saved["confirmed"])
+
+
+def test_a_healthy_checkpoint_that_could_not_be_written_spares_the_same_files_as_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = HealthyCheckpoints()
+    kept.named, kept.confirmed = "000000005120.ckpt", "000000007680.ckpt"
+
+    class Full:
+        default_root_dir, is_global_zero = str(tmp_path), True
+        strategy = SimpleNamespace(barrier=lambda: None)
+
+        def save_checkpoint(self, path: Path) -> None:
+            kept.state_dict()
+            raise CheckpointError("No space left on device")
+
+    model = tiny_dcgan()
+    monkeypatch.setattr(model, "assert_finite", lambda: None)
+    with pytest.warns(UserWarning, match="No space left on device. Training goes on without this healthy checkpoint"):
+        kept.keep(Full(), model)  # type: ignore[arg-type]
+    assert (kept.named, kept.candidate) == ("000000005120.ckpt", "")
 
 
 def test_readings_before_an_exception_are_written(tmp_path: Path) -> None:

@@ -197,7 +197,6 @@ class Plan:
 
     def record(self) -> None:
         """Write the resolved recipe and what it runs on into the run folder."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "recipe.yaml").write_text(
             f"# A run of {self.recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
             + self.recipe.to_yaml()
@@ -217,8 +216,10 @@ class Plan:
 
     def set_aside(self) -> None:
         """Where a run goes on from before its end: move what came after out of the way, into `checkpoints/left/`."""
-        for path in checkpoints_in(self.folder) if self.start is not None else ():
-            if self.start is not None and path.stem > self.start.stem:
+        if self.start is None:
+            return
+        for path in checkpoints_in(self.folder):
+            if path.stem > self.start.stem:
                 left = path.parent / "left" / path.name
                 left.parent.mkdir(exist_ok=True)
                 path.replace(left)

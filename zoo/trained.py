@@ -122,10 +122,8 @@ def build_data(settings: dict[str, Any]) -> Any:
         UserError: for an unknown class, or settings that it refuses.
     """
     target = find_class(str(settings["class"]), Images)
-    if not (
-        isinstance(target, type) and issubclass(target, Images)
-    ):  # nothing else is called: it may come from outside
-        raise UserError(f"data.class: {settings['class']} is no source of zoo.data, so it has no held-out part")
+    if not (isinstance(target, type) and issubclass(target, Images)):  # a name from outside: nothing else is called
+        raise _no_source(str(settings["class"]))
     try:
         return target(**{key: value for key, value in settings.items() if key != "class"})
     except (TypeError, ValueError) as error:
@@ -139,10 +137,14 @@ def ready(data: Any) -> Images:
         UserError: for what is none of this zoo, or data that cannot be read.
     """
     if not isinstance(data, Images):
-        raise UserError(f"data.class: {type(data).__name__} is no source of zoo.data, so it has no held-out part")
+        raise _no_source(type(data).__name__)
     data.prepare_data()
     data.setup()
     return data
+
+
+def _no_source(name: str) -> UserError:
+    return UserError(f"data.class: {name} is no source of zoo.data, so it has no held-out part")
 
 
 def check_fit(model: GAN, data: Images) -> None:

@@ -53,7 +53,6 @@ class HealthyCheckpoints:
         try:
             model.assert_finite()
             trainer.save_checkpoint(folder / name)
-            self.named = named  # this is none of the run's own checkpoints
         except NonFiniteLossError:
             self.candidate = ""
             return
@@ -62,6 +61,8 @@ class HealthyCheckpoints:
             rank_zero_warn(f"{first_line(error)}. Training goes on without this healthy checkpoint")
             self.candidate = ""
             return
+        finally:
+            self.named = named  # saving asked for `state_dict`, but this is none of the run's own checkpoints
         if trainer.is_global_zero:
             for old in folder.glob(f"*{SUFFIX}"):
                 if old.name not in (self.confirmed, self.candidate, self.before_alarm, self.named):
@@ -90,6 +91,7 @@ class HealthyCheckpoints:
             state[key] if state[key] in there else "" for key in ("confirmed", "candidate")
         )
         self.saved_in, self.before_alarm = state["saved_in"], state.get("before_alarm", "")
+        self.named = self.confirmed  # by the checkpoint that the run goes on from, until it saves the next
 
 
 def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:

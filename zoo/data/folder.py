@@ -110,33 +110,35 @@ class Folder(Images):
             raise DataError(
                 f"no images below {self.root} (data.root); looked for {', '.join(sorted(SUFFIXES))} at any depth"
             )
+        found.sort()
         if self.match is None:
-            return sorted(found)
-        matching = [file for file in found if self.match.search(self._name(file))]
-        if not matching:
-            raise DataError(
-                f"data.match={self.match.pattern!r} is found in the path of none of {len(found):,} images below "
-                f"{self.root}, such as {self._name(min(found))}. Paths are as seen from there, with forward slashes"
-            )
-        return sorted(matching)
+            return found
+        return [file for file, where in zip(found, self._search("match", self.match, found)) if where]
 
     def _name(self, file: Path) -> str:
         return file.relative_to(self.root).as_posix()
 
+    def _search(self, setting: str, pattern: re.Pattern[str], files: list[Path]) -> list[re.Match[str] | None]:
+        """Where an expression is found in each file's path.
+
+        Raises:
+            DataError: when it is found in none.
+        """
+        found = [pattern.search(self._name(file)) for file in files]
+        if not any(found):
+            raise DataError(
+                f"data.{setting}={pattern.pattern!r} is found in the path of none of {len(files):,} images below "
+                f"{self.root}, such as {self._name(files[0])}. Paths are as seen from there, with forward slashes"
+            )
+        return found
+
     def _groups(self, files: list[Path]) -> NDArray[np.int64]:
         """Which group each file belongs to, (N,), counted from 0 in the order of first appearance."""
         assert self.group is not None
-        if not any(self.group.search(self._name(file)) for file in files):
-            raise DataError(
-                f"data.group={self.group.pattern!r} is found in the path of none of {len(files):,} images below "
-                f"{self.root}, such as {self._name(files[0])}. Paths are as seen from there, with forward slashes"
-            )
         number: dict[tuple[str, ...], int] = {}
         groups = []
-        for file in files:
-            name = self._name(file)
-            found = self.group.search(name)
-            parts = (name,) if found is None else found.groups(default="") or (found[0],)
+        for file, found in zip(files, self._search("group", self.group, files)):
+            parts = (self._name(file),) if found is None else found.groups(default="") or (found[0],)
             key = ("alone" if found is None else "together", *parts)
             groups.append(number.setdefault(key, len(number)))
         if len(number) == 1 and len(files) > 1:

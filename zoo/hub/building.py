@@ -101,20 +101,21 @@ def built(config: dict[str, Any], header: weights.Header, file: Path, own: tuple
             raise ReleaseError(f"{file} does not fit this version of {target.__name__}: {'; '.join(faults[:3])}")
         try:
             with _at_most(10 * len(header.tensors) + 1_000):
-                model, is_empty = (target(**values), False) if own else _sketch(target, values)
+                model = target(**values) if own else _sketch(target, values)
             _check_tensors(model, header, file)
-            return (model, is_empty) if is_empty or own else (target(**values), False)
+            if own:
+                return model, False
+            return (target(**values), False) if _keeps_tensors_elsewhere(model) else (model, True)
         except UserError as error:
             raise error if isinstance(error, ReleaseError) else ReleaseError(f"{file}: {error}") from error
         except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             raise ReleaseError(f"{file}: {target.__name__} refuses its arguments: {first_line(error)}") from error
 
 
-def _sketch(target: type[GAN], values: dict[str, Any]) -> tuple[GAN, bool]:
-    """The model on the meta device, and whether that is all of it."""
+def _sketch(target: type[GAN], values: dict[str, Any]) -> GAN:
+    """The model on the meta device."""
     with torch.device("meta"):
-        model = target(**values)
-    return model, not _keeps_tensors_elsewhere(model)
+        return target(**values)
 
 
 @contextmanager

@@ -83,8 +83,8 @@ def checked(about: Any) -> dict[str, Any]:
         if not isinstance(value, ABOUT[key]):
             kind = "a mapping" if ABOUT[key] is dict else "a list of texts" if key == "weaknesses" else "a text"
             raise ReleaseError(f"about: {key} is {kind}; got {value!r}")
-    weaknesses = found.get("weaknesses", [])
-    found |= {"weaknesses": [weaknesses] if isinstance(weaknesses, str) else list(weaknesses)} if weaknesses else {}
+    if isinstance(found.get("weaknesses"), str):
+        found["weaknesses"] = [found["weaknesses"]] if found["weaknesses"] else []
     training = found.get("training", {})
     if not isinstance(training.get("hours", 0), (int, float)) or not isinstance(training.get("packages", {}), dict):
         raise ReleaseError("about: training.hours is a number, and training.packages a mapping from names to versions")

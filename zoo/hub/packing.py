@@ -98,12 +98,8 @@ def refuse_other_folders(folder: Path) -> None:
         return
     try:
         release.read_config(folder / release.CONFIG)  # other libraries call theirs config.json, too
-    except ReleaseError:
-        is_release = False
-    else:
-        is_release = True
-    if not is_release:
-        raise ReleaseError(f"{folder} holds something that is no release; choose another folder")
+    except ReleaseError as error:
+        raise ReleaseError(f"{folder} holds something that is no release; choose another folder") from error
 
 
 def _put(scratch: Path, folder: Path) -> None:
