@@ -31,6 +31,7 @@ class ForcedAlarms(Alarms):
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         model: Any = pl_module
         if model.rounds == RINGS_IN:
+            healthy.KEEP_ROUNDS = 10**6  # the file stays, to be compared with
             self.after = {name: weight.clone() for name, weight in model.state_dict().items()}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from pytorch_lightning import Callback
 from training import tiny_dcgan
 
 import zoo
@@ -91,6 +92,42 @@ def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
     before = torch.load(tmp_path / "healthy" / healthy, weights_only=True)["state_dict"]["generator.body.0.weight"]
     moved = (state["state_dict"]["generator.body.0.weight"] - before).norm() / before.norm()
     assert moved < 0.5  # ten rounds of the spike move it by more than 1
+
+
+class Poisons(Callback):
+    """Makes a weight not a number once, as a burst of cosmic rays or a division by zero would."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        if pl_module.rounds == self.after:
+            with torch.no_grad():
+                next(pl_module.generator.parameters()).fill_(float("nan"))
+
+
+@pytest.mark.parametrize("after", [217, 221, 224])
+def test_rollback_undoes_what_is_not_finite_before_a_log_or_a_checkpoint_ends_the_run(
+    after: int, warm: Path, tmp_path: Path
+) -> None:
+    """Losses are logged every 6 rounds, checkpoints saved every 3, readings taken every 5."""
+    shutil.copytree(warm, tmp_path, dirs_exist_ok=True)
+    poison = {"class": f"{__name__}.Poisons", "after": after}
+    settings: dict[str, Any] = {"images": 64 * 235, "callbacks": {"Poisons": poison, "Alarms": {"action": "rollback"}}}
+    run = zoo.fit(resume=tmp_path, **settings)
+    events = read_lines(tmp_path / "alarms" / "events.jsonl")
+    assert "not finite" in {event["alarm"] for event in events}
+    assert len({event["round"] for event in events}) == 1
+    assert after < events[0]["round"] <= after + 5
+    assert run.model.progress == 64 * 235
+    run.model.assert_finite()
+    saved = {int(path.stem) // 64 for path in checkpoints_in(tmp_path)}
+    assert not saved & set(range(after + 1, events[0]["round"]))  # none of the broken state
+    for exhausted in ({"action": "rollback", "rollbacks": 0}, {"action": "warn"}):
+        shutil.rmtree(tmp_path)
+        shutil.copytree(warm, tmp_path)
+        with pytest.raises(zoo.NonFiniteLossError, match="not finite"):
+            zoo.fit(resume=tmp_path, images=64 * 235, callbacks={"Poisons": poison, "Alarms": exhausted})
 
 
 def test_the_run_stops_when_rollbacks_are_used_up(warm: Path, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from zoo.freezing import frozen
 from zoo.objectives import Objective, Terms
 from zoo.publishing import Publishable
 from zoo.replicas import Replicas, average_gradients
-from zoo.terms import RunningTerms, assert_finite
+from zoo.terms import NonFiniteLossError, RunningTerms, assert_finite
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,7 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         self.betas = float(betas[0]), float(betas[1])  # Adam refuses (0, 0.9): "both floats or both Tensors"
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
         self.lr_factor = 1.0  # on all learning rates; lowered by `Alarms`
+        self.can_roll_back = False  # set by `Alarms`: what is not finite is undone then and does not end the run
         self.last_terms: dict[str, float] = {}  # what was last logged
         self._running = RunningTerms()
 
@@ -309,9 +310,14 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         """Send the mean of every term since the last call to the loggers, against images seen.
 
         Raises:
-            NonFiniteLossError: when any of them is not finite.
+            NonFiniteLossError: when any of them is not finite, unless that will be undone.
         """
-        means = self._running.means(self.trainer.strategy.reduce)
+        try:
+            means = self._running.means(self.trainer.strategy.reduce)
+        except NonFiniteLossError:
+            if self.can_roll_back:
+                return
+            raise
         if not means:
             return
         self.last_terms = means

@@ -110,6 +110,8 @@ class Alarms(Callback):
         if trainer.is_global_zero:
             self.records = Records(Path(trainer.default_root_dir) / "alarms", pl_module.images_seen)
         self._load(pl_module, self._restored, Path(trainer.default_root_dir))
+        self._set_rates(pl_module)
+        pl_module.can_roll_back = self._rolls_back() and "not finite" in self.alarms
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Gradients are final here; clipping comes after."""
@@ -172,8 +174,7 @@ class Alarms(Callback):
 
     def _wish(self, model: GAN, alarmed: bool) -> int:
         if alarmed and self.action != "warn":
-            again = self.action == "rollback" and self.rolled_back < self.rollbacks and self.healthy.confirmed
-            return ROLL_BACK if again else STOP
+            return ROLL_BACK if self._rolls_back() and self.healthy.confirmed else STOP
         self.healthy.judge(model.rounds, bool(self.ringing), QUIET_READINGS * self.rounds)
         return KEEP if self.keep_healthy and self.healthy.due(model.rounds, bool(self.ringing)) else NOTHING
 
@@ -227,6 +228,7 @@ class Alarms(Callback):
             self.lowered *= self.lr_drop if self.rolled_back else 1.0
             self.rolled_back, self.rolled_back_in = self.rolled_back + 1, model.rounds
             self._set_rates(model)
+            model.can_roll_back &= self._rolls_back()
             assert self._observer is not None
             mine = state["callbacks"].get(self.state_key, {})
             if mine:
@@ -234,6 +236,10 @@ class Alarms(Callback):
                 self.habits.load_state_dict(mine["habits"])
             self.ringing = {}
             self.healthy.after_rollback(model.rounds)
+
+    def _rolls_back(self) -> bool:
+        """Whether the next alarm leads to a rollback, if a state has been judged healthy: the first process knows."""
+        return self.action == "rollback" and self.rolled_back < self.rollbacks
 
     def _set_rates(self, model: GAN) -> None:
         """Learning rates of the next round: rising again after the latest rollback, lowered by those before it."""
@@ -268,6 +274,5 @@ class Alarms(Callback):
         self.ringing, self._read_at = dict(state["ringing"]), state["read_at"]
         self.rolled_back, self.rolled_back_in = state["rolled_back"], state.get("rolled_back_in", 0)
         self.lowered = state.get("lowered", 1.0)
-        self._set_rates(model)
         self.healthy.load_state_dict(state["healthy"], folder)
         self._restored = {}

@@ -11,6 +11,7 @@ from zoo.callbacks.every import Every
 from zoo.checkpoint import SUFFIX, checkpoints_in
 from zoo.errors import CheckpointError
 from zoo.gan import GAN
+from zoo.terms import NonFiniteLossError
 
 
 class SaveEvery(Every):
@@ -38,10 +39,15 @@ class SaveEvery(Every):
         """Write one checkpoint and remove the oldest beyond `keep`.
 
         Raises:
-            NonFiniteLossError: instead of saving a broken state.
+            NonFiniteLossError: instead of saving a broken state, unless that will be undone.
             CheckpointError: when the last checkpoint of a run cannot be written.
         """
-        model.assert_finite()
+        try:
+            model.assert_finite()
+        except NonFiniteLossError:
+            if model.can_roll_back and not trainer.should_stop:
+                return
+            raise
         folder = Path(trainer.default_root_dir)
         try:
             trainer.save_checkpoint(folder / "checkpoints" / f"{model.images_seen:012d}{SUFFIX}")
