@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -124,10 +125,22 @@ def test_a_moved_folder_needs_no_new_decoding(root: Path, tmp_path: Path) -> Non
     assert len(entries()) == 1
 
 
+def test_a_copy_of_other_times_is_the_same_data(root: Path, tmp_path: Path) -> None:
+    digest = folder(root).digest
+    shutil.copytree(root, tmp_path / "copy", copy_function=shutil.copyfile)
+    for path in (tmp_path / "copy").iterdir():
+        os.utime(path, ns=(0, 54321))
+    assert folder(tmp_path / "copy").digest == digest
+    Image.new("L", (24, 24), 200).save(tmp_path / "copy" / "2.png")
+    assert folder(tmp_path / "copy").digest != digest
+    assert folder(root, resolution=4).digest != digest
+
+
 def test_after_success_only_the_whole_map_is_there(root: Path) -> None:
     levels(root)
     (entry,) = entries()
-    assert sorted(path.name for path in (cache_folder() / "images" / entry).iterdir()) == ["images.npy", "kept.json"]
+    there = sorted(path.name for path in (cache_folder() / "images" / entry).iterdir())
+    assert there == ["content.json", "images.npy", "kept.json"]
     assert np.load(cache_folder() / "images" / entry / "images.npy").shape == (5, 8, 8, 1)
 
 
@@ -135,7 +148,8 @@ def test_after_leaving_out_images_the_map_holds_only_the_rest(root: Path) -> Non
     replace_quietly(root / "1.png")
     assert levels(root, on_corrupt="skip") == [0, 40, 60, 80]
     (entry,) = entries()
-    assert sorted(path.name for path in (cache_folder() / "images" / entry).iterdir()) == ["images.npy", "kept.json"]
+    there = sorted(path.name for path in (cache_folder() / "images" / entry).iterdir())
+    assert there == ["content.json", "images.npy", "kept.json"]
     assert np.load(cache_folder() / "images" / entry / "images.npy").shape == (4, 8, 8, 1)
 
 

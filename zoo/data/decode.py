@@ -6,6 +6,7 @@ new one. It is written under a temporary name and renamed when complete: a kille
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -24,6 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from zoo.clock import digest_of
 from zoo.data.pool import Pool
 from zoo.errors import DataError
+from zoo.files import whole
 
 Box = tuple[int, int, int, int]
 OnCorrupt = Literal["raise", "skip"]
@@ -74,6 +76,7 @@ def decode_once(
     class_names: tuple[str, ...] = (),
     groups: NDArray[np.int64] | None = None,
     on_corrupt: OnCorrupt = "raise",
+    content_of: Callable[[int], bytes] | None = None,
 ) -> Pool:
     """The pool of `count` images, from the cache if it is there, otherwise decoded with a progress bar.
 
@@ -91,11 +94,14 @@ def decode_once(
         groups: (count,) or None; which images stay together in a split.
         on_corrupt: `raise` stops at the first image that cannot be decoded; `skip` leaves such images out and says
             how many and which.
+        content_of: what the i-th image's file holds. Given where `source` is true of one machine only, as times of
+            change are: the pool's digest is then that of the files, read once, and a copy of them has the same.
 
     Raises:
         DataError: for a corrupt image under `raise`, or when none could be decoded.
     """
-    key = digest_of(source, count, resolution, channels, crop, on_corrupt, "bicubic 1")
+    treatment = (count, resolution, channels, crop, on_corrupt, "bicubic 1")
+    key = digest_of(source, *treatment)
     folder = cache_folder() / "images" / key
     if not (folder / "kept.json").exists():
         _decode(folder, open_image, count, name_of, resolution, channels, crop, on_corrupt)
@@ -106,8 +112,19 @@ def decode_once(
     images = np.load(folder / "images.npy", mmap_mode="r")
     reserved = None if held_out is None else np.flatnonzero(np.isin(kept, held_out))
     labels = None if labels is None else labels[kept]
-    digest = digest_of(key, None if labels is None else labels.tobytes())
+    identity = key if content_of is None else digest_of(_content(folder, content_of, count), *treatment)
+    digest = digest_of(identity, None if labels is None else labels.tobytes())
     return Pool(images, labels, digest, reserved, class_names, None if groups is None else groups[kept])
+
+
+def _content(folder: Path, content_of: Callable[[int], bytes], count: int) -> str:
+    """Digest of all files, kept beside the decoded images."""
+    path = folder / "content.json"
+    if not path.exists():
+        with ThreadPoolExecutor(os.cpu_count()) as threads, whole(path) as scratch:
+            each = threads.map(lambda i: hashlib.blake2b(content_of(i), digest_size=16).hexdigest(), range(count))
+            scratch.write_text(json.dumps(digest_of(*each)))
+    return str(json.loads(path.read_text()))
 
 
 def _decode(

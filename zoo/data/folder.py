@@ -90,6 +90,7 @@ class Folder(Images):
             channels=self.channels,
             class_names=names,
             on_corrupt=self.on_corrupt,
+            content_of=lambda i: bytes_of(files[i]),
         )
 
     def files(self) -> list[Path]:
@@ -168,6 +169,14 @@ def size_and_time(file: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return stat.st_size, stat.st_mtime_ns
+
+
+def bytes_of(file: Path) -> bytes:
+    """What a file holds; nothing for one that cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError:
+        return b""
 
 
 def _hidden(path: Path) -> bool:
