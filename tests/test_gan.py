@@ -319,6 +319,30 @@ def test_labels_are_missed(tmp_path: Path) -> None:
         train(tiny_dcgan(num_classes=3), 1, tmp_path, loader=Noise((1, 16, 16)))
 
 
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [
+        (torch.tensor([0, 1, 2, 3]), r"\(4,\) torch.int64 from 0 to 3"),
+        (torch.tensor([0, -1, 2, 1]), r"\(4,\) torch.int64 from -1 to 2"),
+        (torch.tensor([0.0, 1, 2, 1]), r"\(4,\) torch.float32 from 0 to 2"),
+        (torch.eye(3, dtype=torch.long)[[0, 1, 2, 0]], r"\(4, 3\) torch.int64 from 0 to 1"),
+    ],
+)
+def test_labels_that_are_no_class_indices_are_named_before_an_embedding_fails(
+    labels: torch.Tensor, found: str, tmp_path: Path
+) -> None:
+    batch = (torch.rand(4, 1, 16, 16) * 2 - 1, labels)
+    with pytest.raises(ValueError, match=r"whole numbers from 0 to num_classes - 1 = 2; the first batch has " + found):
+        train(tiny_dcgan(num_classes=3), 1, tmp_path, loader=Endless(batch))
+
+
+def test_images_in_0_to_1_are_noticed(tmp_path: Path) -> None:
+    with pytest.warns(
+        UserWarning, match=r"values from 0\S* to 0.9\S*: it looks like images in \[0, 1\].*2 \* images - 1"
+    ):
+        train(tiny_mlp(), 1, tmp_path, loader=Endless(torch.linspace(0, 0.99, 128).reshape(8, 1, 4, 4)))
+
+
 def test_float16_is_refused_with_the_reason(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one loss scaler cannot serve two players"):
         train(tiny_mlp(), 1, tmp_path, precision="16-true")

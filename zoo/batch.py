@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from torch import Tensor
 
 from zoo.errors import DataError
@@ -108,8 +109,23 @@ def check_batch(batch: Batch, channels: int, resolutions: Collection[int], num_c
             f"images must be float in [-1, 1]; the first batch is {batch.images.dtype} from {low:g} to {high:g}. "
             "For uint8 use images / 127.5 - 1"
         )
-    if num_classes and batch.labels is None:
+    if low >= 0:
+        rank_zero_warn(
+            f"the first batch has values from {low:g} to {high:g}: it looks like images in [0, 1], while generated "
+            "ones are in [-1, 1]. If so, give 2 * images - 1 (or transforms.Normalize(0.5, 0.5))"
+        )
+    if num_classes:
+        _check_labels(batch.labels, num_classes)
+
+
+def _check_labels(labels: Tensor | None, num_classes: int) -> None:
+    if labels is None:
         raise DataError(
             f"the model is conditional (num_classes={num_classes}) but the data have no labels. Give labelled data, or "
             "num_classes=0"
+        )
+    if labels.is_floating_point() or labels.ndim != 1 or labels.min() < 0 or labels.max() >= num_classes:
+        raise DataError(
+            f"labels must be class indices (B,), whole numbers from 0 to num_classes - 1 = {num_classes - 1}; the "
+            f"first batch has {tuple(labels.shape)} {labels.dtype} from {labels.min():g} to {labels.max():g}"
         )
