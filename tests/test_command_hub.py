@@ -18,7 +18,9 @@ from PIL import Image
 from training import tiny_dcgan
 
 import zoo
+from zoo.audit.__main__ import main as audit
 from zoo.command import run_command
+from zoo.evaluate import main as evaluate
 from zoo.hub.__main__ import main
 from zoo.sample import main as sample
 
@@ -163,6 +165,39 @@ def test_torch_hub_loads_from_the_checkout(tmp_path: Path) -> None:
     assert entries == {*zoo.pretrained(), "from_pretrained"}  # as torch.hub.list counts them
     folder = tiny_dcgan().save_pretrained(tmp_path / "it")
     assert type(torch.hub.load(str(ROOT), "from_pretrained", str(folder), source="local")) is zoo.DCGAN
+
+
+def test_a_release_of_ones_own_class_is_used_by_every_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_release_ideas.py").write_text(
+        "import zoo\n\n\nclass Mine(zoo.DCGAN):\n    def __init__(self, shift: float = 0.25, **dcgan):\n"
+        "        super().__init__(**dcgan)\n        self.shift = shift\n"
+        "        self.save_hyperparameters(logger=False)\n"
+    )
+    model = {"class": "my_release_ideas.Mine", "shift": 0.5, "width": 4}
+    zoo.fit("dcgan_digits", out="run", images=128, model=model, trainer={"accelerator": "cpu"},
+            callbacks={"SampleMetrics": None, "SampleGrid": None})  # fmt: skip
+    assert command("run=run", "out=release") == 0
+    card = Path("release/README.md").read_text()
+    assert "from my_release_ideas import Mine\n" in card
+    assert ", cls=Mine)\n" in card
+    assert f"verify={Path('release').resolve()} cls=my_release_ideas.Mine\n" in capsys.readouterr().out
+    assert command("verify=release") == 2
+    assert "or cls=my_release_ideas.Mine after a command" in capsys.readouterr().err
+    own = "cls=my_release_ideas.Mine"
+    assert command("verify=release", own) == 0
+    for name, function, words in (
+        ("sample", sample, ["checkpoint=release", "n=4"]),
+        ("evaluate", evaluate, ["checkpoint=release", "extractor=pixels", "metrics=fid", "n=20", "repeats=0"]),
+        ("audit", audit, ["checkpoint=release", "extractor=pixels", "only=weights", "budget=quick"]),
+    ):
+        with pytest.raises(SystemExit) as end:
+            run_command(name, function, [*words, own])
+        assert not end.value.code, name
+    assert command("verify=release", "cls=my_release_ideas.Other") == 2
+    assert "my_release_ideas has no Other." in capsys.readouterr().err
 
 
 def test_an_installed_wheel_brings_its_releases(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def evaluate(
     repeats: int = 10,
     device: str = "auto",
     out: str | None = None,
+    cls: str | list[str] | None = None,
 ) -> Evaluation:
     """Measure, print a table, write JSON beside it.
 
@@ -67,6 +68,7 @@ def evaluate(
         repeats: random halves for the 95 % intervals; 0 for none.
         device: `auto`, `cpu` or `cuda`.
         out: the JSON file.
+        cls: import path of a class of the user's own that a release was made of.
 
     Raises:
         UserError: for what cannot be measured, before anything long begins.
@@ -93,7 +95,7 @@ def evaluate(
     request = Request(names, extractor, dict(options or {}), n, n_real, split, seed, repeats, levels, truncation_by,
                       chosen_device(device), component)  # fmt: skip
     if checkpoint is not None:
-        found = evaluate_checkpoint(checkpoint, best, dict(data or {}), request)
+        found = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
     else:
         assert real is not None
         assert fake is not None
@@ -219,6 +221,7 @@ truncation=[0.5,0.7,1.0]   one value, or several for a curve
 component=all              of a mixture: it and each of its generators; component=2 for one of them
 repeats=10                 random halves for the 95 % intervals, 0 for none
 seed=0 device=auto out=FILE.json
+cls=my_ideas.Mine          the class, where it is one of your own and checkpoint is a release
 
 metrics
 """ + "\n".join(f"  {name:13} {kind.says}" for name, kind in METRICS.items()) + (

@@ -22,6 +22,7 @@ from zoo.evaluation.numbers import FRECHET, Floor, Modes, Number, measure_number
 from zoo.evaluation.reals import Part, Reals, default_extractor, reals_of
 from zoo.features import Extractor, extractor, features_of
 from zoo.gan import GAN
+from zoo.hub.building import Own
 from zoo.models.mix import MixGAN
 from zoo.sampling import TruncationBy, in_batches
 from zoo.trained import open_trained
@@ -89,13 +90,15 @@ class Evaluation:
         return {"subject": self.subject, "notes": self.notes, "versions": self.versions, "rows": rows}
 
 
-def evaluate_checkpoint(where: str, best: bool, changes: dict[str, Any], request: Request) -> Evaluation:
+def evaluate_checkpoint(
+    where: str, best: bool, changes: dict[str, Any], request: Request, cls: Own | None = None
+) -> Evaluation:
     """Numbers of a model's samples against the real images of its data.
 
     Raises:
         UserError: for a checkpoint, data or metric that cannot be used.
     """
-    opened = open_trained(where, changes, best=best)
+    opened = open_trained(where, changes, best=best, cls=cls)
     model, data = opened.model.to(request.device), opened.data
     assert data is not None
     network = extractor(request.extractor or default_extractor(data), **request.options).to(request.device)

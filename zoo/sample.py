@@ -30,6 +30,7 @@ def sample(
     interpolate: int = 0,
     columns: int = 0,
     component: int | None = None,
+    cls: str | list[str] | None = None,
 ) -> Path:
     """Draw images and write them.
 
@@ -44,6 +45,7 @@ def sample(
         interpolate: draw so many steps along the great circle between two latents, one pair in each row.
         columns: of the grid; 0 chooses.
         component: of a mixture, the generator that draws all images; None draws one by weight for each.
+        cls: import path of a class of the user's own that a release was made of.
 
     Raises:
         UserError: for values that make no picture.
@@ -57,7 +59,7 @@ def sample(
     to_folder = out.endswith(("/", "\\")) or Path(out).is_dir()
     if not to_folder and not out.lower().endswith(PICTURE_SUFFIXES):
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
-    model = load_model(checkpoint)
+    model = load_model(checkpoint, cls)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
     latents |= _member(model, component, interpolate)
     try:
@@ -110,6 +112,7 @@ def main(**words: Any) -> None:
     truncation_by=scaling redraw outside [-2, 2] and multiply by the truncation instead
     component=2           of a mixture: all images by this generator
     interpolate=10        walk in 10 steps between two latents in each row; n is then the number of rows
+    cls=my_ideas.Mine     the class, where it is one of your own and checkpoint is a release
     """
     print(sample(**checked_arguments(sample, words)))
 

@@ -17,6 +17,7 @@ from zoo.data import Images
 from zoo.errors import CheckpointError, UserError, first_line
 from zoo.gan import GAN
 from zoo.hub import places, release
+from zoo.hub.building import Own
 from zoo.recipe import load_recipe
 from zoo.run import load_run
 
@@ -47,7 +48,9 @@ class Trained:
         return self.data is not None and bool(self.digests) and self.data.digest not in self.digests
 
 
-def open_trained(where: str, changes: dict[str, Any], *, best: bool = False, with_data: bool = True) -> Trained:
+def open_trained(
+    where: str, changes: dict[str, Any], *, best: bool = False, with_data: bool = True, cls: Own | None = None
+) -> Trained:
     """Open a model with its images.
 
     Args:
@@ -55,12 +58,13 @@ def open_trained(where: str, changes: dict[str, Any], *, best: bool = False, wit
         changes: settings in place of those of the recipe's data.
         best: take a run's best checkpoint instead of its last.
         with_data: read the images, too.
+        cls: class of a user's own that a release was made of, or its import path.
 
     Raises:
         UserError: for what cannot be opened, or data that are not here or do not fit the model.
     """
     if not best and hub.is_release(where):
-        return _of_release(where, changes, with_data)
+        return _of_release(where, changes, with_data, cls)
     path = best_checkpoint(where) if best else hub.checkpoint_of(where)
     model = load_run(path)
     run = path.parent.parent if (path.parent.parent / "recipe.yaml").is_file() else None
@@ -72,8 +76,8 @@ def open_trained(where: str, changes: dict[str, Any], *, best: bool = False, wit
     return Trained(model, path.name, run, path, data, frozenset([recorded] if recorded else []))
 
 
-def _of_release(where: str, changes: dict[str, Any], with_data: bool) -> Trained:
-    model = hub.load_model(where)
+def _of_release(where: str, changes: dict[str, Any], with_data: bool, cls: Own | None) -> Trained:
+    model = hub.load_model(where, cls)
     if not with_data:
         return Trained(model, name_of(where), None, None, None, frozenset())
     folder = _release_folder(where)

@@ -39,6 +39,7 @@ def audited(
     extractor: str = "",
     options: dict[str, Any] | None = None,
     device: str = "auto",
+    cls: str | list[str] | None = None,
 ) -> Report:
     """Audit, say what was found, write the report.
 
@@ -55,6 +56,7 @@ def audited(
         extractor: of features; empty for the one that suits the data without a download.
         options: of the extractor.
         device: `auto`, `cpu` or `cuda`.
+        cls: import path of a class of the user's own that a release was made of.
 
     Raises:
         UserError: for what cannot be audited, before anything long begins.
@@ -78,7 +80,7 @@ def audited(
     with console.status("opening model and data"):
         if checkpoint is not None:
             folders = None if train is None or held_out is None else (train, held_out)
-            opened = open_checkpoint(checkpoint, dict(data or {}), where, folders)
+            opened = open_checkpoint(checkpoint, dict(data or {}), where, folders, cls)
         else:
             assert fake is not None
             assert train is not None
@@ -184,6 +186,7 @@ only=copying,support       some questions, of the list below
 extractor=effnet-lite0     of features; left out, the one that suits the data
 options.weights=PATH       of the extractor
 seed=0 device=auto out=FOLDER
+cls=my_ideas.Mine          the class, where it is one of your own and checkpoint is a release
 
 questions
   {", ".join(NAMES)}

@@ -17,6 +17,7 @@ from zoo.data.points import Points
 from zoo.errors import UserError
 from zoo.evaluation.reals import default_extractor
 from zoo.files import read_lines
+from zoo.hub.building import Own
 from zoo.trained import name_of, open_trained, ready
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
@@ -49,7 +50,11 @@ class Opened:
 
 
 def open_checkpoint(
-    where: str, changes: dict[str, Any], device: torch.device, folders: tuple[str, str] | None = None
+    where: str,
+    changes: dict[str, Any],
+    device: torch.device,
+    folders: tuple[str, str] | None = None,
+    cls: Own | None = None,
 ) -> Opened:
     """A model with the data of its own recipe.
 
@@ -58,11 +63,12 @@ def open_checkpoint(
         changes: settings in place of those of the recipe's data.
         device: of the model.
         folders: of training and of held-out images, in place of the recipe's data.
+        cls: class of a user's own that a release was made of, or its import path.
 
     Raises:
         UserError: for what cannot be opened, or data that are not here or do not fit.
     """
-    opened = open_trained(where, changes, with_data=folders is None)
+    opened = open_trained(where, changes, with_data=folders is None, cls=cls)
     model = opened.model.to(device)
     about: dict[str, Any] = {
         "checkpoint": where, "model": f"{type(model).__name__} after {model.images_seen:,} images",

@@ -26,8 +26,8 @@ def from_pretrained(where: str | Path, revision: str | None = None, cls: Own | N
             (`./folder`, or a file ending in .safetensors), or `https://...#sha256=...`, the address of such a file with
             its digest. `zoo:NAME` and `hf:ORG/NAME` say which is meant where a folder has the same name.
         revision: branch, tag or commit of a hub repository.
-        cls: the class of a model of your own, or of the base of a mixture (of both: a tuple). Without it only classes
-            of the zoo are built; nothing that a release says is ever imported.
+        cls: the class of a model of your own, or of the base of a mixture (of both: a tuple), or its import path.
+            Without it only classes of the zoo are built; nothing that a release says is ever imported.
 
     Raises:
         ReleaseError: when there is nothing there, it is ambiguous, or it is refused, with the reason.
@@ -84,17 +84,18 @@ def _ours(name: str, cls: Own | None) -> GAN:
     return release.load(fetch(entry["url"], entry["sha256"]), None, cls)
 
 
-def load_model(where: str) -> GAN:
+def load_model(where: str, cls: Own | None = None) -> GAN:
     """A trained model for a command: a run folder or checkpoint, a release's folder or file, or a release by name.
 
-    Repositories of the hub are `hf:ORG/NAME` here, so that a mistyped path asks nobody.
+    Repositories of the hub are `hf:ORG/NAME` here, so that a mistyped path asks nobody. A run names its own class, for
+    a release one of the user's own is given as `cls`.
 
     Raises:
         UserError: when there is nothing to load.
     """
     if not is_release(where):
         return load_run(checkpoint_of(where))
-    return from_pretrained(Path(where) if _is_local_release(Path(where)) else where)
+    return from_pretrained(Path(where) if _is_local_release(Path(where)) else where, cls=cls)
 
 
 def is_release(where: str) -> bool:

@@ -10,6 +10,7 @@ from zoo import hub
 from zoo.command import checked_arguments, run_command
 from zoo.errors import ReleaseError, UserError, nearest
 from zoo.hub import places, release
+from zoo.hub.building import named_classes
 from zoo.hub.converting import SOURCES
 from zoo.hub.converting.tensors import read_file
 
@@ -49,17 +50,20 @@ def pack(**settings: Any) -> None:
     """Make a release of a run; the settings are those of `zoo.hub.pack`."""
     folder = hub.pack(**settings)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
-    print(f"{folder}: {size:.1f} MiB. Look at its grid.png and README.md, then: python -m zoo.hub verify={folder}")
+    own = [name for name in named_classes(release.read_config(folder / release.CONFIG)) if "." in name]
+    verify = f"verify={folder}" + (f" cls={own[0]}" if len(own) == 1 else f" cls=[{','.join(own)}]" if own else "")
+    print(f"{folder}: {size:.1f} MiB. Look at its grid.png and README.md, then: python -m zoo.hub {verify}")
 
 
-def verify(verify: str) -> None:
+def verify(verify: str, cls: str | list[str] | None = None) -> None:
     """Check everything that a release claims.
 
     Args:
         verify: a name of ours, or a folder.
+        cls: import path of a class of the user's own.
     """
     folder = _folder_of(verify)
-    for line in hub.verify(folder):
+    for line in hub.verify(folder, cls):
         print(line)
 
 
@@ -74,7 +78,9 @@ def attach(audit: str, report: str) -> None:
     print(f"{hub.attach(folder, report)}: the card has the audit's verdict. Read it, then verify")
 
 
-def push(push: str, repo: str, revision: str | None = None, private: bool = False) -> None:
+def push(
+    push: str, repo: str, revision: str | None = None, private: bool = False, cls: str | list[str] | None = None
+) -> None:
     """Verify a release and upload it.
 
     Args:
@@ -82,8 +88,9 @@ def push(push: str, repo: str, revision: str | None = None, private: bool = Fals
         repo: `org/name` on the Hugging Face hub.
         revision: branch to write to.
         private: whether a repository that is made is private.
+        cls: import path of a class of the user's own.
     """
-    print(hub.push(push, repo, revision, private))
+    print(hub.push(push, repo, revision, private, cls))
 
 
 def convert(
@@ -156,6 +163,7 @@ run=RUN out=FOLDER                pack a run (its folder or a checkpoint) into a
 audit=NAME report=FOLDER          put the report of python -m zoo.audit into a release
 verify=FOLDER                     digests, tensors, card, and the grid against a fresh one
 push=FOLDER repo=ORG/NAME         verify, then upload to the Hugging Face hub [revision=BRANCH private=true]
+    cls=my_ideas.Mine             beside verify= and push=: the class, where it is one of your own
 convert=FILE source=SOURCE out=FOLDER    weights from elsewhere [facts.KEY=VALUE licence=TEXT dtype=float16]
 source=SOURCE out=FOLDER generator=FILE [discriminator=FILE average=FILE]    the same from several files
 

@@ -7,7 +7,7 @@ against the file's; a class that was handed over is its owner's code, and is bui
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,18 +22,20 @@ from zoo.gan import GAN
 from zoo.hub import weights
 from zoo.settings import check_settings
 
-Own = type[GAN] | tuple[type[GAN], ...]
-"""Classes of a user's own: of the model, or of what a mixture mixes."""
+Own = type[GAN] | str | Sequence[type[GAN] | str]
+"""Classes of a user's own, or their import paths: of the model, or of what a mixture mixes."""
 LIVE, AVERAGE = "generator.", "average."
 
 
 def own_classes(cls: Own | None) -> tuple[type[GAN], ...]:
-    """What was handed over as `cls`, as a tuple.
+    """What was handed over as `cls`, as a tuple. Import paths are followed: they are the user's word, not a release's.
 
     Raises:
         ReleaseError: for anything but classes of GANs.
+        UserError: for a path that leads nowhere.
     """
-    classes = () if cls is None else cls if isinstance(cls, tuple) else (cls,)
+    several = cls if isinstance(cls, (tuple, list)) else () if cls is None else (cls,)
+    classes = tuple(find_class(each, GAN) if isinstance(each, str) else each for each in several)
     for each in classes:
         if not (isinstance(each, type) and issubclass(each, GAN)):
             raise ReleaseError(f"cls must be a class that extends zoo.GAN; got {each!r}")
@@ -63,7 +65,8 @@ def class_of(config: Mapping[str, Any], own: tuple[type[GAN], ...], where: objec
     if "." in name:
         raise ReleaseError(
             f"{where} holds a {name}, which is no class of the zoo, and a release never chooses what code is "
-            f"imported. If it is yours, hand the class over: zoo.from_pretrained(..., cls={name.rpartition('.')[2]})"
+            f"imported. If it is yours, hand the class over: zoo.from_pretrained(..., cls={name.rpartition('.')[2]}), "
+            f"or cls={name} after a command"
         )
     try:
         found = find_class(name, GAN)

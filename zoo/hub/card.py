@@ -135,12 +135,14 @@ def _what(config: Mapping[str, Any], about: Mapping[str, Any]) -> str:
 
 
 def _use(config: Mapping[str, Any], name: str) -> str:
-    classes = [text.rpartition(".")[2] for text in named_classes(config) if "." in text]
+    own = list(dict.fromkeys(text.rpartition(".")[::2] for text in named_classes(config) if "." in text))
+    imports = "".join(f"from {module} import {own_class}\n" for module, own_class in own)
+    classes = [own_class for _, own_class in own]
     cls = f", cls={classes[0]}" if len(classes) == 1 else f", cls=({', '.join(classes)})" if classes else ""
     where = (config.get("about") or {}).get("where") or name
     labels = ", labels=[0, 1, 2, 3]" if config["images"]["num_classes"] >= 4 else ""
     return (
-        f'```python\nimport zoo\n\nmodel = zoo.from_pretrained("{where}"{cls})\n'
+        f'```python\nimport zoo\n{imports}\nmodel = zoo.from_pretrained("{where}"{cls})\n'
         f"images = model.sample(4, seed=0{labels})  # in [-1, 1]\n```\n"
     )
 
