@@ -171,6 +171,11 @@ def test_a_recipe_that_is_no_text_is_a_fault(word: str, capsys: pytest.CaptureFi
     assert "recipe" in capsys.readouterr().err
 
 
+def test_resume_wants_a_place(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("recipe=dcgan_digits", "resume=true") == 2
+    assert "resume: a run folder or a checkpoint to go on with, or auto for the newest run" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("word", ["out=3", "resume=3"])
 def test_a_folder_named_by_a_number_is_a_folder(
     word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
+import re
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,30 @@ def test_overrides_of_a_notebook_mean_the_same_as_words() -> None:
 def test_a_notebook_may_give_a_path_as_a_path(tmp_path: Path) -> None:
     found = load_recipe("dcgan_digits", {"data": {"class": "Folder", "root": tmp_path}})
     assert found.data.arguments["root"] == str(tmp_path)
+
+
+def test_a_notebook_may_give_a_class_as_a_class() -> None:
+    given = load_recipe("dcgan_digits", {"model": {"class": zoo.WGANGP}, "callbacks": {"Pictures": {"class": SampleGrid,
+                                         "every": 640}}})  # fmt: skip
+    assert given.model.target is zoo.WGANGP
+    assert given.callbacks["Pictures"].target is SampleGrid
+    assert "class: WGANGP" in given.to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("word", "remedy"),
+    [
+        ("batch_size", "Did you mean data.batch_size?"),
+        ("lr", "Did you mean model.discriminator_lr or model.generator_lr?"),
+        ("precision", "Did you mean trainer.precision?"),
+        ("epochs", "a run's length is `images`, the number of real images shown"),
+        ("max_epochs", "a run's length is `images`"),
+        ("imagse", "Did you mean images?"),
+    ],
+)
+def test_a_setting_without_its_section_is_told_where_it_belongs(word: str, remedy: str) -> None:
+    with pytest.raises(RecipeError, match=rf"{word}: there is no such section.*{re.escape(remedy)}"):
+        load_recipe("dcgan_digits", {word: 3})
 
 
 def test_the_callers_overrides_stay_as_they_are() -> None:

@@ -45,6 +45,7 @@ REFUSED_BY_TRAINER = {
     "use_distributed_sampler": "the data follow the clock on any number of devices",
     "val_check_interval": "there is no validation loop; metrics are callbacks",
 }
+LENGTHS = ("epochs", "steps", "iterations", "kimg", "n_epochs", "num_epochs")  # what others call the length of a run
 PRECISIONS = ("bf16-mixed", "32-true", "auto")
 BASES = (GAN, Images, Every)  # to be extended, not to be named in a recipe
 
@@ -75,7 +76,7 @@ class Check:
         """
         for key in dict.fromkeys([*written, *overrides]):
             if key not in SECTIONS:
-                self.faults.append(f"{key}: there is no such section.{nearest(str(key), SECTIONS)}")
+                self.faults.append(f"{key}: {_where_instead(str(key), {**written, **overrides})}")
         self._follow_new_data(written, overrides)
         self._drop_settings_of_other_classes(written, overrides)
         whole = self._resolved(written, overrides)
@@ -243,6 +244,32 @@ class Check:
         values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
         self.faults += faults
         return {**precision, **values}
+
+
+def _where_instead(key: str, sections: Mapping[str, Any]) -> str:
+    """What is said of a word that is no section: often it is a setting of one."""
+    if key in REFUSED_BY_TRAINER:
+        return f"there is no such section; {REFUSED_BY_TRAINER[key]}"
+    if key in LENGTHS:
+        return "there is no such section; a run's length is `images`, the number of real images shown"
+    homes = [
+        f"{section}.{name}"
+        for section in ("model", "data", "trainer")
+        for name in _known(section, _mapping(sections.get(section)))
+        if name == key or name.endswith(f"_{key}")
+    ]
+    meant = f" Did you mean {' or '.join(homes)}?" if homes else nearest(key, SECTIONS)
+    return f"there is no such section.{meant}"
+
+
+def _known(section: str, given: Mapping[str, Any]) -> list[str]:
+    """Settings of a section, as far as its class can be found."""
+    if section == "trainer":
+        return sorted(settings_of(Trainer))
+    try:
+        return sorted(settings_of(find_class(str(given.get("class")))))
+    except (UserError, TypeError, ValueError):
+        return sorted(map(str, given))
 
 
 def _numbers(images: int, seed: int = 0) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from zoo.data import Folder, Images
 from zoo.data.points import Points
+from zoo.environment import versions_of
 from zoo.errors import UserError
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
@@ -147,7 +147,9 @@ def evaluate_checkpoint(
     else:
         folder = opened.run or opened.path.parent
         target = folder / "evaluation" / f"{opened.path.stem}-{request.split}-{network.name}.json"
-    return Evaluation(f"{type(model).__name__} after {model.images_seen:,} images", target, rows, notes, _versions())
+    return Evaluation(
+        f"{type(model).__name__} after {model.images_seen:,} images", target, rows, notes, versions_of(PACKAGES)
+    )
 
 
 def evaluate_folders(real: str, fake: str, resolution: int, request: Request) -> Evaluation:
@@ -178,7 +180,9 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
     for number in numbers:
         number.protocol["split"] = "all of the folder"
     rows = [{"truncation": None, "numbers": numbers}]
-    return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, _notes(numbers, network), _versions())
+    return Evaluation(
+        f"{fake} against {real}", Path("evaluation.json"), rows, _notes(numbers, network), versions_of(PACKAGES)
+    )
 
 
 def suitable(data: Images, network: Extractor) -> list[str]:
@@ -264,13 +268,3 @@ def _size_of_first(folder: str) -> int:
             return int(min(image.size))
     except (OSError, UnidentifiedImageError) as error:
         raise UserError(f"{first} cannot be read as an image: {error}. Remove it, or give resolution=PIXELS") from error
-
-
-def _versions() -> dict[str, str | None]:
-    def installed(package: str) -> str | None:
-        try:
-            return version(package)
-        except PackageNotFoundError:
-            return None
-
-    return {package: installed(package) for package in PACKAGES}

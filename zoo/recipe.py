@@ -153,7 +153,8 @@ def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -
 
     Args:
         where: its name or path.
-        overrides: nested values that replace the file's, such as {"model": {"width": 32}}; None removes a callback.
+        overrides: nested values that replace the file's, such as {"model": {"width": 32}}; None removes a callback. A
+            class stands for its name.
 
     Raises:
         RecipeError: with every fault that was found.
@@ -161,6 +162,7 @@ def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -
     from zoo.checking import SECTIONS, Check  # here, because checking builds on this file
 
     path = where if isinstance(where, Path) else find_recipe(where)
+    overrides = {key: _with_names(value) for key, value in (overrides or {}).items()}
     subject = str(path.stem if path.parent == recipe_folder() else path)
     if overrides:
         subject += " with " + " ".join(_as_words(overrides))
@@ -172,7 +174,14 @@ def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -
     if not isinstance(content, dict):
         raise RecipeError(subject, ["a recipe is a mapping with the sections " + ", ".join(SECTIONS)])
     plain = {str(key): value for key, value in content.items()}
-    return Check(subject).recipe(path.stem, plain, dict(overrides or {}))
+    return Check(subject).recipe(path.stem, plain, overrides)
+
+
+def _with_names(node: Any) -> Any:
+    """Settings in which classes have become names, which is what a recipe can write down."""
+    if isinstance(node, dict):
+        return {key: _with_names(value) for key, value in node.items()}
+    return class_path(node) if isinstance(node, type) else node
 
 
 def _as_words(nested: Mapping[str, Any], prefix: str = "") -> list[str]:

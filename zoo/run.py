@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +21,12 @@ from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, 
 from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 from zoo.classes import find_class
 from zoo.clock import progress_of
+from zoo.environment import environment
 from zoo.errors import CheckpointError, RecipeError, UserError, first_line
 from zoo.files import read_lines
 from zoo.gan import GAN
 from zoo.hardware import choose_precision, choose_strategy
 from zoo.recipe import Recipe, load_recipe
-
-PACKAGES = ("gan-zoo", "torch", "torchvision", "pytorch-lightning", "torchmetrics", "omegaconf", "numpy", "pillow")
 
 
 @dataclass(frozen=True)
@@ -206,11 +201,7 @@ class Plan:
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "resumed_from": None if self.start is None else self.start.name,
             "command": sys.argv,
-            "git_commit": _git_commit(),
-            "python": platform.python_version(),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-            "packages": {name: _version(name) for name in PACKAGES},
+            **environment(),
         }
         _append(self.folder / "environment.jsonl", record)
 
@@ -319,6 +310,8 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
     Raises:
         CheckpointError: when a given place has no readable checkpoint.
     """
+    if str(resume) in ("True", "False"):
+        raise UserError("resume: a run folder or a checkpoint to go on with, or auto for the newest run of recipe=NAME")
     if str(resume) != "auto":
         path = newest_checkpoint(resume).absolute()
         read_checkpoint(path)
@@ -360,20 +353,3 @@ def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
 def _new_folder(recipe: str) -> Path:
     """`runs/RECIPE/TIME`; of several processes the first one's counts."""
     return Path("runs") / recipe / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-
-
-def _git_commit() -> str | None:
-    """Commit of the checkout the package lies in, or None."""
-    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.strip() if done.returncode == 0 else None
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
