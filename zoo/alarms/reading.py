@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from zoo.alarms.change import Track
+from zoo.alarms.change import MEMORY, Track
 
 LINEAR = ("duplicates", "score/real", "score/fake", "score/train", "score/held_out", "score/generated", "overfitting/",
           "classes/", "loss/")  # fmt: skip
@@ -17,6 +17,9 @@ FLOORS = {"weight/": 0.005, "activation/": 0.05, "gradient/": 0.2, "score/": 0.1
 """Smallest usual deviation of each kind of signal: what varies less than this in a run is not therefore alarming."""
 SETTLE, SETTLE_FULL = 16, 3
 """Readings before changes are looked for; full readings are rarer."""
+SETTLE_GROWN = MEMORY
+"""The same after a network has grown: new layers and fresh moments of Adam set off slow swings in both networks, which
+half a memory takes for a drift."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,7 @@ class Habits:
     def __init__(self) -> None:
         self.tracks: dict[str, Track] = {}
         self.stage = ""
+        self.grown = False
 
     def read(self, values: dict[str, float], stage: str, full: dict[str, float]) -> Reading:
         """Take a reading.
@@ -118,8 +122,8 @@ class Habits:
             full: of a full reading, or nothing.
         """
         if stage != self.stage:
-            self.tracks, self.stage = {}, stage
-        for part, settle in ((values, SETTLE), (full, SETTLE_FULL)):
+            self.tracks, self.stage, self.grown = {}, stage, bool(self.stage)
+        for part, settle in ((values, SETTLE_GROWN if self.grown else SETTLE), (full, SETTLE_FULL)):
             for name, value in part.items():
                 if name not in self.tracks:
                     floor = next((floor for start, floor in FLOORS.items() if name.startswith(start)), 0.05)
@@ -129,9 +133,13 @@ class Habits:
 
     def state_dict(self) -> dict[str, Any]:
         """Plain values."""
-        return {"stage": self.stage, "tracks": {name: track.as_dict() for name, track in self.tracks.items()}}
+        return {
+            "stage": self.stage,
+            "grown": self.grown,
+            "tracks": {name: track.as_dict() for name, track in self.tracks.items()},
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""
-        self.stage = state["stage"]
+        self.stage, self.grown = state["stage"], state.get("grown", False)
         self.tracks = {name: Track(**numbers) for name, numbers in state["tracks"].items()}
