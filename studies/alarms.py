@@ -17,8 +17,8 @@ is the one that was broken.
 *silent*: recipes at full length; every alarm is false.
 
 *helps*: `dcgan_digits` at full length; for 20 rounds from round 700 on the generator's rate is 30 times what it should
-be. Unbroken, broken, and broken with `action: rollback`: Fréchet distance of 2,000 samples of the averaged generator to
-the training images in the features of the digit classifier.
+be. Unbroken, broken, and broken with `action: rollback`, which lasts as much longer as was undone: Fréchet distance of
+2,000 samples of the averaged generator to the training images in the features of the digit classifier.
 
 Rows are written as they come; those that are there are not computed again.
 """
