@@ -127,6 +127,14 @@ def test_a_folder_holds_single_images_at_their_own_size(runs: Trained, tmp_path:
             np.testing.assert_array_equal(np.asarray(picture), image[0].numpy())
 
 
+def test_samples_of_two_models_do_not_mix(runs: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert draw(f"checkpoint={runs['digits']}", "n=3", f"out={tmp_path}/drawn/") == 0
+    capsys.readouterr()
+    assert draw(f"checkpoint={runs['plain']}", "n=2", f"out={tmp_path}/drawn/") == 2
+    assert "drawn/ holds pictures already, which would be taken for samples" in capsys.readouterr().err
+    assert len(list((tmp_path / "drawn").iterdir())) == 3
+
+
 def test_a_folder_that_exists_needs_no_slash(runs: Trained, tmp_path: Path) -> None:
     (tmp_path / "many").mkdir()
     assert draw(f"checkpoint={runs['plain']}", "n=10", f"out={tmp_path / 'many'}") == 0

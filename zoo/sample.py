@@ -59,6 +59,8 @@ def sample(
     to_folder = out.endswith(("/", "\\")) or Path(out).is_dir()
     if not to_folder and not out.lower().endswith(PICTURE_SUFFIXES):
         raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
+    if to_folder and any(path.suffix.lower() in PICTURE_SUFFIXES for path in Path(out).glob("*")):
+        raise UserError(f"out: {out} holds pictures already, which would be taken for samples. Choose a new folder")
     model = load_model(checkpoint, cls)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
     latents |= _member(model, component, interpolate)

@@ -21,6 +21,8 @@ from zoo.hub.building import Own
 from zoo.recipe import load_recipe
 from zoo.run import load_run
 
+FOLDERS = " (for an audit also train=FOLDER held_out=FOLDER)"
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -200,7 +202,7 @@ def _data_of_release(where: str, folder: Path | None, changes: dict[str, Any], m
     if "class" not in recipe:
         raise UserError(
             f"{where} does not say what it was trained on. Name its training images, of which some were held out: "
-            f"data.class=Folder data.root=FOLDER data.held_out=0.1, or train=FOLDER held_out=FOLDER"
+            f"data.class=Folder data.root=FOLDER data.held_out=0.1{FOLDERS}"
         )
     try:
         with without_imports():
@@ -209,7 +211,7 @@ def _data_of_release(where: str, folder: Path | None, changes: dict[str, Any], m
         given = " ".join(f"data.{key}={value}" for key, value in recipe.items() if key in ("class", "root", "name"))
         raise UserError(
             f"{where} was trained on {given}, which cannot be read here: {error}. Say where they are with "
-            "data.root=FOLDER, or name other images: train=FOLDER held_out=FOLDER"
+            f"data.root=FOLDER, or name other images: data.class=Folder data.root=FOLDER{FOLDERS}"
         ) from error
 
 

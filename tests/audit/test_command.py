@@ -154,7 +154,7 @@ def test_a_release_whose_data_are_elsewhere_says_how_to_name_them(
     assert run("checkpoint=./mine", "only=weights", "budget=quick") == 2
     said = capsys.readouterr().err
     assert "./mine was trained on data.class=Folder data.root=/nowhere/photos" in said
-    assert "data.root=FOLDER, or name other images: train=FOLDER held_out=FOLDER" in said
+    assert "data.root=FOLDER, or name other images: data.class=Folder data.root=FOLDER (for an audit" in said
     recipe.unlink()
     assert run("checkpoint=./mine", "only=weights", "budget=quick") == 2
     assert "does not say what it was trained on" in capsys.readouterr().err
