@@ -15,6 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     "clock": set(),
     "terms": set(),
     "contract": {"batch", "errors"},
+    "augment": {"batch", "errors"},
     "average": {"clock"},
     "objectives": {"batch"},
     "sampling": {"gan"},  # for annotations only
@@ -25,8 +26,8 @@ ALLOWED: dict[str, set[str]] = {
     "publishing": {"gan", "hub"},  # for annotations, and inside its methods
     "freezing": set(),
     "gan": {
-        "average", "batch", "clock", "contract", "errors", "freezing", "objectives", "publishing", "replicas",
-        "sampling", "terms",
+        "augment", "average", "batch", "clock", "contract", "errors", "freezing", "objectives", "publishing",
+        "replicas", "sampling", "terms",
     },
     "blocks": {"blocks"},
     "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},

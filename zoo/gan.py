@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zoo import clock, sampling
+from zoo.augment import augmented, check_kinds
 from zoo.average import MovingAverage, averaged_copy
 from zoo.batch import Batch, check_batch
 from zoo.contract import check_terms, scored
@@ -83,6 +84,7 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         clip_norm: largest norm of each player's gradient; 0 for no clipping.
         average_halflife: of the generator's moving average, in images; 0 samples from the live generator.
         average_start: images before which the average is a plain copy.
+        augment: what is done to all images that a loss sees, of `color`, `translation`, `cutout`; see `zoo/augment.py`.
         seed: of latents and noise, together with rank and clock.
     """
 
@@ -111,6 +113,7 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         clip_norm: float = 0.0,
         average_halflife: int = 10_000,
         average_start: int = 0,
+        augment: tuple[str, ...] = (),
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -134,8 +137,8 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
         self.betas = float(betas[0]), float(betas[1])  # Adam refuses (0, 0.9): "both floats or both Tensors"
         self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
-        self.lr_factor = 1.0  # on all learning rates; lowered by `Alarms`
-        self.can_roll_back = False  # set by `Alarms`: what is not finite is undone then and does not end the run
+        self.augment = check_kinds(augment)
+        self.lr_factor, self.can_roll_back = 1.0, False  # set by `Alarms`; what is not finite is undone if it can be
         self.last_terms: dict[str, float] = {}  # what was last logged
         self._running = RunningTerms()
 
@@ -244,7 +247,7 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         with frozen(self._idle(player)):
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)
-                terms = player.loss(shard, self.fakes(z, y))
+                terms = player.loss(augmented(shard, self.augment), augmented(self.fakes(z, y), self.augment))
                 check_terms(terms, f"{type(self).__name__}, loss of {player.name!r}")
                 # Lightning's autocast reaches into the backward pass, where the second derivatives of a penalty would
                 # be rounded to bf16. Without it each gradient has the precision of its forward pass.
