@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "metrics"},
     "page": set(),
     "alarms": {
-        "alarms", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan", "objectives",
+        "alarms", "augment", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan", "objectives",
         "sampling", "terms",
     },
     "callbacks": {

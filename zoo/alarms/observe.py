@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from zoo.alarms.diversity import diversity, pixels
 from zoo.alarms.fixed import Fixed
 from zoo.alarms.spectrum import COUNT, Spectra
+from zoo.augment import augmented
 from zoo.blocks.normalization import PixelNorm
 from zoo.features import Extractor
 from zoo.gan import GAN
@@ -97,7 +98,8 @@ class Observer:
         with self._unseen(trainer), _listening(self.layers, squares):
             real = self.fixed.real(model)
             fake = self.fixed.fake(model, real)
-            real_scores, fake_scores = (scores.float() for scores in model.scores(real, fake))
+            shown = [augmented(batch, model.augment) for batch in (real, fake)]
+            real_scores, fake_scores = (scores.float() for scores in model.scores(*shown))
         loss = model.objective.discriminator_value(real_scores, fake_scores)
         found = {
             "score/real": real_scores.mean(),
@@ -120,7 +122,8 @@ class Observer:
                 return {}
             train = self.fixed.real(model, many=True)
             fake = self.fixed.fake(model, train)
-            r, h, f = (scores.float() for batch in (train, held_out, fake) for scores in model.scores(batch))
+            shown = [augmented(batch, model.augment) for batch in (train, held_out, fake)]  # as in training
+            r, h, f = (scores.float() for batch in shown for scores in model.scores(batch))
         zero = h.mean() if isinstance(model.objective, Wasserstein) else 0.0  # whose scores have no absolute zero
         error = (r.var() / len(r) + h.var() / len(h)).sqrt()
         return {
@@ -136,7 +139,8 @@ class Observer:
         """Norms of the discriminator's gradient at points between real and generated images."""
         with self._unseen(trainer):
             real = self.fixed.real(model)
-            fake = self.fixed.fake(model, real)
+            fake = augmented(self.fixed.fake(model, real), model.augment)
+            real = augmented(real, model.augment)
             with torch.enable_grad():
                 slopes = slopes_between(model.scores, real, fake).detach()
         return {"slope/mean": slopes.mean(), "slope/largest": slopes.amax()}
