@@ -39,8 +39,8 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"files", "clock", "data", "errors", "evaluation", "features", "metrics"},
     "page": set(),
     "alarms": {
-        "alarms", "augment", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan", "objectives",
-        "sampling", "terms",
+        "alarms", "augment", "batch", "blocks", "checkpoint", "clock", "data", "errors", "features", "files", "gan",
+        "objectives", "sampling", "terms",
     },
     "callbacks": {
         "alarms", "files", "batch", "callbacks", "checkpoint", "clock", "data", "duality", "errors", "evaluation",
