@@ -162,6 +162,13 @@ def test_what_a_card_could_not_show_is_refused(about: Any, fault: str, tmp_path:
     assert not list(tmp_path.iterdir())
 
 
+def test_a_card_tells_of_rounds_that_a_rollback_undid(tmp_path: Path) -> None:
+    model = tiny_dcgan()
+    model.set_clock(3300, rounds=19, images_undone=1200)
+    text = (model.save_pretrained(tmp_path / "it") / "README.md").read_text()
+    assert "- 3,300 images shown to the discriminator, 19 rounds\n- 1,200 of these images in rounds that were" in text
+
+
 def test_one_weakness_is_one_line(tmp_path: Path) -> None:
     folder = tiny_dcgan().save_pretrained(tmp_path / "it", about={"weaknesses": "hands"})
     assert "\n- hands\n" in (folder / "README.md").read_text()

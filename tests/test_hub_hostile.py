@@ -225,6 +225,10 @@ def negative(config: Any, tensors: Any) -> None:
     config["images_seen"] = -1
 
 
+def more_undone_than_seen(config: Any, tensors: Any) -> None:
+    config["images_undone"] = 10**12
+
+
 def no_digest(config: Any, tensors: Any) -> None:
     config["files"] = {}
 
@@ -243,6 +247,7 @@ def no_digest(config: Any, tensors: Any) -> None:
         (later, "of version 2 of the format, this zoo reads up to 1. Update gan-zoo"),
         (other_format, "is no release of the zoo"),
         (negative, "images_seen is -1"),
+        (more_undone_than_seen, "images_undone is 1000000000000, more than images_seen"),
         (no_digest, "has no digest of model.safetensors"),
     ],
 )
