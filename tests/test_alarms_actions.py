@@ -225,6 +225,19 @@ def test_a_healthy_checkpoint_that_could_not_be_written_spares_the_same_files_as
     assert (kept.named, kept.candidate) == ("000000005120.ckpt", "")
 
 
+def test_what_only_full_readings_show_rings_once_and_not_at_each_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lasts = {"lasts": lambda now: "so" if "score/held_out" in now.values else None}
+    monkeypatch.setattr("zoo.callbacks.alarms.ALARMS", lasts)
+    zoo.fit("dcgan_digits", out=tmp_path, images=64 * 120, model={"width": 4}, trainer=SMALL["trainer"],
+            callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 1}})  # fmt: skip
+    events = read_lines(tmp_path / "alarms" / "events.jsonl")
+    full = [row for row in read_lines(tmp_path / "alarms" / "signals.jsonl") if "score/held_out" in row["values"]]
+    assert len(full) == 4  # 25 rounds apart, more than the 16 after which what is silent may ring anew
+    assert [event["round"] for event in events] == [25]
+
+
 def test_readings_before_an_exception_are_written(tmp_path: Path) -> None:
     alarms = Alarms()
     alarms.records = Records(tmp_path, 0)

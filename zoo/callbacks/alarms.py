@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 from zoo.alarms.healthy import HealthyCheckpoints, roll_back
 from zoo.alarms.named import ALARMS
 from zoo.alarms.observe import Observer
-from zoo.alarms.reading import Habits
+from zoo.alarms.reading import Habits, Reading
 from zoo.alarms.records import Records
 from zoo.batch import Batch
 from zoo.clock import crossed, digest_of
@@ -89,6 +89,7 @@ class Alarms(Callback):
         self.lowered = 1.0  # what rollbacks have multiplied rates by
         self.stopped: dict[str, Any] | None = None  # the event that ended the run
         self.ringing: dict[str, int] = {}  # alarm -> the last round in which it rang
+        self.lasting: set[str] = set()  # alarms that the latest full reading showed, and quick ones cannot
         self._read_at = 0  # images seen at the last quick reading
         self.records: Records | None = None  # of the first process
         self._observer: Observer | None = None
@@ -158,7 +159,10 @@ class Alarms(Callback):
             now = self.habits.read({}, self.habits.stage, full)
             more = {name: why for name, look in self.alarms.items() if name not in found and (why := look(now))}
             found, new = {**found, **more}, {**new, **{n: w for n, w in more.items() if n not in self.ringing}}
-        self.ringing |= dict.fromkeys(found, model.rounds)
+        if full:  # what only full readings show is taken to last from one to the next
+            without = Reading(quick, self.habits.tracks)
+            self.lasting = {name for name in found if not self.alarms[name](without)}
+        self.ringing |= dict.fromkeys({*found, *self.lasting}, model.rounds)
         quiet = model.rounds - QUIET_READINGS * self.rounds
         self.ringing = {name: last for name, last in self.ringing.items() if last > quiet}
         kind = "alarm" if new else "full" if full else "quick"
@@ -234,7 +238,7 @@ class Alarms(Callback):
             if mine:
                 self._observer.load_state_dict(mine["observer"])
                 self.habits.load_state_dict(mine["habits"])
-            self.ringing = {}
+            self.ringing, self.lasting = {}, set()
             self.healthy.after_rollback(model.rounds)
 
     def _rolls_back(self) -> bool:
@@ -258,7 +262,7 @@ class Alarms(Callback):
         return {
             "habits": self.habits.state_dict(), "observer": self._observer.state_dict(), "ringing": dict(self.ringing),
             "rolled_back": self.rolled_back, "rolled_back_in": self.rolled_back_in, "read_at": self._read_at,
-            "lowered": self.lowered, "healthy": self.healthy.state_dict(),
+            "lowered": self.lowered, "healthy": self.healthy.state_dict(), "lasting": sorted(self.lasting),
         }  # fmt: skip
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -273,6 +277,6 @@ class Alarms(Callback):
         self._observer.load_state_dict(state["observer"])
         self.ringing, self._read_at = dict(state["ringing"]), state["read_at"]
         self.rolled_back, self.rolled_back_in = state["rolled_back"], state.get("rolled_back_in", 0)
-        self.lowered = state.get("lowered", 1.0)
+        self.lowered, self.lasting = state.get("lowered", 1.0), set(state.get("lasting", ()))
         self.healthy.load_state_dict(state["healthy"], folder)
         self._restored = {}
