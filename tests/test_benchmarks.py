@@ -15,7 +15,7 @@ from turns import Turns
 
 import zoo
 from zoo.errors import UserError
-from zoo.models.progan import Growth
+from zoo.models.progan_growth import Growth
 
 WIDTHS = {"dcgan": 4, "wgan_gp": 8, "progan": 8, "biggan": 4}
 

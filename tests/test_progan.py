@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import zoo
 from zoo import sampling
 from zoo.checkpoint import checkpoints_in
 from zoo.data import Images, Pool
-from zoo.models.progan import Growth, Stage
+from zoo.models.progan_growth import Growth, Stage
 
 PAPER = Growth(1024, 800_000, 800_000)
 SHORT = Growth(128, 600_000, 600_000)
@@ -98,6 +99,12 @@ def test_only_the_direction_of_a_latent_counts_and_images_have_no_bound() -> Non
 def test_impossible_resolutions_are_refused(resolution: int) -> None:
     with pytest.raises(ValueError, match=f"a power of two from 8 to 1024; got {resolution}"):
         zoo.ProGAN(resolution)
+
+
+def test_widths_that_leave_no_channel_are_refused() -> None:
+    with pytest.raises(ValueError, match="width_base at least 16; got 8 and 15"):
+        zoo.ProGAN(32, width=8, width_base=15)
+    assert zoo.ProGAN(32, width=8, width_base=16).resolution == 32
 
 
 @pytest.mark.parametrize(("hold", "fade"), [(0, 5), (5, -1)])
@@ -219,6 +226,37 @@ def test_without_fades_blocks_are_switched_on_at_once() -> None:
     stages = [(growth.at(images).resolution, growth.at(images).alpha) for images in (0, 99, 100, 199, 200, 999)]
     assert stages == [(4, 1), (4, 1), (8, 1), (8, 1), (16, 1), (16, 1)]
     assert [growth.changed(images - 1, images) for images in (99, 100, 101, 200, 300)] == [0, 1, 0, 1, 0]
+
+
+def test_each_resolution_may_be_held_for_a_time_of_its_own() -> None:
+    growth = Growth(32, {4: 10, 8: 30, 32: 5}, 4)  # 16 px are held as 8 px are; the last is held for ever
+    ends = {(0, 9): Stage(4), (12, 12): Stage(8, 0.5), (14, 43): Stage(8), (46, 46): Stage(16, 0.5),
+            (48, 77): Stage(16), (79, 79): Stage(32, 0.25), (82, 10**6): Stage(32)}  # fmt: skip
+    for (first, last), stage in ends.items():
+        assert growth.at(first) == growth.at(last) == stage
+    same = Growth(64, {4: 700}, 300)
+    assert all(same.at(images) == Growth(64, 700, 300).at(images) for images in range(0, 5000, 7))
+
+
+@pytest.mark.parametrize(
+    ("hold", "fault"),
+    [({8: 10}, "begins at 4, the first resolution; got {8: 10}"), ({}, "begins at 4"), ({4: 10, 8: 0}, "at least 1")],
+)
+def test_holds_that_leave_a_resolution_out_are_refused(hold: dict[int, int], fault: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(fault)):
+        zoo.ProGAN(8, width=2, hold_images=hold)
+
+
+def test_holds_of_their_own_survive_a_recipe_and_a_release(tmp_path: Path) -> None:
+    run = zoo.fit("progan_digits", out=tmp_path / "run", images=64, trainer={"accelerator": "cpu"},
+                  model={"width": 4, "width_base": 16, "hold_images": {4: 20, 8: 10**6}, "fade_images": 4},
+                  data={"batch_size": 16},
+                  callbacks={"SampleMetrics": None, "SampleGrid": None, "Alarms": None})  # fmt: skip
+    assert run.model.stage == Stage(8)
+    assert zoo.load_run(run.folder).stage == Stage(8)
+    released = zoo.from_pretrained(run.model.save_pretrained(tmp_path / "release"))
+    assert released.growth == run.model.growth
+    assert torch.equal(released.sample(2, seed=0, labels=1), run.model.eval().sample(2, seed=0, labels=1))
 
 
 # --- fades -----------------------------------------------------------------------------------------------------------

@@ -104,6 +104,8 @@ def _converted(hint: Any, value: Any) -> Any:
     Raises:
         ValueError: when it is none.
     """
+    if isinstance(value, dict) and any(_keyed_by_numbers(part) for part in (hint, *get_args(hint))):
+        value = {int(key) if str(key).isdecimal() else key: one for key, one in value.items()}  # JSON has texts only
     try:
         schema = OmegaConf.structured(make_dataclass("Setting", [("value", hint, field(default=MISSING))]))
     except OmegaConfBaseException:  # a type OmegaConf does not know: leave the check to the constructor
@@ -115,6 +117,10 @@ def _converted(hint: Any, value: Any) -> Any:
     assert isinstance(result, dict)
     converted = result["value"]
     return tuple(converted) if get_origin(hint) is tuple else converted
+
+
+def _keyed_by_numbers(hint: Any) -> bool:
+    return get_origin(hint) is dict and get_args(hint)[0] is int
 
 
 def described(hint: Any) -> str:

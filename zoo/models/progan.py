@@ -18,7 +18,7 @@ Left out: the Theano code's ramp-up of the learning rate over the first 40,000 i
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import torch
@@ -32,68 +32,10 @@ from zoo.blocks.minibatch import ConsecutiveDeviation, MinibatchDeviation
 from zoo.blocks.normalization import PixelNorm
 from zoo.blocks.spectral import in_float32
 from zoo.gan import GAN, Player
+from zoo.models.progan_growth import Growth, Stage, Widths
 from zoo.objectives import Terms, Wasserstein, slopes_between
 
 Variant = Literal["authors", "pytorch_GAN_zoo"]
-
-
-@dataclass(frozen=True)
-class Stage:
-    """How far the networks have grown.
-
-    Args:
-        resolution: of images at this moment.
-        alpha: weight of the newest block, rising from 0 to 1 while it is faded in.
-    """
-
-    resolution: int
-    alpha: float = 1.0
-
-
-@dataclass(frozen=True)
-class Growth:
-    """The schedule of stages (paper, section A.1; `TrainingSchedule` in the authors' train.py).
-
-    Hold at 4x4 for `hold` images, then for each doubling: fade the new block in over `fade` images, hold for `hold`.
-
-    Args:
-        resolution: where growth ends.
-        hold: images at each resolution before the next is faded in.
-        fade: images over which a new block is faded in; 0 switches it on at once.
-    """
-
-    resolution: int
-    hold: int
-    fade: int
-
-    def level_of_detail(self, images_seen: int) -> float:
-        """The authors' "lod": how many doublings are still to come; fractional during a fade."""
-        doublings = self.resolution.bit_length() - 3
-        phase, rest = divmod(images_seen, self.hold + self.fade)
-        faded = max(rest - self.hold, 0) / self.fade if self.fade else 0.0
-        return max(doublings - phase - faded, 0.0)
-
-    def at(self, images_seen: int) -> Stage:
-        """The stage after so many images."""
-        lod = self.level_of_detail(images_seen)
-        return Stage(self.resolution >> math.floor(lod), 1.0 - (lod - math.floor(lod)) if lod % 1 else 1.0)
-
-    def changed(self, before: int, now: int) -> bool:
-        """Whether a fade began or ended in between; the authors then forget Adam's state."""
-        ends = [self.level_of_detail(images) for images in (before, now)]
-        return (math.floor(ends[0]), math.ceil(ends[0])) != (math.floor(ends[1]), math.ceil(ends[1]))
-
-
-@dataclass(frozen=True)
-class Widths:
-    """Channels of each block: `min(base / 2^level, most)`, where the block at 2^R pixels has level R - 1."""
-
-    base: int
-    most: int
-
-    def at(self, resolution: int) -> int:
-        """Of the block that works at `resolution`."""
-        return min(self.base >> (resolution.bit_length() - 2), self.most)
 
 
 class Generator(nn.Module):
@@ -208,7 +150,8 @@ class ProGAN(GAN):
         width_base: channels times resolution, roughly, of the wide-resolution blocks (their fmap_base).
         num_classes: 0 for an unconditional model; otherwise classes enter the generator with the latent and the
             discriminator classifies as well (AC-GAN), as in the authors' code.
-        hold_images: images at each resolution before the next is faded in.
+        hold_images: images at each resolution before the next is faded in; or a mapping such as {4: 20000, 16: 100000},
+            each number counting from its resolution on: an image of 16 px costs a sixteenth of one of 64.
         fade_images: images over which a new block is faded in.
         penalty: weight of the gradient penalty.
         target_norm: of the discriminator's gradient at full resolution; 750 in the paper's CIFAR-10 run.
@@ -235,7 +178,7 @@ class ProGAN(GAN):
         width: int = 512,
         width_base: int = 8192,
         num_classes: int = 0,
-        hold_images: int = 800_000,
+        hold_images: int | dict[int, int] = 800_000,
         fade_images: int = 800_000,
         penalty: float = 10.0,
         target_norm: float = 1.0,
@@ -251,11 +194,11 @@ class ProGAN(GAN):
     ) -> None:
         if resolution not in [2**i for i in range(3, 11)]:
             raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
-        if hold_images < 1 or fade_images < 0:
-            raise ValueError(f"hold_images must be at least 1 and fade_images 0; got {hold_images} and {fade_images}")
         if variant not in get_args(Variant):
             raise ValueError(f"variant of a ProGAN is 'authors' or 'pytorch_GAN_zoo'; got {variant!r}")
+        growth = Growth(resolution, hold_images, fade_images)
         widths = Widths(width_base, width)
+        widths.check(resolution)
         generator = Generator(resolution, channels, latent_dim, widths, num_classes, variant, pixel_norm)
         discriminator = Discriminator(resolution, channels, widths, num_classes, variant)
         if not equalized:
@@ -275,7 +218,7 @@ class ProGAN(GAN):
             average_halflife=average_halflife,
             **training,
         )
-        self.growth = Growth(resolution, hold_images, fade_images)
+        self.growth = growth
         self.penalty, self.target_norm, self.drift = penalty, target_norm, drift
         self.save_hyperparameters(logger=False)
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from zoo.errors import ReleaseError
 from zoo.hub.converting.tensors import Found, Networks, Tensors
-from zoo.models.progan import ProGAN, Widths
+from zoo.models.progan import ProGAN
+from zoo.models.progan_growth import Widths
 
 
 def found(networks: Networks, facts: dict[str, Any]) -> Found:
@@ -50,7 +51,7 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
         "latent_dim": inputs - classes,
         "width": widths.most, "width_base": widths.base, "num_classes": classes, "variant": "pytorch_GAN_zoo",
     }  # fmt: skip
-    result = Found(ProGAN, arguments, images_seen=lambda model: _end(model))
+    result = Found(ProGAN, arguments, images_seen=lambda model: model.growth.end)
     if networks.generator is not None:
         result.generator = _generator(networks.generator, scales)
     if networks.average is not None:
@@ -58,12 +59,6 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
     if networks.discriminator is not None:
         result.discriminator = _discriminator(networks.discriminator, scales)
     return result
-
-
-def _end(model: ProGAN) -> int:
-    """The clock at which growth has ended."""
-    growth = model.growth
-    return (growth.hold + growth.fade) * (growth.resolution.bit_length() - 3)
 
 
 def _widths(depths: list[int], what: str) -> Widths:
