@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from augmentation import distance
 from breakages import APPLY, onset, read
 
 import zoo
@@ -157,11 +158,8 @@ def frechet(model: zoo.GAN, n: int = 2_000) -> float:
     """Fréchet distance of samples to the training images, in the digit classifier's features."""
     judge, data = DigitClassifier(), zoo.data.Digits(resolution=model.resolution)
     data.setup()
-    metric = zoo.metrics.FID(width=judge.width)
     labels = torch.arange(n) % model.num_classes if model.num_classes else None
-    metric.update(judge(data.train.tensor()), real=True)
-    metric.update(judge(model.sample(n, seed=1, labels=labels)), real=False)
-    return float(metric.compute()["fid"])
+    return distance(judge, data.train.tensor(), model.sample(n, seed=1, labels=labels))
 
 
 def study(

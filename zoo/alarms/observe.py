@@ -139,10 +139,9 @@ class Observer:
         """Norms of the discriminator's gradient at points between real and generated images."""
         with self._unseen(trainer):
             real = self.fixed.real(model)
-            fake = augmented(self.fixed.fake(model, real), model.augment)
-            real = augmented(real, model.augment)
+            shown = [augmented(batch, model.augment) for batch in (real, self.fixed.fake(model, real))]
             with torch.enable_grad():
-                slopes = slopes_between(model.scores, real, fake).detach()
+                slopes = slopes_between(model.scores, *shown).detach()
         return {"slope/mean": slopes.mean(), "slope/largest": slopes.amax()}
 
     def _classes(self, trainer: Trainer, model: GAN, classifier: Extractor) -> dict[str, Tensor]:

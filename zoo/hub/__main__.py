@@ -10,7 +10,7 @@ from zoo import hub
 from zoo.command import checked_arguments, run_command
 from zoo.errors import ReleaseError, UserError, nearest
 from zoo.hub import places, release
-from zoo.hub.building import named_classes
+from zoo.hub.building import own_named
 from zoo.hub.converting import SOURCES
 from zoo.hub.converting.tensors import read_file
 
@@ -50,7 +50,7 @@ def pack(**settings: Any) -> None:
     """Make a release of a run; the settings are those of `zoo.hub.pack`."""
     folder = hub.pack(**settings)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
-    own = [name for name in named_classes(release.read_config(folder / release.CONFIG)) if "." in name]
+    own = own_named(release.read_config(folder / release.CONFIG))
     verify = f"verify={folder}" + (f" cls={own[0]}" if len(own) == 1 else f" cls=[{','.join(own)}]" if own else "")
     print(f"{folder}: {size:.1f} MiB. Look at its grid.png and README.md, then: python -m zoo.hub {verify}")
 

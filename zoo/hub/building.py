@@ -82,6 +82,11 @@ def named_classes(config: Mapping[str, Any]) -> list[str]:
     return [str(config["class"]), *_classes_within(config["arguments"])]
 
 
+def own_named(config: Mapping[str, Any]) -> list[str]:
+    """Import paths of the classes of a user's own that a release speaks of, each once."""
+    return list(dict.fromkeys(name for name in named_classes(config) if "." in name))
+
+
 def _classes_within(arguments: Any) -> Iterator[str]:
     """Names of classes in nested arguments, such as a mixture's base."""
     for key, value in arguments.items() if isinstance(arguments, dict) else ():

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from zoo.errors import ReleaseError, first_line, nearest
-from zoo.hub.building import named_classes
+from zoo.hub.building import own_named
 
 LICENCE = "apache-2.0"  # of the weights, unless `about` says otherwise
 NOT_RECORDED = "not recorded"
@@ -135,7 +135,7 @@ def _what(config: Mapping[str, Any], about: Mapping[str, Any]) -> str:
 
 
 def _use(config: Mapping[str, Any], name: str) -> str:
-    own = list(dict.fromkeys(text.rpartition(".")[::2] for text in named_classes(config) if "." in text))
+    own = [name.rpartition(".")[::2] for name in own_named(config)]
     imports = "".join(f"from {module} import {own_class}\n" for module, own_class in own)
     classes = [own_class for _, own_class in own]
     cls = f", cls={classes[0]}" if len(classes) == 1 else f", cls=({', '.join(classes)})" if classes else ""
