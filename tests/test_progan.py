@@ -238,6 +238,21 @@ def test_each_resolution_may_be_held_for_a_time_of_its_own() -> None:
     assert all(same.at(images) == Growth(64, 700, 300).at(images) for images in range(0, 5000, 7))
 
 
+def test_growth_may_begin_at_a_larger_resolution() -> None:
+    whole, late = Growth(32, {4: 10, 8: 30}, 4), Growth(32, {4: 10, 8: 30}, 4, initial=8)
+    assert late.end == whole.end - 14
+    assert all(late.at(images) == whole.at(images + 14) for images in range(100))
+    assert Growth(32, 10, 4, initial=32).end == 0
+    assert Growth(32, 10, 4, initial=32).at(0) == Stage(32)
+    assert Growth(32, {8: 30}, 4, initial=8).at(29) == Stage(8)  # 4 px need no time
+
+
+@pytest.mark.parametrize("initial", [0, 2, 6, 64])
+def test_growth_cannot_begin_where_there_is_no_block(initial: int) -> None:
+    with pytest.raises(ValueError, match=f"initial_resolution is one of 4, 8, 16, 32; got {initial}"):
+        Growth(32, 10, 4, initial)
+
+
 @pytest.mark.parametrize(
     ("hold", "fault"),
     [({8: 10}, "begins at 4, the first resolution; got {8: 10}"), ({}, "begins at 4"), ({4: 10, 8: 0}, "at least 1")],

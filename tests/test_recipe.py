@@ -428,7 +428,7 @@ def test_precisions_that_train_gans_are_accepted(precision: str) -> None:
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        ("- 1\n- 2\n", ["a recipe is a mapping with the sections seed, images, model, data, trainer"]),
+        ("- 1\n- 2\n", ["a recipe is a mapping with the sections seed, images, pretrained, model, data, trainer"]),
         ("images: 10\nmodel: {width: 4}\ndata: {class: Digits}\n", ["model: missing; it is a mapping with `class`"]),
         ("images: 10\nmodel: {class: DCGAN}\n", ["data: missing; it is a mapping with `class`"]),
         (MINIMAL + "model: {class: DCGAN}\n", ["duplicate key model"]),

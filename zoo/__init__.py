@@ -10,6 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 from zoo import metrics
 from zoo.batch import Batch
 from zoo.duality import DualityGap, duality_gap
+from zoo.finetuning import start_from
 from zoo.gan import GAN, Player
 from zoo.hub import from_pretrained, pretrained
 from zoo.models.biggan import BigGAN
@@ -49,4 +50,5 @@ __all__ = [
     "load_run",
     "metrics",
     "pretrained",
+    "start_from",
 ]

@@ -19,7 +19,8 @@ from zoo.gan import GAN
 from zoo.recipe import Part, Recipe
 from zoo.settings import check_settings, settings_of
 
-SECTIONS = ("seed", "images", "model", "data", "trainer", "callbacks", "loggers")
+PLAIN = ("seed", "images", "pretrained")
+SECTIONS = (*PLAIN, "model", "data", "trainer", "callbacks", "loggers")
 REFUSED_BY_TRAINER = {
     "accumulate_grad_batches": "Lightning's accumulation knows one optimizer; set model.micro_batches",
     "barebones": "set trainer.log_every_n_steps and remove callbacks instead",
@@ -80,15 +81,15 @@ class Check:
         self._follow_new_data(written, overrides)
         self._drop_settings_of_other_classes(written, overrides)
         whole = self._resolved(written, overrides)
-        numbers, faults = check_settings(
-            _numbers, {key: whole[key] for key in ("seed", "images") if key in whole}, "", called="a recipe"
+        values, faults = check_settings(
+            _plain_values, {key: whole[key] for key in PLAIN if key in whole}, "", called="a recipe"
         )
         self.faults += faults
-        if numbers.get("images", 1) < 1:
-            self.faults.append(f"images: the length of a run must be at least 1 image; got {numbers['images']}")
+        if values.get("images", 1) < 1:
+            self.faults.append(f"images: the length of a run must be at least 1 image; got {values['images']}")
         for section in ("model", "data"):  # one seed for everything, unless a part is given its own
             if isinstance(whole.get(section), dict):
-                whole[section].setdefault("seed", numbers.get("seed", 0))
+                whole[section].setdefault("seed", values.get("seed", 0))
         model = self.part("model", whole.get("model"), GAN, "a GAN")
         data = self.part("data", whole.get("data"), LightningDataModule, "a source of images")
         trainer = self.trainer(whole.get("trainer") or {})
@@ -96,7 +97,8 @@ class Check:
         loggers = self.parts("loggers", whole.get("loggers"), Logger, "a Lightning logger")
         if self.faults or model is None or data is None:
             raise RecipeError(self.subject, list(dict.fromkeys(self.faults)))
-        return Recipe(name, numbers["seed"], numbers["images"], model, data, trainer, callbacks, loggers, self.notes)
+        return Recipe(name, **values, model=model, data=data, trainer=trainer, callbacks=callbacks, loggers=loggers,
+                      notes=self.notes)  # fmt: skip
 
     def _follow_new_data(self, written: dict[str, Any], overrides: dict[str, Any]) -> None:
         """A recipe pointed at other data becomes unconditional, unless its number of classes was given as well."""
@@ -272,8 +274,8 @@ def _known(section: str, given: Mapping[str, Any]) -> list[str]:
         return sorted(map(str, given))
 
 
-def _numbers(images: int, seed: int = 0) -> None:
-    """The signature that a recipe's plain numbers are checked against."""
+def _plain_values(images: int, seed: int = 0, pretrained: str = "") -> None:
+    """The signature that what is no section is checked against."""
 
 
 def _mapping(section: Any) -> Mapping[str, Any]:

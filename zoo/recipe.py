@@ -55,6 +55,7 @@ class Recipe:
         callbacks: by name.
         loggers: by name, beside the run's own CSV and TensorBoard files.
         notes: what was decided on the user's behalf, to be shown.
+        pretrained: the trained model whose weights it starts from, see `zoo.finetuning`; empty for random ones.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Recipe:
     callbacks: dict[str, Part]
     loggers: dict[str, Part]
     notes: list[str] = field(default_factory=list)
+    pretrained: str = ""
 
     def to_yaml(self) -> str:
         """The whole recipe with every default written out; itself a recipe."""
@@ -77,6 +79,7 @@ class Recipe:
         whole = {
             "seed": self.seed,
             "images": self.images,
+            "pretrained": self.pretrained,
             "model": section(self.model),
             "data": section(self.data),
             "trainer": self.trainer,

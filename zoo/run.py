@@ -60,7 +60,8 @@ def fit(
     """Train by a recipe.
 
     Args:
-        recipe: name or path; may be left out when a run is resumed.
+        recipe: name or path; may be left out when a run is resumed. `pretrained="biggan_fashion"` among the overrides
+            starts from those weights.
         out: the run's folder; by default `runs/RECIPE/TIME`.
         resume: a run folder or a checkpoint to go on with, or "auto": the newest run of this recipe, or a new run if
             there is none.
@@ -136,7 +137,7 @@ class Plan:
             data.prepare_data()
             data.setup("fit")
         model = recipe.model.build()
-        seen = 0
+        pretrained, seen = self._begin_with_trained(model), 0
         if self.start is not None:
             state = read_checkpoint(self.start)
             load_weights(model, state, self.start)
@@ -152,7 +153,7 @@ class Plan:
         except OSError as error:
             raise UserError(f"out: cannot write {self.folder}: {error.strerror or error}") from error
         stop = StopOnSignal()
-        first = _First(self)
+        first = _First(self, pretrained)
         trainer = self._trainer([first, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], seen)
         began = time.monotonic()
         try:
@@ -163,6 +164,23 @@ class Plan:
                 first.ended(time.monotonic() - began, model)
         alarm = next((callback.stopped for callback in callbacks if isinstance(callback, Alarms)), None)
         return Run(model, first.folder, recipe, stop.received, time.monotonic() - began, alarm)
+
+    def _begin_with_trained(self, model: GAN) -> dict[str, Any] | None:
+        """Start from the weights that the recipe names; what is recorded of them, or None.
+
+        Raises:
+            UserError: when they are not there or do not fit.
+        """
+        if not self.recipe.pretrained or self.start is not None:  # a resumed run has weights of its own
+            return None
+        from zoo.finetuning import start_from  # here, because a release may be a run's folder
+
+        start = start_from(model, self.recipe.pretrained)
+        if first_process():
+            print(f"pretrained: {start.in_words()}", flush=True)
+            if (begins := model.data_resolution(0)) < model.resolution:
+                print(f"note: training begins at {begins} px; model.initial_resolution={model.resolution} begins grown")
+        return {"from": start.where, "sha256": start.sha256, "taken": start.taken, "anew": list(start.anew)}
 
     def _trainer(self, callbacks: list[Callback], seen: int) -> Trainer:
         """Lightning's trainer, set up so that the clock decides everything.
@@ -190,8 +208,8 @@ class Plan:
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"trainer: Lightning refuses these arguments: {first_line(error)}") from error
 
-    def record(self) -> None:
-        """Write the resolved recipe and what it runs on into the run folder."""
+    def record(self, pretrained: dict[str, Any] | None) -> None:
+        """Write the resolved recipe, what it runs on and what it started from into the run folder."""
         (self.folder / "recipe.yaml").write_text(
             f"# A run of {self.recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
             + self.recipe.to_yaml()
@@ -200,6 +218,7 @@ class Plan:
             "recipe": self.recipe.name,
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "resumed_from": None if self.start is None else self.start.name,
+            "pretrained": pretrained,
             "command": sys.argv,
             **environment(),
         }
@@ -224,10 +243,11 @@ class _First(Callback):
 
     Args:
         plan: of this process, whose folder may be named by another second of the clock.
+        pretrained: what is recorded of the weights it started from.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan, self.folder, self.begun = plan, plan.folder, False
+    def __init__(self, plan: Plan, pretrained: dict[str, Any] | None) -> None:
+        self.plan, self.pretrained, self.folder, self.begun = plan, pretrained, plan.folder, False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Agree on the folder."""
@@ -238,7 +258,7 @@ class _First(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the run, now that nothing of it was refused: a run keeps its recipe when resuming it fails."""
         if trainer.is_global_zero:
-            self.plan.record()
+            self.plan.record(self.pretrained)
             self.plan.set_aside()
             self.begun = True
 
@@ -342,6 +362,8 @@ def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
     ]
     if own.model.target is not changed.model.target:
         faults = ["model.class: a resumed run keeps its model"]
+    if own.pretrained != changed.pretrained:
+        faults.append("pretrained: a resumed run goes on with its own weights; leave it out, or resume= for a new run")
     if own.seed != changed.seed:
         faults.append(f"seed: {own.seed} in the run, {changed.seed} now; a resumed run keeps its seed")
     if faults:

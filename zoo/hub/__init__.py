@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import CheckpointError, ReleaseError, nearest
 from zoo.files import sha256_of
@@ -32,32 +33,45 @@ def from_pretrained(where: str | Path, revision: str | None = None, cls: Own | N
     Raises:
         ReleaseError: when there is nothing there, it is ambiguous, or it is refused, with the reason.
     """
+    return release.load(*find(where, revision), cls)
+
+
+def find(where: str | Path, revision: str | None = None) -> tuple[Path, dict[str, Any] | None]:
+    """The weights that are meant, fetched where they are not here, and the `config.json` beside them if there is one.
+
+    Args:
+        where: as for `from_pretrained`.
+        revision: likewise.
+
+    Raises:
+        ReleaseError: when there is nothing there, it is ambiguous, or it is not what it should be.
+    """
     place = places.understand(where, revision)
     if place.kind == "url":
         from zoo.hub.download import fetch
 
-        return release.load(fetch(place.name, place.sha256), None, cls)
+        return fetch(place.name, place.sha256), None
     if place.kind == "hub":
         from zoo.hub.huggingface import download
 
-        return _from_folder(download(place.name, revision), cls)
+        return _in_folder(download(place.name, revision))
     if place.kind == "path":
-        return _from_path(Path(place.name).expanduser(), cls)
-    return _ours(place.name, cls)
+        return _at_path(Path(place.name).expanduser())
+    return _ours(place.name)
 
 
-def _from_path(path: Path, cls: Own | None) -> GAN:
+def _at_path(path: Path) -> tuple[Path, dict[str, Any] | None]:
     if path.is_file():
-        return release.load(path, None, cls)
+        return path, None
     if not path.is_dir():
         raise ReleaseError(f"there is no folder or file {path}")
     if (path / "checkpoints").is_dir() and not (path / release.CONFIG).exists():
         raise ReleaseError(f"{path} is the folder of a run, not a release: zoo.load_run loads it, and python -m "
                            f"zoo.hub run={path} out=FOLDER makes a release of it")  # fmt: skip
-    return _from_folder(path, cls)
+    return _in_folder(path)
 
 
-def _from_folder(folder: Path, cls: Own | None) -> GAN:
+def _in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
     if not (folder / release.CONFIG).is_file():
         pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
         besides = (
@@ -66,22 +80,22 @@ def _from_folder(folder: Path, cls: Own | None) -> GAN:
         raise ReleaseError(f"{folder} is no release: it has no {release.CONFIG}.{besides}")
     config = release.read_config(folder / release.CONFIG)
     check_files(folder, config, only=release.WEIGHTS)
-    return release.load(folder / release.WEIGHTS, config, cls)
+    return folder / release.WEIGHTS, config
 
 
-def _ours(name: str, cls: Own | None) -> GAN:
+def _ours(name: str) -> tuple[Path, dict[str, Any] | None]:
     """A release of ours: shipped, or fetched by the digest in the index."""
     entry = places.entry_of(name)
     folder = places.releases_folder() / name
     if (folder / release.WEIGHTS).is_file():
         if sha256_of(folder / release.WEIGHTS) != entry["sha256"]:
             raise ReleaseError(f"{folder / release.WEIGHTS} has another digest than {places.INDEX} says: it is damaged")
-        return _from_folder(folder, cls)
+        return _in_folder(folder)
     if not entry.get("url"):
         raise ReleaseError(f"{name} should lie in {folder}, and {places.INDEX} has no address to fetch it from")
     from zoo.hub.download import fetch
 
-    return release.load(fetch(entry["url"], entry["sha256"]), None, cls)
+    return fetch(entry["url"], entry["sha256"]), None
 
 
 def load_model(where: str, cls: Own | None = None) -> GAN:
@@ -93,9 +107,12 @@ def load_model(where: str, cls: Own | None = None) -> GAN:
     Raises:
         UserError: when there is nothing to load.
     """
-    if not is_release(where):
-        return load_run(checkpoint_of(where))
-    return from_pretrained(Path(where) if _is_local_release(Path(where)) else where, cls=cls)
+    return from_pretrained(place_of(where), cls=cls) if is_release(where) else load_run(checkpoint_of(where))
+
+
+def place_of(where: str) -> str | Path:
+    """A command's word for a release, as `from_pretrained` wants it: a path where it lies here."""
+    return Path(where) if _is_local_release(Path(where)) else where
 
 
 def is_release(where: str) -> bool:

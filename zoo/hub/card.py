@@ -181,6 +181,8 @@ def _training(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
             ("commit", "commit"),
         ):
             lines.append(f"- {words}: {training.get(key) or NOT_RECORDED}")
+        if training.get("pretrained"):
+            lines.append("- started from: " + _started_from(training["pretrained"]))
         if training.get("checkpoint"):
             lines.append(f"- checkpoint: {training['checkpoint']}")
         hours = training.get("hours")
@@ -188,6 +190,12 @@ def _training(config: Mapping[str, Any], training: Mapping[str, Any]) -> str:
         if training.get("packages"):
             lines.append("- packages: " + ", ".join(f"{k} {v}" for k, v in training["packages"].items() if v))
     return "\n".join(lines) + "\n"
+
+
+def _started_from(pretrained: Mapping[str, Any]) -> str:
+    anew = len(pretrained["anew"])
+    besides = f", but for {anew} of {anew + pretrained['taken']} tensors, which were drawn anew" if anew else ""
+    return f"the weights of {pretrained['from']} (sha256 {pretrained['sha256'][:16]}){besides}"
 
 
 def duration(hours: float) -> str:

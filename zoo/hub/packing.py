@@ -227,6 +227,7 @@ def _training(home: Path, whole: dict[str, Any], model: GAN, given: dict[str, An
     if started:
         last = started[-1]
         found |= {"recipe": started[0]["recipe"], "commit": last.get("git_commit"), "packages": last.get("packages")}
+        found["pretrained"] = started[0].get("pretrained")
         found["machine"] = ", ".join(filter(None, (last.get("machine"), last.get("gpu"))))
     if ended and ended[-1]["images_seen"] == model.images_seen and len(ended) == len(started):
         found["hours"] = sum(line["seconds"] for line in ended) / 3600

@@ -187,6 +187,24 @@ def digest_of(config: Mapping[str, Any], name: str) -> str | None:
     return digest if isinstance(digest, str) else None
 
 
+def read_own(file: Path, config: dict[str, Any] | None = None) -> tuple[dict[str, Any], weights.Header]:
+    """What the header of a `model.safetensors` says of its model, and the header; no tensor is read.
+
+    Raises:
+        ReleaseError: when it is no release, or the `config.json` beside it says otherwise.
+    """
+    header = weights.read_header(file)
+    if HEADER_KEY not in header.texts:
+        raise ReleaseError(f"{file} is no release of the zoo: its header does not say which model its tensors are for")
+    own = parse_config(header.texts[HEADER_KEY], str(file))
+    for key in BUILDING if config is not None else ():
+        if config is not None and config.get(key) != own.get(key):
+            raise ReleaseError(
+                f"{file.parent} is refused: {CONFIG} says {key}={config.get(key)!r}, {file.name} says {own.get(key)!r}"
+            )
+    return own, header
+
+
 def load(file: Path, config: dict[str, Any] | None = None, cls: Own | None = None) -> GAN:
     """The model of a `model.safetensors`, in eval mode on the CPU.
 
@@ -198,15 +216,7 @@ def load(file: Path, config: dict[str, Any] | None = None, cls: Own | None = Non
     Raises:
         ReleaseError: when file and configuration disagree, or name or hold anything that the class does not have.
     """
-    header = weights.read_header(file)
-    if HEADER_KEY not in header.texts:
-        raise ReleaseError(f"{file} is no release of the zoo: its header does not say which model its tensors are for")
-    own = parse_config(header.texts[HEADER_KEY], str(file))
-    for key in BUILDING if config is not None else ():
-        if config is not None and config.get(key) != own.get(key):
-            raise ReleaseError(
-                f"{file.parent} is refused: {CONFIG} says {key}={config.get(key)!r}, {file.name} says {own.get(key)!r}"
-            )
+    own, header = read_own(file, config)
     model, is_empty = built(own, header, file, own_classes(cls))
     state = model.state_dict()
     tensors = {name: tensor.to(state[name].dtype, copy=True) for name, tensor in weights.read(file).items()}

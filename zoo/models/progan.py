@@ -153,6 +153,8 @@ class ProGAN(GAN):
         hold_images: images at each resolution before the next is faded in; or a mapping such as {4: 20000, 16: 100000},
             each number counting from its resolution on: an image of 16 px costs a sixteenth of one of 64.
         fade_images: images over which a new block is faded in.
+        initial_resolution: where growth begins; `resolution` for networks that are grown from the start, as when
+            trained ones are fine-tuned.
         penalty: weight of the gradient penalty.
         target_norm: of the discriminator's gradient at full resolution; 750 in the paper's CIFAR-10 run.
         drift: weight of the squared scores of real images, which keeps the scores near 0.
@@ -180,6 +182,7 @@ class ProGAN(GAN):
         num_classes: int = 0,
         hold_images: int | dict[int, int] = 800_000,
         fade_images: int = 800_000,
+        initial_resolution: int = 4,
         penalty: float = 10.0,
         target_norm: float = 1.0,
         drift: float = 0.001,
@@ -196,7 +199,7 @@ class ProGAN(GAN):
             raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
         if variant not in get_args(Variant):
             raise ValueError(f"variant of a ProGAN is 'authors' or 'pytorch_GAN_zoo'; got {variant!r}")
-        growth = Growth(resolution, hold_images, fade_images)
+        growth = Growth(resolution, hold_images, fade_images, initial_resolution)
         widths = Widths(width_base, width)
         widths.check(resolution)
         generator = Generator(resolution, channels, latent_dim, widths, num_classes, variant, pixel_norm)

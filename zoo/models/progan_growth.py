@@ -27,25 +27,32 @@ class Stage:
 class Growth:
     """The schedule of stages (paper, section A.1; `TrainingSchedule` in the authors' train.py).
 
-    Hold at 4x4 for `hold` images, then for each doubling: fade the new block in over `fade` images, hold for `hold`.
+    Hold at `initial` for `hold` images, then for each doubling: fade the new block in over `fade` images, hold for
+    `hold`.
 
     Args:
         resolution: where growth ends.
         hold: images at each resolution before the next is faded in; or a mapping such as {4: 20000, 16: 100000}, each
             number counting from its resolution on.
         fade: images over which a new block is faded in; 0 switches it on at once.
+        initial: where growth begins (the authors' lod_initial_resolution).
     """
 
     resolution: int
     hold: int | Mapping[int, int]
     fade: int
+    initial: int = 4
 
     def __post_init__(self) -> None:
         each = self.hold.values() if isinstance(self.hold, Mapping) else (self.hold,)
         if self.fade < 0 or not all(images >= 1 for images in each):
             raise ValueError(f"hold_images must be at least 1 and fade_images 0; got {self.hold} and {self.fade}")
-        if isinstance(self.hold, Mapping) and min(self.hold, default=8) > 4:
-            raise ValueError(f"hold_images as a mapping begins at 4, the first resolution; got {self.hold}")
+        if self.initial not in (sizes := [2**i for i in range(2, self.resolution.bit_length())]):
+            raise ValueError(f"initial_resolution is one of {', '.join(map(str, sizes))}; got {self.initial}")
+        if isinstance(self.hold, Mapping) and min(self.hold, default=self.initial + 1) > self.initial:
+            raise ValueError(
+                f"hold_images as a mapping begins at {self.initial}, the first resolution; got {self.hold}"
+            )
 
     def held(self, resolution: int) -> int:
         """Images for which this resolution is held."""
@@ -55,7 +62,7 @@ class Growth:
 
     def level_of_detail(self, images: int) -> float:
         """The authors' "lod" after so many images: how many doublings are still to come; fractional during a fade."""
-        for lod in range(self.resolution.bit_length() - 3, 0, -1):
+        for lod in range(self.doublings, 0, -1):
             images -= self.held(self.resolution >> lod)
             if images < 0:
                 return float(lod)
@@ -72,8 +79,12 @@ class Growth:
     @property
     def end(self) -> int:
         """Images after which it has ended."""
-        doublings = range(1, self.resolution.bit_length() - 2)
-        return sum(self.held(self.resolution >> lod) + self.fade for lod in doublings)
+        return sum(self.held(self.resolution >> lod) + self.fade for lod in range(1, self.doublings + 1))
+
+    @property
+    def doublings(self) -> int:
+        """From the first resolution to the last."""
+        return (self.resolution // self.initial).bit_length() - 1
 
     def changed(self, before: int, now: int) -> bool:
         """Whether a fade began or ended in between; the authors then forget Adam's state."""
