@@ -192,7 +192,7 @@ def test_a_folder_named_by_a_number_is_a_folder(
         ("images: 10\nmodel: {class: DCGAN\n", ["not readable as YAML", "line 3"]),
         ("images: 10\n\tmodel: 3\n", ["not readable as YAML", "tab", "line 2"]),
         ("images: 10\nimages: 20\n", ["not readable as YAML", "duplicate key images", "line 2"]),
-        ("- dcgan\n", ["a recipe is a mapping with the sections seed, images, model, data"]),
+        ("- dcgan\n", ["a recipe is a mapping with the sections seed, images, pretrained, model, data"]),
         ("images: 10\nmodel: {width: 4}\ndata: {class: Digits}\n", ["model: missing", "`class`", "a GAN"]),
         ("model: {class: DCGAN}\ndata: {class: Digits}\n", ["images: missing", "an integer"]),
         ("images: 10\nmodel: 3\ndata: {class: Digits}\n", ["model: ", "`class`"]),
