@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "blocks": {"blocks"},
     "duality": {"batch", "blocks", "data", "errors", "freezing", "gan", "objectives", "sampling"},
-    "models": {"gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
+    "models": {"average", "gan", "objectives", "batch", "classes", "clock", "errors", "blocks", "models", "sampling"},
     "data": {"files", "batch", "clock", "errors", "data"},
     "features": {"files", "clock", "data", "errors", "features", "settings"},
     "metrics": {"errors", "metrics"},

@@ -21,7 +21,7 @@ import zoo
 from zoo import sampling
 from zoo.checkpoint import checkpoints_in
 from zoo.data import Images, Pool
-from zoo.models.progan_growth import Growth, Stage
+from zoo.models.progan_growth import GrowingAverage, Growth, Stage
 
 PAPER = Growth(1024, 800_000, 800_000)
 SHORT = Growth(128, 600_000, 600_000)
@@ -245,6 +245,20 @@ def test_growth_may_begin_at_a_larger_resolution() -> None:
     assert Growth(32, 10, 4, initial=32).end == 0
     assert Growth(32, 10, 4, initial=32).at(0) == Stage(32)
     assert Growth(32, {8: 30}, 4, initial=8).at(29) == Stage(8)  # 4 px need no time
+
+
+def test_the_average_follows_a_new_block_faster_than_an_old_one() -> None:
+    growth = Growth(16, {4: 1_000, 8: 3_000}, 500)
+    began = {0: 0, 999: 0, 1_000: 1_000, 1_499: 1_000, 4_499: 1_000, 4_500: 4_500, 10**6: 4_500}
+    assert {images: growth.began(images) for images in began} == began
+    rule = GrowingAverage(halflife=10, growth=growth)
+    for images_seen, halflife in ((100, 5), (999, 10), (1_020, 1), (1_100, 5), (1_200, 10), (4_540, 2), (9_000, 10)):
+        assert rule.weight(halflife, images_seen) == pytest.approx(0.5), images_seen
+    assert rule.weight(1, 1_000) == 1  # the block that is switched on is copied
+    assert GrowingAverage(halflife=10, start=2_000, growth=growth).weight(1, 2_000) == 1
+    assert GrowingAverage(halflife=0, growth=growth).weight(1, 9_000) == 1
+    grown = zoo.ProGAN(resolution=16, width=4, width_base=16, latent_dim=4, hold_images=1_000, fade_images=500)
+    assert grown.moving_average == GrowingAverage(11_085, growth=grown.growth)
 
 
 @pytest.mark.parametrize("initial", [0, 2, 6, 64])

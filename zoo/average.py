@@ -42,8 +42,11 @@ class MovingAverage:
         """How far, in [0, 1], the average moves to the live network after `images` more of them."""
         if images_seen <= self.start:
             return 1.0
-        halflife = min(self.halflife, self.rampup * images_seen) if self.rampup else self.halflife
-        return 1.0 - retention(images, halflife)
+        return 1.0 - retention(images, self.halflife_at(images_seen))
+
+    def halflife_at(self, images_seen: int) -> float:
+        """The half-life at this moment, in images."""
+        return min(self.halflife, self.rampup * images_seen) if self.rampup else self.halflife
 
     @torch.no_grad()
     def update(self, average: nn.Module, network: nn.Module, images: int, images_seen: int) -> None:

@@ -32,7 +32,7 @@ from zoo.blocks.minibatch import ConsecutiveDeviation, MinibatchDeviation
 from zoo.blocks.normalization import PixelNorm
 from zoo.blocks.spectral import in_float32
 from zoo.gan import GAN, Player
-from zoo.models.progan_growth import Growth, Stage, Widths
+from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
 from zoo.objectives import Terms, Wasserstein, slopes_between
 
 Variant = Literal["authors", "pytorch_GAN_zoo"]
@@ -222,6 +222,7 @@ class ProGAN(GAN):
             **training,
         )
         self.growth = growth
+        self.moving_average = GrowingAverage(average_halflife, self.moving_average.start, growth=growth)
         self.penalty, self.target_norm, self.drift = penalty, target_norm, drift
         self.save_hyperparameters(logger=False)
 

@@ -1,4 +1,4 @@
-"""How a ProGAN grows: its stages as a function of images, and the width of each block.
+"""How a ProGAN grows: its stages as a function of images, the average meanwhile, and the width of each block.
 
 Karras et al. 2018, section A.1 and table 2; `TrainingSchedule` in the authors' train.py.
 """
@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+from zoo.average import MovingAverage
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,16 @@ class Growth:
         lod = self.level_of_detail(images)
         return Stage(self.resolution >> math.floor(lod), 1.0 - (lod - math.floor(lod)) if lod % 1 else 1.0)
 
+    def began(self, images: int) -> int:
+        """When the newest block was switched on, in images; 0 before the first."""
+        began = held = 0
+        for lod in range(self.doublings, 0, -1):
+            held += self.held(self.resolution >> lod)
+            if images < held:
+                break
+            began, held = held, held + self.fade
+        return began
+
     @property
     def end(self) -> int:
         """Images after which it has ended."""
@@ -90,6 +102,21 @@ class Growth:
         """Whether a fade began or ended in between; the authors then forget Adam's state."""
         ends = [self.level_of_detail(images) for images in (before, now)]
         return (math.floor(ends[0]), math.ceil(ends[0])) != (math.floor(ends[1]), math.ceil(ends[1]))
+
+
+@dataclass(frozen=True)
+class GrowingAverage(MovingAverage):
+    """The generator's average: the random weights with which a block begins shall not linger in it.
+
+    So `rampup` counts from where the newest block was switched on, not from the beginning of the run alone. The authors
+    average evenly; their stages are 72 half-lives long, those of small runs one or two.
+    """
+
+    growth: Growth = Growth(4, 1, 0)
+
+    def halflife_at(self, images_seen: int) -> float:
+        """The half-life at this moment, in images."""
+        return super().halflife_at(images_seen - self.growth.began(images_seen))
 
 
 @dataclass(frozen=True)
