@@ -40,6 +40,7 @@ class Noise:
         self.amplitudes = amplitudes / np.sqrt((amplitudes**2).sum() / 2)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
+        """Its values (N) at points (N, 3)."""
         return np.cos(points @ self.waves.T + self.phases) @ self.amplitudes
 
 
