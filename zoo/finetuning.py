@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -63,6 +64,10 @@ class Start:
     sha256: str
     taken: int
     anew: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """For the run's folder."""
+        return {"from": self.where, "sha256": self.sha256, "taken": self.taken, "anew": list(self.anew)}
 
     def in_words(self) -> str:
         """For the console."""

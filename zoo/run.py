@@ -180,7 +180,7 @@ class Plan:
             print(f"pretrained: {start.in_words()}", flush=True)
             if (begins := model.data_resolution(0)) < model.resolution:
                 print(f"note: training begins at {begins} px; model.initial_resolution={model.resolution} begins grown")
-        return {"from": start.where, "sha256": start.sha256, "taken": start.taken, "anew": list(start.anew)}
+        return start.record()
 
     def _trainer(self, callbacks: list[Callback], seen: int) -> Trainer:
         """Lightning's trainer, set up so that the clock decides everything.

@@ -62,15 +62,23 @@ class Growth:
             return self.hold
         return self.hold[max(start for start in self.hold if start <= resolution)]
 
+    @property
+    def switched_on(self) -> list[int]:
+        """When each new block begins to be faded in, in images."""
+        moments, images = [], 0
+        for lod in range(self.doublings, 0, -1):
+            moments.append(images + self.held(self.resolution >> lod))
+            images = moments[-1] + self.fade
+        return moments
+
     def level_of_detail(self, images: int) -> float:
         """The authors' "lod" after so many images: how many doublings are still to come; fractional during a fade."""
-        for lod in range(self.doublings, 0, -1):
-            images -= self.held(self.resolution >> lod)
-            if images < 0:
+        for done, moment in enumerate(self.switched_on):
+            lod = self.doublings - done
+            if images < moment:
                 return float(lod)
-            if images < self.fade:
-                return lod - images / self.fade
-            images -= self.fade
+            if images < moment + self.fade:
+                return lod - (images - moment) / self.fade
         return 0.0
 
     def at(self, images: int) -> Stage:
@@ -80,18 +88,12 @@ class Growth:
 
     def began(self, images: int) -> int:
         """When the newest block was switched on, in images; 0 before the first."""
-        began = held = 0
-        for lod in range(self.doublings, 0, -1):
-            held += self.held(self.resolution >> lod)
-            if images < held:
-                break
-            began, held = held, held + self.fade
-        return began
+        return max((moment for moment in self.switched_on if moment <= images), default=0)
 
     @property
     def end(self) -> int:
         """Images after which it has ended."""
-        return sum(self.held(self.resolution >> lod) + self.fade for lod in range(1, self.doublings + 1))
+        return self.switched_on[-1] + self.fade if self.doublings else 0
 
     @property
     def doublings(self) -> int:
