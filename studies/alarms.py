@@ -25,7 +25,6 @@ Rows are written as they come; those that are there are not computed again.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
@@ -36,6 +35,7 @@ from typing import Any
 import torch
 from augmentation import distance
 from breakages import APPLY, onset, read
+from rows import RESULTS, Rows
 
 import zoo
 from zoo.alarms.change import THRESHOLD
@@ -44,7 +44,6 @@ from zoo.command import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
 from zoo.terms import NonFiniteLossError
 
-RESULTS = Path(__file__).parent / "results"
 SMALL = ["dcgan_digits", "wgan_gp_digits", "progan_digits", "biggan_digits"]
 RECIPES = {"DCGAN": "dcgan_digits", "WGANGP": "wgan_gp_digits", "ProGAN": "progan_digits", "BigGAN": "biggan_digits"}
 WARM = {"DCGAN": 38_400, "WGANGP": 32_000, "ProGAN": 22_000, "BigGAN": 19_200}
@@ -167,32 +166,21 @@ def study(
     breakages: list[str] = list(APPLY), recipes: list[str] = SMALL, work: str = "", rounds: int = 80,
 ) -> None:  # fmt: skip
     """Compute the rows that are missing, and print a summary."""
-    path = RESULTS / f"alarms_{part}.json"
-    rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"] if path.is_file() else []
-
-    def there(**wanted: Any) -> bool:
-        return any(all(row.get(key) == value for key, value in wanted.items()) for row in rows)
-
-    def leave(more: list[dict[str, Any]]) -> None:
-        rows.extend(more)
-        record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
-        RESULTS.mkdir(exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
-
+    rows = Rows(RESULTS / f"alarms_{part}.json", __doc__)
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(work or scratch)
         for seed in seeds:
-            if part == "helps" and not there(seed=seed):
-                leave([helps(seed, place)])
+            if part == "helps" and not rows.has(seed=seed):
+                rows.leave([helps(seed, place)])
             for recipe in recipes if part == "silent" else []:
-                if not there(recipe=recipe, seed=seed):
+                if not rows.has(recipe=recipe, seed=seed):
                     shutil.rmtree(place / "silent", ignore_errors=True)
-                    leave([silent(recipe, seed, place)])
+                    rows.leave([silent(recipe, seed, place)])
             for variant in variants if part == "rings" else []:
                 kinds = [kind for kind in breakages if variant in APPLY[kind]]
-                kinds = [kind for kind in kinds if not there(variant=variant, seed=seed, breakage=kind)]
+                kinds = [kind for kind in kinds if not rows.has(variant=variant, seed=seed, breakage=kind)]
                 if kinds:
-                    leave(rings(variant, seed, kinds, place, rounds))
+                    rows.leave(rings(variant, seed, kinds, place, rounds))
     print("\n".join(summary(part, rows)))
 
 

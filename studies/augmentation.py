@@ -18,17 +18,16 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
+from rows import RESULTS, Rows
 
 import zoo
 from zoo.augment import augmented
 from zoo.command import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
 
-RESULTS = Path(__file__).parent / "results" / "augmentation.json"
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}}
 
 
@@ -95,15 +94,12 @@ def study(
     recipe: str = "dcgan_digits", held_out: float = 0.8, images: int = 120_000,
 ) -> None:  # fmt: skip
     """Compute the rows that are missing, and print all."""
-    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+    rows = Rows(RESULTS / "augmentation.json", __doc__)
     for seed in seeds:
         for chosen in (text.split(",") if text else [] for text in kinds):
             wanted = {"recipe": recipe, "seed": seed, "augment": chosen, "share_held_out": held_out, "images": images}
-            if any(all(r[key] == value for key, value in wanted.items()) for r in rows):
-                continue
-            rows.append(row(recipe, seed, chosen, held_out, images))
-            record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
-            RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+            if not rows.has(**wanted):
+                rows.leave([row(recipe, seed, chosen, held_out, images)])
     for r in rows:
         print(f"{r['recipe']} seed {r['seed']} {'+'.join(r['augment']) or 'plain'}: distance {r['distance']}, "
               f"r_v {r['r_v']:.0%}, alarms {r['alarms']}")  # fmt: skip

@@ -13,7 +13,6 @@ Rows are written as they come; those that are there are not computed again.
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
 from pathlib import Path
@@ -22,12 +21,12 @@ from typing import Any
 import torch
 from augmentation import distance
 from PIL import Image
+from rows import RESULTS, Rows
 
 import zoo
 from zoo.command import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
 
-RESULTS = Path(__file__).parent / "results" / "finetuning.json"
 SOURCE, RESOLUTION, EVERY = "dcgan_digits", 16, 20_000
 
 
@@ -78,13 +77,10 @@ def rows_of(seed: int, each: int, root: str, images: int) -> list[dict[str, Any]
 
 def study(seeds: list[int] = [0, 1, 2], each: int = 60, root: str = "data", images: int = 120_000) -> None:
     """Compute the rows that are missing, and print all."""
-    rows: list[dict[str, Any]] = json.loads(RESULTS.read_text())["rows"] if RESULTS.is_file() else []
+    rows = Rows(RESULTS / "finetuning.json", __doc__)
     for seed in seeds:
-        if any((r["seed"], r["each"], r["images"]) == (seed, each, images) for r in rows):
-            continue
-        rows += rows_of(seed, each, root, images)
-        record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
-        RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+        if not rows.has(seed=seed, each=each, images=images):
+            rows.leave(rows_of(seed, each, root, images))
     for r in rows:
         path = ", ".join(f"{value} after {int(seen):,}" for seen, value in r["distances"].items())
         print(f"seed {r['seed']}, {r['each']} images a class, {r['pretrained'] or 'random weights'}: {path} images; "

@@ -27,7 +27,6 @@ Settings were chosen on one GAN with seed 0, which is therefore in no table.
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import statistics
 import time
@@ -38,6 +37,7 @@ from typing import Any
 import torch
 from pytorch_lightning import Trainer
 from readable_digits import judge
+from rows import RESULTS, Rows
 from torch import Tensor, nn
 
 import zoo
@@ -46,7 +46,6 @@ from zoo.command import checked_arguments, run_command
 from zoo.data import Grid, Images, StackedDigits
 from zoo.metrics import ModeCount
 
-RESULTS = Path(__file__).parent / "results"
 VARIANTS = ("one", "five", "wide", "mix")
 BASES: dict[str, dict[str, Any]] = {
     "grid": {
@@ -176,28 +175,23 @@ def study(
     """
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    path = Path(out) if out else RESULTS / f"mix_modes_{data}.json"
     length = images or IMAGES[data]
-    done: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"rows": []}
     network, accuracy = judge() if data == "stacked_digits" else (None, None)
-    done |= {
-        "protocol": __doc__, "base": BASES[data], "wide": WIDE[data], "batch_size": BATCH[data],
-        "samples": SAMPLES[data], "classifier_accuracy": accuracy, "torch": torch.__version__,
-    }  # fmt: skip
+    rows = Rows(
+        Path(out) if out else RESULTS / f"mix_modes_{data}.json", __doc__, base=BASES[data], wide=WIDE[data],
+        batch_size=BATCH[data], samples=SAMPLES[data], classifier_accuracy=accuracy,
+    )  # fmt: skip
     began = time.monotonic()
     for seed in seeds if seeds is not None else list(range(1, 11 if data == "grid" else 4)):
         for variant in variants or VARIANTS:
-            key = (variant, seed, length)
-            if key in [(r["variant"], r["seed"], r["images"]) for r in done["rows"]]:
+            if rows.has(variant=variant, seed=seed, images=length):
                 continue
             if minutes and time.monotonic() - began > 60 * minutes:
                 break
-            done["rows"].append(row(data, variant, seed, length, network))
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(done, indent=1))
-            print(done["rows"][-1], flush=True)
+            rows.leave([row(data, variant, seed, length, network)])
+            print(rows[-1], flush=True)
     columns = ["modes", "high_quality" if data == "grid" else "kl", "kl", "cpu_seconds"]
-    print(table([r for r in done["rows"] if r["images"] == length], list(dict.fromkeys(columns))))
+    print(table([r for r in rows if r["images"] == length], list(dict.fromkeys(columns))))
 
 
 def main(**words: Any) -> None:

@@ -15,7 +15,6 @@ holds k, and the ratio of the estimate to k. All questions that can flag anythin
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any
 from unittest import mock
 
 import torch
+from rows import RESULTS, Rows
 from torch import Tensor
 
 from zoo.audit import audit, planted
@@ -31,7 +31,6 @@ from zoo.data import MNIST, Digits, Folder, Images
 from zoo.evaluation.classification_accuracy import wilson
 from zoo.features import Extractor, extractor
 
-RESULTS = Path(__file__).parent / "results"
 QUESTIONS = ["discriminator", "copying", "support", "coverage", "sharpness"]
 SIZES = {"mnist": (10_000, 5_000, 5_000), "digits": (700, 500, 597), "cifar": (2_500, 1_500, 1_500)}
 EXTRACTORS = {"mnist": "digits", "digits": "digits", "cifar": "effnet-lite0"}
@@ -206,30 +205,24 @@ def study(
         minutes: after which nothing new is begun; 0 for no bound.
         out: results file; empty for the study's own.
     """
-    path = Path(out) if out else RESULTS / f"planted_faults_{data}.json"
-    done: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"rows": []}
     images, labels = load(data, root)
     network = Remembering(extractor(EXTRACTORS[data]))
     spare = len(images) - SIZES[data][0] - SIZES[data][1]
     possible = [n for n in SUBJECTS if not n.startswith("finite_") or int(n.split("_")[1]) <= spare]
-    done |= {
-        "protocol": __doc__, "sizes": SIZES[data], "questions": QUESTIONS, "extractor": network.protocol,
-        "torch": torch.__version__,
-    }  # fmt: skip
+    path = Path(out) if out else RESULTS / f"planted_faults_{data}.json"
+    rows = Rows(path, __doc__, sizes=SIZES[data], questions=QUESTIONS, extractor=network.protocol)
     began = time.monotonic()
     for seed in range(20) if seeds is None else seeds:
         real = Real(images, labels, SIZES[data], seed)
         for name in subjects or possible:
-            known = [(r["subject"], r["seed"], r["budget"]) for r in done["rows"]]
-            if (name, seed, budget) in known or (minutes and time.monotonic() - began > 60 * minutes):
+            late = minutes and time.monotonic() - began > 60 * minutes
+            if late or rows.has(subject=name, seed=seed, budget=budget):
                 continue
-            done["rows"].append(row(data, name, seed, real, network, budget))
-            done["table"] = table(done["rows"])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(json.dumps(done, indent=1) + "\n")
-            last = done["rows"][-1]
-            print(seed, name, last["verdict"], last["seconds"], "s", flush=True)
-    print(table(done["rows"]))
+            found = row(data, name, seed, real, network, budget)
+            rows.about["table"] = table([*rows, found])
+            rows.leave([found])
+            print(seed, name, found["verdict"], found["seconds"], "s", flush=True)
+    print(table(rows))
 
 
 def main(**words: Any) -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rows import RESULTS, Rows
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
@@ -25,8 +26,6 @@ import zoo
 from zoo.command import checked_arguments, run_command
 from zoo.data import Digits
 from zoo.recipe import load_recipe
-
-RESULTS = Path(__file__).parent / "results"
 
 
 def judge(resolution: int = 16, seed: int = 0, epochs: int = 25) -> tuple[nn.Module, float]:
@@ -80,17 +79,13 @@ def study(
     resolution = load_recipe(recipe).model.arguments["resolution"]
     network, accuracy = judge(resolution)
     print(f"judge: {accuracy:.1%} right on held-out real digits")
-    path = RESULTS / f"readable_{recipe}.json"
-    rows = json.loads(path.read_text())["rows"] if path.is_file() else []
+    rows = Rows(RESULTS / f"readable_{recipe}.json", __doc__, judge_accuracy=round(accuracy, 4))
     for chosen in precision:
         for seed in seeds:
             row = train_and_judge(recipe, seed, chosen, images, network, keep)
             print(json.dumps(row), flush=True)
-            kept = [old for old in rows if (old["precision"], old["seed"]) != (row["precision"], seed)]
-            rows = sorted([*kept, row], key=lambda row: (row["precision"], row["seed"]))
-            record = {"protocol": (__doc__ or "").strip(), "judge_accuracy": round(accuracy, 4), "rows": rows}
-            RESULTS.mkdir(exist_ok=True)
-            path.write_text(json.dumps(record, indent=2) + "\n")
+            rows[:] = [old for old in rows if (old["precision"], old["seed"]) != (row["precision"], seed)]
+            rows.leave([row])
 
 
 def train_and_judge(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import bf16_stability
@@ -11,6 +13,7 @@ import pytest
 import torch
 import variants
 from plain_loop import PlainWGANGP
+from rows import RESULTS, Rows
 from turns import Turns
 
 import zoo
@@ -130,3 +133,25 @@ def test_the_study_of_stability_finds_what_is_not_finite(monkeypatch: pytest.Mon
 def test_the_study_of_stability_leads_progan_through_all_stages() -> None:
     (row,) = bf16_stability.study(["progan"], rounds=15)
     assert row["stages"] == ["4", "8, fading in", "8", "16, fading in", "16", "32, fading in", "32"]
+
+
+def test_rows_of_a_study_are_found_again_and_never_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "it.json"
+    first = Rows(path, "\n How. \n", size=3)
+    first.leave([{"seed": 0, "kind": "a", "value": 0.5}])
+    again = Rows(path, "How, said better.", size=4)
+    assert again == [{"seed": 0, "kind": "a", "value": 0.5}]
+    assert again.has(seed=0, kind="a")
+    assert not again.has(seed=0, kind="b")
+    with pytest.raises(TypeError):
+        again.leave([{"seed": 1, "value": object()}])  # JSON knows no such thing
+    assert json.loads(path.read_text()) == {
+        "protocol": "How.", "torch": torch.__version__, "size": 3, "rows": [{"seed": 0, "kind": "a", "value": 0.5}],
+    }  # fmt: skip
+    assert [file.name for file in path.parent.iterdir()] == ["it.json"]
+
+
+def test_committed_results_of_studies_can_be_gone_on_with() -> None:
+    assert Rows(RESULTS / "alarms_silent.json", None).has(recipe="dcgan_digits", seed=19)
+    assert Rows(RESULTS / "planted_faults_mnist.json", None).has(subject="honest", seed=0, budget="standard")
+    assert Rows(RESULTS / "mix_modes_grid.json", None).has(variant="mix", seed=1)
