@@ -2,8 +2,8 @@
 npm pack three-globe@2.45.2 && tar xzf three-globe-2.45.2.tgz
 python recipes/earth.py package/example/img/earth-blue-marble.jpg data/earth
 
-The map is NASA's Blue Marble, in the public domain: a degree is 11.4 pixels at the equator. Pieces overlap, but not with
-those of another block of the map, whose number begins their name: blocks can be kept apart.
+The map is NASA's Blue Marble, in the public domain: a degree is 11.4 pixels at the equator. Pieces overlap, but not
+with those of another block of the map, whose number begins their name: blocks can be kept apart.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ LAND = 0.3  # share of a piece, at least
 
 
 def is_land(pixels: np.ndarray) -> np.ndarray:
-    """Whether each of the pixels (..., 3) is land: not blue."""
+    """Whether each of the pixels (..., 3) is land: not blue, or as bright as snow."""
     red, green, blue = np.moveaxis(pixels.astype(int), -1, 0)
-    return (blue < green + 5) | (red > 100)  # snow and clouds are as blue as green
+    return (blue < green + 5) | (red > 100)
 
 
 def pieces(world: np.ndarray) -> dict[str, np.ndarray]:
