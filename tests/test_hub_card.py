@@ -276,3 +276,13 @@ def test_a_run_is_packed_with_what_its_folder_knows(tmp_path: Path, monkeypatch:
     with pytest.raises(UserError, match=r"licence: the licence of the training data \(StackedDigits\) is not known"):
         pack("run", "shelf/again")
     assert not (tmp_path / "shelf/again").exists()
+
+
+def test_a_platform_names_its_processor() -> None:
+    """Of two with the same instructions, one drew a pixel of a grid a grey level brighter."""
+    version, machine, instructions, processor = this_platform().split(", ")
+    assert version == f"torch {torch.__version__}"
+    assert machine.split()[0] in ("Linux", "Darwin", "Windows")
+    assert instructions == torch.backends.cpu.get_cpu_capability()
+    assert processor.strip()
+    assert this_platform() == this_platform()

@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -141,9 +142,20 @@ def grid_again(model: GAN, facts: dict[str, Any]) -> tuple[Image.Image, dict[str
 
 
 def this_platform() -> str:
-    """What decides how sums are rounded."""
+    """What decides how sums are rounded; with the same instructions, kernels still differ between processors."""
     kind = f"{platform.system()} {platform.machine()}"
-    return f"torch {torch.__version__}, {kind}, {torch.backends.cpu.get_cpu_capability()}"
+    return f"torch {torch.__version__}, {kind}, {torch.backends.cpu.get_cpu_capability()}, {_processor()}"
+
+
+def _processor() -> str:
+    """Maker, family and model of the CPU, such as "AuthenticAMD 25 17", or what Python knows of it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    facts = dict(re.split(r"\s*:\s*", line, maxsplit=1) for line in reversed(lines) if ":" in line)
+    named = [facts[key] for key in ("vendor_id", "cpu family", "model") if key in facts]
+    return " ".join(named) or platform.processor() or "unknown processor"
 
 
 # --- from a run ------------------------------------------------------------------------------------------------------
