@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from pytorch_lightning import Callback, Trainer
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate
+from torch.nn.functional import avg_pool2d, interpolate, softplus
 from training import bits, equal, identical, train, weights
 
 import zoo
@@ -407,6 +407,43 @@ def test_drift_is_of_real_scores_only_and_the_rest_is_wassersteins() -> None:
     assert torch.equal(more["drift"], terms["drift"])
     assert set(model.generator_loss(real, fake)) == {"adversarial"}
     torch.testing.assert_close(model.generator_loss(real, fake)["adversarial"], -f.mean())
+
+
+@pytest.mark.parametrize(("seen", "resolution", "factor"), [(0, 4, 4), (50, 8, 2), (64, 8, 2), (1000, 16, 1)])
+def test_other_objectives_have_their_values_and_r1_at_the_stages_scale(seen: int, resolution: int, factor: int) -> None:
+    model = tiny(objective="non_saturating", r1=3.0)
+    model.images_seen = seen
+    critic = Linear(resolution, offset=0.5)
+    model.discriminator = critic
+    real, fake = (zoo.Batch(torch.randn(5, 2, resolution, resolution)) for _ in range(2))
+    r, f = model.score(real), model.score(fake)
+    terms = model.discriminator_loss(real, fake)
+    assert set(terms) == {"adversarial", "r1"}
+    torch.testing.assert_close(terms["adversarial"], softplus(-r).mean() + softplus(f).mean())
+    torch.testing.assert_close(terms["r1"], 1.5 * critic.weight.square().sum() / factor**2)
+    torch.testing.assert_close(model.generator_loss(real, fake)["adversarial"], softplus(-f).mean())
+    assert set(tiny(objective="hinge").discriminator_loss(real, fake)) == {"adversarial"}
+
+
+def test_a_lazy_r1_comes_every_so_many_rounds_and_weighs_so_much_more() -> None:
+    model, lazy = (tiny(objective="non_saturating", r1=3.0, r1_every=every) for every in (1, 4))
+    lazy.load_state_dict(model.state_dict())
+    real, fake = zoo.Batch(torch.randn(5, 2, 4, 4)), zoo.Batch(torch.randn(5, 2, 4, 4))
+    always = model.discriminator_loss(real, fake)["r1"]
+    for rounds in range(9):
+        lazy.rounds = rounds
+        terms = lazy.discriminator_loss(real, fake)
+        assert ("r1" in terms) == (rounds in (0, 4, 8))
+        torch.testing.assert_close(terms.get("r1", 4 * always), 4 * always)
+    with pytest.raises(ValueError, match=r"r1_every, .* at least 1; got 0"):
+        tiny(objective="non_saturating", r1=3.0, r1_every=0)
+
+
+def test_objectives_that_do_not_exist_or_do_not_take_r1_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"one of wasserstein, non_saturating, .*; got 'wgan'"):
+        tiny(objective="wgan")
+    with pytest.raises(ValueError, match=r"whose penalty is `penalty`; got r1=1.0"):
+        tiny(r1=1.0)
 
 
 def test_both_sides_classify_when_conditional() -> None:

@@ -33,7 +33,8 @@ from zoo.blocks.normalization import PixelNorm
 from zoo.blocks.spectral import in_float32
 from zoo.gan import GAN, Player
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
-from zoo.objectives import Terms, Wasserstein, slopes_between
+from zoo.objectives import OBJECTIVES, Objective, Terms, Wasserstein, slopes_between, squared_gradient_norm
+from zoo.objectives import objective as objective_named
 
 Variant = Literal["authors", "pytorch_GAN_zoo"]
 
@@ -155,7 +156,13 @@ class ProGAN(GAN):
         fade_images: images over which a new block is faded in.
         initial_resolution: where growth begins; `resolution` for networks that are grown from the start, as when
             trained ones are fine-tuned.
-        penalty: weight of the gradient penalty.
+        objective: `wasserstein` (the paper's, with gradient penalty and drift), or `non_saturating`, `saturating`,
+            `hinge` or `least_squares` with `r1`.
+        r1: weight of the zero-centred gradient penalty on real images (not in the paper) where the objective is not
+            `wasserstein`; 0 for none.
+        r1_every: rounds from one r1 to the next, which weighs so much more: as strong on average, at a part of the
+            price (Karras et al. 2020, arXiv:1912.04958, section 3.1; Adam's betas stay as they are). 16 there.
+        penalty: weight of the gradient penalty of `wasserstein`; so are `target_norm` and `drift` its own.
         target_norm: of the discriminator's gradient at full resolution; 750 in the paper's CIFAR-10 run.
         drift: weight of the squared scores of real images, which keeps the scores near 0.
         pixel_norm: whether the generator's activations are normalised; the latent always is. Off only to see what it
@@ -167,7 +174,7 @@ class ProGAN(GAN):
         training: settings of the loop, see `zoo.GAN`.
 
     Raises:
-        ValueError: for a resolution or a schedule that is impossible.
+        ValueError: for a resolution, a schedule or an objective that is impossible.
     """
 
     couples_batch = True  # the minibatch deviation
@@ -183,6 +190,9 @@ class ProGAN(GAN):
         hold_images: int | dict[int, int] = 800_000,
         fade_images: int = 800_000,
         initial_resolution: int = 4,
+        objective: str = "wasserstein",
+        r1: float = 0.0,
+        r1_every: int = 1,
         penalty: float = 10.0,
         target_norm: float = 1.0,
         drift: float = 0.001,
@@ -199,6 +209,8 @@ class ProGAN(GAN):
             raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
         if variant not in get_args(Variant):
             raise ValueError(f"variant of a ProGAN is 'authors' or 'pytorch_GAN_zoo'; got {variant!r}")
+        if r1_every < 1:
+            raise ValueError(f"r1_every, rounds from one r1 to the next, must be at least 1; got {r1_every}")
         growth = Growth(resolution, hold_images, fade_images, initial_resolution)
         widths = Widths(width_base, width)
         widths.check(resolution)
@@ -210,7 +222,7 @@ class ProGAN(GAN):
         super().__init__(
             generator,
             discriminator,
-            Wasserstein(penalty),
+            loss_named(objective, penalty, r1),
             resolution=resolution,
             channels=channels,
             latent_dim=latent_dim,
@@ -223,7 +235,7 @@ class ProGAN(GAN):
         )
         self.growth = growth
         self.moving_average = GrowingAverage(average_halflife, self.moving_average.start, growth=growth)
-        self.penalty, self.target_norm, self.drift = penalty, target_norm, drift
+        self.penalty, self.target_norm, self.drift, self.r1_every = penalty, target_norm, drift, r1_every
         self.save_hyperparameters(logger=False)
 
     def players(self) -> list[Player]:
@@ -263,26 +275,37 @@ class ProGAN(GAN):
         return self.logits(batch)[:, 0]
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Wasserstein loss with gradient penalty and drift (paper, section A.1; loss.py, `D_wgangp_acgan`).
-
-        The authors' networks see images repeated up to full size, so their gradient norm is the one at the stage's
-        resolution divided by k = full / stage resolution: k^2 pixels each carry 1 / k^2 of a gradient.
-        """
+        """The objective's value, what smooths the discriminator and, if conditional, the classes of both batches."""
         real_logits, fake_logits = self.logits(real), self.logits(fake)
-        norms = slopes_between(self.scores, real, fake) / (self.resolution / self.stage.resolution)
-        terms = {
-            "adversarial": fake_logits[:, 0].mean() - real_logits[:, 0].mean(),
-            "gradient_penalty": self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean(),
-            "drift": self.drift * real_logits[:, 0].square().mean(),
-        }
+        terms = {"adversarial": self.objective.discriminator_value(real_logits[:, 0], fake_logits[:, 0])}
+        if isinstance(self.objective, Wasserstein):
+            terms["gradient_penalty"] = self.gradient_penalty(real, fake)
+            terms["drift"] = self.drift * real_logits[:, 0].square().mean()
+        elif self.objective.r1 and self.rounds % self.r1_every == 0:
+            terms["r1"] = self.r1_penalty(real)
         if self.num_classes:
             terms["classification"] = class_loss(real_logits, real) + class_loss(fake_logits, fake)
         return terms
 
+    def gradient_penalty(self, real: Batch, fake: Batch) -> Tensor:
+        """Penalty of the Wasserstein loss (paper, section A.1; loss.py, `D_wgangp_acgan`).
+
+        The authors' networks see images repeated up to full size, so their gradient norm is the one at the stage's
+        resolution divided by k = full / stage resolution: k^2 pixels each carry 1 / k^2 of a gradient.
+        """
+        norms = slopes_between(self.scores, real, fake) / (self.resolution / self.stage.resolution)
+        penalty: Tensor = self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean()
+        return penalty
+
+    def r1_penalty(self, real: Batch) -> Tensor:
+        """Zero-centred penalty on real images (Mescheder et al. 2018, equation 9), the norm as in the other penalty."""
+        scale = self.resolution / self.stage.resolution
+        return 0.5 * self.objective.r1 * self.r1_every * squared_gradient_norm(self.scores, real).mean() / scale**2
+
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Raise the scores of generated images and, if conditional, be recognised as the class asked for."""
         logits = self.logits(fake)
-        terms = {"adversarial": -logits[:, 0].mean()}
+        terms = {"adversarial": self.objective.generator_value(logits[:, 0])}
         if self.num_classes:
             terms["classification"] = class_loss(logits, fake)
         return terms
@@ -292,6 +315,17 @@ class ProGAN(GAN):
         if self.growth.changed(before, now):
             for optimizer in self.trainer.optimizers:
                 optimizer.state.clear()
+
+
+def loss_named(objective: str, penalty: float, r1: float) -> Objective:
+    """The paper's Wasserstein loss, or the objective called `objective` with `r1`."""
+    if objective in OBJECTIVES:
+        return objective_named(objective, r1)
+    if objective != "wasserstein":
+        raise ValueError(f"objective of a ProGAN is one of wasserstein, {', '.join(OBJECTIVES)}; got {objective!r}")
+    if r1:
+        raise ValueError(f"r1 is for objectives other than wasserstein, whose penalty is `penalty`; got r1={r1}")
+    return Wasserstein(penalty)
 
 
 def shrink(images: Tensor, resolution: int) -> Tensor:
