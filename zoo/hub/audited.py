@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
 from zoo.errors import ReleaseError, first_line
-from zoo.files import sha256_of, whole
+from zoo.files import sha256_of
 from zoo.hub import release
 from zoo.hub.card import card
+from zoo.hub.disk_paths import disk_paths, without_disk_paths
 
 PAGE, DATA = "report.html", "report.json"  # as `zoo.audit` writes them
 
@@ -38,8 +38,8 @@ def attach(folder: str | Path, report: str | Path) -> Path:
     if not (source / PAGE).is_file():
         raise ReleaseError(f"report: {source} has no {PAGE}")
     for name, target in ((DATA, release.AUDIT), (PAGE, release.AUDIT_PAGE)):
-        with whole(place / target) as scratch:
-            shutil.copyfile(source / name, scratch)
+        text = without_disk_paths((source / name).read_text(encoding="utf-8"), disk_paths(audit["about"]))
+        release.write_text(place / target, text)
         config["files"][target] = {"size": (place / target).stat().st_size, "sha256": sha256_of(place / target)}
     release.write_text(place / release.CARD, card_of(place, config))
     release.write_text(place / release.CONFIG, json.dumps(config, indent=2) + "\n")

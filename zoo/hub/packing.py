@@ -25,6 +25,7 @@ from zoo.gan import GAN
 from zoo.hub import places, release, weights
 from zoo.hub.building import own_classes_of
 from zoo.hub.card import card, checked
+from zoo.hub.disk_paths import disk_paths, without_disk_paths
 from zoo.run import load_run, newest_checkpoint
 
 SEED = 0  # of every card's grid; fixed once for all, so that none can be picked
@@ -208,6 +209,9 @@ def pack(
         "weaknesses": weaknesses,
     }  # fmt: skip
     about = {key: value for key, value in about.items() if value is not None}
+    paths = disk_paths([whole, about, numbers])
+    about, numbers = json.loads(without_disk_paths(json.dumps([about, numbers]), paths))
+    recipe = recipe and without_disk_paths(recipe, paths)
     folder = write_release(model, Path(out), dtype=dtype, about=about, metrics=numbers, recipe=recipe)
     update_index(folder)
     return folder
