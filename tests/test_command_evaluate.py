@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,25 @@ def test_a_run_is_measured_on_its_held_out_images(runs: Trained, capsys: pytest.
     assert "real against real" in text
     assert "extractor=inception gives published FIDs" in text
     assert json.loads(path.read_text())["versions"]["torch"] == torch.__version__.partition("+")[0]
+
+
+def test_another_measurement_does_not_overwrite_the_first(
+    runs: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = shutil.copytree(runs["digits"], tmp_path / "run")
+    shutil.rmtree(run / "evaluation", ignore_errors=True)
+    words = f"checkpoint={run}", "repeats=0", "n=60"
+    for changes in (["metrics=fid"], ["metrics=kid"], ["metrics=fid", "seed=1"], ["metrics=fid"]):
+        assert evaluate(*words, *changes) == 0
+    first, second, third = ("000000000640-held_out-digits" + more for more in ("", "-2", "-3"))
+    assert sorted(path.stem for path in (run / "evaluation").iterdir()) == [first, second, third]
+    assert list(numbers_of(run / "evaluation" / f"{second}.json")) == ["KD-digits"]
+    assert numbers_of(run / "evaluation" / f"{third}.json")["FD-digits"]["protocol"]["seed"] == 1
+    assert f"numbers: {run / 'evaluation' / first}.json" in capsys.readouterr().out.replace("\n", " ")
+    (run / "evaluation" / f"{first}.json").write_text("mine")
+    assert evaluate(*words, "metrics=fid") == 0
+    assert (run / "evaluation" / f"{first}.json").read_text() == "mine"
+    assert (run / "evaluation" / f"{first}-4.json").exists()
 
 
 def test_the_same_command_gives_the_same_numbers_without_looking_at_real_images_again(

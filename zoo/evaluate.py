@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def evaluate(
         seed: of latents and of the choice of real images.
         repeats: random halves for the 95 % intervals; 0 for none.
         device: `auto`, `cpu` or `cuda`.
-        out: the JSON file.
+        out: the JSON file; None for one in the run's folder that holds no other measurement.
         cls: import path of a class of the user's own that a release was made of.
 
     Raises:
@@ -100,7 +101,7 @@ def evaluate(
         assert real is not None
         assert fake is not None
         found = evaluate_folders(real, fake, resolution, request)
-    path = Path(out) if out else found.path
+    path = Path(out) if out else _unused(found)
     try:
         with whole(path) as scratch:
             scratch.write_text(json.dumps(found.as_dict(), indent=2) + "\n")
@@ -111,6 +112,28 @@ def evaluate(
     except OSError as error:
         raise UserError(f"out: cannot write {path}: {error.strerror or error}") from error
     return found
+
+
+def _unused(found: Evaluation) -> Path:
+    """The file's usual name; with a number behind it where that one holds other measurements, so that none is lost."""
+    usual, wanted = found.path, _measured(found.as_dict())
+    names = chain([usual], (usual.with_stem(f"{usual.stem}-{i}") for i in count(2)))
+    return next(path for path in names if not path.exists() or _measured_in(path) == wanted)
+
+
+def _measured(content: dict[str, Any]) -> list[Any]:
+    """What was measured and how, without the values."""
+    return [
+        [row["truncation"], row.get("component"), "cas" in row, [number["protocol"] for number in row["numbers"]]]
+        for row in content["rows"]
+    ]
+
+
+def _measured_in(path: Path) -> list[Any] | None:
+    try:
+        return _measured(json.loads(path.read_text()))
+    except (OSError, ValueError, KeyError, TypeError):  # no file of ours, which stays
+        return None
 
 
 def _levels(truncation: Any) -> list[float | None]:
