@@ -18,11 +18,11 @@ from __future__ import annotations
 
 import json
 import warnings
-from pathlib import Path
 from typing import Any
 
 import torch
 from planted_faults import QUESTIONS, Real, Remembering, load
+from rows import RESULTS
 from torch import Tensor
 
 from zoo.audit import audit, planted
@@ -30,7 +30,6 @@ from zoo.command import checked_arguments, run_command
 from zoo.features import extractor
 from zoo.metrics.intervals import wilson
 
-RESULTS = Path(__file__).parent / "results"
 SIZES = (1_000, 600, 600)
 
 

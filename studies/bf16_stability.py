@@ -15,11 +15,11 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
+from rows import RESULTS
 
 import zoo
 from zoo.command import checked_arguments, run_command
@@ -27,7 +27,6 @@ from zoo.data import Digits
 from zoo.errors import UserError
 from zoo.terms import NonFiniteLossError, assert_finite
 
-RESULTS = Path(__file__).parent / "results"
 BATCH = 16
 BIG: dict[str, Any] = {
     "resolution": 16, "width": 8, "num_classes": 10, "latent_dim": 24, "shared_dim": 16, "attention": 8,
@@ -117,7 +116,6 @@ def study(
 def main(**words: Any) -> None:
     """Look for values that are not finite: variants=[dcgan,progan] rounds=1000 seeds=[0] precision=bf16-mixed."""
     rows = study(**checked_arguments(study, words))
-    RESULTS.mkdir(exist_ok=True)
     record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
     (RESULTS / "bf16_stability.json").write_text(json.dumps(record, indent=2) + "\n")
 

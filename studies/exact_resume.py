@@ -22,11 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from rows import RESULTS
 
 from zoo.checkpoint import checkpoints_in, read_checkpoint
 from zoo.command import checked_arguments, run_command
 
-RESULTS = Path(__file__).parent / "results"
 WORDS = (
     "recipe=dcgan_digits", "images=25600", "model.width=8", "callbacks.SampleGrid=null",
     "callbacks.SaveEvery.every=1280", "callbacks.SaveEvery.keep=100", "trainer.accelerator=cpu",
@@ -83,7 +83,6 @@ def study(kills: int = 6, seed: int = 0) -> None:
                 }  # fmt: skip
                 rows.append(row)
                 print(json.dumps(row), flush=True)
-    RESULTS.mkdir(exist_ok=True)
     record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
     (RESULTS / "exact_resume.json").write_text(json.dumps(record, indent=2) + "\n")
 

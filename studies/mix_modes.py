@@ -20,7 +20,7 @@ table only.
 *stacked_digits*: three of scikit-learn's digits as channels, 16 px, 1,000 modes; 25,600 samples; the mode is read by a
 classifier of single digits (accuracy on held-out digits in the results), KL is of the samples' modes from uniform.
 
-Rows go to `results/mix_modes_DATA.json` as they are done, samples of seed 1 to `results/mix_modes_DATA_VARIANT.png`.
+Rows go to `results/mix_modes_DATA.json` as they are done, samples of seed 1 to `mix_modes_DATA_VARIANT.png` beside it.
 Settings were chosen on one GAN with seed 0, which is therefore in no table.
 """
 
@@ -115,8 +115,8 @@ def modes(name: str, images: Tensor, network: nn.Module | None) -> dict[str, flo
     return {key: float(value) for key, value in count.compute().items()}
 
 
-def row(name: str, variant: str, seed: int, images: int, network: nn.Module | None) -> dict[str, Any]:
-    """Train, sample and count once."""
+def row(name: str, variant: str, seed: int, images: int, network: nn.Module | None, folder: Path) -> dict[str, Any]:
+    """Train, sample and count once; the picture of seed 1 goes into the folder."""
     members = 5 if variant == "five" else 1
     # The first of the five is `one` with this seed; the others have seeds that no other run has.
     single = "one" if variant == "five" else variant
@@ -130,7 +130,7 @@ def row(name: str, variant: str, seed: int, images: int, network: nn.Module | No
     if seed == 1:
         shown = samples[torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))]
         picture = pictures.grid(shown if name == "grid" else shown[:100], 10)
-        pictures.save(picture, RESULTS / f"mix_modes_{name}_{variant}.png")
+        pictures.save(picture, folder / f"mix_modes_{name}_{variant}.png")
     found: dict[str, Any] = {"variant": variant, "seed": seed, **modes(name, samples, network)}
     found |= {"images": images, "cpu_seconds": round(seconds, 1), "parameters": parameters}
     if isinstance(models[0], zoo.MixGAN):
@@ -171,7 +171,7 @@ def study(
         variants: which; None for all.
         images: real images of each training; 0 for the protocol's.
         minutes: after which no further run is begun; 0 for no bound.
-        out: results file; empty for the study's own.
+        out: results file, with the pictures beside it; empty for the study's own.
     """
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -188,7 +188,7 @@ def study(
                 continue
             if minutes and time.monotonic() - began > 60 * minutes:
                 break
-            rows.leave([row(data, variant, seed, length, network)])
+            rows.leave([row(data, variant, seed, length, network, rows.path.parent)])
             print(rows[-1], flush=True)
     columns = ["modes", "high_quality" if data == "grid" else "kl", "kl", "cpu_seconds"]
     print(table([r for r in rows if r["images"] == length], list(dict.fromkeys(columns))))
