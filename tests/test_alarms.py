@@ -261,6 +261,12 @@ def test_a_share_that_fell_to_nothing_and_stays_there_rings_no_alarm() -> None:
     assert "88% of images" in str(ALARMS["loss of diversity"](reading))
 
 
+def test_like_looking_images_of_one_reading_ring_no_alarm() -> None:
+    """What a healthy run on land from space had, whose forests look much alike."""
+    assert rung({"duplicates": 6 / 16}) == {}
+    assert "loss of diversity" in rung({"duplicates": 8 / 16})
+
+
 def test_every_alarm_is_planted_above() -> None:
     marks = test_each_alarm_rings_for_its_own_reason.pytestmark  # type: ignore[attr-defined]
     assert {case[2] for case in marks[0].args[1]} == set(ALARMS)
