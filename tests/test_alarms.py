@@ -267,6 +267,16 @@ def test_like_looking_images_of_one_reading_ring_no_alarm() -> None:
     assert "loss of diversity" in rung({"duplicates": 8 / 16})
 
 
+def test_images_that_get_brighter_are_no_escalation_until_no_image_is_as_bright() -> None:
+    """A grown layer drew dim images while it faded in, then images as bright as real ones."""
+    before = {"activation/g/to_rgb.4": 0.2}
+    assert rung({"activation/g/to_rgb.4": 0.45}, before) == {}
+    found = rung({"activation/g/to_rgb.4": 1.1, "activation/g/a": 2.5}, before)
+    assert "activation/g/to_rgb.4 went from 0.2 to 1.1" in found["signal escalation"]
+    found = rung({"activation/g/to_rgb.4": 0.9, "activation/g/a": 2.5}, before)
+    assert "activation/g/a went from 1 to 2.5" in found["signal escalation"], "another layer is not hidden by it"
+
+
 def test_every_alarm_is_planted_above() -> None:
     marks = test_each_alarm_rings_for_its_own_reason.pytestmark  # type: ignore[attr-defined]
     assert {case[2] for case in marks[0].args[1]} == set(ALARMS)

@@ -22,6 +22,10 @@ TWINS = 0.45
 """Share of fixed latents that must get near-duplicates. Of sixteen, up to six had one for a single reading while the
 healthy `progan_earth` drew much the same forest; in collapses made on purpose at least nine (`studies/alarms.py`)."""
 
+IMAGE = 1.0
+"""Largest RMS of an image in [-1, 1]. Below it, a `to_rgb` layer that puts out twice as much draws brighter images: one
+that had just grown did in `progan_earth`, back to the brightness of real ones, and trained on in health."""
+
 
 def alarm(name: str) -> Callable[[Look], Look]:
     """Register an alarm."""
@@ -72,7 +76,8 @@ def discriminator_overshoot(now: Reading) -> str | None:
 @alarm("signal escalation")
 def signal_escalation(now: Reading) -> str | None:
     """Activations grow, or weights grow or shrink, far faster than the run's habit, in either network."""
-    if moved := now.rose("activation/", by=2) or now.rose("weight/", by=1.1) or now.fell("weight/", by=1.1):
+    activation = now.rose("activation/", by=2, where=lambda name, value: "/to_rgb" not in name or value > IMAGE)
+    if moved := activation or now.rose("weight/", by=1.1) or now.fell("weight/", by=1.1):
         return f"the RMS of {moved}, which is {moved.factor:.2f} times its usual level"
     return None
 
