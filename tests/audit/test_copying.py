@@ -12,7 +12,7 @@ from zoo.audit.fld import generalisation_gap
 from zoo.audit.memory import Exchange, authentic, data_copying, project, surroundings, threshold
 from zoo.audit.planted import Blurred, Finite, Honest, Memoriser, OneImagePerClass
 from zoo.audit.questions import copying
-from zoo.audit.questions.copying import ask
+from zoo.audit.questions.copying import _answer, _Test, ask
 
 
 def _without_companions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,6 +52,29 @@ def test_other_faults_are_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
             Honest(spare), Finite(spare, 10, seed), Blurred(spare), OneImagePerClass(spare, labels, seed, 0.02),
         ):  # fmt: skip
             assert not ask(evidence(subject, train, held_out, seed)).flags, (seed, type(subject).__name__)
+
+
+def test_what_is_too_weak_to_ring_is_told_as_a_hint() -> None:
+    quiet = [Statistic("exact copies", 0.0), Statistic("won from memory in features", 12.0, 1.0, 22.0)]
+    weak = _Test("exchange", 1, 0.0, True, "", "89 % of the real images are training images.")
+    assert _answer([], (0.0024, weak), quiet) == (
+        "A hint, no alarm. 89 % of the real images are training images. But the corrected p is 0.002, and an alarm "
+        "takes one below 0.001."
+    )
+    assert "so small an effect also comes of a training and a held-out set" in _answer([], (1e-6, weak), quiet)
+    assert "no more often than chance allows (+12.0 % beyond their share, interval 1.0 to 22.0 %)" in (
+        _answer([], None, quiet)
+    )
+
+
+def test_few_copies_are_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
+    _without_companions(monkeypatch)
+    train, held_out, spare = split(0)
+    for share, status in {0.002: "passed", 0.008: "note", 0.02: "alarm"}.items():
+        found = ask(evidence(Memoriser(train, share, spare), train, held_out))
+        assert found.status == status, (share, found.answer)
+        assert found.answer.startswith("A hint, no alarm. ") == (status == "note")
+        assert ("too few to tell from accidents" in found.answer) == (status == "passed")
 
 
 def test_exchange_is_exact() -> None:

@@ -34,6 +34,8 @@ SHARE_MATTERS = 0.1
 """Least share of images won from memory that rings: what a training set and a held-out set that were not quite drawn
 alike (other writers, another year) may pretend to, stays below."""
 RATE_MATTERS = 0.005  # least copying rate beyond held-out images' that rings: one image in 200
+HINT = 0.01
+"""Corrected p-value of what is told without ringing: one honest generator in a hundred hears of it."""
 COPIES_MATTER = 2  # different exact copies; a single one may be an accident of the data
 CELLS = 5  # of C_T
 MIXTURE, SCORED = 500, 1_000  # centres of the mixture of Gaussians; images of each kind that it is held against
@@ -94,9 +96,10 @@ def ask(evidence: Evidence) -> Finding:
         statistics += _companions(evidence, space, setting, checking)
     statistics.append(_gap(evidence, setting, checking))
     flags: dict[Verdict, str] = {"memorising": ringing[0].flag} if ringing else {}
+    hint = min(((p, test) for test, p in zip(tests, corrected) if p < HINT), default=None, key=lambda pair: pair[0])
     return Finding(
-        "copying", QUESTION, "alarm" if ringing else "passed", _answer(ringing, statistics), tuple(statistics), flags,
-        _figures(evidence),
+        "copying", QUESTION, "alarm" if ringing else "note" if hint else "passed", _answer(ringing, hint, statistics),
+        tuple(statistics), flags, _figures(evidence),
         {
             "train": len(evidence.train), "held_out": len(evidence.held_out), "generated": len(evidence.generated),
             "extractor": evidence.space, "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
@@ -113,15 +116,23 @@ def ask(evidence: Evidence) -> Finding:
     )  # fmt: skip
 
 
-def _answer(ringing: list[_Test], statistics: list[Statistic]) -> str:
+def _answer(ringing: list[_Test], hint: tuple[float, _Test] | None, statistics: list[Statistic]) -> str:
     if ringing:
         return " ".join(test.answer for test in _plainest(ringing))
+    if hint:
+        p, test = hint
+        why = f"the corrected p is {p:.1g}, and an alarm takes one below {ALARM:g}"
+        if p < ALARM:
+            why = "so small an effect also comes of a training and a held-out set that were not quite drawn alike"
+        return f"A hint, no alarm. {test.answer} But {why}."
     exact, share = statistics[0], next(s for s in statistics if s.name.startswith("won from memory"))
     assert share.low is not None
-    copies = "none is an exact copy" if not exact.value else f"{exact.value:.2g} % are exact copies"
+    copies = "none is an exact copy"
+    if exact.value:
+        copies = f"{exact.value:.2g} % are exact copies, too few to tell from accidents"
     return (
-        "No sign of it: the real image nearest to a generated one is a training image about as often as chance has it "
-        f"({share.value:+.1f} % beyond chance, interval {share.low:.1f} to {share.high:.1f} %), and {copies}."
+        "No sign of it: the real image nearest to a generated one is a training image no more often than chance allows "
+        f"({share.value:+.1f} % beyond their share, interval {share.low:.1f} to {share.high:.1f} %), and {copies}."
     )
 
 
