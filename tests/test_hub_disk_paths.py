@@ -15,6 +15,7 @@ from training import tiny_dcgan
 import zoo
 from zoo import hub
 from zoo.hub.disk_paths import disk_paths, without_disk_paths
+from zoo.hub.places import releases_folder
 
 
 def test_paths_are_found_wherever_they_are_nested() -> None:
@@ -56,7 +57,7 @@ def test_a_packed_run_names_no_folder_of_its_machine(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", zoo.pretrained())
 def test_the_shipped_ones_name_none_either(name: str) -> None:
-    folder = Path(zoo.__file__).parent.parent / "checkpoints" / name
+    folder = releases_folder() / name
     for file in ("config.json", "metrics.json", "audit.json", "recipe.yaml"):
         text = (folder / file).read_text()
         parsed = yaml.safe_load(text) if file.endswith("yaml") else json.loads(text)
