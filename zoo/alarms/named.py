@@ -76,7 +76,8 @@ def discriminator_overshoot(now: Reading) -> str | None:
 @alarm("signal escalation")
 def signal_escalation(now: Reading) -> str | None:
     """Activations grow, or weights grow or shrink, far faster than the run's habit, in either network."""
-    activation = now.rose("activation/", by=2, where=lambda name, value: "/to_rgb" not in name or value > IMAGE)
+    without_images = {name: value for name, value in now.values.items() if "/to_rgb" not in name or value > IMAGE}
+    activation = Reading(without_images, now.tracks).rose("activation/", by=2)
     if moved := activation or now.rose("weight/", by=1.1) or now.fell("weight/", by=1.1):
         return f"the RMS of {moved}, which is {moved.factor:.2f} times its usual level"
     return None

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from zoo.alarms.change import MEMORY, Track
 
-Where = Callable[[str, float], bool]
 LINEAR = ("duplicates", "score/real", "score/fake", "score/train", "score/held_out", "score/generated", "overfitting/",
           "classes/", "loss/")  # fmt: skip
 """Signals that are followed as they are; all others are positive and followed by their logarithm."""
@@ -72,28 +71,20 @@ class Reading:
         before = track.level
         return before if is_linear(name) else math.exp(before)
 
-    def rose(self, prefix: str, by: float, where: Where | None = None) -> Moved | None:
-        """The signal whose name begins so that rose most, if it changed, and at least by a factor (linear: a step).
-
-        Args:
-            prefix: of its name, such as `activation/`.
-            by: that factor or step.
-            where: of a name and its value: whether it is looked at.
-        """
-        return self._moved(prefix, by, up=True, where=where)
+    def rose(self, prefix: str, by: float) -> Moved | None:
+        """The signal whose name begins so that rose most, if it changed, and at least by a factor (linear: a step)."""
+        return self._moved(prefix, by, up=True)
 
     def fell(self, prefix: str, by: float) -> Moved | None:
         """The signal whose name begins so that fell most, if it changed, and at least by a factor (linear: a step)."""
         return self._moved(prefix, by, up=False)
 
-    def _moved(self, prefix: str, by: float, up: bool, where: Where | None = None) -> Moved | None:
+    def _moved(self, prefix: str, by: float, up: bool) -> Moved | None:
         best: tuple[float, Moved] | None = None
         for name in self._names(prefix):
             track = self.tracks.get(name)
             size = 0.0 if track is None else track.rose if up else track.fell
             if track is None or size < (by if is_linear(name) else math.log(by)):
-                continue
-            if where is not None and not where(name, self.values[name]):
                 continue
             if best is None or size > best[0]:
                 before = scaled(name, self.values[name]) - track.change
