@@ -24,13 +24,16 @@ from turns import device_of, leave, machine
 
 import zoo
 from zoo.callbacks import Alarms
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 
 WARM_UP = 20
 SETTINGS: dict[str, dict[str, Any]] = {
-    "dcgan_digits": {}, "wgan_gp_digits": {}, "biggan_digits": {},
-    "progan_digits at 4 px": {}, "progan_digits at 32 px": {"hold_images": 100, "fade_images": 0},
-}  # fmt: skip
+    "dcgan_digits": {},
+    "wgan_gp_digits": {},
+    "biggan_digits": {},
+    "progan_digits at 4 px": {},
+    "progan_digits at 32 px": {"hold_images": 100, "fade_images": 0},
+}
 
 
 class Clocked(Callback):
@@ -80,10 +83,16 @@ def cost(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
     """The alarms' share of one recipe."""
     recipe, clocked = name.split(" ")[0], Clocked(rounds, device_of(accelerator))
     with tempfile.TemporaryDirectory() as folder:
-        plan = zoo.run.plan_run(recipe, out=folder, overrides={
-            "images": 10**9, "model": SETTINGS[name], "trainer": {"accelerator": accelerator},
-            "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}},
-        })  # fmt: skip
+        plan = zoo.runs.run.plan_run(
+            recipe,
+            out=folder,
+            overrides={
+                "images": 10**9,
+                "model": SETTINGS[name],
+                "trainer": {"accelerator": accelerator},
+                "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}},
+            },
+        )
         trainer = plan._trainer([clocked, *(part.build() for part in plan.recipe.callbacks.values())], 0)
         torch.manual_seed(plan.recipe.seed)
         data, model = plan.recipe.data.build(), plan.recipe.model.build()
@@ -96,18 +105,17 @@ def cost(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
         "milliseconds_per_reading": round(1000 * statistics.median(readings), 2),
         "share": round(alarms[0] / (clocked.seconds[0] - alarms[0]), 4),
         "share_in_processor_seconds": round(alarms[1] / (clocked.seconds[1] - alarms[1]), 4),
-    }  # fmt: skip
+    }
 
 
-def benchmark(
-    recipes: list[str] = list(SETTINGS), rounds: int = 500, accelerator: str = "cpu"
-) -> dict[str, Any]:  # fmt: skip
+def benchmark(recipes: list[str] = list(SETTINGS), rounds: int = 500, accelerator: str = "cpu") -> dict[str, Any]:
     """Measure every recipe."""
     return {
-        "protocol": (__doc__ or "").strip(), "settings": {"rounds": rounds, "warm_up": WARM_UP},
+        "protocol": (__doc__ or "").strip(),
+        "settings": {"rounds": rounds, "warm_up": WARM_UP},
         **machine(device_of(accelerator)),
         "cost": {name: cost(name, rounds, accelerator) for name in recipes},
-    }  # fmt: skip
+    }
 
 
 def main(**words: Any) -> None:

@@ -23,7 +23,7 @@ import torch
 from turns import leave, machine
 
 from zoo.audit import audit, planted
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 
 
 def spent(words: list[str]) -> dict[str, float]:
@@ -48,13 +48,19 @@ def wide_audit() -> dict[str, Any]:
     subject = planted.Honest(images[55_000:].float() / 127.5 - 1)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
-    report = audit(subject, images[:50_000], images[50_000:55_000], features="pixels",
-                   only=["copying", "support", "coverage", "sharpness"])  # fmt: skip
+    report = audit(
+        subject,
+        images[:50_000],
+        images[50_000:55_000],
+        features="pixels",
+        only=["copying", "support", "coverage", "sharpness"],
+    )
     return {
-        "verdict": list(report.verdict), "processor_seconds": round(time.process_time() - began, 1),
+        "verdict": list(report.verdict),
+        "processor_seconds": round(time.process_time() - began, 1),
         "GiB_before": round(before / 2**20, 2),
         "largest_GiB": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2),
-    }  # fmt: skip
+    }
 
 
 def benchmark(release: str = "dcgan_digits", wide: bool = True) -> dict[str, Any]:
@@ -65,9 +71,14 @@ def benchmark(release: str = "dcgan_digits", wide: bool = True) -> dict[str, Any
             found[budget] = spent(["-m", "zoo.audit", f"checkpoint={release}", f"budget={budget}", f"out={out}/report"])
     if wide:
         code = "import json, audit; print(json.dumps(audit.wide_audit()))"
-        said = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True,
-                              cwd=os.path.dirname(os.path.abspath(__file__)),
-                              env={**os.environ, "PYTHONPATH": os.getcwd()})  # fmt: skip
+        said = subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=os.path.dirname(os.path.abspath(__file__)),
+            env={**os.environ, "PYTHONPATH": os.getcwd()},
+        )
         found["wide"] = json.loads(said.stdout.splitlines()[-1])
     return found
 

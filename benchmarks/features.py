@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.features import Extractor, extractor, quantised
 from zoo.features.effnet import _network
 from zoo.features.extractor import resized
@@ -43,9 +43,12 @@ def as_it_comes(ours: Extractor, size: int) -> Callable[[Tensor], Any]:
 
 
 def benchmark(
-    extractor_name: str = "effnet-lite0", n: int = 512, resolution: int = 64, turns: int = 5,
+    extractor_name: str = "effnet-lite0",
+    n: int = 512,
+    resolution: int = 64,
+    turns: int = 5,
     options: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Images a second of each, median over turns."""
     ours = extractor(extractor_name, **(options or {}))
     opponents: dict[str, Callable[[Tensor], Any]] = {"zoo": ours}
@@ -62,13 +65,17 @@ def benchmark(
                 seconds[name].append(time.perf_counter() - began)
     return {
         "protocol": (__doc__ or "").strip(),
-        "extractor": ours.name, "images": n, "resolution": resolution, "turns": turns,
-        "threads": torch.get_num_threads(), "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "extractor": ours.name,
+        "images": n,
+        "resolution": resolution,
+        "turns": turns,
+        "threads": torch.get_num_threads(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "load_average": [round(x, 2) for x in os.getloadavg()],
         "torch": torch.__version__,
         "images_per_second": {name: round(n / statistics.median(taken), 1) for name, taken in seconds.items()},
         "range": {name: [round(n / f(taken), 1) for f in (max, min)] for name, taken in seconds.items()},
-    }  # fmt: skip
+    }
 
 
 def main(**words: Any) -> None:

@@ -20,10 +20,11 @@ from pytorch_lightning import Callback, Trainer
 from turns import Turns, device_of, leave, machine
 
 import zoo
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.config.recipe import Recipe
 from zoo.errors import UserError
-from zoo.hardware import choose_precision
-from zoo.recipe import Recipe, load_recipe
+from zoo.runs.recipes import load_recipe
+from zoo.training.hardware import choose_precision
 
 
 class Pace(Callback):
@@ -72,17 +73,29 @@ def pace(recipe: Recipe, images_seen: int, seconds: float, accelerator: str) -> 
     watch = Pace(seconds, device_of(accelerator))
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
-            accelerator=accelerator, devices=1, precision=recipe.trainer["precision"], max_epochs=-1, logger=False,
-            callbacks=[watch], enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            accelerator=accelerator,
+            devices=1,
+            precision=recipe.trainer["precision"],
+            max_epochs=-1,
+            logger=False,
+            callbacks=[watch],
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
             default_root_dir=folder,
-        ).fit(model, datamodule=data)  # fmt: skip
+        ).fit(model, datamodule=data)
     return watch.images_per_second
 
 
 def benchmark(
-    recipe: str = "progan_digits", width: int = 0, batch_size: int = 0, turns: int = 3, seconds: float = 2.0,
-    accelerator: str = "cpu", precision: str = "auto",
-) -> dict[str, Any]:  # fmt: skip
+    recipe: str = "progan_digits",
+    width: int = 0,
+    batch_size: int = 0,
+    turns: int = 3,
+    seconds: float = 2.0,
+    accelerator: str = "cpu",
+    precision: str = "auto",
+) -> dict[str, Any]:
     """Measure all stages in turn.
 
     Args:
@@ -112,16 +125,20 @@ def benchmark(
     first, *_, last = speeds
     return {
         "protocol": (__doc__ or "").strip(),
-        "settings": {"recipe": recipe, "width": plan.model.arguments["width"],
-                     "width_base": plan.model.arguments["width_base"], "batch_size": plan.data.arguments["batch_size"],
-                     "precision": chosen, "turns": turns, "seconds": seconds},
+        "settings": {
+            "recipe": recipe,
+            "width": plan.model.arguments["width"],
+            "width_base": plan.model.arguments["width_base"],
+            "batch_size": plan.data.arguments["batch_size"],
+            "precision": chosen,
+            "turns": turns,
+            "seconds": seconds,
+        },
         **machine(device_of(accelerator)),
         "images_per_second": speeds,
         "first_stage_relative_to_last": round(speeds[first] / speeds[last], 1),
-        "range_over_turns": [
-            round(f(a / b for a, b in zip(measured[first], measured[last])), 1) for f in (min, max)
-        ],
-    }  # fmt: skip
+        "range_over_turns": [round(f(a / b for a, b in zip(measured[first], measured[last])), 1) for f in (min, max)],
+    }
 
 
 def main(**words: Any) -> None:

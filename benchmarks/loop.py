@@ -23,9 +23,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 from turns import Turns, device_of, fit, leave, machine
 
 import zoo
-from zoo import clock
-from zoo.command import checked_arguments, run_command
-from zoo.hardware import choose_precision
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.training.hardware import choose_precision
+from zoo.training.seeding import derive_seed
 
 
 def by_hand(model: zoo.DCGAN, batches: list[torch.Tensor], precision: str) -> Callable[[int], None]:
@@ -44,7 +44,7 @@ def by_hand(model: zoo.DCGAN, batches: list[torch.Tensor], precision: str) -> Ca
         for _ in range(rounds):
             real = batches[state["round"] % len(batches)]
             seen = state["round"] * len(real)
-            torch.manual_seed(clock.seed("round", 0, 0, seen))
+            torch.manual_seed(derive_seed("round", 0, 0, seen))
             adam[0].zero_grad()
             with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
                 with torch.no_grad():
@@ -111,9 +111,14 @@ def identical_in_float32(build: Callable[[], zoo.DCGAN], batches: list[torch.Ten
 
 
 def benchmark(
-    resolution: int = 32, width: int = 64, batch_size: int = 64, rounds: int = 8, turns: int = 12,
-    accelerator: str = "cpu", precision: str = "auto",
-) -> dict[str, Any]:  # fmt: skip
+    resolution: int = 32,
+    width: int = 64,
+    batch_size: int = 64,
+    rounds: int = 8,
+    turns: int = 12,
+    accelerator: str = "cpu",
+    precision: str = "auto",
+) -> dict[str, Any]:
     """Play all loops in turn and return times and ratios."""
     precision = choose_precision({"accelerator": accelerator, "precision": precision})
     device = device_of(accelerator)
@@ -130,18 +135,27 @@ def benchmark(
     ]
     exact = identical_in_float32(build, batches, accelerator)
     ours, same, usual = build(), build(), build()
-    opponents = {"same updates": by_hand(same, batches, precision),
-                 "as usually written": as_usually_written(usual, batches)}  # fmt: skip
+    opponents = {
+        "same updates": by_hand(same, batches, precision),
+        "as usually written": as_usually_written(usual, batches),
+    }
     timer = Turns(rounds, turns, opponents, device)
     fit(ours, batches, precision, accelerator, timer)
     return {
         "protocol": (__doc__ or "").strip(),
-        "settings": {"model": "DCGAN", "resolution": resolution, "width": width, "batch_size": batch_size,
-                     "precision": precision, "rounds": rounds, "turns": turns},
+        "settings": {
+            "model": "DCGAN",
+            "resolution": resolution,
+            "width": width,
+            "batch_size": batch_size,
+            "precision": precision,
+            "rounds": rounds,
+            "turns": turns,
+        },
         **machine(device),
         "same_updates_bit_identical_in_float32": exact,
         **timer.report(),
-    }  # fmt: skip
+    }
 
 
 def main(**words: Any) -> None:

@@ -34,7 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.metrics import Rule, density_and_coverage, frechet_distance, neighbour_statistics, precision_and_recall
 
 RESULTS = Path(__file__).parent / "results"
@@ -137,11 +137,15 @@ def measure_memory(n: int, width: int) -> dict[str, Any]:
     values = ours(real, fake)
     spent = time.process_time() - began[0], time.perf_counter() - began[1]
     return {
-        "n": n, "width": width, "zoo": values, "cpu_seconds": round(spent[0], 1), "wall_seconds": round(spent[1], 1),
+        "n": n,
+        "width": width,
+        "zoo": values,
+        "cpu_seconds": round(spent[0], 1),
+        "wall_seconds": round(spent[1], 1),
         "mib_of_features": round(2 * real.nbytes / 2**20),
         "mib_at_the_peak_beyond_features": round(memory_of_this_process("VmHWM") - before),
         "mib_of_three_distance_matrices_in_float32": round(3 * n * n * 4 / 2**20),
-    }  # fmt: skip
+    }
 
 
 def in_a_fresh_process(n: int, width: int) -> dict[str, Any]:
@@ -149,9 +153,13 @@ def in_a_fresh_process(n: int, width: int) -> dict[str, Any]:
     code = f"import json; from metrics import measure_memory; print(json.dumps(measure_memory({n}, {width})))"
     here = Path(__file__).parent
     fresh = subprocess.run(
-        [sys.executable, "-c", code], cwd=here, stdout=subprocess.PIPE, text=True, check=True,
+        [sys.executable, "-c", code],
+        cwd=here,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
         env={**os.environ, "PYTHONPATH": str(here.parent)},
-    )  # fmt: skip
+    )
     found: dict[str, Any] = json.loads(fresh.stdout)
     return found
 

@@ -38,8 +38,8 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, leaky_relu, softplus
 
 import zoo
-from zoo.command import checked_arguments, run_command
-from zoo.models.mix_passes import weighted
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.models.mix.passes import weighted
 
 RESULTS = Path(__file__).parent / "results"
 CASES = ("one member", "shared", "full", "plain")
@@ -118,10 +118,18 @@ def one_case(case: str, settings: dict[str, Any]) -> dict[str, Any]:
     clock = Clock(settings["accelerator"])
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
-            accelerator=settings["accelerator"], devices=1, precision=settings["precision"], max_epochs=1,
-            limit_train_batches=settings["rounds"] + 2, logger=False, enable_checkpointing=False, callbacks=[clock],
-            enable_progress_bar=False, enable_model_summary=False, default_root_dir=folder,
-        )  # fmt: skip
+            accelerator=settings["accelerator"],
+            devices=1,
+            precision=settings["precision"],
+            max_epochs=1,
+            limit_train_batches=settings["rounds"] + 2,
+            logger=False,
+            enable_checkpointing=False,
+            callbacks=[clock],
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        )
         trainer.fit(model, Loader(batch))
     peak = torch.cuda.max_memory_allocated() / 2**20 if gpu else 0.0
     held = peak if gpu else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before
@@ -233,9 +241,15 @@ def benchmark(
 ) -> dict[str, Any]:
     """Run everything, print and save it."""
     settings = {
-        "components": components, "resolution": resolution, "width": width, "batch_size": batch_size,
-        "rounds": rounds, "turns": turns, "accelerator": accelerator, "precision": precision,
-    }  # fmt: skip
+        "components": components,
+        "resolution": resolution,
+        "width": width,
+        "batch_size": batch_size,
+        "rounds": rounds,
+        "turns": turns,
+        "accelerator": accelerator,
+        "precision": precision,
+    }
     found = [{case: in_a_process(case, settings) for case in CASES} for _ in range(turns)]
     of_turns = [{case: statistics.median(turn[case]["seconds"]) for case in CASES} for turn in found]
     medians = {case: statistics.median(turn[case] for turn in of_turns) for case in CASES}
@@ -252,12 +266,18 @@ def benchmark(
     for name, ways_ in together.items():
         print(f"{components} discriminators of {name}, ms:", ", ".join(f"{way} {ms}" for way, ms in ways_.items()))
     result = {
-        "settings": settings, "cases": found, "milliseconds": {case: 1e3 * s for case, s in medians.items()},
-        "shared_of_one": ratios["shared"], "full_against_plain": speedup,
-        "members": together, "threads": torch.get_num_threads(), "torch": torch.__version__,
+        "settings": settings,
+        "cases": found,
+        "milliseconds": {case: 1e3 * s for case, s in medians.items()},
+        "shared_of_one": ratios["shared"],
+        "full_against_plain": speedup,
+        "members": together,
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
         "machine": f"{platform.machine()}, {os.cpu_count()} cores"
-        if accelerator == "cpu" else torch.cuda.get_device_name(),
-    }  # fmt: skip
+        if accelerator == "cpu"
+        else torch.cuda.get_device_name(),
+    }
     if save:
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / f"mix_{accelerator}.json").write_text(json.dumps(result, indent=1) + "\n")

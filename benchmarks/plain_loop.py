@@ -39,9 +39,12 @@ class PlainLoop:
     generator_batch = 1
 
     def __init__(
-        self, model: Any, batches: Sequence[Any], precision: str = "32-true",
+        self,
+        model: Any,
+        batches: Sequence[Any],
+        precision: str = "32-true",
         memory_format: torch.memory_format = torch.contiguous_format,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.model_settings = model.hparams
         self.device = next(model.generator.parameters()).device
         self.latent_dim, self.num_classes, self.critic_steps = model.latent_dim, model.num_classes, model.critic_steps

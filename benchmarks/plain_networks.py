@@ -16,7 +16,7 @@ from torch.nn import functional as f
 from torch.nn.utils.parametrizations import spectral_norm
 
 import zoo
-from zoo.blocks.spectral import Spectral
+from zoo.layers.spectral import Spectral
 
 
 def upsample(x: Tensor) -> Tensor:

@@ -89,10 +89,8 @@ class Turns(Callback):
             "speed_of_the_zoo_relative_to": {
                 name: round(statistics.median(ratios(counted, name)), 3) for name in names
             },
-            "range_over_turns": {
-                name: [round(f(ratios(counted, name)), 3) for f in (min, max)] for name in names
-            },
-        }  # fmt: skip
+            "range_over_turns": {name: [round(f(ratios(counted, name)), 3) for f in (min, max)] for name in names},
+        }
         if self.device == "cpu":
             result["in_processor_seconds"] = {
                 name: round(statistics.median(ratios(self.processor_seconds[1:], name)), 3) for name in names
@@ -104,10 +102,17 @@ def fit(model: zoo.GAN, batches: Sequence[Any], precision: str, accelerator: str
     """Train with a plain Lightning Trainer until a callback says stop."""
     with tempfile.TemporaryDirectory() as folder:
         Trainer(
-            accelerator=accelerator, devices=1, precision=precision, max_epochs=-1, logger=False,
-            callbacks=list(callbacks), enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False, default_root_dir=folder,
-        ).fit(model, Loader(batches))  # fmt: skip
+            accelerator=accelerator,
+            devices=1,
+            precision=precision,
+            max_epochs=-1,
+            logger=False,
+            callbacks=list(callbacks),
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+        ).fit(model, Loader(batches))
 
 
 def leave(result: dict[str, Any], name: str) -> None:

@@ -33,10 +33,10 @@ from torch.utils.flop_counter import FlopCounterMode
 from turns import Turns, device_of, fit, leave, machine
 
 import zoo
-from zoo import clock
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError
-from zoo.hardware import choose_precision
+from zoo.training.hardware import choose_precision
+from zoo.training.seeding import derive_seed
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,30 @@ VARIANTS = {
     "dcgan": Variant(zoo.DCGAN, PlainDCGAN, {}, width=64),
     "wgan_gp": Variant(zoo.WGANGP, PlainWGANGP, {}, width=128, penalty=True),
     "progan": Variant(
-        zoo.ProGAN, PlainProGAN, {"latent_dim": 128, "hold_images": 1, "fade_images": 0}, width=128, batch_size=16,
-        images_seen=10_000_000, penalty=True,
+        zoo.ProGAN,
+        PlainProGAN,
+        {"latent_dim": 128, "hold_images": 1, "fade_images": 0},
+        width=128,
+        batch_size=16,
+        images_seen=10_000_000,
+        penalty=True,
     ),
     # the network of the authors' CIFAR-10 script, but orthogonal at the start, where spectral norm is known exactly
     "biggan": Variant(
-        zoo.BigGAN, PlainBigGAN,
-        {"latent_dim": 128, "num_classes": 10, "shared_dim": 0, "skip_latents": False, "attention": 0,
-         "orthogonal": 0.0, "critic_steps": 4}, width=64,
+        zoo.BigGAN,
+        PlainBigGAN,
+        {
+            "latent_dim": 128,
+            "num_classes": 10,
+            "shared_dim": 0,
+            "skip_latents": False,
+            "attention": 0,
+            "orthogonal": 0.0,
+            "critic_steps": 4,
+        },
+        width=64,
     ),
-}  # fmt: skip
+}
 
 
 class FlopCounter(FlopCounterMode):
@@ -133,7 +147,7 @@ def agreement(variant: Variant, width: int, batch_size: int, accelerator: str) -
     batches = batches_for(model, model.critic_steps, batch_size)
     plain = variant.plain(model, batches, memory_format=torch.channels_last)
     plain.before_round = lambda r: torch.manual_seed(
-        clock.seed("round", 0, 0, variant.images_seen + r * batch_size)
+        derive_seed("round", 0, 0, variant.images_seen + r * batch_size)
     )  # as the zoo's loop does
     watch = OneCycle()
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False), FlopCounter() as of_zoo:
@@ -178,9 +192,15 @@ def gradient_gap(model: zoo.GAN, ours: Any, plain: Any, adam: torch.optim.Adam) 
 
 
 def measured(
-    variant: Variant, width: int, batch_size: int, precision: str, accelerator: str, opponents: dict[str, Any],
-    turns: Turns, compiled: bool,
-) -> dict[str, Any]:  # fmt: skip
+    variant: Variant,
+    width: int,
+    batch_size: int,
+    precision: str,
+    accelerator: str,
+    opponents: dict[str, Any],
+    turns: Turns,
+    compiled: bool,
+) -> dict[str, Any]:
     """Times of the zoo at one precision and of its opponents, each given as (precision, memory format)."""
     model = variant.build(width, turns.device)
     batches = batches_for(model, 8, batch_size)
@@ -209,9 +229,16 @@ def matrix_rate(device: str) -> float:
 
 
 def benchmark(
-    variant: str = "biggan", width: int = 0, batch_size: int = 0, cycles: int = 1, turns: int = 5,
-    accelerator: str = "cpu", precision: str = "auto", compile: bool = False, float32: bool = True,
-) -> dict[str, Any]:  # fmt: skip
+    variant: str = "biggan",
+    width: int = 0,
+    batch_size: int = 0,
+    cycles: int = 1,
+    turns: int = 5,
+    accelerator: str = "cpu",
+    precision: str = "auto",
+    compile: bool = False,
+    float32: bool = True,
+) -> dict[str, Any]:
     """Check that both programs do the same, then let them take turns.
 
     Args:
@@ -244,13 +271,21 @@ def benchmark(
     plain, equal = "plain, float32, contiguous", f"plain, {precision}, channels_last"
     result = {
         "protocol": (__doc__ or "").strip(),
-        "settings": {"variant": variant, "model": what.model.__name__, **what.settings, "width": width,
-                     "batch_size": batch_size, "precision": precision, "cycles": cycles, "turns": turns,
-                     "compile": compile},
+        "settings": {
+            "variant": variant,
+            "model": what.model.__name__,
+            **what.settings,
+            "width": width,
+            "batch_size": batch_size,
+            "precision": precision,
+            "cycles": cycles,
+            "turns": turns,
+            "compile": compile,
+        },
         **machine(device),
         "same_updates_in_float32": same,
         "default_settings": at(precision, {plain: ("32-true", contiguous), equal: (precision, last)}),
-    }  # fmt: skip
+    }
     if float32 and precision != "32-true":
         result["float32"] = at("32-true", {"plain, 32-true, channels_last": ("32-true", last)})
     rate, spent = matrix_rate(device), same["gigaflops_per_image_and_round"]["zoo"]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from zoo.alarms.records import read_lines
-from zoo.command import checked_arguments, run_command
+from zoo.alarms.records import read_jsonl
+from zoo.config.command_line import checked_arguments, run_command
 
 HERE = Path(__file__).parent
 PANELS = [
@@ -34,7 +34,7 @@ def draw(work: str, seed: int = 1) -> Path:
     for i, (variant, kind, signal, title) in enumerate(PANELS):
         wanted = (variant, kind, seed)
         row = next(row for row in rows if (row["variant"], row["breakage"], row["seed"]) == wanted)
-        seen = read_lines(Path(work) / f"{variant}-{seed}-{kind}" / "alarms" / "signals.jsonl")
+        seen = read_jsonl(Path(work) / f"{variant}-{seed}-{kind}" / "alarms" / "signals.jsonl")
         seen = [point for point in seen if point["round"] > row["break_after"] - 120]
         axes = figure.add_subplot(2, 2, i + 1)
         axes.plot(

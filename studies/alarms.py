@@ -39,10 +39,10 @@ from rows import RESULTS, Rows
 
 import zoo
 from zoo.alarms.change import THRESHOLD
-from zoo.checkpoint import checkpoints_in, read_checkpoint
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
-from zoo.terms import NonFiniteLossError
+from zoo.io.checkpoints import checkpoints_in, read_checkpoint
+from zoo.training.terms import NonFiniteLossError
 
 SMALL = ["dcgan_digits", "wgan_gp_digits", "progan_digits", "biggan_digits"]
 RECIPES = {"DCGAN": "dcgan_digits", "WGANGP": "wgan_gp_digits", "ProGAN": "progan_digits", "BigGAN": "biggan_digits"}
@@ -77,8 +77,14 @@ def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) ->
     if not checkpoints_in(warm):
         shutil.rmtree(warm, ignore_errors=True)
         callbacks = {**QUIET, "SaveEvery": {"every": 10**9, "keep": 1}, "Alarms": {}}
-        zoo.fit(RECIPES[variant], out=warm, seed=seed, images=WARM[variant], callbacks=callbacks,
-                model=MODELS.get(variant, {}))  # fmt: skip
+        zoo.fit(
+            RECIPES[variant],
+            out=warm,
+            seed=seed,
+            images=WARM[variant],
+            callbacks=callbacks,
+            model=MODELS.get(variant, {}),
+        )
     clock = read_checkpoint(checkpoints_in(warm)[0])["zoo"]
     batch = 16 if variant == "ProGAN" else 64
     rows = []
@@ -88,18 +94,31 @@ def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) ->
         shutil.rmtree(folder, ignore_errors=True)
         seen.unlink(missing_ok=True)
         shutil.copytree(warm, folder)
-        breaks = {"class": "breakages.Breaks", "kind": kind, "after": after, "path": str(seen),
-                  "measure_from": after - 15}  # fmt: skip
+        breaks = {
+            "class": "breakages.Breaks",
+            "kind": kind,
+            "after": after,
+            "path": str(seen),
+            "measure_from": after - 15,
+        }
         length = clock["images_seen"] + batch * (after + rounds - clock["rounds"])
         ended = ""
         try:
             zoo.fit(resume=folder, images=length, callbacks={"Breaks": breaks, "SaveEvery": None})
         except NonFiniteLossError as error:
             ended = str(error)[:120]
-        rows.append({
-            "variant": variant, "seed": seed, "breakage": kind, **judged(kind, after, folder, seen), "ended": ended,
-            "warm_images": clock["images_seen"], "broken_rounds": rounds, "threshold": THRESHOLD,
-        })  # fmt: skip
+        rows.append(
+            {
+                "variant": variant,
+                "seed": seed,
+                "breakage": kind,
+                **judged(kind, after, folder, seen),
+                "ended": ended,
+                "warm_images": clock["images_seen"],
+                "broken_rounds": rounds,
+                "threshold": THRESHOLD,
+            }
+        )
     return rows
 
 
@@ -111,12 +130,15 @@ def judged(kind: str, after: int, folder: Path, seen: Path) -> dict[str, Any]:
     first = broken[0]["round"] if broken else None
     together = [event for event in broken if event["round"] == first]
     return {
-        "break_after": after, "onset": began, "shown_by": shown, "first_alarm": first,
+        "break_after": after,
+        "onset": began,
+        "shown_by": shown,
+        "first_alarm": first,
         "in_time": began is not None and first is not None and first <= began + 12,
         "right": any(right(kind, event) for event in together),
         "alarms": [[event["round"], event["alarm"], event["reason"]] for event in broken],
         "false_before": [[e["round"], e["alarm"], e["reason"]] for e in events if e["round"] <= after],
-    }  # fmt: skip
+    }
 
 
 def silent(recipe: str, seed: int, work: Path) -> dict[str, Any]:
@@ -125,10 +147,14 @@ def silent(recipe: str, seed: int, work: Path) -> dict[str, Any]:
     run = zoo.fit(recipe, out=work / "silent", seed=seed, callbacks={**QUIET, "SaveEvery": None, "Alarms": {}})
     path = run.folder / "alarms" / "events.jsonl"
     return {
-        "recipe": recipe, "seed": seed, "images_seen": run.model.images_seen, "rounds": run.model.rounds,
-        "seconds": round(time.monotonic() - began), "load_average": round(os.getloadavg()[0], 1),
+        "recipe": recipe,
+        "seed": seed,
+        "images_seen": run.model.images_seen,
+        "rounds": run.model.rounds,
+        "seconds": round(time.monotonic() - began),
+        "load_average": round(os.getloadavg()[0], 1),
         "alarms": [[event["round"], event["alarm"], event["reason"]] for event in read(path)] if path.exists() else [],
-    }  # fmt: skip
+    }
 
 
 def helps(seed: int, work: Path, after: int = 700) -> dict[str, Any]:
@@ -145,9 +171,10 @@ def helps(seed: int, work: Path, after: int = 700) -> dict[str, Any]:
         run = zoo.fit("dcgan_digits", out=folder, seed=seed, callbacks={**QUIET, "SaveEvery": None, **callbacks})
         path = folder / "alarms" / "events.jsonl"
         row[name] = {
-            "distance": round(frechet(run.model), 4), "images_seen": run.model.images_seen,
+            "distance": round(frechet(run.model), 4),
+            "images_seen": run.model.images_seen,
             "alarms": [[e["round"], e["alarm"], e["action"]] for e in read(path)] if path.exists() else [],
-        }  # fmt: skip
+        }
     row["within_10_percent"] = row["rollback"]["distance"] <= 1.1 * row["unbroken"]["distance"]
     return row
 
@@ -162,9 +189,14 @@ def frechet(model: zoo.GAN, n: int = 2_000) -> float:
 
 
 def study(
-    part: str = "rings", seeds: list[int] = list(range(10)), variants: list[str] = list(RECIPES),
-    breakages: list[str] = list(APPLY), recipes: list[str] = SMALL, work: str = "", rounds: int = 80,
-) -> None:  # fmt: skip
+    part: str = "rings",
+    seeds: list[int] = list(range(10)),
+    variants: list[str] = list(RECIPES),
+    breakages: list[str] = list(APPLY),
+    recipes: list[str] = SMALL,
+    work: str = "",
+    rounds: int = 80,
+) -> None:
     """Compute the rows that are missing, and print a summary."""
     rows = Rows(RESULTS / f"alarms_{part}.json", __doc__)
     with tempfile.TemporaryDirectory() as scratch:

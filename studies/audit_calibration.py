@@ -26,7 +26,7 @@ from rows import RESULTS
 from torch import Tensor
 
 from zoo.audit import audit, planted
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.features import extractor
 from zoo.metrics.intervals import wilson
 
@@ -47,9 +47,15 @@ def counted(images: Tensor, labels: Tensor, network: Remembering, seed: int) -> 
     """Hits and trials of one repeat, by what they count."""
     real = Real(images, labels, SIZES, seed)
     report = audit(
-        Brightness(real.honest), real.train, real.held_out, labels=(real.train_labels, real.held_out_labels),
-        budget="quick", seed=seed, only=QUESTIONS, features=network,
-    )  # fmt: skip
+        Brightness(real.honest),
+        real.train,
+        real.held_out,
+        labels=(real.train_labels, real.held_out_labels),
+        budget="quick",
+        seed=seed,
+        only=QUESTIONS,
+        features=network,
+    )
     copying, discriminator = report["copying"], report["discriminator"]
     corrected = copying.protocol["p-values, corrected (Holm)"].values()
     found = {
@@ -70,8 +76,9 @@ def counted(images: Tensor, labels: Tensor, network: Remembering, seed: int) -> 
         if statistic.name.startswith("copying rate at 1.0 %"):
             assert statistic.n is not None
             found[f"honest images below the threshold, {statistic.name}"] = [
-                round(statistic.value * statistic.n / 100), statistic.n,
-            ]  # fmt: skip
+                round(statistic.value * statistic.n / 100),
+                statistic.n,
+            ]
     return found
 
 
@@ -96,9 +103,13 @@ def study(repeats: int = 100, root: str = "data", first: int = 1_000) -> None:
         for name, (hits, n) in total.items()
     }
     result: dict[str, Any] = {
-        "protocol": __doc__, "repeats": repeats, "first_seed": first, "sizes": SIZES, "torch": torch.__version__,
+        "protocol": __doc__,
+        "repeats": repeats,
+        "first_seed": first,
+        "sizes": SIZES,
+        "torch": torch.__version__,
         "counts": rows,
-    }  # fmt: skip
+    }
     (RESULTS / "audit_calibration.json").write_text(json.dumps(result, indent=1) + "\n")
     for name, row in rows.items():
         low, high = row["interval"]

@@ -25,10 +25,10 @@ import torch
 from rows import RESULTS, Rows
 
 import zoo
-from zoo.augment import augmented
-from zoo.command import checked_arguments, run_command
-from zoo.evaluation.reals import default_extractor
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.evaluation.reference import default_extractor
 from zoo.features import Extractor, extractor
+from zoo.training.augment import augmented
 
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}}
 
@@ -42,9 +42,12 @@ def mean_score(model: zoo.GAN, batch: zoo.Batch) -> float:
     batch = augmented(batch, model.augment)
     whole = range(0, len(batch) - 63, 64)
     labels = batch.labels
-    scores = torch.cat([
-        model.score(zoo.Batch(batch.images[i : i + 64], None if labels is None else labels[i : i + 64])) for i in whole
-    ])  # fmt: skip
+    scores = torch.cat(
+        [
+            model.score(zoo.Batch(batch.images[i : i + 64], None if labels is None else labels[i : i + 64]))
+            for i in whole
+        ]
+    )
     for name, buffer in model.discriminator.named_buffers():
         buffer.copy_(kept[name])
     return float(scores.mean())
@@ -70,33 +73,53 @@ def row(recipe: str, seed: int, kinds: list[str], held_out: float, images: int, 
     began = time.monotonic()
     model_settings: dict[str, Any] = {"augment": kinds, **({"resolution": resolution} if resolution else {})}
     with tempfile.TemporaryDirectory() as folder:
-        run = zoo.fit(recipe, out=folder, seed=seed, images=images, model=model_settings,
-                      data={"held_out": held_out}, callbacks=QUIET)  # fmt: skip
+        run = zoo.fit(
+            recipe,
+            out=folder,
+            seed=seed,
+            images=images,
+            model=model_settings,
+            data={"held_out": held_out},
+            callbacks=QUIET,
+        )
         path = run.folder / "alarms" / "events.jsonl"
         rang = [json.loads(line)["alarm"] for line in path.read_text().splitlines()] if path.exists() else []
     data = run.recipe.data.build()
     data.setup()
     model, judge = run.model.eval(), extractor(default_extractor(data))
     labels = torch.randint(10, (2_000,), generator=torch.Generator().manual_seed(0)) if model.num_classes else None
-    batches = {"train": of(data.train), "held_out": of(data.held_out),
-               "generated": zoo.Batch(model.sample(2_000, seed=1, labels=labels), labels)}  # fmt: skip
+    batches = {
+        "train": of(data.train),
+        "held_out": of(data.held_out),
+        "generated": zoo.Batch(model.sample(2_000, seed=1, labels=labels), labels),
+    }
     scores = {name: mean_score(model, batch) for name, batch in batches.items()}
     train, held, samples = (batch.images for batch in batches.values())
     return {
-        "recipe": recipe, "seed": seed, "augment": kinds, "share_held_out": held_out, "images": images,
-        "train": len(train), "held_out": len(held),
+        "recipe": recipe,
+        "seed": seed,
+        "augment": kinds,
+        "share_held_out": held_out,
+        "images": images,
+        "train": len(train),
+        "held_out": len(held),
         "distance": round(distance(judge, held, samples), 4),
         "distance_of_training_images": round(distance(judge, held, train), 4),
         "scores": {name: round(value, 4) for name, value in scores.items()},
         "r_v": round((scores["train"] - scores["held_out"]) / (scores["train"] - scores["generated"]), 4),
-        "alarms": rang, "seconds": round(time.monotonic() - began),
-    }  # fmt: skip
+        "alarms": rang,
+        "seconds": round(time.monotonic() - began),
+    }
 
 
 def study(
-    seeds: list[int] = [0, 1, 2], kinds: list[str] = ["", "translation", "color,translation,cutout"],
-    recipe: str = "dcgan_digits", held_out: float = 0.8, images: int = 120_000, resolution: int = 0,
-) -> None:  # fmt: skip
+    seeds: list[int] = [0, 1, 2],
+    kinds: list[str] = ["", "translation", "color,translation,cutout"],
+    recipe: str = "dcgan_digits",
+    held_out: float = 0.8,
+    images: int = 120_000,
+    resolution: int = 0,
+) -> None:
     """Compute the rows that are missing, and print all; `resolution` is the recipe's own where it is 0."""
     rows = Rows(RESULTS / "augmentation.json", __doc__)
     for seed in seeds:
@@ -106,8 +129,10 @@ def study(
             if not rows.has(**wanted):
                 rows.leave([{**row(recipe, seed, chosen, held_out, images, resolution), **wanted}])
     for r in rows:
-        print(f"{r['recipe']} seed {r['seed']} {'+'.join(r['augment']) or 'plain'}: distance {r['distance']}, "
-              f"r_v {r['r_v']:.0%}, alarms {r['alarms']}")  # fmt: skip
+        print(
+            f"{r['recipe']} seed {r['seed']} {'+'.join(r['augment']) or 'plain'}: distance {r['distance']}, "
+            f"r_v {r['r_v']:.0%}, alarms {r['alarms']}"
+        )
 
 
 def main(**words: Any) -> None:

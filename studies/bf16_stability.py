@@ -22,15 +22,20 @@ from pytorch_lightning import Callback, Trainer
 from rows import RESULTS
 
 import zoo
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Digits
 from zoo.errors import UserError
-from zoo.terms import NonFiniteLossError, assert_finite
+from zoo.training.terms import NonFiniteLossError, assert_finite
 
 BATCH = 16
 BIG: dict[str, Any] = {
-    "resolution": 16, "width": 8, "num_classes": 10, "latent_dim": 24, "shared_dim": 16, "attention": 8,
-}  # fmt: skip
+    "resolution": 16,
+    "width": 8,
+    "num_classes": 10,
+    "latent_dim": 24,
+    "shared_dim": 16,
+    "attention": 8,
+}
 VARIANTS: dict[str, tuple[type[zoo.GAN], dict[str, Any]]] = {
     "vanilla": (zoo.VanillaGAN, {"resolution": 16}),
     "dcgan": (zoo.DCGAN, {"resolution": 16, "width": 16, "num_classes": 10}),
@@ -71,10 +76,17 @@ def train(variant: str, rounds: int, seed: int, precision: str) -> dict[str, Any
     began, fault = time.monotonic(), None
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(
-            accelerator="cpu", precision=precision, max_epochs=-1, logger=False, callbacks=[watch],
-            log_every_n_steps=10, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+            accelerator="cpu",
+            precision=precision,
+            max_epochs=-1,
+            logger=False,
+            callbacks=[watch],
+            log_every_n_steps=10,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
             default_root_dir=folder,
-        )  # fmt: skip
+        )
         try:
             trainer.fit(model, datamodule=data)
             assert_finite({**dict(model.named_parameters()), **floats(dict(model.named_buffers()))})
@@ -85,11 +97,15 @@ def train(variant: str, rounds: int, seed: int, precision: str) -> dict[str, Any
         except NonFiniteLossError as error:
             fault = str(error)
     row = {
-        "variant": variant, "precision": precision, "seed": seed, "rounds": model.rounds, "finite": fault is None,
+        "variant": variant,
+        "precision": precision,
+        "seed": seed,
+        "rounds": model.rounds,
+        "finite": fault is None,
         "largest_loss": round(watch.largest, 3),
         "largest_weight": round(max(p.abs().max().item() for p in model.parameters()), 3),
         "seconds": round(time.monotonic() - began, 1),
-    }  # fmt: skip
+    }
     return {**row, **({"stages": watch.stages} if watch.stages else {}), **({"fault": fault} if fault else {})}
 
 
@@ -99,8 +115,11 @@ def floats(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def study(
-    variants: list[str] = [], rounds: int = 1_000, seeds: list[int] = [0], precision: str = "bf16-mixed",
-) -> list[dict[str, Any]]:  # fmt: skip
+    variants: list[str] = [],
+    rounds: int = 1_000,
+    seeds: list[int] = [0],
+    precision: str = "bf16-mixed",
+) -> list[dict[str, Any]]:
     """Train every variant and write a row for each; without `variants` all of them."""
     unknown = [name for name in variants if name not in VARIANTS]
     if unknown:

@@ -15,9 +15,9 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 import zoo
-from zoo.blocks.spectral import Spectral
 from zoo.features.digits import DigitClassifier
-from zoo.sampling import seeded
+from zoo.layers.spectral import Spectral
+from zoo.training.seeding import seeded
 
 RATE = 30.0
 """What a player's learning rate is multiplied by."""
@@ -114,11 +114,13 @@ class Breaks(Callback):
         finite = bool(scores.isfinite().all()) and bool(fake.images.isfinite().all())
         better = scores[:n, None] - scores[None, n:]  # every real image against every generated one
         return {
-            "distance": torch.pdist(features).mean().item(), "nearest": nearest.median().item(),
+            "distance": torch.pdist(features).mean().item(),
+            "nearest": nearest.median().item(),
             "to_real": torch.cdist(features, reals).amin(1).median().item(),
             "told_apart": (better > 0).float().mean().item() + (better == 0).float().mean().item() / 2,
-            "scale": scores.std().item() if finite else float("inf"), "finite": finite,
-        }  # fmt: skip
+            "scale": scores.std().item() if finite else float("inf"),
+            "finite": finite,
+        }
 
 
 def onset(rows: list[dict[str, Any]], after: int) -> tuple[int | None, str]:

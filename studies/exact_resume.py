@@ -24,13 +24,18 @@ from typing import Any
 import torch
 from rows import RESULTS
 
-from zoo.checkpoint import checkpoints_in, read_checkpoint
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.io.checkpoints import checkpoints_in, read_checkpoint
 
 WORDS = (
-    "recipe=dcgan_digits", "images=25600", "model.width=8", "callbacks.SampleGrid=null",
-    "callbacks.SaveEvery.every=1280", "callbacks.SaveEvery.keep=100", "trainer.accelerator=cpu",
-)  # fmt: skip
+    "recipe=dcgan_digits",
+    "images=25600",
+    "model.width=8",
+    "callbacks.SampleGrid=null",
+    "callbacks.SaveEvery.every=1280",
+    "callbacks.SaveEvery.keep=100",
+    "trainer.accelerator=cpu",
+)
 
 
 def start(*words: str) -> subprocess.Popen[bytes]:
@@ -78,9 +83,10 @@ def study(kills: int = 6, seed: int = 0) -> None:
                 at = int(checkpoints_in(folder)[0].stem)
                 assert start(f"resume={folder}").wait() == 0
                 row = {
-                    "precision": precision, "resumed_from_images": at,
+                    "precision": precision,
+                    "resumed_from_images": at,
                     "bit_identical": identical(final_state(folder), final_state(whole)),
-                }  # fmt: skip
+                }
                 rows.append(row)
                 print(json.dumps(row), flush=True)
     record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}

@@ -24,7 +24,7 @@ from PIL import Image
 from rows import RESULTS, Rows
 
 import zoo
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
 
 SOURCE, RESOLUTION, EVERY = "dcgan_digits", 16, 20_000
@@ -58,20 +58,33 @@ def rows_of(seed: int, each: int, root: str, images: int) -> list[dict[str, Any]
             few(mnist.train, each, seed, Path(scratch, "images"))
             data = {"class": "Folder", "root": f"{scratch}/images", "labels": True, "channels": 1, "held_out": 0}
             callbacks = {"SampleGrid": None, "Alarms": None, "SaveEvery": {"every": EVERY, "keep": images // EVERY + 1}}
-            run = zoo.fit("dcgan_digits", out=f"{scratch}/run", seed=seed, images=images, pretrained=pretrained,
-                          data=data, model={"num_classes": 10}, callbacks=callbacks)  # fmt: skip
+            run = zoo.fit(
+                "dcgan_digits",
+                out=f"{scratch}/run",
+                seed=seed,
+                images=images,
+                pretrained=pretrained,
+                data=data,
+                model={"num_classes": 10},
+                callbacks=callbacks,
+            )
             distances = {}
-            for path in zoo.checkpoint.checkpoints_in(run.folder)[::-1]:
+            for path in zoo.io.checkpoints.checkpoints_in(run.folder)[::-1]:
                 model = zoo.load_run(path)
                 distances[model.images_seen] = distance(judge, test, model.sample(10_000, seed=1, labels=labels))
             shown = run.recipe.data.build()
             shown.setup()
-        found.append({
-            "seed": seed, "each": each, "images": images, "pretrained": pretrained,
-            "distances": {str(seen): round(value, 4) for seen, value in distances.items()},
-            "distance_of_training_images": round(distance(judge, test, shown.train.tensor()), 4),
-            "seconds": round(time.monotonic() - began),
-        })  # fmt: skip
+        found.append(
+            {
+                "seed": seed,
+                "each": each,
+                "images": images,
+                "pretrained": pretrained,
+                "distances": {str(seen): round(value, 4) for seen, value in distances.items()},
+                "distance_of_training_images": round(distance(judge, test, shown.train.tensor()), 4),
+                "seconds": round(time.monotonic() - began),
+            }
+        )
     return found
 
 
@@ -83,8 +96,10 @@ def study(seeds: list[int] = [0, 1, 2], each: int = 60, root: str = "data", imag
             rows.leave(rows_of(seed, each, root, images))
     for r in rows:
         path = ", ".join(f"{value} after {int(seen):,}" for seen, value in r["distances"].items())
-        print(f"seed {r['seed']}, {r['each']} images a class, {r['pretrained'] or 'random weights'}: {path} images; "
-              f"training images {r['distance_of_training_images']}")  # fmt: skip
+        print(
+            f"seed {r['seed']}, {r['each']} images a class, {r['pretrained'] or 'random weights'}: {path} images; "
+            f"training images {r['distance_of_training_images']}"
+        )
 
 
 def main(**words: Any) -> None:

@@ -41,22 +41,38 @@ from rows import RESULTS, Rows
 from torch import Tensor, nn
 
 import zoo
-from zoo import pictures
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Grid, Images, StackedDigits
 from zoo.metrics import ModeCount
+from zoo.rendering import pictures
 
 VARIANTS = ("one", "five", "wide", "mix")
 BASES: dict[str, dict[str, Any]] = {
     "grid": {
-        "class": "VanillaGAN", "resolution": 1, "channels": 2, "latent_dim": 2, "layers": 3, "width": 128,
-        "discriminator_layers": 3, "discriminator_width": 96, "pieces": 3, "dropout": 0.0, "generator_lr": 1e-3,
-        "discriminator_lr": 2e-3, "betas": (0.5, 0.99), "average_halflife": 15_000,
+        "class": "VanillaGAN",
+        "resolution": 1,
+        "channels": 2,
+        "latent_dim": 2,
+        "layers": 3,
+        "width": 128,
+        "discriminator_layers": 3,
+        "discriminator_width": 96,
+        "pieces": 3,
+        "dropout": 0.0,
+        "generator_lr": 1e-3,
+        "discriminator_lr": 2e-3,
+        "betas": (0.5, 0.99),
+        "average_halflife": 15_000,
     },
     "stacked_digits": {
-        "class": "DCGAN", "resolution": 16, "channels": 3, "latent_dim": 64, "width": 16, "average_halflife": 5_000,
+        "class": "DCGAN",
+        "resolution": 16,
+        "channels": 3,
+        "latent_dim": 64,
+        "width": 16,
+        "average_halflife": 5_000,
     },
-}  # fmt: skip
+}
 WIDE: dict[str, dict[str, Any]] = {
     "grid": {"width": 290, "discriminator_width": 216},
     "stacked_digits": {"width": 49},
@@ -92,8 +108,11 @@ def trained(name: str, variant: str, seed: int, images: int) -> tuple[zoo.GAN, f
     began = time.process_time()
     model = build(name, variant, seed)
     quiet: dict[str, Any] = {
-        "logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
-    }  # fmt: skip
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+    }
     trainer = Trainer(
         accelerator="cpu", max_epochs=-1, log_every_n_steps=1_000, callbacks=[zoo.callbacks.StopAt(images)], **quiet
     )
@@ -178,9 +197,14 @@ def study(
     length = images or IMAGES[data]
     network, accuracy = judge() if data == "stacked_digits" else (None, None)
     rows = Rows(
-        Path(out) if out else RESULTS / f"mix_modes_{data}.json", __doc__, base=BASES[data], wide=WIDE[data],
-        batch_size=BATCH[data], samples=SAMPLES[data], classifier_accuracy=accuracy,
-    )  # fmt: skip
+        Path(out) if out else RESULTS / f"mix_modes_{data}.json",
+        __doc__,
+        base=BASES[data],
+        wide=WIDE[data],
+        batch_size=BATCH[data],
+        samples=SAMPLES[data],
+        classifier_accuracy=accuracy,
+    )
     began = time.monotonic()
     for seed in seeds if seeds is not None else list(range(1, 11 if data == "grid" else 4)):
         for variant in variants or VARIANTS:

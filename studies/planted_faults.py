@@ -26,7 +26,7 @@ from rows import RESULTS, Rows
 from torch import Tensor
 
 from zoo.audit import audit, planted
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import MNIST, Digits, Folder, Images
 from zoo.evaluation.classification_accuracy import wilson
 from zoo.features import Extractor, extractor
@@ -79,10 +79,12 @@ SUBJECTS: dict[str, tuple[str, Planted]] = {
     "finite_1000": ("collapsed", finite(1_000)),
     "finite_10000": ("", finite(10_000)),
     "one_image_per_class": (
-        "collapsed", lambda real, seed: planted.OneImagePerClass(real.rest, real.rest_labels, seed, noise=0.02),
+        "collapsed",
+        lambda real, seed: planted.OneImagePerClass(real.rest, real.rest_labels, seed, noise=0.02),
     ),
     "dropper_1": (
-        "dropping classes", lambda real, seed: planted.Dropper(real.honest, real.honest_labels, (seed % 10,)),
+        "dropping classes",
+        lambda real, seed: planted.Dropper(real.honest, real.honest_labels, (seed % 10,)),
     ),
     "dropper_3": (
         "dropping classes",
@@ -94,7 +96,7 @@ SUBJECTS: dict[str, tuple[str, Planted]] = {
         "discriminator overfitted",
         lambda real, seed: planted.WithMemorisingDiscriminator(real.honest, real.train),
     ),
-}  # fmt: skip
+}
 """What the verdict must name, and how the subject is made. Of 10,000 images nothing is demanded but their number."""
 
 
@@ -150,15 +152,27 @@ def row(data: str, name: str, seed: int, real: Real, network: Extractor, budget:
     """Audit one planted subject."""
     expected, make = SUBJECTS[name]
     began = time.monotonic()
-    with mock.patch("zoo.audit.figures.can_plot", return_value=False):  # nobody looks at hundreds of reports
+    with mock.patch("zoo.audit.findings.figures.can_plot", return_value=False):  # nobody looks at hundreds of reports
         report = audit(
-            make(real, seed), real.train, real.held_out, labels=(real.train_labels, real.held_out_labels),
-            budget=budget, seed=seed, only=QUESTIONS, features=network, name=name,
-        )  # fmt: skip
+            make(real, seed),
+            real.train,
+            real.held_out,
+            labels=(real.train_labels, real.held_out_labels),
+            budget=budget,
+            seed=seed,
+            only=QUESTIONS,
+            features=network,
+            name=name,
+        )
     found: dict[str, Any] = {
-        "subject": name, "seed": seed, "budget": budget, "expected": expected, "verdict": list(report.verdict),
-        "right": (expected in report.verdict) if expected else None, "summary": report.summary,
-    }  # fmt: skip
+        "subject": name,
+        "seed": seed,
+        "budget": budget,
+        "expected": expected,
+        "verdict": list(report.verdict),
+        "right": (expected in report.verdict) if expected else None,
+        "summary": report.summary,
+    }
     if name.startswith("finite_"):
         k, support = int(name.split("_")[1]), report["support"]["support"]
         found |= {"support": support.value, "low": support.low, "high": support.high, "k": k}
@@ -191,9 +205,14 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def study(
-    data: str = "mnist", seeds: list[int] | None = None, subjects: list[str] | None = None, budget: str = "standard",
-    root: str = "data", minutes: float = 0.0, out: str = "",
-) -> None:  # fmt: skip
+    data: str = "mnist",
+    seeds: list[int] | None = None,
+    subjects: list[str] | None = None,
+    budget: str = "standard",
+    root: str = "data",
+    minutes: float = 0.0,
+    out: str = "",
+) -> None:
     """Run what is missing, save after every row, print the table.
 
     Args:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import zoo
-from zoo.alarms.records import read_lines
-from zoo.command import checked_arguments, run_command
+from zoo.alarms.records import read_jsonl
+from zoo.config.command_line import checked_arguments, run_command
 
 HERE = Path(__file__).parent
 IMAGES = HERE.parent / "docs" / "images"
@@ -41,24 +41,32 @@ def run_one(pixel_norm: bool, equalized: bool, seed: int, work: Path) -> dict[st
     }
     ended = ""
     try:
-        zoo.fit("progan_digits", out=folder, images=24_000, seed=seed, model=model,
-                callbacks={"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}})  # fmt: skip
-    except zoo.terms.NonFiniteLossError as error:
+        zoo.fit(
+            "progan_digits",
+            out=folder,
+            images=24_000,
+            seed=seed,
+            model=model,
+            callbacks={"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}},
+        )
+    except zoo.training.terms.NonFiniteLossError as error:
         ended = str(error)[:100]
-    rows = read_lines(folder / "alarms" / "signals.jsonl")
+    rows = read_jsonl(folder / "alarms" / "signals.jsonl")
     series = {what: curve(rows, prefix) for what, prefix in SIGNALS.items()}
     return {
-        "pixel_norm": pixel_norm, "equalized": equalized, "seed": seed, "images_seen": [r["images_seen"] for r in rows],
-        "series": series, "ended": ended,
-        "alarms": [[e["round"], e["alarm"], e["reason"]] for e in read_lines(folder / "alarms" / "events.jsonl")],
-    }  # fmt: skip
+        "pixel_norm": pixel_norm,
+        "equalized": equalized,
+        "seed": seed,
+        "images_seen": [r["images_seen"] for r in rows],
+        "series": series,
+        "ended": ended,
+        "alarms": [[e["round"], e["alarm"], e["reason"]] for e in read_jsonl(folder / "alarms" / "events.jsonl")],
+    }
 
 
 def curve(rows: list[dict[str, Any]], prefix: str) -> list[float]:
     """At each reading the largest value among the signals of a kind."""
-    return [
-        float(f"{max(float(v) for name, v in row['values'].items() if wanted(name, prefix)):.4g}") for row in rows
-    ]  # fmt: skip
+    return [float(f"{max(float(v) for name, v in row['values'].items() if wanted(name, prefix)):.4g}") for row in rows]
 
 
 def wanted(name: str, prefix: str) -> bool:

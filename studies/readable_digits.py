@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 import zoo
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Digits
-from zoo.recipe import load_recipe
+from zoo.runs.recipes import load_recipe
 
 
 def judge(resolution: int = 16, seed: int = 0, epochs: int = 25) -> tuple[nn.Module, float]:
@@ -38,10 +38,19 @@ def judge(resolution: int = 16, seed: int = 0, epochs: int = 25) -> tuple[nn.Mod
         torch.manual_seed(seed)
         features = 64 * (resolution // 4) ** 2
         network = nn.Sequential(
-            nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-            nn.Dropout(0.25), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-            nn.Dropout(0.5), nn.Linear(features, 10),
-        )  # fmt: skip
+            nn.Conv2d(1, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(32, 32, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(0.25),
+            nn.Conv2d(32, 64, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Flatten(),
+            nn.Dropout(0.5),
+            nn.Linear(features, 10),
+        )
         optimizer = torch.optim.Adam(network.parameters(), 1e-3)
         for _ in range(epochs):
             for chosen in torch.randperm(len(images)).split(64):
@@ -72,9 +81,12 @@ def readability(model: zoo.GAN, network: nn.Module, n: int = 1_000) -> dict[str,
 
 
 def study(
-    recipe: str = "dcgan_digits", seeds: list[int] = [0, 1, 2], precision: list[str] = ["auto"], images: int = 0,
+    recipe: str = "dcgan_digits",
+    seeds: list[int] = [0, 1, 2],
+    precision: list[str] = ["auto"],
+    images: int = 0,
     keep: str = "",
-) -> None:  # fmt: skip
+) -> None:
     """Train and judge for every seed and precision; write a row for each, in place of an older one of the same."""
     resolution = load_recipe(recipe).model.arguments["resolution"]
     network, accuracy = judge(resolution)
@@ -90,7 +102,7 @@ def study(
 
 def train_and_judge(
     recipe: str, seed: int, precision: str, images: int, network: nn.Module, keep: str
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """One run's row."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(keep or scratch) / f"{recipe}-{precision}-{seed}"
@@ -98,11 +110,16 @@ def train_and_judge(
         run = zoo.fit(recipe, out=folder, **changes, **({"images": images} if images else {}))
         made_with = json.loads((run.folder / "environment.jsonl").read_text().splitlines()[0])
     return {
-        "recipe": recipe, "precision": run.recipe.trainer["precision"], "seed": seed,
-        "images_seen": run.model.images_seen, "training_seconds": round(run.seconds, 1),
-        "threads": torch.get_num_threads(), "load_average": [round(load, 2) for load in os.getloadavg()],
-        "commit": made_with["git_commit"], **readability(run.model, network),
-    }  # fmt: skip
+        "recipe": recipe,
+        "precision": run.recipe.trainer["precision"],
+        "seed": seed,
+        "images_seen": run.model.images_seen,
+        "training_seconds": round(run.seconds, 1),
+        "threads": torch.get_num_threads(),
+        "load_average": [round(load, 2) for load in os.getloadavg()],
+        "commit": made_with["git_commit"],
+        **readability(run.model, network),
+    }
 
 
 def main(**words: Any) -> None:

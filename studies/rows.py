@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from zoo.files import whole
+from zoo.io.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -36,5 +36,5 @@ class Rows(list[dict[str, Any]]):
     def leave(self, rows: Iterable[dict[str, Any]]) -> None:
         """Add rows and write the file, whole or not at all."""
         self.extend(rows)
-        with whole(self.path) as path:
+        with atomic_write(self.path) as path:
             path.write_text(json.dumps({**self.about, "rows": self}, indent=1) + "\n")

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Digits
 from zoo.data.pool import Split
 from zoo.features import digits
@@ -75,12 +75,19 @@ def study(epochs: int = 60, seed: int = 0) -> None:
         scale = network[:-1](data.train.tensor()).square().mean().sqrt().item()  # kernels want values of order 1
         right = (network(data.held_out.tensor()).argmax(1) == labels_of(data.held_out)).float().mean().item()
     facts = {
-        "train": len(data.train), "held_out": len(data.held_out), "accuracy": right, "scale": scale, "epochs": epochs,
+        "train": len(data.train),
+        "held_out": len(data.held_out),
+        "accuracy": right,
+        "scale": scale,
+        "epochs": epochs,
         "seed": seed,
-    }  # fmt: skip
+    }
     scratch = digits.WEIGHTS.with_suffix(".tmp")
-    save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, scratch,
-              {"facts": json.dumps(facts)})  # fmt: skip
+    save_file(
+        {name: tensor.contiguous() for name, tensor in network.state_dict().items()},
+        scratch,
+        {"facts": json.dumps(facts)},
+    )
     os.replace(scratch, digits.WEIGHTS)
     print(f"{right:.2%} right; sha256 {sha256_of(digits.WEIGHTS)}, {digits.WEIGHTS.stat().st_size:,} bytes")
 

@@ -39,7 +39,10 @@ class ForcedAlarms(Alarms):
         super().on_train_end(trainer, pl_module)
         model: Any = pl_module
         found = {
-            "after": self.after, "ended": model.state_dict(), "lr_factor": model.lr_factor,
-            "rolled_back": self.rolled_back, "images_seen": model.images_seen,
-        }  # fmt: skip
+            "after": self.after,
+            "ended": model.state_dict(),
+            "lr_factor": model.lr_factor,
+            "rolled_back": self.rolled_back,
+            "images_seen": model.images_seen,
+        }
         torch.save(found, Path(trainer.default_root_dir) / f"left-{trainer.global_rank}.pt")

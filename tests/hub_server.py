@@ -95,8 +95,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def send_file(self, content: bytes, commit: str) -> None:
         tag = hashlib.sha256(content).hexdigest()
-        headers = {"ETag": f'"{tag}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes",
-                   "X-Linked-Size": str(len(content)), "X-Linked-Etag": f'"{tag}"'}  # fmt: skip
+        headers = {
+            "ETag": f'"{tag}"',
+            "X-Repo-Commit": commit,
+            "Accept-Ranges": "bytes",
+            "X-Linked-Size": str(len(content)),
+            "X-Linked-Etag": f'"{tag}"',
+        }
         large = len(content) > 20_000
         if self.hub.corrupts and large and self.command == "GET":
             content = content[:-1] + bytes([content[-1] ^ 1])

@@ -321,9 +321,16 @@ class BrockGenerator(nn.Module):
     whose last convolution gives more channels than the three that are kept."""
 
     def __init__(
-        self, resolution: int, width: int, latent: int, classes: int, shared: int, kind: str, attention: int = 0,
+        self,
+        resolution: int,
+        width: int,
+        latent: int,
+        classes: int,
+        shared: int,
+        kind: str,
+        attention: int = 0,
         eps: float = 1e-5,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         widths = [width * m for m in G_WIDTHS[resolution]]
         self.kind, slots = kind, len(widths)

@@ -23,10 +23,11 @@ from zoo.alarms.reading import Habits
 from zoo.alarms.records import ROWS, Records
 from zoo.alarms.spectrum import Spectra
 from zoo.callbacks import Alarms
-from zoo.checkpoint import checkpoints_in
+from zoo.config.arguments import parse_arguments
 from zoo.errors import RecipeError, UserError
-from zoo.files import read_lines
-from zoo.recipe import load_recipe, parse_arguments
+from zoo.io.checkpoints import checkpoints_in
+from zoo.io.files import read_jsonl
+from zoo.runs.recipes import load_recipe
 
 SMALL: dict[str, Any] = {
     "images": 64 * 24,
@@ -47,8 +48,9 @@ def tiny_progan() -> zoo.ProGAN:
 
 def tiny_wgan() -> zoo.WGANGP:
     torch.manual_seed(0)
-    return zoo.WGANGP(16, 1, latent_dim=6, width=4, architecture="convolutional", critic_steps=2, dequantise=True,
-                      generator_batch=1)  # fmt: skip
+    return zoo.WGANGP(
+        16, 1, latent_dim=6, width=4, architecture="convolutional", critic_steps=2, dequantise=True, generator_batch=1
+    )
 
 
 def tiny_mix() -> zoo.MixGAN:
@@ -125,9 +127,17 @@ def test_a_killed_run_takes_the_same_readings(tmp_path: Path, monkeypatch: pytes
 
 
 def test_sigkill_and_resume_keep_the_state(tmp_path: Path) -> None:
-    words = ["recipe=dcgan_digits", "images=1280", "model.width=4", "callbacks.SampleGrid=null",
-             "callbacks.SampleMetrics=null", "callbacks.SaveEvery.every=320", "callbacks.SaveEvery.keep=100",
-             "trainer.accelerator=cpu", "callbacks.Alarms.rounds=2"]  # fmt: skip
+    words = [
+        "recipe=dcgan_digits",
+        "images=1280",
+        "model.width=4",
+        "callbacks.SampleGrid=null",
+        "callbacks.SampleMetrics=null",
+        "callbacks.SaveEvery.every=320",
+        "callbacks.SaveEvery.keep=100",
+        "trainer.accelerator=cpu",
+        "callbacks.Alarms.rounds=2",
+    ]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     command = [sys.executable, "-m", "zoo.fit", *words, f"out={killed}"]
     process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
@@ -208,10 +218,20 @@ def test_signals_are_what_their_names_say(tmp_path: Path) -> None:
 # --- alarms ----------------------------------------------------------------------------------------------------------
 
 HEALTHY = {
-    "activation/g/a": 1.0, "weight/g/a": 0.02, "weight/d/a": 0.02, "sigma1/d/a": 3.0, "gradient/g": 5.0,
-    "score/scale": 1.5, "loss/d": 0.9, "loss/chance": 1.386, "diversity": 0.9, "duplicates": 0.0,
-    "overfitting/r_v": 0.1, "overfitting/r_t": 0.3, "overfitting/certainty": 1.0,
-}  # fmt: skip
+    "activation/g/a": 1.0,
+    "weight/g/a": 0.02,
+    "weight/d/a": 0.02,
+    "sigma1/d/a": 3.0,
+    "gradient/g": 5.0,
+    "score/scale": 1.5,
+    "loss/d": 0.9,
+    "loss/chance": 1.386,
+    "diversity": 0.9,
+    "duplicates": 0.0,
+    "overfitting/r_v": 0.1,
+    "overfitting/r_t": 0.3,
+    "overfitting/certainty": 1.0,
+}
 
 
 def rung(now: dict[str, float], before: dict[str, float] | None = None) -> dict[str, str]:
@@ -236,12 +256,16 @@ def rung(now: dict[str, float], before: dict[str, float] | None = None) -> dict[
         ({"weight/d/a": 0.024}, {}, "signal escalation", "weight/d/a went from 0.02 to 0.024"),
         ({"sigma1/d/a": 5.0}, {}, "spectral explosion", "largest singular value of sigma1/d/a went from 3 to 5"),
         ({"gradient/g": 0.1}, {}, "dead gradient", "generator's gradient fell from 5 to 0.1"),
-        ({"overfitting/r_v": 0.9, "overfitting/certainty": 9.0}, {"overfitting/r_v": 0.85},
-         "discriminator overfitting", "held-out images score 90% of the way"),
+        (
+            {"overfitting/r_v": 0.9, "overfitting/certainty": 9.0},
+            {"overfitting/r_v": 0.85},
+            "discriminator overfitting",
+            "held-out images score 90% of the way",
+        ),
         ({"score/real": math.nan}, {"score/real": 1.0}, "not finite", "score/real is nan"),
         ({"activation/g/a": 1e8}, {}, "not finite", "activation/g/a is 1e+08"),
     ],
-)  # fmt: skip
+)
 def test_each_alarm_rings_for_its_own_reason(
     now: dict[str, float], before: dict[str, float], name: str, words: str
 ) -> None:
@@ -304,13 +328,13 @@ def test_the_file_of_signals_stays_small_and_keeps_alarms(tmp_path: Path) -> Non
         kind = "alarm" if i == 1001 else "full" if i % 25 == 0 else "quick"
         records.signals(i * 64, i * 10, i, {"weight/a": 1.0, "b": math.inf}, kind)
     records.flush()
-    rows = read_lines(tmp_path / "signals.jsonl")
+    rows = read_jsonl(tmp_path / "signals.jsonl")
     assert ROWS / 3 < len(rows) <= ROWS + 1
     assert [row["round"] for row in rows if row["kind"] == "alarm"] == [10010]
     assert any(row["kind"] == "full" for row in rows)
     assert rows[0]["values"] == {"weight/a": 1.0, "b": "inf"}
     again = Records(tmp_path, 64 * 2000)
-    assert all(row["images_seen"] <= 64 * 2000 for row in read_lines(tmp_path / "signals.jsonl"))
+    assert all(row["images_seen"] <= 64 * 2000 for row in read_jsonl(tmp_path / "signals.jsonl"))
     assert again.events == []
 
 
@@ -332,7 +356,7 @@ def test_faults_teach(wrong: dict[str, Any], text: str, tmp_path: Path) -> None:
 
 def test_class_shares_are_a_signal_where_a_classifier_is_at_hand(tmp_path: Path) -> None:
     run = zoo.fit("dcgan_digits", out=tmp_path, **small(classifier="digits", every=256))
-    rows = [row["values"] for row in read_lines(tmp_path / "alarms" / "signals.jsonl")]
+    rows = [row["values"] for row in read_jsonl(tmp_path / "alarms" / "signals.jsonl")]
     shares = [row["classes/evenness"] for row in rows if "classes/evenness" in row]
     assert shares
     assert all(0 <= share <= 1 for share in shares)

@@ -16,11 +16,11 @@ import zoo
 from zoo.alarms.healthy import HealthyCheckpoints
 from zoo.alarms.records import Records
 from zoo.callbacks import Alarms
-from zoo.checkpoint import checkpoints_in
 from zoo.errors import CheckpointError, UserError
-from zoo.files import read_lines
-from zoo.fit import summary
-from zoo.watching import _lead, read_run
+from zoo.io.checkpoints import checkpoints_in
+from zoo.io.files import read_jsonl
+from zoo.runs.fitting import summary
+from zoo.runs.page import _lead, read_run
 
 SMALL: dict[str, Any] = {
     "images": 64 * 24,
@@ -36,13 +36,19 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("warm")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 90)
-        zoo.fit("dcgan_digits", out=folder, images=64 * 210, model={"width": 8}, trainer=SMALL["trainer"],
-                callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 5, "keep_healthy": True}})  # fmt: skip
+        zoo.fit(
+            "dcgan_digits",
+            out=folder,
+            images=64 * 210,
+            model={"width": 8},
+            trainer=SMALL["trainer"],
+            callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 5, "keep_healthy": True}},
+        )
     assert not (folder / "alarms" / "events.jsonl").exists()
     return folder
 
 
-def broken(warm: Path, kind: str, folder: Path, until: int = 0, **alarms: Any) -> zoo.run.Run:
+def broken(warm: Path, kind: str, folder: Path, until: int = 0, **alarms: Any) -> zoo.runs.run.Run:
     """The run goes on for 8 healthy rounds and then in a broken way."""
     shutil.copytree(warm, folder, dirs_exist_ok=True)
     plan = {"class": "breakages.Breaks", "kind": kind, "after": 218, "until": until}
@@ -57,7 +63,7 @@ def test_a_run_that_is_broken_rings_within_a_dozen_rounds(
     kind: str, family: str, where: str, warm: Path, tmp_path: Path
 ) -> None:
     run = broken(warm, kind, tmp_path, action="stop")
-    events = read_lines(tmp_path / "alarms" / "events.jsonl")
+    events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     assert events[0]["alarm"] == family
     assert where in events[0]["reason"]
     assert 218 < events[0]["round"] <= 230
@@ -70,7 +76,7 @@ def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
     warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = broken(warm, "generator_rate", tmp_path, until=228, action="rollback", rollbacks=5)
-    events = read_lines(tmp_path / "alarms" / "events.jsonl")
+    events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     healthy = events[0]["healthy"]
     assert int(healthy.split(".")[0]) == 64 * 90
     assert {event["action"] for event in events} == {f"rollback to {healthy}"}
@@ -115,7 +121,7 @@ def test_rollback_undoes_what_is_not_finite_before_a_log_or_a_checkpoint_ends_th
     poison = {"class": f"{__name__}.Poisons", "after": after}
     settings: dict[str, Any] = {"images": 64 * 235, "callbacks": {"Poisons": poison, "Alarms": {"action": "rollback"}}}
     run = zoo.fit(resume=tmp_path, **settings)
-    events = read_lines(tmp_path / "alarms" / "events.jsonl")
+    events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     assert "not finite" in {event["alarm"] for event in events}
     assert len({event["round"] for event in events}) == 1
     assert after < events[0]["round"] <= after + 5
@@ -132,7 +138,7 @@ def test_rollback_undoes_what_is_not_finite_before_a_log_or_a_checkpoint_ends_th
 
 def test_the_run_stops_when_rollbacks_are_used_up(warm: Path, tmp_path: Path) -> None:
     run = broken(warm, "generator_rate", tmp_path, action="rollback", rollbacks=0)
-    actions = {event["action"] for event in read_lines(tmp_path / "alarms" / "events.jsonl")}
+    actions = {event["action"] for event in read_jsonl(tmp_path / "alarms" / "events.jsonl")}
     assert actions == {"stop, the rollbacks are used up"}
     assert run.model.rounds < 240
 
@@ -156,9 +162,14 @@ def test_without_a_healthy_state_a_rollback_is_a_stop_that_says_why(tmp_path: Pa
     plan = {"class": "breakages.Breaks", "kind": "frozen", "after": 210}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 10**6)
-        run = zoo.fit("dcgan_digits", out=tmp_path, images=64 * 250, model={"width": 8}, trainer=SMALL["trainer"],
-                      callbacks={**SMALL["callbacks"], "Breaks": plan,
-                                 "Alarms": {"rounds": 5, "action": "rollback"}})  # fmt: skip
+        run = zoo.fit(
+            "dcgan_digits",
+            out=tmp_path,
+            images=64 * 250,
+            model={"width": 8},
+            trainer=SMALL["trainer"],
+            callbacks={**SMALL["callbacks"], "Breaks": plan, "Alarms": {"rounds": 5, "action": "rollback"}},
+        )
     assert run.alarm is not None
     assert run.alarm["action"] == "stop, no state has been judged healthy yet"
     assert "no state had been judged healthy yet" in summary(run)
@@ -171,7 +182,7 @@ def test_the_state_from_before_an_alarm_stays_when_the_collapse_has_become_the_h
     shutil.copytree(warm, tmp_path, dirs_exist_ok=True)
     plan = {"class": "breakages.Breaks", "kind": "frozen", "after": 218}
     zoo.fit(resume=tmp_path, images=64 * 420, callbacks={"Alarms": {"keep_healthy": True}, "Breaks": plan})
-    events = read_lines(tmp_path / "alarms" / "events.jsonl")
+    events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     there = {path.name for path in (tmp_path / "healthy").iterdir()}
     assert events[0]["healthy"] in there
     assert len(there) > 1  # later ones were kept, too
@@ -229,11 +240,17 @@ def test_what_only_full_readings_show_rings_once_and_not_at_each_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lasts = {"lasts": lambda now: "so" if "score/held_out" in now.values else None}
-    monkeypatch.setattr("zoo.callbacks.alarms.ALARMS", lasts)
-    zoo.fit("dcgan_digits", out=tmp_path, images=64 * 120, model={"width": 4}, trainer=SMALL["trainer"],
-            callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 1}})  # fmt: skip
-    events = read_lines(tmp_path / "alarms" / "events.jsonl")
-    full = [row for row in read_lines(tmp_path / "alarms" / "signals.jsonl") if "score/held_out" in row["values"]]
+    monkeypatch.setattr("zoo.alarms.callback.ALARMS", lasts)
+    zoo.fit(
+        "dcgan_digits",
+        out=tmp_path,
+        images=64 * 120,
+        model={"width": 4},
+        trainer=SMALL["trainer"],
+        callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 1}},
+    )
+    events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
+    full = [row for row in read_jsonl(tmp_path / "alarms" / "signals.jsonl") if "score/held_out" in row["values"]]
     assert len(full) == 4  # 25 rounds apart, more than the 16 after which what is silent may ring anew
     assert [event["round"] for event in events] == [25]
 
@@ -243,6 +260,6 @@ def test_readings_before_an_exception_are_written(tmp_path: Path) -> None:
     alarms.records = Records(tmp_path, 0)
     for reading in (1, 2):
         alarms.records.signals(64 * reading, reading, reading, {"diversity": 1.0}, "quick")
-    assert len(read_lines(tmp_path / "signals.jsonl")) == 1  # the first at once
+    assert len(read_jsonl(tmp_path / "signals.jsonl")) == 1  # the first at once
     alarms.on_exception(None, None, ValueError())  # type: ignore[arg-type]
-    assert len(read_lines(tmp_path / "signals.jsonl")) == 2
+    assert len(read_jsonl(tmp_path / "signals.jsonl")) == 2

@@ -11,9 +11,9 @@ from torch import Tensor
 from training import equal, tiny_dcgan, train, weights
 
 import zoo
-from zoo.augment import KINDS, augmented
-from zoo.checkpoint import checkpoints_in
-from zoo.files import read_lines
+from zoo.io.checkpoints import checkpoints_in
+from zoo.io.files import read_jsonl
+from zoo.training.augment import KINDS, augmented
 
 
 def images(n: int = 64, channels: int = 3, size: int = 16) -> Tensor:
@@ -136,14 +136,16 @@ def test_losses_see_augmented_images_of_both_kinds_and_nothing_else_does(
 
 def test_a_run_with_augmentation_resumes_to_the_same_bits(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
-        "model": {"width": 4, "augment": ["color", "translation", "cutout"]}, "trainer": {"accelerator": "cpu"},
+        "model": {"width": 4, "augment": ["color", "translation", "cutout"]},
+        "trainer": {"accelerator": "cpu"},
         "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
-    }  # fmt: skip
+    }
     whole = zoo.fit("dcgan_digits", out=tmp_path / "whole", images=64 * 8, **settings)
     zoo.fit("dcgan_digits", out=tmp_path / "part", images=64 * 4, **settings)
     zoo.fit(resume=tmp_path / "part", images=64 * 8)
-    first, second = (torch.load(checkpoints_in(tmp_path / name)[0], weights_only=True)["state_dict"]
-                     for name in ("whole", "part"))  # fmt: skip
+    first, second = (
+        torch.load(checkpoints_in(tmp_path / name)[0], weights_only=True)["state_dict"] for name in ("whole", "part")
+    )
     assert equal(first, second)
     plain = zoo.fit("dcgan_digits", out=tmp_path / "plain", images=64 * 8, **{**settings, "model": {"width": 4}})
     assert not equal(weights(plain.model), weights(whole.model))
@@ -153,18 +155,19 @@ def test_alarms_score_images_as_losses_see_them_and_leave_no_trace(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings: dict[str, Any] = {
-        "images": 64 * 8, "model": {"width": 4, "num_classes": 0, "augment": ["translation"]},
+        "images": 64 * 8,
+        "model": {"width": 4, "num_classes": 0, "augment": ["translation"]},
         "trainer": {"accelerator": "cpu"},
         "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": None},
-    }  # fmt: skip
+    }
     without = zoo.fit("dcgan_digits", out=tmp_path / "without", **settings)
     settings["callbacks"] = {**settings["callbacks"], "Alarms": {"rounds": 2, "every": 128}}
     watched = zoo.fit("dcgan_digits", out=tmp_path / "with", **settings)
     assert equal(weights(without.model), weights(watched.model))
-    signals = read_lines(tmp_path / "with" / "alarms" / "signals.jsonl")
+    signals = read_jsonl(tmp_path / "with" / "alarms" / "signals.jsonl")
     monkeypatch.setitem(KINDS, "translation", lambda images: images * 0)
     zoo.fit("dcgan_digits", out=tmp_path / "blind", **{**settings, "images": 64 * 2})
-    blind = read_lines(tmp_path / "blind" / "alarms" / "signals.jsonl")[0]["values"]
+    blind = read_jsonl(tmp_path / "blind" / "alarms" / "signals.jsonl")[0]["values"]
     assert blind["score/train"] == blind["score/held_out"] == blind["score/real"] != signals[0]["values"]["score/real"]
     assert blind["diversity"] > 0  # of images as they are
 

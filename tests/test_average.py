@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.average import MovingAverage, averaged_copy
+from zoo.training.average import MovingAverage, averaged_copy
 
 
 def network() -> nn.Module:

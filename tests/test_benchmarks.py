@@ -104,8 +104,12 @@ def test_the_loop_written_by_hand_does_the_zoos_updates() -> None:
 
 def test_stages_begin_where_growth_says() -> None:
     assert growth.stages(Growth(16, hold=100, fade=60)) == {
-        "4x4": 0, "8x8, fading in": 130, "8x8": 160, "16x16, fading in": 290, "16x16": 320,
-    }  # fmt: skip
+        "4x4": 0,
+        "8x8, fading in": 130,
+        "8x8": 160,
+        "16x16, fading in": 290,
+        "16x16": 320,
+    }
     assert growth.stages(Growth(8, hold=100, fade=0)) == {"4x4": 0, "8x8": 100}
 
 
@@ -146,8 +150,11 @@ def test_rows_of_a_study_are_found_again_and_never_half_written(tmp_path: Path) 
     with pytest.raises(TypeError):
         again.leave([{"seed": 1, "value": object()}])  # JSON knows no such thing
     assert json.loads(path.read_text()) == {
-        "protocol": "How.", "torch": torch.__version__, "size": 3, "rows": [{"seed": 0, "kind": "a", "value": 0.5}],
-    }  # fmt: skip
+        "protocol": "How.",
+        "torch": torch.__version__,
+        "size": 3,
+        "rows": [{"seed": 0, "kind": "a", "value": 0.5}],
+    }
     assert [file.name for file in path.parent.iterdir()] == ["it.json"]
 
 

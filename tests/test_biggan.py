@@ -16,13 +16,21 @@ from torch import Tensor, nn
 from training import Noise, equal, tiny_biggan, train, weights
 
 import zoo
-from zoo.blocks.attention import SelfAttention
-from zoo.blocks.conditional_norm import ConditionalBatchNorm
-from zoo.blocks.spectral import Spectral, as_matrix
+from zoo.layers.attention import SelfAttention
+from zoo.layers.conditional_norm import ConditionalBatchNorm
+from zoo.layers.spectral import Spectral, as_matrix
 from zoo.models import biggan, biggan_deep
 
-CIFAR = {"resolution": 32, "width": 64, "latent_dim": 128, "num_classes": 10, "shared_dim": 0, "skip_latents": False,
-         "attention": 0, "initialisation": "normal"}  # fmt: skip
+CIFAR = {
+    "resolution": 32,
+    "width": 64,
+    "latent_dim": 128,
+    "num_classes": 10,
+    "shared_dim": 0,
+    "skip_latents": False,
+    "attention": 0,
+    "initialisation": "normal",
+}
 
 
 def count(network: nn.Module) -> int:
@@ -248,9 +256,15 @@ def test_a_resumed_run_ends_with_the_same_bits(cls: Any, tmp_path: Path) -> None
     train(first, 5, tmp_path).save_checkpoint(tmp_path / "state.ckpt")
     second = tiny_biggan(cls, **settings)
     trainer = Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False,
-        enable_model_summary=False, max_epochs=2, limit_train_batches=3, default_root_dir=tmp_path,
-    )  # fmt: skip
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=2,
+        limit_train_batches=3,
+        default_root_dir=tmp_path,
+    )
     trainer.fit(second, Later(5), ckpt_path=tmp_path / "state.ckpt")
     assert second.images_seen == whole.images_seen == 64
     assert equal(weights(whole), weights(second))

@@ -30,9 +30,14 @@ def peers_generator(resolution: int, width: int) -> nn.Module:
     pairs = [tuple(map(int, pair.split(","))) for pair in widths.split()]
     layers = [layer for before, after in pairs for layer in ((False, before, before), (True, before, after))]
     config = peer.BigGANConfig(
-        output_dim=resolution, z_dim=16, class_embed_dim=16, channel_width=width, num_classes=12, layers=layers,
+        output_dim=resolution,
+        z_dim=16,
+        class_embed_dim=16,
+        channel_width=width,
+        num_classes=12,
+        layers=layers,
         attention_layer_position=attention,
-    )  # fmt: skip
+    )
     torch.manual_seed(0)
     model: nn.Module = peer.BigGAN(config)
     with torch.no_grad():

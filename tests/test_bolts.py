@@ -17,10 +17,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from training import equal, tiny_biggan, weights
 
 import zoo
-from zoo import bolts
-from zoo.classes import class_path, find_class
+from zoo.config.class_names import class_path, find_class
 from zoo.errors import RecipeError, UserError
-from zoo.recipe import load_recipe
+from zoo.integrations import lightning_bolts as bolts
+from zoo.runs.recipes import load_recipe
 
 installed = pytest.mark.skipif(
     importlib.util.find_spec("pl_bolts") is None, reason="pip install --no-deps lightning-bolts==0.7.0"
@@ -46,7 +46,8 @@ def idx_files(root: Path, name: str, n: int = 40) -> None:
 
 def test_nothing_is_touched_until_a_class_of_it_is_asked_for() -> None:
     code = (
-        "import zoo, sys; from zoo.classes import find_class; find_class('DCGAN'); find_class('zoo.clock.Schedule'); "
+        "import zoo, sys; from zoo.config.class_names import find_class; "
+        "find_class('DCGAN'); find_class('zoo.training.clock.Schedule'); "
         "print(*(name in sys.modules for name in ('pl_bolts', 'pytorch_lightning.utilities.apply_func')))"
     )
     env = {"PYTHONPATH": str(Path(zoo.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
@@ -62,8 +63,11 @@ def test_without_it_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyP
 
 @installed
 def test_its_gans_are_refused_with_what_to_use_instead() -> None:
-    for name, instead in (("DCGAN", "use DCGAN of the zoo; zoo.hub.convert"), ("GAN", "use VanillaGAN of the zoo"),
-                          ("Pix2Pix", "the zoo has nothing like it")):  # fmt: skip
+    for name, instead in (
+        ("DCGAN", "use DCGAN of the zoo; zoo.hub.convert"),
+        ("GAN", "use VanillaGAN of the zoo"),
+        ("Pix2Pix", "the zoo has nothing like it"),
+    ):
         with pytest.raises(UserError, match=f"{name} of pl_bolts does not train under Lightning 2.*{instead}"):
             find_class(f"pl_bolts.models.gans.{name}")
 
@@ -106,16 +110,24 @@ def test_its_data_module_gives_what_our_models_want(tmp_path: Path) -> None:
 def test_data_and_callbacks_work_in_a_recipe(tmp_path: Path) -> None:
     idx_files(tmp_path / "data", "FashionMNIST")
     changes: dict[str, Any] = {
-        "images": 96, "trainer": {"accelerator": "cpu"},
+        "images": 96,
+        "trainer": {"accelerator": "cpu"},
         "model": {"width": 4, "latent_dim": 6, "num_classes": 10},
-        "data": {"class": FASHION, "data_dir": str(tmp_path / "data"), "batch_size": 16, "resolution": 16,
-                 "pin_memory": False, "drop_last": True},
+        "data": {
+            "class": FASHION,
+            "data_dir": str(tmp_path / "data"),
+            "batch_size": 16,
+            "resolution": 16,
+            "pin_memory": False,
+            "drop_last": True,
+        },
         "callbacks": {
-            "SampleMetrics": None, "SampleGrid": None,
+            "SampleMetrics": None,
+            "SampleGrid": None,
             "pictures": {"class": SAMPLER, "every": 48, "num_samples": 5, "normalize": True, "norm_range": [-1, 1]},
             "walk": {"class": WALK, "every": 96, "steps": 3},
         },
-    }  # fmt: skip
+    }
     run = zoo.fit("dcgan_digits", out=tmp_path / "run", **changes)
     assert run.model.images_seen == 96
     found = EventAccumulator(str(tmp_path / "run/tensorboard"), size_guidance={"images": 0}).Reload()

@@ -14,9 +14,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from training import tiny_dcgan, tiny_mlp, train
 
 import zoo
-from zoo import pictures
 from zoo.callbacks import Every, MetricsTable, RunProgress, SampleGrid, StopAt
 from zoo.callbacks.samples import spread
+from zoo.rendering import pictures
 
 
 class Noted(Every):

@@ -16,20 +16,22 @@ from training import bits, identical, tiny_dcgan, train
 import zoo
 from zoo.callbacks import SampleMetrics
 from zoo.callbacks import metrics as metrics_of_samples
-from zoo.checkpoint import read_checkpoint
 from zoo.errors import CheckpointError, FeatureError
+from zoo.io.checkpoints import read_checkpoint
 
 ROOT = Path(zoo.__file__).parent.parent
 Rows = list[dict[str, Any]]
 SMALL: dict[str, Any] = {
-    "model": {"width": 4}, "trainer": {"accelerator": "cpu", "precision": "32-true", "log_every_n_steps": 2},
-}  # fmt: skip
+    "model": {"width": 4},
+    "trainer": {"accelerator": "cpu", "precision": "32-true", "log_every_n_steps": 2},
+}
 
 
 def fit(folder: Path, images: int = 640, **sample_metrics: Any) -> zoo.Run:
     callback = {"every": 128, "n": 100, **sample_metrics}
-    return zoo.fit("dcgan_digits", out=folder, images=images, **SMALL,
-                   callbacks={"SampleGrid": None, "SampleMetrics": callback})  # fmt: skip
+    return zoo.fit(
+        "dcgan_digits", out=folder, images=images, **SMALL, callbacks={"SampleGrid": None, "SampleMetrics": callback}
+    )
 
 
 def rows_of(folder: Path) -> Rows:
@@ -45,8 +47,13 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run:
 
 
 def test_training_is_the_same_to_the_last_bit_without_it(run: zoo.Run, tmp_path: Path) -> None:
-    zoo.fit("dcgan_digits", out=tmp_path / "bare", images=640, **SMALL,
-            callbacks={"SampleGrid": None, "SampleMetrics": None})  # fmt: skip
+    zoo.fit(
+        "dcgan_digits",
+        out=tmp_path / "bare",
+        images=640,
+        **SMALL,
+        callbacks={"SampleGrid": None, "SampleMetrics": None},
+    )
     name = "checkpoints/000000000640.ckpt"
     assert identical(bits(run.folder / name), bits(tmp_path / "bare" / name))
 
@@ -56,9 +63,7 @@ def test_a_row_for_each_crossing_with_floor_and_protocol(run: zoo.Run) -> None:
     assert [row["images_seen"] for row in rows] == [128, 256, 384, 512, 640]
     for row in rows:
         numbers = {number["label"]: number for number in row["numbers"]}
-        assert set(numbers) == {
-            "FD-digits", "precision-digits", "recall-digits", "density-digits", "coverage-digits"
-        }  # fmt: skip
+        assert set(numbers) == {"FD-digits", "precision-digits", "recall-digits", "density-digits", "coverage-digits"}
         distance = numbers["FD-digits"]
         assert distance["floor_n"] == [100, 100]
         assert 0 < distance["floor"] < distance["value"]
@@ -187,12 +192,28 @@ def test_a_missing_extractor_stops_the_run_at_its_start_unless_it_is_not_require
 def test_two_processes_measure_once_and_go_on_together(tmp_path: Path) -> None:
     own = {key: value for key, value in os.environ.items() if key not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")}
     ended = subprocess.run(
-        [sys.executable, "-m", "zoo.fit", "recipe=dcgan_digits", "trainer.accelerator=cpu", "model.width=4",
-         "trainer.precision=32-true", "trainer.devices=2", "images=512", "data.batch_size=32", "out=run",
-         "callbacks.SampleGrid=null", "callbacks.SampleMetrics.every=128", "callbacks.SampleMetrics.n=100"],
-        cwd=tmp_path, env={**own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}, capture_output=True, text=True,
+        [
+            sys.executable,
+            "-m",
+            "zoo.fit",
+            "recipe=dcgan_digits",
+            "trainer.accelerator=cpu",
+            "model.width=4",
+            "trainer.precision=32-true",
+            "trainer.devices=2",
+            "images=512",
+            "data.batch_size=32",
+            "out=run",
+            "callbacks.SampleGrid=null",
+            "callbacks.SampleMetrics.every=128",
+            "callbacks.SampleMetrics.n=100",
+        ],
+        cwd=tmp_path,
+        env={**own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
         timeout=200,
-    )  # fmt: skip
+    )
     assert ended.returncode == 0, ended.stderr
     rows = rows_of(tmp_path / "run")
     assert [row["images_seen"] for row in rows] == [128, 256, 384, 512]

@@ -17,8 +17,8 @@ import torch
 from training import tiny_dcgan, tiny_mlp, train, weights
 
 import zoo
-from zoo.checkpoint import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 from zoo.errors import CheckpointError
+from zoo.io.checkpoints import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
 
 
 @pytest.fixture

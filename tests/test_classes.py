@@ -13,13 +13,13 @@ import torch
 
 import zoo
 from zoo.callbacks import SampleGrid
-from zoo.classes import class_path, find_class
-from zoo.command import run_command
+from zoo.config.class_names import PUBLIC, class_path, find_class
+from zoo.config.command_line import run_command
 from zoo.data import Digits
 from zoo.errors import RecipeError, UserError
-from zoo.fit import main
 from zoo.models.dcgan import Generator
-from zoo.recipe import load_recipe
+from zoo.runs.fitting import main
+from zoo.runs.recipes import load_recipe
 
 MINE = """
 import zoo
@@ -84,6 +84,19 @@ def test_every_public_class_is_found_by_the_name_a_recipe_writes() -> None:
         for name in module.__all__:
             if name[0].isupper():
                 assert class_path(find_class(name)) == name
+                assert find_class(name) is getattr(module, name)
+
+
+def test_the_table_of_public_names_is_what_is_exported() -> None:
+    exported = {name for module in (zoo, zoo.data, zoo.callbacks) for name in module.__all__ if name[0].isupper()}
+    assert set(PUBLIC) == exported
+
+
+def test_each_name_that_the_package_exports_is_that_of_its_module() -> None:
+    for name in zoo.__all__:
+        assert getattr(zoo, name) is not None
+        if name[0].isupper():
+            assert zoo._MODULES[name] == PUBLIC[name].rpartition(".")[0]
 
 
 def test_what_is_not_public_is_named_by_its_path() -> None:
@@ -103,7 +116,7 @@ def test_an_unknown_name_is_answered_with_the_nearest_and_with_how_to_name_ones_
 
 
 def test_functions_of_the_zoo_are_no_classes() -> None:
-    with pytest.raises(RecipeError, match=r"model\.class: fit is not a GAN"):
+    with pytest.raises(RecipeError, match=r"model\.class: the zoo has no class fit\."):
         load_recipe("dcgan_digits", {"model": {"class": "fit"}, "data": {"resolution": 16, "channels": 1}})
 
 

@@ -12,11 +12,11 @@ import torch
 
 import zoo
 import zoo.hub
-from zoo import pictures
-from zoo.command import run_command
+from zoo.config.command_line import run_command
 from zoo.data import Digits
 from zoo.evaluate import main
 from zoo.evaluation import METRICS
+from zoo.rendering import pictures
 
 Trained = dict[str, Path]
 
@@ -28,12 +28,18 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Trained:
     common: dict[str, Any] = {"images": 640, "trainer": {"accelerator": "cpu", "precision": "32-true"}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
-        zoo.fit("dcgan_digits", out=folder / "digits", model={"width": 4, "generator_lr": 0.02}, **common,
-                callbacks={"SampleGrid": None, "SampleMetrics": {"every": 320, "n": 100}})  # fmt: skip
+        zoo.fit(
+            "dcgan_digits",
+            out=folder / "digits",
+            model={"width": 4, "generator_lr": 0.02},
+            **common,
+            callbacks={"SampleGrid": None, "SampleMetrics": {"every": 320, "n": 100}},
+        )
         without = {"SampleGrid": None, "SampleMetrics": None}
         zoo.fit("vanilla_digits", out=folder / "plain", model={"width": 16}, **common, callbacks=without)
-        zoo.fit("vanilla_ring", out=folder / "ring", model={"width": 4}, data={"samples": 2000}, **common,
-                callbacks=without)  # fmt: skip
+        zoo.fit(
+            "vanilla_ring", out=folder / "ring", model={"width": 4}, data={"samples": 2000}, **common, callbacks=without
+        )
     return {name: folder / name for name in ("digits", "plain", "ring")}
 
 
@@ -64,8 +70,17 @@ def test_a_run_is_measured_on_its_held_out_images(runs: Trained, capsys: pytest.
         assert found[label]["floor_n"] == [179, 179]
     assert found["FD-digits"]["low"] < found["FD-digits"]["value"]
     protocol = found["FD-digits"]["protocol"]
-    wanted = {"images_seen": 640, "n_real": 179, "n_fake": 179, "split": "held_out", "seed": 0, "generator": "averaged",
-              "extractor": "digits", "checkpoint": "000000000640.ckpt", "model": "DCGAN"}  # fmt: skip
+    wanted = {
+        "images_seen": 640,
+        "n_real": 179,
+        "n_fake": 179,
+        "split": "held_out",
+        "seed": 0,
+        "generator": "averaged",
+        "extractor": "digits",
+        "checkpoint": "000000000640.ckpt",
+        "model": "DCGAN",
+    }
     assert {key: protocol[key] for key in wanted} == wanted
     assert "real against real" in text
     assert "extractor=inception gives published FIDs" in text
@@ -141,8 +156,17 @@ def test_the_classes_of_the_samples_are_those_of_the_real_images(
 def test_truncations_give_a_curve(runs: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("matplotlib")
     out = tmp_path / "curve.json"
-    assert evaluate(f"checkpoint={runs['plain']}", "metrics=fid,prdc", "n=60", "repeats=0", "truncation=[0.2,0.5,1]",
-                    f"out={out}") == 0  # fmt: skip
+    assert (
+        evaluate(
+            f"checkpoint={runs['plain']}",
+            "metrics=fid,prdc",
+            "n=60",
+            "repeats=0",
+            "truncation=[0.2,0.5,1]",
+            f"out={out}",
+        )
+        == 0
+    )
     rows = json.loads(out.read_text())["rows"]
     assert [row["truncation"] for row in rows] == [0.2, 0.5, 1.0]
     assert len({row["numbers"][0]["value"] for row in rows}) == 3
@@ -158,8 +182,15 @@ def test_each_generator_of_a_mixture_can_be_measured(tmp_path: Path, capsys: pyt
         for weight in model.average.members[0].parameters():
             weight.zero_()
     model.save_pretrained(tmp_path / "mixture")
-    words = [f"checkpoint={tmp_path / 'mixture'}", "data.class=Ring", "data.samples=3000", "data.batch_size=8",
-             "metrics=fid", "n=200", "repeats=0"]  # fmt: skip
+    words = [
+        f"checkpoint={tmp_path / 'mixture'}",
+        "data.class=Ring",
+        "data.samples=3000",
+        "data.batch_size=8",
+        "metrics=fid",
+        "n=200",
+        "repeats=0",
+    ]
     out = tmp_path / "all.json"
     assert evaluate(*words, "component=all", f"out={out}") == 0
     assert [row.get("component") for row in json.loads(out.read_text())["rows"]] == [None, 0, 1]
@@ -194,7 +225,7 @@ def test_a_checkpoint_outside_a_run_needs_its_data_named(
 def test_a_release_is_measured_on_the_data_of_its_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert evaluate("checkpoint=dcgan_digits", "metrics=fid", "repeats=0") == 0
-    released = json.loads((zoo.hub.places.releases_folder() / "dcgan_digits" / "metrics.json").read_text())
+    released = json.loads((zoo.releases.references.releases_folder() / "dcgan_digits" / "metrics.json").read_text())
     expected = {number["label"]: number["value"] for number in released["evaluations"][0]["rows"][0]["numbers"]}
     found = numbers_of(tmp_path / "evaluation-dcgan_digits-held_out-digits.json")["FD-digits"]
     assert found["value"] == pytest.approx(expected["FD-digits"], rel=1e-3)

@@ -18,11 +18,12 @@ import yaml
 from PIL import Image
 
 import zoo
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.config.loading import recipe_folder, recipe_names
 from zoo.errors import RecipeError, UserError
-from zoo.fit import main
-from zoo.recipe import load_recipe, recipe_folder, recipe_names
-from zoo.run import plan_run
+from zoo.runs.fitting import main
+from zoo.runs.recipes import load_recipe
+from zoo.runs.run import plan_run
 
 ROOT = Path(zoo.__file__).parent.parent
 

@@ -19,7 +19,7 @@ from training import tiny_dcgan
 
 import zoo
 from zoo.audit.__main__ import main as audit
-from zoo.command import run_command
+from zoo.config.command_line import run_command
 from zoo.evaluate import main as evaluate
 from zoo.hub.__main__ import main
 from zoo.sample import main as sample
@@ -52,8 +52,14 @@ def test_a_checkpoint_is_packed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    zoo.fit("dcgan_digits", out="run", images=128, model={"width": 4}, trainer={"accelerator": "cpu"},
-            callbacks={"SampleMetrics": None, "SampleGrid": None})  # fmt: skip
+    zoo.fit(
+        "dcgan_digits",
+        out="run",
+        images=128,
+        model={"width": 4},
+        trainer={"accelerator": "cpu"},
+        callbacks={"SampleMetrics": None, "SampleGrid": None},
+    )
     words = ["dtype=bfloat16", "weaknesses=[a,b]", "machine=a box", "source=a school", "data=Numerals", "licence=CC0"]
     assert command("run=run", "out=release", *words) == 0
     assert command("verify=release") == 0
@@ -108,8 +114,9 @@ def test_weights_from_elsewhere_become_a_release(tmp_path: Path, capsys: pytest.
         ("convert=a source=b out=c", "there is no file a"),
     ],
 )
-def test_mistakes_are_told(words: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
-                           monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_mistakes_are_told(
+    words: str, says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert command(*words.split()) == 2
     assert says in capsys.readouterr().err
@@ -177,8 +184,14 @@ def test_a_release_of_ones_own_class_is_used_by_every_command(
         "        self.save_hyperparameters(logger=False)\n"
     )
     model = {"class": "my_release_ideas.Mine", "shift": 0.5, "width": 4}
-    zoo.fit("dcgan_digits", out="run", images=128, model=model, trainer={"accelerator": "cpu"},
-            callbacks={"SampleMetrics": None, "SampleGrid": None})  # fmt: skip
+    zoo.fit(
+        "dcgan_digits",
+        out="run",
+        images=128,
+        model=model,
+        trainer={"accelerator": "cpu"},
+        callbacks={"SampleMetrics": None, "SampleGrid": None},
+    )
     assert command("run=run", "out=release") == 0
     card = Path("release/README.md").read_text()
     assert "from my_release_ideas import Mine\n" in card
@@ -210,8 +223,14 @@ def test_an_installed_wheel_brings_its_releases(tmp_path: Path) -> None:
         "import zoo, json; "
         f"print(json.dumps([zoo.__file__, zoo.pretrained(), zoo.from_pretrained({NAME!r}).images_seen]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False,
-                          env={"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)})  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        env={"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path)},
+    )
     assert done.returncode == 0, done.stderr
     file, names, seen = json.loads(done.stdout.splitlines()[-1])
     assert Path(file).is_relative_to(site)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import zoo
-from zoo import pictures
-from zoo.command import run_command
+from zoo.config.command_line import run_command
 from zoo.errors import UserError
+from zoo.rendering import pictures
 from zoo.sample import main, sample
 
 Trained = dict[str, Path]
@@ -228,7 +228,9 @@ def test_truncated_samples_are_others_and_depend_on_the_seed_alone(runs: Trained
 
 FAULTS: dict[str, tuple[str, str, list[str]]] = {
     "labels of an unconditional model": (
-        "plain", "labels=3", ["labels were given, but this model is unconditional (num_classes=0)"]
+        "plain",
+        "labels=3",
+        ["labels were given, but this model is unconditional (num_classes=0)"],
     ),
     "label too large": ("digits", "labels=10", ["labels must lie in 0..9; got 10"]),
     "label too small": ("digits", "labels=-1", ["labels must lie in 0..9; got -1"]),
@@ -244,7 +246,7 @@ FAULTS: dict[str, tuple[str, str, list[str]]] = {
     "negative columns": ("plain", "columns=-2", ["columns", "-2"]),
     "unknown key": ("plain", "sed=3", ["sed: sample has no setting of that name. Did you mean seed?"]),
     "two faults": ("plain", "n=many sede=3", ["2 faults", "n: 'many' is not an integer", "Did you mean seed?"]),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", FAULTS)

@@ -10,9 +10,9 @@ import torch
 from training import tiny_dcgan, train
 
 import zoo
-from zoo.command import run_command
+from zoo.config.command_line import run_command
 from zoo.errors import DataError, RecipeError, UserError
-from zoo.fit import main as fit
+from zoo.runs.fitting import main as fit
 
 TINY: dict[str, Any] = {
     "model": {"width": 4},

@@ -11,12 +11,21 @@ from training import equal, train, weights
 
 import zoo
 from zoo.data import Ring
-from zoo.duality import duality_gap
+from zoo.evaluation.duality import duality_gap
 
 POINTS: dict[str, Any] = {
-    "resolution": 1, "channels": 2, "latent_dim": 2, "layers": 1, "width": 16, "discriminator_layers": 1,
-    "discriminator_width": 16, "pieces": 2, "dropout": 0.0, "discriminator_lr": 5e-3, "generator_lr": 5e-3,
-}  # fmt: skip
+    "resolution": 1,
+    "channels": 2,
+    "latent_dim": 2,
+    "layers": 1,
+    "width": 16,
+    "discriminator_layers": 1,
+    "discriminator_width": 16,
+    "pieces": 2,
+    "dropout": 0.0,
+    "discriminator_lr": 5e-3,
+    "generator_lr": 5e-3,
+}
 
 
 def clouds() -> tuple[torch.Tensor, torch.Tensor]:
@@ -112,10 +121,15 @@ def test_the_callbacks_log_the_gap_and_the_members(tmp_path: Path) -> None:
     def run(name: str, *callbacks: Any) -> str:
         torch.manual_seed(0)
         trainer = Trainer(
-            accelerator="cpu", max_epochs=-1, enable_checkpointing=False, enable_progress_bar=False,
-            enable_model_summary=False, logger=CSVLogger(tmp_path / name), default_root_dir=tmp_path / name,
+            accelerator="cpu",
+            max_epochs=-1,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            logger=CSVLogger(tmp_path / name),
+            default_root_dir=tmp_path / name,
             callbacks=[zoo.callbacks.StopAt(500), *callbacks],
-        )  # fmt: skip
+        )
         mixture = zoo.MixGAN({"class": "VanillaGAN", **POINTS}, 2)
         trainer.fit(mixture, datamodule=data)
         run.states = [*getattr(run, "states", []), weights(mixture)]  # type: ignore[attr-defined]

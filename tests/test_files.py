@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from zoo.files import whole
+from zoo.io.files import atomic_write
 
 
 def test_the_new_file_is_there_only_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.json"
-    with whole(path) as scratch:
+    with atomic_write(path) as scratch:
         scratch.write_text("half")
         assert not path.exists()
         assert scratch.suffix == ".json"
@@ -25,7 +25,7 @@ def test_a_fault_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
     path.write_text("before")
 
     def broken() -> None:
-        with whole(path) as scratch:
+        with atomic_write(path) as scratch:
             scratch.write_text("half")
             raise OSError("disk full")
 

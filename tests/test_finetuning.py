@@ -14,13 +14,16 @@ from training import equal, tiny_biggan, tiny_dcgan, tiny_mlp, weights
 import zoo
 from zoo import hub
 from zoo.errors import UserError
-from zoo.finetuning import start_from
-from zoo.run import Run
+from zoo.runs import packing
+from zoo.runs.finetuning import start_from
+from zoo.runs.run import Run
 
 TINY: dict[str, Any] = {
-    "images": 64, "model": {"width": 4, "latent_dim": 8}, "data": {"batch_size": 16},
+    "images": 64,
+    "model": {"width": 4, "latent_dim": 8},
+    "data": {"batch_size": 16},
     "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
-}  # fmt: skip
+}
 
 
 def tiny_run(folder: Path, **overrides: Any) -> Run:
@@ -66,12 +69,14 @@ def test_what_depends_on_the_classes_is_drawn_anew(tmp_path: Path) -> None:
     start = start_from(model, str(tmp_path / "release"))
     after = weights(model)
     assert {name.rpartition(".")[0] for name in start.anew} == {
-        "generator.embed", "average.embed", "discriminator.readout.embed",
-    }  # fmt: skip
+        "generator.embed",
+        "average.embed",
+        "discriminator.readout.embed",
+    }
     assert all(torch.equal(after[name], before[name]) for name in start.anew)
     theirs = weights(zoo.from_pretrained(tmp_path / "release"))
     assert all(torch.equal(after[name], theirs[name]) for name in after if name not in start.anew)
-    assert "drawn anew: generator.embed.weight" in start.in_words()
+    assert "drawn anew: generator.embed.weight" in start.describe()
 
 
 def test_too_little_in_common_is_refused_and_nothing_changed(tmp_path: Path) -> None:
@@ -108,7 +113,7 @@ def test_a_run_starts_from_trained_weights_records_it_and_its_card_says_so(
     assert line["pretrained"]["anew"]
     assert second.recipe.pretrained == str(first.folder)
     assert second.model.images_seen == 64
-    hub.pack(run=str(second.folder), out=str(tmp_path / "release"))
+    packing.pack(run=str(second.folder), out=str(tmp_path / "release"))
     card = (tmp_path / "release" / "README.md").read_text()
     digest = line["pretrained"]["sha256"][:16]  # a release keeps only the last part of the disk's paths
     assert f"- started from: the weights of {first.folder.name} (sha256 {digest}), but for" in card

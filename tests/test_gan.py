@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from training import Noise, equal, tiny_dcgan, tiny_mlp, train, weights
 
 import zoo
-from zoo.objectives import Terms
+from zoo.training.objectives import Terms
 
 
 class Watch(Callback):

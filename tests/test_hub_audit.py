@@ -13,17 +13,25 @@ from zoo.audit import Finding, Report
 from zoo.errors import ReleaseError
 
 ABOUT = {
-    "model": "DCGAN after 0 images", "budget": "quick", "seed": 0, "extractor": {"name": "digits"},
+    "model": "DCGAN after 0 images",
+    "budget": "quick",
+    "seed": 0,
+    "extractor": {"name": "digits"},
     "used": {"train": 1618, "held_out": 179, "generated": 1000},
-}  # fmt: skip
+}
 
 
 def report(folder: Path, **about: str) -> Path:
     found = (
-        Finding("copying", "Does it copy training images?", "alarm", "7 % are copies | exact ones.",
-                flags={"memorising": "7 % are copies"}),
+        Finding(
+            "copying",
+            "Does it copy training images?",
+            "alarm",
+            "7 % are copies | exact ones.",
+            flags={"memorising": "7 % are copies"},
+        ),
         Finding("support", "How many distinct images can it make?", "passed", "No end is in sight."),
-    )  # fmt: skip
+    )
     return Report("it", found, {**ABOUT, **about}).save(folder)
 
 

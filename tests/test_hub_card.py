@@ -18,12 +18,13 @@ from training import tiny_dcgan
 
 import zoo
 from zoo import hub
-from zoo.callbacks.samples import draw
 from zoo.errors import ReleaseError, UserError
-from zoo.files import sha256_of
-from zoo.hub import places, release
-from zoo.hub.card import card, weaknesses
-from zoo.hub.packing import pack, this_platform, write_release
+from zoo.io.files import sha256_of
+from zoo.releases import references, release_format
+from zoo.releases.card import card, weaknesses
+from zoo.releases.writing import this_platform, write_release
+from zoo.runs.packing import pack
+from zoo.sampling.grids import draw
 
 RELEASES = zoo.pretrained()
 
@@ -31,11 +32,17 @@ RELEASES = zoo.pretrained()
 def number(key: str, value: float | None, floor: float | None = None, **changes: Any) -> dict[str, Any]:
     """As zoo.evaluate writes one."""
     return {
-        "key": key, "label": f"{key}-digits", "value": value, "low": None, "high": None, "floor": floor,
-        "floor_n": [50, 50], "higher_is_better": key in ("recall", "coverage", "precision"),
+        "key": key,
+        "label": f"{key}-digits",
+        "value": value,
+        "low": None,
+        "high": None,
+        "floor": floor,
+        "floor_n": [50, 50],
+        "higher_is_better": key in ("recall", "coverage", "precision"),
         "protocol": {"metric": key, "n_real": 90, "n_fake": 80, "seed": 7, "extractor": "digits", "images_seen": 0},
         **changes,
-    }  # fmt: skip
+    }
 
 
 def metrics(*numbers: dict[str, Any], **row: Any) -> dict[str, Any]:
@@ -71,15 +78,18 @@ def check_numbers(text: str, found: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_every_number_of_a_shipped_card_is_in_its_metrics(name: str) -> None:
-    folder = places.releases_folder() / name
+    folder = references.releases_folder() / name
     text, found = (folder / "README.md").read_text(), json.loads((folder / "metrics.json").read_text())
     assert check_numbers(text, found) >= 3
     matter = yaml.safe_load(text.split("---")[1])
     values = {n["name"]: n["value"] for n in matter["model-index"][0]["results"][0]["metrics"]}
     assert values == {
-        n["label"]: n["value"] for one in found["evaluations"] for row in one["rows"] for n in row["numbers"]
+        n["label"]: n["value"]
+        for one in found["evaluations"]
+        for row in one["rows"]
+        for n in row["numbers"]
         if row["truncation"] is None and n["value"] is not None
-    }  # fmt: skip
+    }
     assert {n["type"] for n in matter["model-index"][0]["results"][0]["metrics"]}.isdisjoint({"fid", "kid", "is"})
     model, config = zoo.from_pretrained(name), json.loads((folder / "config.json").read_text())
     assert f"{model.images_seen:,} images shown" in text
@@ -92,7 +102,7 @@ def test_every_number_of_a_shipped_card_is_in_its_metrics(name: str) -> None:
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_the_grid_of_a_shipped_card_is_what_the_model_draws(name: str) -> None:
-    folder = places.releases_folder() / name
+    folder = references.releases_folder() / name
     grid = json.loads((folder / "config.json").read_text())["grid"]
     assert grid["seed"] == 0  # of all cards
     picture = Image.open(folder / "grid.png").convert("RGB")
@@ -104,20 +114,26 @@ def test_the_grid_of_a_shipped_card_is_what_the_model_draws(name: str) -> None:
 
 @pytest.mark.parametrize("name", RELEASES)
 def test_a_shipped_release_holds_what_it_claims(name: str) -> None:
-    folder = places.releases_folder() / name
+    folder = references.releases_folder() / name
     assert hub.verify(folder)
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
     assert sum(files.values()) < 12 * 2**20
     assert set(files) == {
-        "README.md", "config.json", "grid.png", "metrics.json", "model.safetensors", "recipe.yaml",
-        "audit.json", "audit.html",
-    }  # fmt: skip
-    config = release.read_config(folder / "config.json")
-    assert places.read_index()[name]["sha256"] == release.digest_of(config, "model.safetensors")
+        "README.md",
+        "config.json",
+        "grid.png",
+        "metrics.json",
+        "model.safetensors",
+        "recipe.yaml",
+        "audit.json",
+        "audit.html",
+    }
+    config = release_format.read_config(folder / "config.json")
+    assert references.read_index()[name]["sha256"] == release_format.digest_of(config, "model.safetensors")
 
 
 def test_the_shelf_is_small_and_all_of_it_is_in_the_index() -> None:
-    folder = places.releases_folder()
+    folder = references.releases_folder()
     assert sum(path.stat().st_size for path in folder.rglob("*")) < 80 * 2**20
     assert {path.name for path in folder.iterdir() if path.is_dir()} <= set(RELEASES)
 
@@ -133,10 +149,12 @@ def test_the_hub_s_client_reads_the_front_matter(tmp_path: Path) -> None:
 
 def test_a_card_shows_values_intervals_floors_and_sizes(tmp_path: Path) -> None:
     found = metrics(
-        number("fid", 123456.789, 0.000123456, low=1.0, high=2.5), number("recall", 0.25, 0.5),
-        number("kid", -3.21e-7), number("is", None),
+        number("fid", 123456.789, 0.000123456, low=1.0, high=2.5),
+        number("recall", 0.25, 0.5),
+        number("kid", -3.21e-7),
+        number("is", None),
         cas={"score": 0.5, "low": 0.4, "high": 0.6, "reference": 0.9},
-    )  # fmt: skip
+    )
     folder = write_release(tiny_dcgan(), tmp_path / "it", metrics=found)
     text = (folder / "README.md").read_text()
     assert check_numbers(text, found) == 4
@@ -182,7 +200,7 @@ def test_a_card_loads_a_mixture_of_ones_own_with_its_base(tmp_path: Path) -> Non
 @pytest.mark.parametrize("name", RELEASES)
 def test_a_shipped_release_draws_most_of_its_data(name: str) -> None:
     """The bar of the shelf: coverage of 0.5 on held-out images, as the committed measurement says."""
-    found = json.loads((places.releases_folder() / name / "metrics.json").read_text())["evaluations"]
+    found = json.loads((references.releases_folder() / name / "metrics.json").read_text())["evaluations"]
     numbers = {n["key"]: n for one in found for row in one["rows"] for n in row["numbers"]}
     assert numbers["coverage"]["value"] >= 0.5
     assert numbers["fid"]["value"] > numbers["fid"]["floor"] > 0
@@ -191,7 +209,7 @@ def test_a_shipped_release_draws_most_of_its_data(name: str) -> None:
 
 def test_numbers_that_nobody_vouches_for_are_no_part_of_a_release(tmp_path: Path) -> None:
     folder = tiny_dcgan().save_pretrained(tmp_path / "it")
-    shutil.copy(places.releases_folder() / "dcgan_digits/metrics.json", folder)
+    shutil.copy(references.releases_folder() / "dcgan_digits/metrics.json", folder)
     with pytest.raises(ReleaseError, match=r"holds metrics.json, of which its config.json has no digest"):
         hub.verify(folder)
     numbers = {"evaluations": [{"rows": [{"numbers": [{"protocol": {"images_seen": 7}}]}]}]}
@@ -205,28 +223,33 @@ def test_numbers_that_nobody_vouches_for_are_no_part_of_a_release(tmp_path: Path
 
 def test_weaknesses_follow_from_the_numbers() -> None:
     config = {"about": {"weaknesses": ["hands"]}, "origin": {"missing": "a discriminator"}}
-    found = weaknesses(config, metrics(number("coverage", 0.79, 1.0), number("precision", 0.8, 1.0),
-                                       number("classes_missing", 2.0)))  # fmt: skip
+    found = weaknesses(
+        config, metrics(number("coverage", 0.79, 1.0), number("precision", 0.8, 1.0), number("classes_missing", 2.0))
+    )
     assert found == [
-        "coverage-digits is 0.79, real images reach 1: parts of the data are rarely drawn", "2 classes are never drawn",
-        "it came without a discriminator: what is there has random weights", "hands",
-    ]  # fmt: skip
+        "coverage-digits is 0.79, real images reach 1: parts of the data are rarely drawn",
+        "2 classes are never drawn",
+        "it came without a discriminator: what is there has random weights",
+        "hands",
+    ]
     assert weaknesses({}, None) == ["nothing about this model was measured"]
     assert len(weaknesses({}, metrics(number("coverage", 0.9, 1.0)))) == 1
 
 
 def test_a_card_depends_on_its_files_alone(tmp_path: Path) -> None:
     folder = tiny_dcgan().save_pretrained(tmp_path / "it")
-    config = release.read_config(folder / "config.json")
+    config = release_format.read_config(folder / "config.json")
     assert card(config, None) == (folder / "README.md").read_text()
 
 
 def test_a_run_is_packed_with_what_its_folder_knows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     changes: dict[str, Any] = {
-        "images": 192, "model": {"width": 4}, "trainer": {"accelerator": "cpu"},
+        "images": 192,
+        "model": {"width": 4},
+        "trainer": {"accelerator": "cpu"},
         "callbacks": {"SampleMetrics": {"every": 64, "n": 100, "extractor": "pixels"}},
-    }  # fmt: skip
+    }
     run = zoo.fit("dcgan_digits", out="run", **changes)
     (tmp_path / "shelf").mkdir()
     (tmp_path / "shelf/index.json").write_text('{"releases": {}}')
@@ -238,8 +261,17 @@ def test_a_run_is_packed_with_what_its_folder_knows(tmp_path: Path, monkeypatch:
     )
     folder = pack("run", "shelf/tiny", summary="Noise.", weaknesses="all of it")
     text = (folder / "README.md").read_text()
-    for words in ("Noise.", "CC BY 4.0", "1,618 images to train on, 179 held out", "recipe: dcgan_digits", "all of it",
-                  "192 images shown", "minutes", "| fid-digits | 1.5 |", "seed 0"):  # fmt: skip
+    for words in (
+        "Noise.",
+        "CC BY 4.0",
+        "1,618 images to train on, 179 held out",
+        "recipe: dcgan_digits",
+        "all of it",
+        "192 images shown",
+        "minutes",
+        "| fid-digits | 1.5 |",
+        "seed 0",
+    ):
         assert words in text, words
     chosen = re.search(
         r"- checkpoint: the (best and last|last); FD-pixels\S* chose on training images, and on \d+ held-out ones, "
@@ -254,7 +286,7 @@ def test_a_run_is_packed_with_what_its_folder_knows(tmp_path: Path, monkeypatch:
     assert hub.verify(folder)
     assert json.loads((folder / "config.json").read_text())["about"]["training"]["hours"] > 0
     assert (folder / "recipe.yaml").read_text() == (tmp_path / "run/recipe.yaml").read_text()
-    assert places.read_index(tmp_path / "shelf")["tiny"]["class"] == "DCGAN"
+    assert references.read_index(tmp_path / "shelf")["tiny"]["class"] == "DCGAN"
     loaded = zoo.from_pretrained(folder)
     assert loaded.images_seen == run.model.images_seen == 192
 

@@ -14,9 +14,10 @@ import torch
 from torch import Tensor
 
 import zoo
-from zoo import bolts, hub
+from zoo import hub
 from zoo.errors import ReleaseError, UserError
 from zoo.hub.converting.tensors import read_file
+from zoo.integrations import lightning_bolts as bolts
 
 
 def close(ours: Tensor, theirs: Tensor) -> None:

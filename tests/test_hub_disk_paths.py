@@ -14,8 +14,9 @@ from training import tiny_dcgan
 
 import zoo
 from zoo import hub
-from zoo.hub.disk_paths import disk_paths, without_disk_paths
-from zoo.hub.places import releases_folder
+from zoo.releases.disk_paths import disk_paths, without_disk_paths
+from zoo.releases.references import releases_folder
+from zoo.runs import packing
 
 
 def test_paths_are_found_wherever_they_are_nested() -> None:
@@ -40,12 +41,16 @@ def test_a_packed_run_names_no_folder_of_its_machine(tmp_path: Path) -> None:
     for i in range(40):
         Image.fromarray(random.integers(0, 256, (16, 16), dtype=np.uint8)).save(photos / f"{i}.png")
     run = zoo.fit(
-        "dcgan_digits", out=str(tmp_path / "run"), images=32, model={"width": 4, "num_classes": 0},
+        "dcgan_digits",
+        out=str(tmp_path / "run"),
+        images=32,
+        model={"width": 4, "num_classes": 0},
         data={"class": "Folder", "root": str(photos), "channels": 1, "batch_size": 16},
-        trainer={"accelerator": "cpu"}, callbacks={"SampleMetrics": None, "SampleGrid": None, "Alarms": None},
-    )  # fmt: skip
+        trainer={"accelerator": "cpu"},
+        callbacks={"SampleMetrics": None, "SampleGrid": None, "Alarms": None},
+    )
     assert yaml.safe_load((run.folder / "recipe.yaml").read_text())["data"]["root"] == str(photos)  # its owner knows
-    folder = hub.pack(run=str(run.folder), out=str(tmp_path / "mine"), licence="CC0")
+    folder = packing.pack(run=str(run.folder), out=str(tmp_path / "mine"), licence="CC0")
     hub.attach(folder, report(tmp_path / "report", model="DCGAN after 32 images", checkpoint=str(run.folder)))
     assert str(tmp_path) in (tmp_path / "report" / "report.html").read_text()
     for path in folder.iterdir():

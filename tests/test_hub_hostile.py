@@ -19,11 +19,11 @@ from safetensors.torch import load_file, save_file
 from training import tiny_dcgan, tiny_mlp
 
 import zoo
-from zoo.classes import find_class, without_imports
+from zoo.config.class_names import find_class, without_imports
 from zoo.errors import ReleaseError, UserError
-from zoo.files import sha256_of
-from zoo.hub import places, release, weights
-from zoo.trained import open_trained
+from zoo.io.files import sha256_of
+from zoo.releases import references, release_format, weights
+from zoo.runs.opening import open_trained
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def forged(folder: Path, change: Callable[[dict[str, Any], dict[str, torch.Tenso
     tensors = load_file(file)
     config = json.loads((folder / "config.json").read_text())
     change(config, tensors)
-    texts = {release.HEADER_KEY: json.dumps({key: config.get(key) for key in release.BUILDING})}
+    texts = {release_format.HEADER_KEY: json.dumps({key: config.get(key) for key in release_format.BUILDING})}
     save_file(tensors, file, metadata=texts)
     if "model.safetensors" in config["files"]:
         config["files"]["model.safetensors"]["sha256"] = sha256_of(file)
@@ -174,7 +174,7 @@ def test_a_path_that_leads_out_of_the_folder(folder: Path) -> None:
     index = folder.parent / "index.json"
     index.write_text(json.dumps({"releases": {"../../etc": {"sha256": "0" * 64}}}))
     with pytest.raises(ReleaseError, match=r"damaged: '../../etc' is no name of a release"):
-        places.read_index(folder.parent)
+        references.read_index(folder.parent)
     with pytest.raises(ReleaseError, match=r"nothing that a release could be loaded from"):
         zoo.from_pretrained("zoo:../it")
     with pytest.raises(ReleaseError, match=r"nothing that a release could be loaded from"):

@@ -18,7 +18,7 @@ from training import equal, tiny_biggan, tiny_dcgan, tiny_mlp, train, weights
 import zoo
 from zoo import hub
 from zoo.errors import ReleaseError
-from zoo.hub import release
+from zoo.releases import release_format
 
 
 class Odd(zoo.DCGAN):
@@ -130,7 +130,7 @@ def test_samples_and_scores_come_back_to_the_last_bit(name: str, tmp_path: Path)
         assert torch.equal(mine, theirs)
     assert equal(weights(loaded.average), weights(model.average))
     assert equal(weights(loaded.generator), weights(model.average))
-    assert release.arguments_of(loaded) == release.arguments_of(model)
+    assert release_format.arguments_of(loaded) == release_format.arguments_of(model)
     assert not any(module.training for module in loaded.modules())
 
 
@@ -254,10 +254,18 @@ def test_a_fresh_process_without_data_network_and_run_draws_the_card_s_grid(tmp_
         ["unshare", "-rn", sys.executable, "-c", FRESH, str(tmp_path / "it"), str(tmp_path / "again.png")]
         if subprocess.run(["unshare", "-rn", "true"], capture_output=True, check=False).returncode == 0
         else [sys.executable, "-c", FRESH, str(tmp_path / "it"), str(tmp_path / "again.png")],
-        capture_output=True, text=True, cwd=tmp_path, check=False,
-        env={"PYTHONPATH": str(Path(zoo.__file__).parent.parent), "OMP_NUM_THREADS": "1", "HOME": str(tmp_path),
-             "PATH": "/usr/bin:/bin", "ZOO_CACHE": str(tmp_path / "empty")},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+        env={
+            "PYTHONPATH": str(Path(zoo.__file__).parent.parent),
+            "OMP_NUM_THREADS": "1",
+            "HOME": str(tmp_path),
+            "PATH": "/usr/bin:/bin",
+            "ZOO_CACHE": str(tmp_path / "empty"),
+        },
+    )
     assert done.returncode == 0, done.stderr
     assert float(done.stdout.split()[-1]) < 2
     assert not (tmp_path / "empty").exists()

@@ -23,8 +23,10 @@ from training import tiny_dcgan
 import zoo
 from zoo import hub as zoo_hub
 from zoo.errors import ReleaseError
-from zoo.files import sha256_of
-from zoo.hub import download, huggingface, places
+from zoo.hub import download
+from zoo.hub.pushing import push
+from zoo.io.files import sha256_of
+from zoo.releases import huggingface, references
 
 pytest.importorskip("huggingface_hub", reason="pip install .[hub]")
 
@@ -90,9 +92,12 @@ def test_a_fresh_process_told_to_stay_offline_asks_nobody(hub: Hub, releases: tu
     draw = f"zoo.from_pretrained({REPO!r}).sample(2, seed=0).double().sum().item()"
     path = str(Path(zoo.__file__).parent.parent)
     done = subprocess.run(
-        [sys.executable, "-c", f"import zoo; print({draw})"], capture_output=True, text=True, check=False,
+        [sys.executable, "-c", f"import zoo; print({draw})"],
+        capture_output=True,
+        text=True,
+        check=False,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     expected = zoo.from_pretrained(releases[0]).sample(2, seed=0).double().sum().item()
     assert float(done.stdout.split()[-1]) == pytest.approx(expected, abs=1e-6)
@@ -157,7 +162,7 @@ def test_pushing_gives_a_repository_to_load_from(hub: Hub, tmp_path: Path) -> No
     assert torch.equal(zoo.from_pretrained(REPO).sample(2, seed=0), model.sample(2, seed=0))
     folder = tiny_dcgan(width=8, latent_dim=6).save_pretrained(tmp_path / "it")
     (folder / "notes.txt").write_text("not part of it")
-    zoo_hub.push(folder, REPO)
+    push(folder, REPO)
     assert zoo.from_pretrained(REPO).latent_dim == 6
     assert "notes.txt" not in hub.files(REPO)
 
@@ -171,7 +176,7 @@ def test_a_card_says_how_to_load_it_from_where_it_is(hub: Hub, tmp_path: Path, m
     folder = model.save_pretrained("mine")
     there = said((folder / "README.md").read_text())
     assert there == "./mine"
-    zoo_hub.push(folder, REPO)
+    push(folder, REPO)
     card = hub.files(REPO)["README.md"].decode()
     assert said(card) == REPO
     assert "\n# mine\n" in card
@@ -187,16 +192,16 @@ def test_a_card_says_how_to_load_it_from_where_it_is(hub: Hub, tmp_path: Path, m
 
 def test_a_revision_is_made_and_leaves_the_main_branch_alone(hub: Hub, releases: tuple[Path, Path]) -> None:
     old, new = releases
-    zoo_hub.push(old, REPO)
+    push(old, REPO)
     for _ in range(2):  # the second time it is there
-        zoo_hub.push(new, REPO, revision="wider")
+        push(new, REPO, revision="wider")
     assert zoo.from_pretrained(REPO).latent_dim == 5
     assert zoo.from_pretrained(REPO, revision="wider").latent_dim == 6
 
 
 def test_what_spoke_of_other_weights_goes_with_them(hub: Hub, releases: tuple[Path, Path]) -> None:
     hub.add(REPO, {**content(releases[0]), "audit.json": b"{}", "audit.html": b"", "thoughts.md": b"theirs"})
-    zoo_hub.push(releases[1], REPO)
+    push(releases[1], REPO)
     assert set(hub.files(REPO)) == {*content(releases[1]), "thoughts.md"}
 
 
@@ -282,8 +287,9 @@ def test_of_two_that_fetch_one_file_the_second_waits_for_the_first(
     assert len(hub.asked) == 1
 
 
-@pytest.mark.parametrize("answer", [b"no answer of a server\r\n\r\n", b"HTTP/1.1 200 OK\r\n"
-                                    b"Transfer-Encoding: chunked\r\n\r\n100\r\nabc"])  # fmt: skip
+@pytest.mark.parametrize(
+    "answer", [b"no answer of a server\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n100\r\nabc"]
+)
 def test_answers_that_are_none_are_said_without_a_traceback(answer: bytes) -> None:
     def serve() -> None:
         while True:
@@ -325,9 +331,10 @@ def test_a_release_of_ours_that_is_not_shipped_is_fetched_by_its_digest(
     hub: Hub, releases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     address, digest = address_of(hub, releases[0])
-    (tmp_path / "index.json").write_text(json.dumps({"releases": {"far": {"sha256": digest, "url": address},
-                                                                  "nowhere": {"sha256": digest}}}))  # fmt: skip
-    monkeypatch.setattr(places, "releases_folder", lambda: tmp_path)
+    (tmp_path / "index.json").write_text(
+        json.dumps({"releases": {"far": {"sha256": digest, "url": address}, "nowhere": {"sha256": digest}}})
+    )
+    monkeypatch.setattr(references, "releases_folder", lambda: tmp_path)
     assert zoo.pretrained() == ["far", "nowhere"]
     assert same(zoo.from_pretrained("far"), releases[0])
     with pytest.raises(ReleaseError, match=r"nowhere should lie in .* has no address to fetch it from"):
@@ -351,7 +358,7 @@ def test_what_could_mean_two_things_is_refused_with_both_spellings(
     assert zoo.from_pretrained(f"hf:{REPO}").latent_dim == 5
     assert zoo.from_pretrained(f"./{REPO}").latent_dim == 6
     (tmp_path / "index.json").write_text(json.dumps({"releases": {"mine": {"sha256": "0" * 64}}}))
-    monkeypatch.setattr(places, "releases_folder", lambda: tmp_path)
+    monkeypatch.setattr(references, "releases_folder", lambda: tmp_path)
     (tmp_path / REPO).rename(tmp_path / "mine")
     with pytest.raises(ReleaseError, match=r"write zoo:mine for the release, \./mine for the folder"):
         zoo.from_pretrained("mine")
@@ -367,15 +374,22 @@ def test_what_could_mean_two_things_is_refused_with_both_spellings(
 def test_places_are_told_apart_without_asking_anybody() -> None:
     digest = "0" * 64
     known = {
-        "dcgan": ("ours", "dcgan"), "zoo:dcgan": ("ours", "dcgan"), "a/b": ("hub", "a/b"), "hf:a/b": ("hub", "a/b"),
-        "./a": ("path", "./a"), "/a/b": ("path", "/a/b"), "../a": ("path", "../a"), "~/a": ("path", "~/a"),
-        "a.safetensors": ("path", "a.safetensors"), f"https://x/y#sha256={digest}": ("url", "https://x/y"),
-    }  # fmt: skip
+        "dcgan": ("ours", "dcgan"),
+        "zoo:dcgan": ("ours", "dcgan"),
+        "a/b": ("hub", "a/b"),
+        "hf:a/b": ("hub", "a/b"),
+        "./a": ("path", "./a"),
+        "/a/b": ("path", "/a/b"),
+        "../a": ("path", "../a"),
+        "~/a": ("path", "~/a"),
+        "a.safetensors": ("path", "a.safetensors"),
+        f"https://x/y#sha256={digest}": ("url", "https://x/y"),
+    }
     for where, (kind, name) in known.items():
-        place = places.understand(where)
+        place = references.parse_reference(where)
         assert (place.kind, place.name) == (kind, name)
     for where in ("a/b/c", "", "a b", "zoo:", "hf:a", "s3://a/b", "a//b"):
         with pytest.raises(ReleaseError, match=r"nothing that a release could be loaded from"):
-            places.understand(where)
+            references.parse_reference(where)
     with pytest.raises(ReleaseError, match=r"revision='v1' is for repositories of the hub; dcgan is a release of ours"):
-        places.understand("dcgan", "v1")
+        references.parse_reference("dcgan", "v1")

@@ -21,18 +21,24 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import zoo
-from zoo.batch import Batch
-from zoo.blocks.spectral import SpectralConv2d, SpectralLinear
+from zoo.layers.spectral import SpectralConv2d, SpectralLinear
+from zoo.training.batch import Batch
 
 FOUND = importlib.util.find_spec("torch_mimicry")
 if FOUND is None:
     pytest.skip("pip install --no-deps torch-mimicry==0.1.16", allow_module_level=True)
 
 NAMES = (  # theirs and ours, applied one after the other
-    (r"^l1\.", "stem."), (r"^b5\.", "norm.norm."), (r"^c5\.", "last."), (r"^l5\.", "readout."),
-    (r"\.c1\.", ".convolution1."), (r"\.c2\.", ".convolution2."), (r"\.c_sc\.", ".shortcut."),
-    (r"\.b1\.", ".first.norm."), (r"\.b2\.", ".second.norm."),
-)  # fmt: skip
+    (r"^l1\.", "stem."),
+    (r"^b5\.", "norm.norm."),
+    (r"^c5\.", "last."),
+    (r"^l5\.", "readout."),
+    (r"\.c1\.", ".convolution1."),
+    (r"\.c2\.", ".convolution2."),
+    (r"\.c_sc\.", ".shortcut."),
+    (r"\.b1\.", ".first.norm."),
+    (r"\.b2\.", ".second.norm."),
+)
 
 
 def peer(module: str) -> Any:

@@ -10,27 +10,52 @@ import torch
 from training import Noise, bits, equal, identical, train, weights
 
 import zoo
-from zoo.batch import Batch
-from zoo.checkpoint import checkpoints_in
 from zoo.errors import DataError, UserError
-from zoo.models.mix import MixGAN
+from zoo.io.checkpoints import checkpoints_in
+from zoo.models.mix.mixgan import MixGAN
+from zoo.training.batch import Batch
 
 MLP: dict[str, Any] = {
-    "class": "VanillaGAN", "resolution": 4, "channels": 1, "latent_dim": 3, "layers": 1, "width": 8,
-    "discriminator_layers": 1, "discriminator_width": 6, "pieces": 2, "dropout": 0.0,
-}  # fmt: skip
+    "class": "VanillaGAN",
+    "resolution": 4,
+    "channels": 1,
+    "latent_dim": 3,
+    "layers": 1,
+    "width": 8,
+    "discriminator_layers": 1,
+    "discriminator_width": 6,
+    "pieces": 2,
+    "dropout": 0.0,
+}
 DCGAN: dict[str, Any] = {"class": "DCGAN", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4}
 WGAN: dict[str, Any] = {
-    "class": "WGANGP", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4, "critic_steps": 2,
-}  # fmt: skip
+    "class": "WGANGP",
+    "resolution": 16,
+    "channels": 1,
+    "latent_dim": 5,
+    "width": 4,
+    "critic_steps": 2,
+}
 PROGAN: dict[str, Any] = {
-    "class": "ProGAN", "resolution": 16, "channels": 1, "latent_dim": 6, "width": 6, "width_base": 32,
-    "hold_images": 24, "fade_images": 24,
-}  # fmt: skip
+    "class": "ProGAN",
+    "resolution": 16,
+    "channels": 1,
+    "latent_dim": 6,
+    "width": 6,
+    "width_base": 32,
+    "hold_images": 24,
+    "fade_images": 24,
+}
 BIGGAN: dict[str, Any] = {
-    "class": "BigGAN", "resolution": 16, "channels": 1, "latent_dim": 9, "width": 4, "num_classes": 3,
-    "shared_dim": 5, "attention": 8,
-}  # fmt: skip
+    "class": "BigGAN",
+    "resolution": 16,
+    "channels": 1,
+    "latent_dim": 9,
+    "width": 4,
+    "num_classes": 3,
+    "shared_dim": 5,
+    "attention": 8,
+}
 DEEP: dict[str, Any] = {**BIGGAN, "class": "BigGANDeep"}
 
 
@@ -43,7 +68,7 @@ class Seeking(zoo.DCGAN):
 
 
 def alone(base: dict[str, Any], **loop: Any) -> zoo.GAN:
-    from zoo.classes import find_class
+    from zoo.config.class_names import find_class
 
     torch.manual_seed(0)
     settings = {**base, **loop}
@@ -161,7 +186,7 @@ def test_full_payoffs_equal_the_double_loop_over_pairs(
     assert len(fake) == 24
     fakes = [Batch(model.generate(member, z, None)) for member in model.generator.members]
     points = torch.rand(8, 1, 1, 1)  # of the penalties: one draw for all pairs, since their order is free
-    monkeypatch.setattr("zoo.objectives.torch.rand", lambda *shape, **where: points.double())
+    monkeypatch.setattr("zoo.training.objectives.torch.rand", lambda *shape, **where: points.double())
     expected, theirs = plain_double_loop(model, side, [real] * 3, fakes)
     terms = (model.discriminator_loss if side == "d" else model.generator_loss)(real, fake)
     total = torch.stack(list(terms.values())).sum()
@@ -211,7 +236,7 @@ def test_discriminators_pass_no_more_often_than_they_must() -> None:
 
 def test_a_batch_scored_twice_in_one_loss_is_passed_twice() -> None:
     """Two draws of dropout must stay two, though the images are the same."""
-    from zoo.models.mix_passes import JoinedPasses, Together
+    from zoo.models.mix.passes import JoinedPasses, Together
 
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5))
@@ -269,12 +294,17 @@ def test_a_killed_run_resumes_to_the_last_bit(
     growth = {"hold_images": 96, "fade_images": 96, "width_base": 32} if base == "ProGAN" else {}
     settings: dict[str, Any] = {
         "images": 16 * 24,
-        "model": {"base": {"class": base, "width": 4, **growth}, "components": 2, "payoff": payoff,
-                  "weight_update": update, "weight_lr": 0.05},
+        "model": {
+            "base": {"class": base, "width": 4, **growth},
+            "components": 2,
+            "payoff": payoff,
+            "weight_update": update,
+            "weight_lr": 0.05,
+        },
         "data": {"batch_size": 24},
         "trainer": {"accelerator": "cpu", "log_every_n_steps": 4},
         "callbacks": {"SampleGrid": None, "SaveEvery": {"every": 96, "keep": 100}, "MixtureReport": None},
-    }  # fmt: skip
+    }
     whole = zoo.fit("mix_dcgan_digits", out=tmp_path / "whole", **settings)
     expected = bits(checkpoints_in(whole.folder)[0])
     dying = {**settings, "callbacks": {**settings["callbacks"], "end": {"class": "training.Dies", "after": 10}}}
@@ -306,9 +336,14 @@ def test_weights_and_entropies_are_logged(tmp_path: Path) -> None:
     train(model, 2, tmp_path, log_every_n_steps=1)
     logged = {name.removeprefix("mixture/") for name in model.last_terms if name.startswith("mixture/")}
     assert logged == {
-        "generator_0", "generator_1", "generator_entropy",
-        "discriminator_0", "discriminator_1", "discriminator_2", "discriminator_entropy",
-    }  # fmt: skip
+        "generator_0",
+        "generator_1",
+        "generator_entropy",
+        "discriminator_0",
+        "discriminator_1",
+        "discriminator_2",
+        "discriminator_entropy",
+    }
     assert model.last_terms["mixture/generator_entropy"] == pytest.approx(0.6931, abs=1e-3)
     assert model.last_terms["d/mixture"] == pytest.approx(0.1 * 1.0986, abs=1e-3)
 
@@ -342,7 +377,7 @@ def test_members_are_sampled_by_weight_and_by_name() -> None:
 
 
 def test_a_walk_stays_with_one_member() -> None:
-    from zoo.sampling import interpolate
+    from zoo.sampling.images import interpolate
 
     walk = interpolate(constant(mix(MLP)), 20, 5, seed=0).flatten(1)[:, 0].view(20, 5)
     assert (walk == walk[:, :1]).all()
@@ -358,7 +393,7 @@ def test_scores_are_the_weighted_mean_of_the_discriminators() -> None:
 
 
 def test_standing_statistics_are_gathered_for_every_member() -> None:
-    from zoo.standing import standing_statistics
+    from zoo.sampling.standing_statistics import standing_statistics
 
     model = mix({**BIGGAN, "num_classes": 0, "shared_dim": 0, "skip_latents": False}, 2).eval()
     before = weights(model.average)
@@ -434,7 +469,7 @@ def test_payoffs_of_every_pair_by_hand() -> None:
 
 def test_faults_of_a_nested_base_are_reported_with_the_others() -> None:
     from zoo.errors import RecipeError
-    from zoo.recipe import load_recipe
+    from zoo.runs.recipes import load_recipe
 
     with pytest.raises(RecipeError) as caught:
         load_recipe("mix_dcgan_digits", {"model": {"components": "many", "base": {"widht": 3, "width": "wide"}}})
@@ -450,7 +485,7 @@ def test_faults_of_a_nested_base_are_reported_with_the_others() -> None:
 
 
 def test_a_base_of_another_class_and_other_data() -> None:
-    from zoo.recipe import load_recipe
+    from zoo.runs.recipes import load_recipe
 
     changed = load_recipe(
         "mix_dcgan_digits", {"seed": 5, "model": {"base": {"class": "ProGAN"}}, "data": {"class": "Ring"}}
@@ -464,7 +499,7 @@ def test_a_base_of_another_class_and_other_data() -> None:
 
 @pytest.mark.parametrize("name", ["digits", "cifar10", "celeba", "stacked_digits"])
 def test_recipes_mix_what_their_name_says(name: str) -> None:
-    from zoo.recipe import load_recipe
+    from zoo.runs.recipes import load_recipe
 
     recipe = load_recipe(f"mix_dcgan_{name}")
     assert recipe.model.target is MixGAN
@@ -476,9 +511,12 @@ def test_the_command_draws_from_one_member(tmp_path: Path) -> None:
     from zoo.sample import sample
 
     settings: dict[str, Any] = {
-        "images": 24, "model": {"base": {"width": 4}, "components": 2}, "data": {"batch_size": 24},
-        "trainer": {"accelerator": "cpu"}, "callbacks": {"SampleGrid": None, "MixtureReport": None},
-    }  # fmt: skip
+        "images": 24,
+        "model": {"base": {"width": 4}, "components": 2},
+        "data": {"batch_size": 24},
+        "trainer": {"accelerator": "cpu"},
+        "callbacks": {"SampleGrid": None, "MixtureReport": None},
+    }
     run = zoo.fit("mix_dcgan_digits", out=tmp_path / "run", **settings)
     assert sample(str(run.folder), n=4, out=str(tmp_path / "one.png"), component=1).is_file()
     assert sample(str(run.folder), n=2, out=str(tmp_path / "walk.png"), interpolate=3).is_file()

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.batch import Batch
-from zoo.blocks.mixture import Mixture, regularisation
-from zoo.models.mix_passes import resampled
+from zoo.models.mix.mixture import Mixture, regularisation
+from zoo.models.mix.passes import resampled
+from zoo.training.batch import Batch
 
 
 def mixture(weights: list[float] | int) -> Mixture:

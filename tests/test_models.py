@@ -104,9 +104,9 @@ def test_maxout_takes_the_largest_of_its_pieces() -> None:
 
     torch.manual_seed(0)
     layer, x = Maxout(3, 4, 5), torch.randn(6, 3)
-    by_hand = torch.stack([
-        torch.stack([layer.linear(x)[:, unit * 5 + piece] for piece in range(5)]).amax(0) for unit in range(4)
-    ])  # fmt: skip
+    by_hand = torch.stack(
+        [torch.stack([layer.linear(x)[:, unit * 5 + piece] for piece in range(5)]).amax(0) for unit in range(4)]
+    )
     torch.testing.assert_close(layer(x), by_hand.T)
 
 

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
-from zoo.batch import Batch
-from zoo.objectives import OBJECTIVES, NonSaturating, Scores, Wasserstein, objective, squared_gradient_norm
+from zoo.training.batch import Batch
+from zoo.training.objectives import OBJECTIVES, NonSaturating, Scores, Wasserstein, objective, squared_gradient_norm
 
 REAL, FAKE = torch.tensor([2.0, -0.5, 0.3]), torch.tensor([-1.0, 0.7, 3.0])
 

@@ -19,8 +19,8 @@ from training import bits, equal, identical, train, weights
 
 import zoo
 from zoo import sampling
-from zoo.checkpoint import checkpoints_in
 from zoo.data import Images, Pool
+from zoo.io.checkpoints import checkpoints_in
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage
 
 PAPER = Growth(1024, 800_000, 800_000)
@@ -35,9 +35,14 @@ def tiny(**settings: Any) -> zoo.ProGAN:
     """4, 8 and 16 px; each held for 32 images and faded in over 32."""
     torch.manual_seed(0)
     plain: dict[str, Any] = {
-        "resolution": 16, "channels": 2, "latent_dim": 5, "width": 6, "width_base": 32, "hold_images": 32,
+        "resolution": 16,
+        "channels": 2,
+        "latent_dim": 5,
+        "width": 6,
+        "width_base": 32,
+        "hold_images": 32,
         "fade_images": 32,
-    }  # fmt: skip
+    }
     return zoo.ProGAN(**{**plain, **settings})
 
 
@@ -230,8 +235,15 @@ def test_without_fades_blocks_are_switched_on_at_once() -> None:
 
 def test_each_resolution_may_be_held_for_a_time_of_its_own() -> None:
     growth = Growth(32, {4: 10, 8: 30, 32: 5}, 4)  # 16 px are held as 8 px are; the last is held for ever
-    ends = {(0, 9): Stage(4), (12, 12): Stage(8, 0.5), (14, 43): Stage(8), (46, 46): Stage(16, 0.5),
-            (48, 77): Stage(16), (79, 79): Stage(32, 0.25), (82, 10**6): Stage(32)}  # fmt: skip
+    ends = {
+        (0, 9): Stage(4),
+        (12, 12): Stage(8, 0.5),
+        (14, 43): Stage(8),
+        (46, 46): Stage(16, 0.5),
+        (48, 77): Stage(16),
+        (79, 79): Stage(32, 0.25),
+        (82, 10**6): Stage(32),
+    }
     for (first, last), stage in ends.items():
         assert growth.at(first) == growth.at(last) == stage
     same = Growth(64, {4: 700}, 300)
@@ -277,10 +289,15 @@ def test_holds_that_leave_a_resolution_out_are_refused(hold: dict[int, int], fau
 
 
 def test_holds_of_their_own_survive_a_recipe_and_a_release(tmp_path: Path) -> None:
-    run = zoo.fit("progan_digits", out=tmp_path / "run", images=64, trainer={"accelerator": "cpu"},
-                  model={"width": 4, "width_base": 16, "hold_images": {4: 20, 8: 10**6}, "fade_images": 4},
-                  data={"batch_size": 16},
-                  callbacks={"SampleMetrics": None, "SampleGrid": None, "Alarms": None})  # fmt: skip
+    run = zoo.fit(
+        "progan_digits",
+        out=tmp_path / "run",
+        images=64,
+        trainer={"accelerator": "cpu"},
+        model={"width": 4, "width_base": 16, "hold_images": {4: 20, 8: 10**6}, "fade_images": 4},
+        data={"batch_size": 16},
+        callbacks={"SampleMetrics": None, "SampleGrid": None, "Alarms": None},
+    )
     assert run.model.stage == Stage(8)
     assert zoo.load_run(run.folder).stage == Stage(8)
     released = zoo.from_pretrained(run.model.save_pretrained(tmp_path / "release"))
@@ -558,9 +575,16 @@ def test_images_arrive_at_the_resolution_and_in_the_batches_of_the_stage(tmp_pat
     data = Pixels(pixels, batch_size={4: 16, 8: 8, 16: 4})
     model = tiny()
     trainer = Trainer(
-        accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False, max_epochs=-1,
-        enable_model_summary=False, max_steps=2 * 20, default_root_dir=tmp_path, callbacks=[shapes],
-    )  # fmt: skip
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        max_epochs=-1,
+        enable_model_summary=False,
+        max_steps=2 * 20,
+        default_root_dir=tmp_path,
+        callbacks=[shapes],
+    )
     trainer.fit(model, data)
     expected = [(0, 16, 4), (16, 16, 4), (32, 16, 4)]  # at image 32 exactly, nothing has been faded in yet
     expected += [(seen, 8, 8) for seen in (48, 56, 64, 72, 80, 88, 96)]

@@ -10,8 +10,10 @@ import pytest
 import torch
 
 import zoo
+from zoo.config.arguments import parse_arguments
+from zoo.config.loading import recipe_names
 from zoo.hub.converting import SOURCES
-from zoo.recipe import load_recipe, parse_arguments, recipe_names
+from zoo.runs.recipes import load_recipe
 
 TEXT = (Path(__file__).parent.parent / "README.md").read_text()
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -36,8 +38,13 @@ def test_the_subclass_trains_without_registration(tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     (lines,) = [block for block in PYTHON if "class ModeSeekingGAN" in block]
     Path("my_ideas.py").write_text(lines)
-    run = zoo.fit("dcgan_digits", out="run", images=192, trainer={"accelerator": "cpu"},
-                  model={"class": "my_ideas.ModeSeekingGAN", "seek": 2.0, "width": 4})  # fmt: skip
+    run = zoo.fit(
+        "dcgan_digits",
+        out="run",
+        images=192,
+        trainer={"accelerator": "cpu"},
+        model={"class": "my_ideas.ModeSeekingGAN", "seek": 2.0, "width": 4},
+    )
     assert "g/mode_seeking" in run.model.last_terms
     assert type(zoo.load_run("run")).__name__ == "ModeSeekingGAN"
 

@@ -16,18 +16,14 @@ from pytorch_lightning import Trainer
 
 import zoo
 from zoo.callbacks import SampleGrid
-from zoo.checking import REFUSED_BY_TRAINER
+from zoo.config.arguments import parse_arguments
+from zoo.config.checking import REFUSED_BY_TRAINER
+from zoo.config.loading import find_recipe, recipe_folder, recipe_names
+from zoo.config.recipe import Recipe
+from zoo.config.settings import settings_of
 from zoo.data import Digits, Folder
 from zoo.errors import RecipeError, UserError
-from zoo.recipe import (
-    Recipe,
-    find_recipe,
-    load_recipe,
-    parse_arguments,
-    recipe_folder,
-    recipe_names,
-)
-from zoo.settings import settings_of
+from zoo.runs.recipes import load_recipe
 
 NAMES = recipe_names()
 MINIMAL = "images: 10\nmodel: {class: DCGAN, resolution: 16}\ndata: {class: Digits}\n"
@@ -265,8 +261,9 @@ def test_a_notebook_may_give_a_path_as_a_path(tmp_path: Path) -> None:
 
 
 def test_a_notebook_may_give_a_class_as_a_class() -> None:
-    given = load_recipe("dcgan_digits", {"model": {"class": zoo.WGANGP}, "callbacks": {"Pictures": {"class": SampleGrid,
-                                         "every": 640}}})  # fmt: skip
+    given = load_recipe(
+        "dcgan_digits", {"model": {"class": zoo.WGANGP}, "callbacks": {"Pictures": {"class": SampleGrid, "every": 640}}}
+    )
     assert given.model.target is zoo.WGANGP
     assert given.callbacks["Pictures"].target is SampleGrid
     assert "class: WGANGP" in given.to_yaml()

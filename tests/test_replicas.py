@@ -20,13 +20,18 @@ from training import tiny_mlp
 import zoo
 from zoo import Replicas
 from zoo.callbacks import StopOnSignal
-from zoo.files import read_lines
+from zoo.io.files import read_jsonl
 
 ROOT = Path(zoo.__file__).parent.parent
 FIT = (
-    "-m", "zoo.fit", "recipe=dcgan_digits", "trainer.accelerator=cpu", "model.width=4", "trainer.precision=32-true",
+    "-m",
+    "zoo.fit",
+    "recipe=dcgan_digits",
+    "trainer.accelerator=cpu",
+    "model.width=4",
+    "trainer.precision=32-true",
     "trainer.log_every_n_steps=4",
-)  # fmt: skip
+)
 
 
 def environment() -> dict[str, str]:
@@ -202,13 +207,20 @@ def test_sigterm_to_the_first_process_saves_and_ends_all(tmp_path: Path) -> None
 
 
 def test_a_rollback_puts_all_processes_back_to_the_same_weights(tmp_path: Path) -> None:
-    words = [*FIT, "trainer.devices=2", "images=6400", "callbacks.SampleGrid=null", "callbacks.Alarms.rounds=1",
-             "callbacks.Alarms.class=forced_alarms.ForcedAlarms", "callbacks.Alarms.action=rollback"]  # fmt: skip
+    words = [
+        *FIT,
+        "trainer.devices=2",
+        "images=6400",
+        "callbacks.SampleGrid=null",
+        "callbacks.Alarms.rounds=1",
+        "callbacks.Alarms.class=forced_alarms.ForcedAlarms",
+        "callbacks.Alarms.action=rollback",
+    ]
     (tmp_path / "forced_alarms.py").write_text((Path(__file__).parent / "forced_alarms.py").read_text())
     ended = python(*words, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     (folder,) = tmp_path.glob("runs/dcgan_digits/*")
-    (event,) = read_lines(folder / "alarms" / "events.jsonl")
+    (event,) = read_jsonl(folder / "alarms" / "events.jsonl")
     assert event["action"] == f"rollback to {event['healthy']}"
     assert ended.stdout.count("ALARM") == 1
     first, second = (torch.load(folder / f"left-{rank}.pt", weights_only=True) for rank in (0, 1))

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
-from zoo.blocks.resampling import DoublingConvolution, HalvingConvolution
+from zoo.layers.resampling import DoublingConvolution, HalvingConvolution
 
 
 def in_two_steps(layer: DoublingConvolution | HalvingConvolution, x: Tensor) -> Tensor:

@@ -15,9 +15,9 @@ import pytest
 from training import bits, identical
 
 import zoo
-from zoo.checkpoint import checkpoints_in
 from zoo.errors import CheckpointError, DataError, RecipeError, UserError
-from zoo.files import read_lines
+from zoo.io.checkpoints import checkpoints_in
+from zoo.io.files import read_jsonl
 
 BATCHES = 16
 SMALL: dict[str, Any] = {
@@ -55,8 +55,15 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
 
 
 def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
-    words = ["recipe=dcgan_digits", "images=12800", "model.width=4", "callbacks.SampleGrid=null",
-             "callbacks.SaveEvery.every=640", "callbacks.SaveEvery.keep=100", "trainer.accelerator=cpu"]  # fmt: skip
+    words = [
+        "recipe=dcgan_digits",
+        "images=12800",
+        "model.width=4",
+        "callbacks.SampleGrid=null",
+        "callbacks.SaveEvery.every=640",
+        "callbacks.SaveEvery.keep=100",
+        "trainer.accelerator=cpu",
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(folder: Path, *more: str) -> subprocess.Popen[str]:
@@ -110,7 +117,7 @@ def test_a_resumed_run_keeps_its_recipes_name_wherever_its_folder_lies(unbroken:
     moved = tmp_path / "somewhere" / "run"
     shutil.copytree(unbroken, moved)
     assert zoo.fit(resume=moved, images=1_088).recipe.name == "dcgan_digits"
-    assert [line["recipe"] for line in read_lines(moved / "environment.jsonl")] == ["dcgan_digits"] * 2
+    assert [line["recipe"] for line in read_jsonl(moved / "environment.jsonl")] == ["dcgan_digits"] * 2
 
 
 def test_a_resumed_run_keeps_its_data(unbroken: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from training import equal, tiny_dcgan, tiny_mlp, weights
 
-from zoo.sampling import interpolate, slerp, truncated
+from zoo.sampling.images import interpolate, slerp, truncated
 
 
 def test_a_seed_fixes_the_images_and_leaves_the_random_state_alone() -> None:

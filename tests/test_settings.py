@@ -8,8 +8,8 @@ import pytest
 from torch import Tensor, nn
 
 import zoo
+from zoo.config.settings import REQUIRED, check_settings, described, settings_of
 from zoo.sample import sample
-from zoo.settings import REQUIRED, check_settings, described, settings_of
 
 
 class Parent:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from training import equal, tiny_biggan, train, weights
 
 import zoo
-from zoo.sampling import truncated
-from zoo.standing import standing_statistics
+from zoo.sampling.images import truncated
+from zoo.sampling.standing_statistics import standing_statistics
 
 BOTH = pytest.mark.parametrize("cls", [zoo.BigGAN, zoo.BigGANDeep])
 
@@ -62,9 +62,14 @@ def test_standing_statistics_are_the_mean_over_the_passes_with_equal_weights() -
         assert not norm.training
 
 
-@pytest.mark.parametrize(("truncation", "by", "variance"), [
-    (None, "redrawing", 1.0), (0.5, "redrawing", 0.2832**2), (0.5, "scaling", (0.5 * 0.8796) ** 2),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("truncation", "by", "variance"),
+    [
+        (None, "redrawing", 1.0),
+        (0.5, "redrawing", 0.2832**2),
+        (0.5, "scaling", (0.5 * 0.8796) ** 2),
+    ],
+)
 def test_standing_statistics_are_those_of_the_population(truncation: float | None, by: Any, variance: float) -> None:
     """Of `W z + b` with independent coordinates: mean b, variance |rows of W|^2 times that of one coordinate."""
     model = linear_model()

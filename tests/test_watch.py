@@ -12,10 +12,10 @@ import pytest
 pytest.importorskip("matplotlib")
 
 import zoo
-from zoo import page
 from zoo.errors import CheckpointError, UserError
+from zoo.rendering import html as page
+from zoo.runs.page import read_run
 from zoo.watch import main, watch
-from zoo.watching import read_run
 
 VOID = {"meta", "link", "img", "br", "input"}
 
@@ -57,12 +57,27 @@ def structure(html: str) -> Structure:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run") / "a<b>"
-    zoo.fit("dcgan_digits", out=folder, images=64 * 24, model={"width": 4},
-            trainer={"accelerator": "cpu", "log_every_n_steps": 6},
-            callbacks={"SampleGrid": {"every": 640}, "SampleMetrics": None, "SaveEvery": None,
-                       "Alarms": {"rounds": 2, "every": 256}})  # fmt: skip
-    event = {"images_seen": 640, "round": 10, "alarm": "loss of diversity", "reason": "all <the> same",
-             "action": "warn", "healthy": None}  # fmt: skip
+    zoo.fit(
+        "dcgan_digits",
+        out=folder,
+        images=64 * 24,
+        model={"width": 4},
+        trainer={"accelerator": "cpu", "log_every_n_steps": 6},
+        callbacks={
+            "SampleGrid": {"every": 640},
+            "SampleMetrics": None,
+            "SaveEvery": None,
+            "Alarms": {"rounds": 2, "every": 256},
+        },
+    )
+    event = {
+        "images_seen": 640,
+        "round": 10,
+        "alarm": "loss of diversity",
+        "reason": "all <the> same",
+        "action": "warn",
+        "healthy": None,
+    }
     (folder / "alarms" / "events.jsonl").write_text(json.dumps(event) + "\n")
     return folder
 

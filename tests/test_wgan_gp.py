@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from training import Noise, equal, train, weights
 
 import zoo
-from zoo.checkpoint import checkpoints_in
+from zoo.io.checkpoints import checkpoints_in
 from zoo.models.wgan_gp_networks import BatchNorm, Block, LayerNorm, stage_widths
 
 ARCHITECTURES = ["resnet", "layer_norm", "convolutional"]
@@ -39,14 +39,19 @@ def tiny(**settings: Any) -> zoo.WGANGP:
         ({"resolution": 32, "width": 128}, 1_204_483, 1_053_825),
         ({"resolution": 64, "width": 64}, 8_540_483, 7_491_841),
         # gan_cifar.py by hand: linear, three transposed 5x5 convolutions, batch norm; three convolutions, linear
-        ({"architecture": "convolutional"}, 129 * 8192 + 2 * 8192 + (512 * 256 + 256 * 128 + 128 * 3) * 25
-         + 3 * 256 + 3 * 128 + 3, (3 * 128 + 128 * 256 + 256 * 512) * 25 + 128 + 256 + 512 + 8193),
+        (
+            {"architecture": "convolutional"},
+            129 * 8192 + 2 * 8192 + (512 * 256 + 256 * 128 + 128 * 3) * 25 + 3 * 256 + 3 * 128 + 3,
+            (3 * 128 + 128 * 256 + 256 * 512) * 25 + 128 + 256 + 512 + 8193,
+        ),
         # gan_mnist.py by hand
-        ({"architecture": "convolutional", "resolution": 28, "channels": 1, "width": 64, "batch_norm": False},
-         129 * 4096 + (256 * 128 + 128 * 64 + 64) * 25 + 128 + 64 + 1,
-         (64 + 64 * 128 + 128 * 256) * 25 + 64 + 128 + 256 + 4097),
+        (
+            {"architecture": "convolutional", "resolution": 28, "channels": 1, "width": 64, "batch_norm": False},
+            129 * 4096 + (256 * 128 + 128 * 64 + 64) * 25 + 128 + 64 + 1,
+            (64 + 64 * 128 + 128 * 256) * 25 + 64 + 128 + 256 + 4097,
+        ),
     ],
-)  # fmt: skip
+)
 def test_parameters_are_those_of_the_authors_networks(settings: dict[str, Any], generator: int, critic: int) -> None:
     with torch.device("meta"):
         model = zoo.WGANGP(**settings)
@@ -80,8 +85,11 @@ def test_auto_is_the_papers_network_for_each_size() -> None:
     assert not any(isinstance(m, LayerNorm) for m in small.discriminator.modules())
     assert sum(isinstance(m, LayerNorm) for m in large.discriminator.modules()) == 8
     assert [(b.resampling, b.pixels) for b in small.discriminator.modules() if isinstance(b, Block)] == [
-        ("halve", True), ("halve", False), ("keep", False), ("keep", False)
-    ]  # fmt: skip
+        ("halve", True),
+        ("halve", False),
+        ("keep", False),
+        ("keep", False),
+    ]
     assert stage_widths(64, 64) == [512, 256, 128, 64]
     assert stage_widths(128, 64) == [512, 512, 256, 128, 64]
 
@@ -156,9 +164,9 @@ def test_batch_norm_with_classes_starts_as_batch_norm_and_gives_each_image_its_c
     plain = nn.BatchNorm2d(3)(x)
     torch.testing.assert_close(layer(x, labels), plain)
     nn.init.normal_(layer.scale), nn.init.normal_(layer.offset)
-    expected = torch.stack([
-        plain[i] * layer.scale[k][:, None, None] + layer.offset[k][:, None, None] for i, k in enumerate(labels)
-    ])  # fmt: skip
+    expected = torch.stack(
+        [plain[i] * layer.scale[k][:, None, None] + layer.offset[k][:, None, None] for i, k in enumerate(labels)]
+    )
     torch.testing.assert_close(layer(x, labels), expected)
 
 
@@ -319,9 +327,11 @@ def test_a_run_resumed_in_the_middle_of_the_critics_steps_ends_with_the_same_bit
     precision: str, tmp_path: Path
 ) -> None:
     settings: dict[str, Any] = {
-        "images": 64 * 12, "model": {"width": 4}, "callbacks": {"SampleGrid": None, "SaveEvery": {"every": 448}},
+        "images": 64 * 12,
+        "model": {"width": 4},
+        "callbacks": {"SampleGrid": None, "SaveEvery": {"every": 448}},
         "trainer": {"accelerator": "cpu", "precision": precision},
-    }  # fmt: skip
+    }
     whole = zoo.fit("wgan_gp_digits", out=tmp_path / "whole", **settings)
     half = shutil.copytree(whole.folder, tmp_path / "half")
     latest, earlier = checkpoints_in(half)

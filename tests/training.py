@@ -12,7 +12,7 @@ from torch import Tensor
 
 import zoo
 from zoo.alarms.healthy import roll_back
-from zoo.checkpoint import read_checkpoint
+from zoo.io.checkpoints import read_checkpoint
 
 
 class Noise:
@@ -33,9 +33,15 @@ def train(model: zoo.GAN, rounds: int, folder: Path, loader: Any = None, **train
     """Train for so many rounds with a plain Lightning Trainer."""
     shape = (model.channels, model.resolution, model.resolution)
     settings: dict[str, Any] = {
-        "accelerator": "cpu", "logger": False, "enable_checkpointing": False, "enable_progress_bar": False,
-        "enable_model_summary": False, "max_epochs": 1, "limit_train_batches": rounds, "default_root_dir": folder,
-    }  # fmt: skip
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "max_epochs": 1,
+        "limit_train_batches": rounds,
+        "default_root_dir": folder,
+    }
     done = Trainer(**{**settings, **trainer})
     done.fit(model, loader or Noise(shape, classes=model.num_classes))
     return done
@@ -45,9 +51,16 @@ def tiny_mlp(**settings: Any) -> zoo.VanillaGAN:
     """A model without layers that couple a batch and without dropout, in about a thousand weights."""
     torch.manual_seed(0)
     plain: dict[str, Any] = {
-        "resolution": 4, "channels": 1, "latent_dim": 3, "layers": 1, "width": 8, "discriminator_layers": 1,
-        "discriminator_width": 6, "pieces": 2, "dropout": 0.0,
-    }  # fmt: skip
+        "resolution": 4,
+        "channels": 1,
+        "latent_dim": 3,
+        "layers": 1,
+        "width": 8,
+        "discriminator_layers": 1,
+        "discriminator_width": 6,
+        "pieces": 2,
+        "dropout": 0.0,
+    }
     return zoo.VanillaGAN(**{**plain, **settings})
 
 
@@ -61,9 +74,15 @@ def tiny_biggan(cls: type[zoo.GAN] = zoo.BigGAN, **settings: Any) -> Any:
     """A conditional model with spectral norm, conditional batch norm and attention: BigGAN, or BigGANDeep."""
     torch.manual_seed(0)
     plain: dict[str, Any] = {
-        "resolution": 16, "channels": 1, "latent_dim": 9, "width": 4, "num_classes": 3, "shared_dim": 5,
-        "attention": 8, "critic_steps": 1,
-    }  # fmt: skip
+        "resolution": 16,
+        "channels": 1,
+        "latent_dim": 9,
+        "width": 4,
+        "num_classes": 3,
+        "shared_dim": 5,
+        "attention": 8,
+        "critic_steps": 1,
+    }
     return cls(**{**plain, **settings})
 
 

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from training import tiny_mlp, train
 
 import zoo
-from zoo.clock import seed
-from zoo.objectives import Scores, Wasserstein, input_gradient
-from zoo.replicas import Replicas, average_gradients
+from zoo.training.objectives import Scores, Wasserstein, input_gradient
+from zoo.training.replicas import Replicas, average_gradients
+from zoo.training.seeding import derive_seed
 
 JOINED = 8
 ROUNDS = 3
@@ -35,7 +35,7 @@ class Comparable(zoo.GAN):
     def joined(self, n: int, *shape: int) -> Tensor:
         """This process's n rows of a draw for all processes."""
         self.draws += 1
-        generator = torch.Generator().manual_seed(seed("test", self.draws))
+        generator = torch.Generator().manual_seed(derive_seed("test", self.draws))
         return torch.rand(n * self.trainer.world_size, *shape, generator=generator)[self.global_rank * n :][:n]
 
     def sample_latent(self, n: int) -> Tensor:
@@ -110,9 +110,16 @@ class Broken(Vanilla):
 
 
 SMALL: dict[str, Any] = {
-    "resolution": 4, "channels": 1, "latent_dim": 3, "layers": 1, "width": 8, "discriminator_layers": 1,
-    "discriminator_width": 6, "pieces": 2, "dropout": 0.0,
-}  # fmt: skip
+    "resolution": 4,
+    "channels": 1,
+    "latent_dim": 3,
+    "layers": 1,
+    "width": 8,
+    "discriminator_layers": 1,
+    "discriminator_width": 6,
+    "pieces": 2,
+    "dropout": 0.0,
+}
 
 
 def gradients(rank: int) -> list[Tensor | None]:
@@ -166,8 +173,13 @@ def main(folder: Path, processes: int) -> None:
         }
         torch.save(state, folder / f"{name}-{model.global_rank}.pt")
     if processes > 1:
-        run = zoo.fit("dcgan_digits", out=folder / f"run{rank}", images=128, model={"width": 4},
-                      trainer={"accelerator": "cpu", "devices": processes})  # fmt: skip
+        run = zoo.fit(
+            "dcgan_digits",
+            out=folder / f"run{rank}",
+            images=128,
+            model={"width": 4},
+            trainer={"accelerator": "cpu", "devices": processes},
+        )
         folders = str(run.folder), run.model.trainer.default_root_dir
         torch.save({"folders": folders, "seen": run.model.images_seen}, folder / f"fit-{rank}.pt")
         try:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zoo.hub.places import release_names
-from zoo.recipe import recipe_folder, recipe_names
+from zoo.config.loading import recipe_folder, recipe_names
+from zoo.releases.references import release_names
 
 COMMANDS = {
     "python -m zoo.fit recipe=NAME": "train; recipe values follow as key=value",

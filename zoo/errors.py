@@ -51,7 +51,7 @@ def require_at_least(least: float, **values: float) -> None:
             raise ValueError(f"{name} must be at least {least:g}; got {value}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return " Did you mean X?" for the closest known name, or all of them when none is close and they are few."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)

@@ -7,20 +7,20 @@ from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 from rich.table import Table
 
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError, first_line
-from zoo.evaluating import Evaluation, Request, evaluate_checkpoint, evaluate_folders
 from zoo.evaluation import METRICS, Number
-from zoo.evaluation.curves import draw_curves
 from zoo.evaluation.numbers import FRECHET, check_metrics
-from zoo.evaluation.reals import Part
-from zoo.files import whole
-from zoo.pictures import can_plot
-from zoo.sampling import TruncationBy
+from zoo.evaluation.reference import SplitName
+from zoo.io.files import atomic_write
+from zoo.rendering.curves import draw_curves
+from zoo.rendering.pictures import can_plot
+from zoo.runs.measuring import Evaluation, Request, evaluate_checkpoint, evaluate_folders
+from zoo.sampling.images import TruncationBy
+from zoo.training.hardware import select_device
 
 CAS = "cas"
 
@@ -34,7 +34,7 @@ def evaluate(
     metrics: str | list[str] | None = None,
     n: int | None = None,
     n_real: int = 0,
-    split: Part = "held_out",
+    split: SplitName = "held_out",
     extractor: str = "",
     options: dict[str, Any] | None = None,
     truncation: Any = None,  # a number or a list of numbers: OmegaConf has no such type that mixes 1 and 0.5
@@ -62,7 +62,7 @@ def evaluate(
         extractor: of the features; empty for the one that suits the data without a download.
         options: of the extractor.
         truncation: of the latents; a list gives a curve.
-        truncation_by: see `zoo.sampling.truncated`.
+        truncation_by: see `zoo.sampling.images.truncated`.
         component: of a mixture, the generator to measure; `all` for the mixture and each of them.
         resolution: of two folders' images; 0 for that of the generated ones.
         seed: of latents and of the choice of real images.
@@ -93,8 +93,20 @@ def evaluate(
     levels = _levels(truncation)
     if out is not None and not out.endswith(".json"):
         raise UserError(f"out: a file ending in .json; got {out!r}")
-    request = Request(names, extractor, dict(options or {}), n, n_real, split, seed, repeats, levels, truncation_by,
-                      chosen_device(device), component)  # fmt: skip
+    request = Request(
+        names,
+        extractor,
+        dict(options or {}),
+        n,
+        n_real,
+        split,
+        seed,
+        repeats,
+        levels,
+        truncation_by,
+        select_device(device),
+        component,
+    )
     if checkpoint is not None:
         found = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
     else:
@@ -103,7 +115,7 @@ def evaluate(
         found = evaluate_folders(real, fake, resolution, request)
     path = Path(out) if out else _unused(found)
     try:
-        with whole(path) as scratch:
+        with atomic_write(path) as scratch:
             scratch.write_text(json.dumps(found.as_dict(), indent=2) + "\n")
         print_table(found)
         print(f"numbers: {path}")
@@ -151,19 +163,6 @@ def _levels(truncation: Any) -> list[float | None]:
     return [float(value) for value in numbers]
 
 
-def chosen_device(name: str) -> torch.device:
-    """The device asked for; `auto` is a GPU where there is one.
-
-    Raises:
-        UserError: for another name, or a GPU that is not there.
-    """
-    if name not in ("auto", "cpu", "cuda"):
-        raise UserError(f"device: auto, cpu or cuda; got {name!r}")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("device: cuda was asked for, but torch sees no GPU. Use device=cpu or device=auto")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def print_table(found: Evaluation) -> None:
     """The numbers, and under them what they hold for."""
     console = Console(soft_wrap=True)
@@ -179,12 +178,22 @@ def print_table(found: Evaluation) -> None:
             table.add_column(name, justify="left" if name in ("number", "better") else "right", no_wrap=True)
         for number in numbers:
             interval = "" if number.low is None else f"{number.low:.5g} to {number.high:.5g}"
-            table.add_row(number.label, f"{number.value:.5g}", interval, _floor_text(number),
-                          "higher" if number.higher_is_better else "lower")  # fmt: skip
+            table.add_row(
+                number.label,
+                f"{number.value:.5g}",
+                interval,
+                _floor_text(number),
+                "higher" if number.higher_is_better else "lower",
+            )
         if "cas" in row:
             cas = row["cas"]
-            table.add_row("classification accuracy", f"{cas['score']:.4f}", f"{cas['low']:.4f} to {cas['high']:.4f}",
-                          f"{cas['reference']:.4f}", "higher")  # fmt: skip
+            table.add_row(
+                "classification accuracy",
+                f"{cas['score']:.4f}",
+                f"{cas['low']:.4f} to {cas['high']:.4f}",
+                f"{cas['reference']:.4f}",
+                "higher",
+            )
         console.print(table)
     for key in (
         "extractor",
@@ -229,7 +238,8 @@ def main(**words: Any) -> None:
         raise UserError(first_line(error)) from error
 
 
-main.__doc__ = """Measure a trained model's samples, or a folder of images, against real images.
+main.__doc__ = (
+    """Measure a trained model's samples, or a folder of images, against real images.
 
 checkpoint=RUN             a run folder (its last checkpoint), a checkpoint file, or a release: dcgan_digits
 best=true                  the run's best checkpoint instead of the last
@@ -247,9 +257,10 @@ seed=0 device=auto out=FILE.json
 cls=my_ideas.Mine          the class, where it is one of your own and checkpoint is a release
 
 metrics
-""" + "\n".join(f"  {name:13} {kind.says}" for name, kind in METRICS.items()) + (
-    "\n  cas           classification accuracy score, for conditional models"
-)  # fmt: skip
+"""
+    + "\n".join(f"  {name:13} {kind.says}" for name, kind in METRICS.items())
+    + ("\n  cas           classification accuracy score, for conditional models")
+)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The two-player loop, written once.
 
 A variant says what each player wants; this file says how players are stepped. One training batch is one discriminator
-update; the generator moves on every `critic_steps`-th. Everything scheduled reads one clock, see `zoo/clock.py`.
+update; the generator moves on every `critic_steps`-th. Everything scheduled reads one clock, see
+`zoo/training/clock.py`.
 
 Manual optimization under Lightning, with its traps answered here: the idle player is frozen, so no graph is built
 through it and no gradient of it computed; gradients are clipped where they are final; the loop never waits for the
@@ -21,17 +22,19 @@ from pytorch_lightning.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from zoo import clock, sampling
-from zoo.augment import augmented, check_kinds
-from zoo.average import MovingAverage, averaged_copy
-from zoo.batch import Batch, check_batch
-from zoo.contract import check_terms, scored
+from zoo import sampling
 from zoo.errors import CheckpointError, require_at_least
-from zoo.freezing import frozen
-from zoo.objectives import Objective, Terms
-from zoo.publishing import Publishable
-from zoo.replicas import Replicas, average_gradients
-from zoo.terms import NonFiniteLossError, RunningTerms, assert_finite
+from zoo.releases.publishing import Publishable
+from zoo.training import clock
+from zoo.training.augment import augmented, check_kinds
+from zoo.training.average import MovingAverage, averaged_copy
+from zoo.training.batch import Batch, check_batch
+from zoo.training.contract import check_terms, scored
+from zoo.training.freezing import frozen
+from zoo.training.objectives import Objective, Terms
+from zoo.training.replicas import Replicas, average_gradients
+from zoo.training.seeding import derive_seed, set_seed
+from zoo.training.terms import NonFiniteLossError, RunningTerms, assert_finite
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         clip_norm: largest norm of each player's gradient; 0 for no clipping.
         average_halflife: of the generator's moving average, in images; 0 samples from the live generator.
         average_start: images before which the average is a plain copy.
-        augment: what is done to all images that a loss sees, of `color`, `translation`, `cutout`; see `zoo/augment.py`.
+        augment: augmentations of all images that a loss sees: any of `color`, `translation`, `cutout`; see
+            `zoo/training/augment.py`.
         seed: of latents and noise, together with rank and clock.
     """
 
@@ -212,7 +216,7 @@ class GAN(Publishable, clock.Clocked, LightningModule):
         """Play one round on one batch: every player whose turn it is moves once."""
         # Seeding per round makes a resumed run draw what the unbroken one would have drawn, gives each rank latents
         # of its own, and keeps whatever metrics and callbacks draw in between from changing the training.
-        sampling.set_seed(clock.seed("round", self.seed, self.global_rank, self.images_seen), self.device)
+        set_seed(derive_seed("round", self.seed, self.global_rank, self.images_seen), self.device)
         batch = Batch.of(data)
         if self.rounds == 0:
             wanted = self.data_resolution(self.progress)

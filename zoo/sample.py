@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo import pictures
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.gan import GAN
-from zoo.hub import load_model
-from zoo.models.mix import MixGAN
-from zoo.sampling import TruncationBy, interpolate
+from zoo.models.mix.mixgan import MixGAN
+from zoo.rendering import pictures
+from zoo.runs.locating import load_model
+from zoo.sampling.images import TruncationBy, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 

@@ -7,10 +7,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from zoo.command import checked_arguments, run_command
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError
-from zoo.pictures import can_plot
-from zoo.watching import read_run, write_page
+from zoo.rendering.pictures import can_plot
+from zoo.runs.page import read_run, write_page
 
 
 def watch(run: str, out: str = "", every: int = 0) -> Path:

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.audit.budget import budget
-from zoo.audit.evidence import Evidence
-from zoo.audit.images import part_of
-from zoo.audit.subject import as_subject
+from zoo.audit.evidence.budget import budget
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import part_of
+from zoo.audit.evidence.subject import as_subject
 from zoo.features import extractor
 
 
@@ -31,6 +31,11 @@ def split(seed: int, train: int = 1_500, held_out: int = 600, spare: int = 600) 
 def evidence(subject: Any, train: Tensor, held_out: Tensor, seed: int = 0) -> Evidence:
     """Evidence in pixel space alone, which is quick."""
     return Evidence(
-        as_subject(subject), part_of(train, "train"), part_of(held_out, "held_out"), budget("quick"), seed,
-        extractor("pixels", size=4), {},
-    )  # fmt: skip
+        as_subject(subject),
+        part_of(train, "train"),
+        part_of(held_out, "held_out"),
+        budget("quick"),
+        seed,
+        extractor("pixels", size=4),
+        {},
+    )

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import zoo
-from zoo import pictures
 from zoo.audit.__main__ import main
 from zoo.audit.opening import history_of
-from zoo.command import run_command
+from zoo.config.command_line import run_command
 from zoo.data import Digits
+from zoo.rendering import pictures
 
 RELEASE = "zoo:dcgan_digits"
 
@@ -80,8 +80,10 @@ def test_other_data_are_said(elsewhere: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_folders_of_images(elsewhere: Path) -> None:
-    folders = [digits(elsewhere / name, chosen) for name, chosen in
-               (("theirs", range(40)), ("train", range(40, 90)), ("new", range(90, 140)))]  # fmt: skip
+    folders = [
+        digits(elsewhere / name, chosen)
+        for name, chosen in (("theirs", range(40)), ("train", range(40, 90)), ("new", range(90, 140)))
+    ]
     words = ("train=train", "held_out=new", "only=recovery", "extractor=pixels", "budget=quick")
     assert run(f"fake={folders[0]}", *words) == 0
     found = json.loads((elsewhere / "audit-theirs" / "report.json").read_text())
@@ -94,8 +96,14 @@ def test_folders_of_images(elsewhere: Path) -> None:
 
 
 def test_a_run_has_its_report_in_its_folder(elsewhere: Path) -> None:
-    zoo.fit("dcgan_digits", out="run", images=192, model={"width": 4}, trainer={"accelerator": "cpu"},
-            callbacks={"SampleGrid": None, "SampleMetrics": None})  # fmt: skip
+    zoo.fit(
+        "dcgan_digits",
+        out="run",
+        images=192,
+        model={"width": 4},
+        trainer={"accelerator": "cpu"},
+        callbacks={"SampleGrid": None, "SampleMetrics": None},
+    )
     signals = [
         {"images_seen": seen, "kind": "full", "values": {"sigma1/g/first": 1.0 * seen, "sigma2/g/first": 0.5, "x": 1}}
         for seen in (64, 128, 192)
@@ -146,7 +154,7 @@ def test_a_release_whose_data_are_elsewhere_says_how_to_name_them(
     elsewhere: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = elsewhere / "mine"
-    shutil.copytree(Path(zoo.hub.places.releases_folder()) / "dcgan_digits", folder)
+    shutil.copytree(Path(zoo.releases.references.releases_folder()) / "dcgan_digits", folder)
     recipe = folder / "recipe.yaml"
     text = recipe.read_text()
     data = "data:\n  class: Folder\n  root: /nowhere/photos\n  resolution: 16\n  channels: 1\n  batch_size: 8\n"
@@ -163,7 +171,7 @@ def test_a_release_whose_data_are_elsewhere_says_how_to_name_them(
 def test_a_release_never_chooses_what_is_imported(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (elsewhere / "evil.py").write_text("open('imported', 'w')\nclass Data: pass\n")
     folder = elsewhere / "mine"
-    shutil.copytree(Path(zoo.hub.places.releases_folder()) / "dcgan_digits", folder)
+    shutil.copytree(Path(zoo.releases.references.releases_folder()) / "dcgan_digits", folder)
     recipe = folder / "recipe.yaml"
     recipe.write_text(recipe.read_text().replace("class: Digits", "class: evil.Data"))
     assert run("checkpoint=./mine", "only=weights", "budget=quick") == 2

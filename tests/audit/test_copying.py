@@ -6,13 +6,13 @@ import pytest
 import torch
 from small_world import evidence, split
 
-from zoo.audit.distances import nearest
-from zoo.audit.finding import NotApplicable, Statistic
-from zoo.audit.fld import generalisation_gap
-from zoo.audit.memory import Exchange, authentic, data_copying, project, surroundings, threshold
+from zoo.audit.findings.finding import NotApplicable, Statistic
 from zoo.audit.planted import Blurred, Finite, Honest, Memoriser, OneImagePerClass
 from zoo.audit.questions import copying
 from zoo.audit.questions.copying import _answer, _Test, ask
+from zoo.audit.statistics.distances import nearest
+from zoo.audit.statistics.fld import generalisation_gap
+from zoo.audit.statistics.memory import Exchange, authentic, data_copying, project, surroundings, threshold
 
 
 def _without_companions(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,8 +49,11 @@ def test_other_faults_are_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
         train, held_out, spare = split(seed)
         labels = torch.arange(600) % 10
         for subject in (
-            Honest(spare), Finite(spare, 10, seed), Blurred(spare), OneImagePerClass(spare, labels, seed, 0.02),
-        ):  # fmt: skip
+            Honest(spare),
+            Finite(spare, 10, seed),
+            Blurred(spare),
+            OneImagePerClass(spare, labels, seed, 0.02),
+        ):
             assert not ask(evidence(subject, train, held_out, seed)).flags, (seed, type(subject).__name__)
 
 

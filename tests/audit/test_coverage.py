@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.audit.budget import budget
-from zoo.audit.classes import kinds_of
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import NotApplicable
-from zoo.audit.images import Part
-from zoo.audit.manifolds import frequencies, neighbourhoods, over_halves
+from zoo.audit.evidence.budget import budget
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.kinds import kinds_of
+from zoo.audit.evidence.subject import as_subject
+from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import CollapsedClass, Dropper, Honest, OneImagePerClass
 from zoo.audit.questions import coverage
-from zoo.audit.shares import agreement, shares, spread, unmixed_shares, variety
-from zoo.audit.subject import as_subject
+from zoo.audit.statistics.manifolds import frequencies, neighbourhoods, over_halves
+from zoo.audit.statistics.shares import agreement, shares, spread, unmixed_shares, variety
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -23,7 +23,7 @@ from zoo.features import extractor
 
 @pytest.fixture(autouse=True)
 def _no_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.audit.figures.can_plot", lambda: False)  # they are slow, and tested by themselves
+    monkeypatch.setattr("zoo.audit.findings.figures.can_plot", lambda: False)  # they are slow, and tested by themselves
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def digits() -> tuple[Tensor, Tensor]:
 def evidence(subject: object, digits: tuple[Tensor, Tensor], labelled: bool = True, **extras: object) -> Evidence:
     images, labels = digits
     parts = [
-        Part(name, images[rows], labels[rows] if labelled else None)
+        ImageSet(name, images[rows], labels[rows] if labelled else None)
         for name, rows in (("train", slice(0, 700)), ("held_out", slice(700, 1200)))
     ]
     network = extractor("digits")

@@ -7,7 +7,7 @@ import torch
 from small_world import evidence, split
 from torch import Tensor
 
-from zoo.audit.finding import NotApplicable
+from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest, WithMemorisingDiscriminator
 from zoo.audit.questions.discriminator import ask
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from zoo.audit.distances import closest_pairs, nearest
+from zoo.audit.statistics.distances import closest_pairs, nearest
 
 
 @pytest.mark.parametrize("shift", [0.0, 1e3])

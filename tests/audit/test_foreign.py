@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.audit import audit
-from zoo.audit.subject import Questioned
+from zoo.audit.evidence.subject import Questioned
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
 
@@ -78,8 +78,9 @@ def test_a_conditional_generator_of_another_library() -> None:
         subject.generate(z, labels).sum().backward()
     assert z.grad is not None
     assert bool((z.grad.abs().sum(1) > 0).all())
-    report = audit(subject, noise(24, 3, 128, 0), noise(24, 3, 128, 1), budget="quick", features="pixels",
-                   only="weights")  # fmt: skip
+    report = audit(
+        subject, noise(24, 3, 128, 0), noise(24, 3, 128, 1), budget="quick", features="pixels", only="weights"
+    )
     assert report["weights"].status != "skipped"
 
 

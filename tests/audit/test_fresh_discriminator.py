@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.audit.budget import Budget, budget
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import NotApplicable
-from zoo.audit.images import Part
+from zoo.audit.evidence.budget import Budget, budget
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.subject import as_subject
+from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest, Noisy
 from zoo.audit.questions.fresh_discriminator import ask, contest, discriminator
-from zoo.audit.subject import as_subject
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -26,7 +26,7 @@ def digits() -> Tensor:
 
 
 def evidence(subject: object, digits: Tensor, held_out: int = 500) -> Evidence:
-    parts = Part("train", digits[:700]), Part("held_out", digits[700 : 700 + held_out])
+    parts = ImageSet("train", digits[:700]), ImageSet("held_out", digits[700 : 700 + held_out])
     quick = Budget(**{**vars(budget("quick")), "fresh_steps": 60})
     return Evidence(as_subject(subject), *parts, quick, 0, extractor("pixels"), {})
 

@@ -11,10 +11,10 @@ import torch
 from small_world import images
 from torch.utils.data import TensorDataset
 
-from zoo import pictures
 from zoo.audit import audit, planted
-from zoo.audit.images import check_parts, overlap, part_of, read_like, without_overlap
+from zoo.audit.evidence.images import check_parts, overlap, part_of, read_like, without_overlap
 from zoo.errors import DataError, UserError
+from zoo.rendering import pictures
 
 ONLY = ["weights"]  # asks nothing of images
 

@@ -24,9 +24,7 @@ def digits() -> dict[str, Parts]:
     labels = torch.cat([part.labels for part in parts if part.labels is not None])
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
     sizes = {"train": 700, "held_out": 500, "spare": len(images) - 1_200}
-    return {
-        name: (images[chosen], labels[chosen]) for name, chosen in zip(sizes, order.split(list(sizes.values())))
-    }  # fmt: skip
+    return {name: (images[chosen], labels[chosen]) for name, chosen in zip(sizes, order.split(list(sizes.values())))}
 
 
 def test_each_subject_is_what_it_is_called(digits: dict[str, Parts]) -> None:
@@ -55,8 +53,13 @@ def test_each_subject_is_what_it_is_called(digits: dict[str, Parts]) -> None:
 
 def test_the_same_seed_draws_the_same(digits: dict[str, Parts]) -> None:
     spare, labels = digits["spare"]
-    for subject in (planted.Honest(spare), planted.Finite(spare, 9), planted.OneImagePerClass(spare, labels, noise=0.1),
-                    planted.Noisy(spare), planted.Memoriser(spare, shift=1, noise=0.1)):  # fmt: skip
+    for subject in (
+        planted.Honest(spare),
+        planted.Finite(spare, 9),
+        planted.OneImagePerClass(spare, labels, noise=0.1),
+        planted.Noisy(spare),
+        planted.Memoriser(spare, shift=1, noise=0.1),
+    ):
         assert torch.equal(subject.sample(50, seed=3), subject.sample(50, seed=3))
         assert not torch.equal(subject.sample(50, seed=3), subject.sample(50, seed=4))
 
@@ -71,8 +74,9 @@ def test_subjects_refuse_what_they_cannot_be(digits: dict[str, Parts]) -> None:
         planted.Memoriser(spare, 0.5)
 
 
-@pytest.mark.parametrize("name", ["healthy", "memorising", "collapsed", "dropping classes", "noisy", "blurred",
-                                  "discriminator overfitted"])  # fmt: skip
+@pytest.mark.parametrize(
+    "name", ["healthy", "memorising", "collapsed", "dropping classes", "noisy", "blurred", "discriminator overfitted"]
+)
 def test_the_verdict_names_the_fault(name: str, digits: dict[str, Parts]) -> None:
     """One seed of `studies/planted_faults.py` on scikit-learn's digits, for each verdict."""
     (train, known), (held_out, new), (spare, labels) = (digits[part] for part in ("train", "held_out", "spare"))
@@ -93,9 +97,16 @@ def test_the_verdict_names_the_fault(name: str, digits: dict[str, Parts]) -> Non
 def test_the_same_seed_gives_the_same_report(digits: dict[str, Parts]) -> None:
     (train, known), (held_out, new), (spare, _) = (digits[part] for part in ("train", "held_out", "spare"))
     first, second = (
-        audit(planted.Memoriser(train, 0.2, spare), train, held_out, labels=(known, new), features="digits",
-              only=["copying", "sharpness"], budget="quick")
+        audit(
+            planted.Memoriser(train, 0.2, spare),
+            train,
+            held_out,
+            labels=(known, new),
+            features="digits",
+            only=["copying", "sharpness"],
+            budget="quick",
+        )
         for _ in range(2)
-    )  # fmt: skip
+    )
     assert [f.statistics for f in first.findings] == [f.statistics for f in second.findings]
     assert first["copying"]["exact copies"].value == pytest.approx(20, abs=0.2)

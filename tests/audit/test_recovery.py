@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo.audit import Report, audit
+from zoo.audit.evidence.subject import Questioned
 from zoo.audit.questions import recovery
-from zoo.audit.subject import Questioned
 from zoo.data import Digits
 
 

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 
-from zoo.audit import Figure, Finding, Report, Statistic, figures, words
-from zoo.audit import page as report_pages
-from zoo.audit.markdown import markdown, plain
+from zoo.audit import Figure, Finding, Report, Statistic
+from zoo.audit.findings import figures, words
+from zoo.audit.reporting import page as report_pages
+from zoo.audit.reporting.markdown import markdown, plain
 
 EVIL = "<script>alert('x')</script> & \"quoted\" | `code` *bold* [link](http://x)\n# heading"
 VOID = {"meta", "link", "input", "img", "path", "rect", "circle", "br"}
@@ -49,20 +50,31 @@ def report() -> Report:
     plots = [figures.plot(lambda axes: axes.plot([0, 1], [1, 0]), "curve", "A line. " + EVIL)]
     findings = (
         Finding(
-            "copying", "Does it copy training images?", "alarm", f"It copies. {EVIL}",
-            (Statistic("copying rate", 3.1, 2.6, 3.7, 0.1, 0.02, 0.35, 5_000, "%", True, EVIL),
-             Statistic("plain", -1.5)),
+            "copying",
+            "Does it copy training images?",
+            "alarm",
+            f"It copies. {EVIL}",
+            (
+                Statistic("copying rate", 3.1, 2.6, 3.7, 0.1, 0.02, 0.35, 5_000, "%", True, EVIL),
+                Statistic("plain", -1.5),
+            ),
             {"memorising": f"31 times as many {EVIL}"},
             (figures.pictures(images, 3, "cells/../x", f"Cells. {EVIL}"), *(p for p in plots if p)),
             {"threshold": 0.5, "sizes": {"train": 100, "layers": [1, 2.5]}, "text": EVIL},
         ),
-        Finding("support", "How many distinct images?", "passed", "Many.", (
-            Statistic("support", math.inf, 4e6, math.inf, math.inf, unit="images"),
-            Statistic("pairs", 0, 0, 3.7, 0, 0, 3, unit="pairs"),
-        )),
+        Finding(
+            "support",
+            "How many distinct images?",
+            "passed",
+            "Many.",
+            (
+                Statistic("support", math.inf, 4e6, math.inf, math.inf, unit="images"),
+                Statistic("pairs", 0, 0, 3.7, 0, 0, 3, unit="pairs"),
+            ),
+        ),
         Finding("usefulness", "Is it useful?", "skipped", "It draws no classes."),
         Finding("weights", "Are the weights healthy?", "note", "One layer is not."),
-    )  # fmt: skip
+    )
     return Report(f"subject {EVIL}", findings, {"budget": "quick", "train": {"images": 5}, "where": EVIL})
 
 
@@ -112,10 +124,45 @@ def test_nothing_from_outside_becomes_markup(report: Report) -> None:
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert {tag for tag, _ in Elements(text).found} <= {
-        "html", "head", "meta", "link", "title", "style", "body", "h1", "h2", "p", "div", "span", "small", "b", "ul",
-        "li", "nav", "a", "section", "figure", "figcaption", "img", "svg", "path", "rect", "circle", "table", "thead",
-        "tbody", "tr", "th", "td", "details", "summary", "fieldset", "legend", "label", "input",
-    }  # fmt: skip
+        "html",
+        "head",
+        "meta",
+        "link",
+        "title",
+        "style",
+        "body",
+        "h1",
+        "h2",
+        "p",
+        "div",
+        "span",
+        "small",
+        "b",
+        "ul",
+        "li",
+        "nav",
+        "a",
+        "section",
+        "figure",
+        "figcaption",
+        "img",
+        "svg",
+        "path",
+        "rect",
+        "circle",
+        "table",
+        "thead",
+        "tbody",
+        "tr",
+        "th",
+        "td",
+        "details",
+        "summary",
+        "fieldset",
+        "legend",
+        "label",
+        "input",
+    }
     lines = markdown(report).splitlines()
     assert sum(line.startswith("# ") for line in lines) == 1
     assert not any("<script" in line.replace("\\<", "") for line in lines)
@@ -160,7 +207,7 @@ def shapes(statistic: Statistic) -> dict[str, Any]:
         "dot": float(dot[1]) if dot else None,
         "band": (float(band[1]), float(band[1]) + float(band[2])) if band else None,
         "whisker": (float(whisker[1]), float(whisker[2])) if whisker else None,
-    }  # fmt: skip
+    }
 
 
 def test_a_number_is_drawn_where_it_stands() -> None:
@@ -186,9 +233,18 @@ def test_nothing_is_drawn_where_there_is_nothing_to_compare(statistic: Statistic
 
 @pytest.mark.parametrize(
     ("value", "unit", "text"),
-    [(3.14159, "", "3.14"), (12345.6, "images", "12,346 images"), (math.inf, "images", "no limit"), (2.0, "%", "2 %"),
-     (None, "", "unknown"), (math.nan, "", "unknown"), (0.00012, "", "0.00012"), (-4.0, "", "-4"), (-2e-17, "", "0")],
-)  # fmt: skip
+    [
+        (3.14159, "", "3.14"),
+        (12345.6, "images", "12,346 images"),
+        (math.inf, "images", "no limit"),
+        (2.0, "%", "2 %"),
+        (None, "", "unknown"),
+        (math.nan, "", "unknown"),
+        (0.00012, "", "0.00012"),
+        (-4.0, "", "-4"),
+        (-2e-17, "", "0"),
+    ],
+)
 def test_numbers_in_words(value: float | None, unit: str, text: str) -> None:
     assert words.number(value, unit) == text
 

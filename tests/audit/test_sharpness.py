@@ -7,13 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.audit.budget import budget
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import NotApplicable
-from zoo.audit.images import Part
+from zoo.audit.evidence.budget import budget
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.subject import as_subject
+from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Blurred, Honest, Noisy, OneImagePerClass
 from zoo.audit.questions.sharpness import ask, band_start, noise_levels, power_spectra, radial_frequency
-from zoo.audit.subject import as_subject
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -26,7 +26,7 @@ def digits(seed: int = 0) -> tuple[Tensor, Tensor]:
 
 
 def evidence(subject: object, real: Tensor) -> Evidence:
-    train, held_out = Part("train", real[:40]), Part("held_out", real[700:1200] if len(real) > 700 else real)
+    train, held_out = ImageSet("train", real[:40]), ImageSet("held_out", real[700:1200] if len(real) > 700 else real)
     return Evidence(as_subject(subject), train, held_out, budget("quick"), 0, extractor("pixels"), {})
 
 
@@ -60,8 +60,10 @@ def test_planted_faults_ring_and_honest_images_do_not(seed: int) -> None:
     real, labels = digits(seed)
     honest = to_float(real[1200:])
     expected = {
-        "noisy": Noisy(honest, 0.2), "blurred": Blurred(honest, 1.0), "": Honest(honest),
-    }  # fmt: skip
+        "noisy": Noisy(honest, 0.2),
+        "blurred": Blurred(honest, 1.0),
+        "": Honest(honest),
+    }
     for flag, subject in expected.items():
         found = ask(evidence(subject, real))
         assert list(found.flags) == ([flag] if flag else [])

@@ -62,7 +62,7 @@ def test_a_jump_is_found_on_exactly_the_walks_that_cross_it() -> None:
     assert 0 < jumps < n
     assert f"{jumps} of {n} walks" in found.answer
     with torch.random.fork_rng():
-        from zoo.audit.evidence import Evidence
+        from zoo.audit.evidence.evidence import Evidence
 
         torch.manual_seed(Evidence.seed_of(type("Seeded", (), {"seed": 0})(), "walks"))  # type: ignore[arg-type]
         ends = subject.sample_latent(2 * n)
@@ -124,11 +124,12 @@ def test_a_strip_shows_both_sides_of_the_largest_step() -> None:
 
 def test_every_kind_of_model_can_be_walked_through() -> None:
     models = {
-        "mixture": zoo.MixGAN(base={"class": "DCGAN", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4},
-                              components=3),
+        "mixture": zoo.MixGAN(
+            base={"class": "DCGAN", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4}, components=3
+        ),
         "uniform": tiny_dcgan(kernel_size=5),
         "growing": zoo.ProGAN(resolution=16, channels=1, latent_dim=8, width=8),
-    }  # fmt: skip
+    }
     images = torch.rand(60, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
     for name, model in models.items():
         report = audit(model, images[:30], images[30:], only="smoothness", features="pixels", budget="quick")

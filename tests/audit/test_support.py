@@ -8,11 +8,11 @@ import pytest
 import torch
 from small_world import evidence, images, split
 
-from zoo.audit.birthday import Duplicates, alike, duplicates, first_collision, support
-from zoo.audit.distances import closest_pairs
-from zoo.audit.finding import NotApplicable
+from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Finite, Honest
 from zoo.audit.questions.support import PAGE_REPEATS, ask
+from zoo.audit.statistics.birthday import Duplicates, alike, duplicates, first_collision, support
+from zoo.audit.statistics.distances import closest_pairs
 
 
 def equal_draws(drawn: torch.Tensor) -> Duplicates:

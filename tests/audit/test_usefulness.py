@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.audit.budget import Budget, budget
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import NotApplicable
-from zoo.audit.images import Part
+from zoo.audit.evidence.budget import Budget, budget
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.subject import as_subject
+from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest
 from zoo.audit.questions.usefulness import _worse, ask, matched
-from zoo.audit.subject import as_subject
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -28,7 +28,7 @@ def digits() -> tuple[Tensor, Tensor]:
 @pytest.fixture(autouse=True)
 def _briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.audit.questions.usefulness.STEPS", 100)
-    monkeypatch.setattr("zoo.audit.figures.can_plot", lambda: False)
+    monkeypatch.setattr("zoo.audit.findings.figures.can_plot", lambda: False)
 
 
 class Conditional:
@@ -50,7 +50,7 @@ class Conditional:
 def evidence(subject: object, digits: tuple[Tensor, Tensor], labelled: bool = True) -> Evidence:
     images, labels = digits
     parts = [
-        Part(name, images[rows], labels[rows] if labelled else None)
+        ImageSet(name, images[rows], labels[rows] if labelled else None)
         for name, rows in (("train", slice(0, 700)), ("held_out", slice(700, 1200)))
     ]
     small = Budget(**{**vars(budget("quick")), "images": 600})

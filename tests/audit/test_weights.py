@@ -11,8 +11,8 @@ from training import tiny_dcgan
 
 import zoo
 from zoo.audit import Finding, audit
+from zoo.audit.evidence.subject import Questioned
 from zoo.audit.questions import weights
-from zoo.audit.subject import Questioned
 
 
 class Subject(nn.Module):
@@ -65,8 +65,11 @@ def test_sound_weights_pass() -> None:
     found = ask(Subject())
     assert found.status == "passed"
     assert not found.flags
-    assert set(found.protocol["layers"]) == {"generator.first.weight", "generator.last.weight",
-                                             "discriminator.only.weight"}  # fmt: skip
+    assert set(found.protocol["layers"]) == {
+        "generator.first.weight",
+        "generator.last.weight",
+        "discriminator.only.weight",
+    }
     assert found["largest singular value, generator"].null == 1
 
 

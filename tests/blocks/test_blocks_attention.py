@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zoo.blocks.attention import SelfAttention
+from zoo.layers.attention import SelfAttention
 
 
 def test_with_gamma_zero_it_is_the_identity() -> None:

@@ -5,8 +5,8 @@ from functools import partial
 import torch
 from torch import nn
 
-from zoo.blocks.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
-from zoo.blocks.spectral import SpectralLinear
+from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
+from zoo.layers.spectral import SpectralLinear
 
 
 def test_with_maps_that_give_zero_it_is_batch_norm() -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear
+from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear
 
 
 def test_weights_start_as_standard_normal_whatever_the_fan_in_and_biases_at_zero() -> None:

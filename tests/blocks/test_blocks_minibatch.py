@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.blocks.minibatch import MinibatchDeviation
+from zoo.layers.minibatch_stddev import MinibatchStdDev
 
 
 def by_hand(x: Tensor, group: int) -> list[float]:
@@ -33,7 +33,7 @@ def by_hand(x: Tensor, group: int) -> list[float]:
 def test_it_is_the_deviation_within_strided_groups(batch: int, group_size: int, group: int) -> None:
     torch.manual_seed(0)
     x = torch.randn(batch, 3, 2, 4)
-    result = MinibatchDeviation(group_size)(x)
+    result = MinibatchStdDev(group_size)(x)
     assert result.shape == (batch, 4, 2, 4)
     assert torch.equal(result[:, :3], x)
     expected = torch.tensor(by_hand(x, group))
@@ -42,20 +42,20 @@ def test_it_is_the_deviation_within_strided_groups(batch: int, group_size: int, 
 
 def test_equal_images_give_the_root_of_epsilon() -> None:
     x = torch.randn(1, 3, 4, 4).expand(8, -1, -1, -1)
-    torch.testing.assert_close(MinibatchDeviation()(x)[:, 3], torch.full((8, 4, 4), 1e-4))
+    torch.testing.assert_close(MinibatchStdDev()(x)[:, 3], torch.full((8, 4, 4), 1e-4))
 
 
 def test_one_outlier_is_seen_by_its_own_group_only() -> None:
     x = torch.zeros(8, 1, 2, 2)
     x[3] = 1.0  # groups {0, 2, 4, 6} and {1, 3, 5, 7}
-    extra = MinibatchDeviation()(x)[:, 1, 0, 0]
+    extra = MinibatchStdDev()(x)[:, 1, 0, 0]
     assert (extra[0::2] < 2e-4).all()
     torch.testing.assert_close(extra[1::2], torch.full((4,), (3 / 16) ** 0.5))  # variance of {0, 1, 0, 0}
 
 
 def test_equal_images_have_finite_first_and_second_derivatives() -> None:
     x = torch.zeros(4, 2, 2, 2, requires_grad=True)
-    (first,) = torch.autograd.grad(MinibatchDeviation()(x).square().sum(), x, create_graph=True)
+    (first,) = torch.autograd.grad(MinibatchStdDev()(x).square().sum(), x, create_graph=True)
     (second,) = torch.autograd.grad((first + x).square().sum(), x)
     assert first.isfinite().all()
     assert second.isfinite().all()
@@ -64,6 +64,6 @@ def test_equal_images_have_finite_first_and_second_derivatives() -> None:
 def test_bf16_images_are_compared_in_float32() -> None:
     torch.manual_seed(0)
     x = (torch.randn(4, 2, 2, 2) * 1e-3 + 1).bfloat16()
-    result = MinibatchDeviation()(x)
+    result = MinibatchStdDev()(x)
     assert result.dtype == torch.bfloat16
-    assert torch.equal(result, MinibatchDeviation()(x.float()).bfloat16())
+    assert torch.equal(result, MinibatchStdDev()(x.float()).bfloat16())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zoo.blocks.normalization import PixelNorm
+from zoo.layers.normalization import PixelNorm
 
 
 @pytest.mark.parametrize("shape", [(5, 16), (3, 8, 4, 6)])

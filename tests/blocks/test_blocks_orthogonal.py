@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from zoo.blocks.orthogonal import orthogonal_penalty
+from zoo.layers.orthogonal import orthogonal_penalty
 
 
 def test_orthogonal_rows_of_any_length_cost_nothing() -> None:

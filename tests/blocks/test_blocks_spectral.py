@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from training import equal, weights
 
-from zoo.blocks.spectral import SpectralConv2d, SpectralEmbedding, SpectralLinear, as_filter, as_matrix
+from zoo.layers.spectral import SpectralConv2d, SpectralEmbedding, SpectralLinear, as_filter, as_matrix
 
 LAYERS: dict[str, Any] = {
     "convolution": (lambda: SpectralConv2d(5, 7), lambda: torch.randn(2, 5, 6, 6)),

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.data import Folder, Pool
-from zoo.data.decode import cache_folder, decode_once
+from zoo.data.decode import decode_once
 from zoo.errors import DataError
+from zoo.io.files import cache_folder
 
 
 @pytest.fixture
@@ -173,8 +174,17 @@ def test_after_a_repair_the_set_is_read(root: Path) -> None:
 
 
 def once(open_image: Any, count: int = 5, held_out: NDArray[np.int64] | None = None, **settings: Any) -> Pool:
-    return decode_once(open_image, count, np.arange(count), source="a test", name_of=lambda i: f"image {i}",
-                       resolution=8, channels=1, held_out=held_out, **settings)  # fmt: skip
+    return decode_once(
+        open_image,
+        count,
+        np.arange(count),
+        source="a test",
+        name_of=lambda i: f"image {i}",
+        resolution=8,
+        channels=1,
+        held_out=held_out,
+        **settings,
+    )
 
 
 def grey(i: int) -> Image.Image:

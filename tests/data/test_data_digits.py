@@ -125,8 +125,9 @@ def test_all_thousand_modes_are_there_and_equally_likely() -> None:
 
 
 def test_stacks_do_not_depend_on_the_seed_of_shuffling() -> None:
-    one, other, third = (StackedDigits(resolution=8, triples=100, seed=s, split_seed=p) for s, p in
-                         ((0, 0), (1, 0), (0, 1)))  # fmt: skip
+    one, other, third = (
+        StackedDigits(resolution=8, triples=100, seed=s, split_seed=p) for s, p in ((0, 0), (1, 0), (0, 1))
+    )
     for data in (one, other, third):
         data.setup()
     assert one.digest == other.digest

@@ -35,8 +35,9 @@ def decoded(root: Path, resolution: int = 16, **settings: Any) -> NDArray[np.uin
     return data.train.batch(torch.arange(len(data.train))).images.permute(0, 2, 3, 1).numpy()
 
 
-def only(root: Path, image: Image.Image, name: str = "a.png", resolution: int = 16, channels: int = 3, **options: Any
-         ) -> NDArray[np.uint8]:  # fmt: skip
+def only(
+    root: Path, image: Image.Image, name: str = "a.png", resolution: int = 16, channels: int = 3, **options: Any
+) -> NDArray[np.uint8]:
     """One saved image, decoded: (H, W, C)."""
     save(root / name, image, **options)
     (result,) = decoded(root, resolution, channels=channels)
@@ -296,8 +297,17 @@ def empty(path: Path) -> None:
     path.touch()
 
 
-FAULTS = [(garble, "bad.png"), (cut, "bad.jpg"), (cut, "bad.png"), (cut, "bad.webp"), (cut, "bad.tif"),
-          (cut, "bad.bmp"), (cut, "bad.gif"), (cut, "bad.ppm"), (empty, "bad.jpg")]  # fmt: skip
+FAULTS = [
+    (garble, "bad.png"),
+    (cut, "bad.jpg"),
+    (cut, "bad.png"),
+    (cut, "bad.webp"),
+    (cut, "bad.tif"),
+    (cut, "bad.bmp"),
+    (cut, "bad.gif"),
+    (cut, "bad.ppm"),
+    (empty, "bad.jpg"),
+]
 
 
 @pytest.mark.parametrize(("spoil", "name"), FAULTS)

@@ -22,9 +22,12 @@ class Planted(Images):
     """A source of its own: whatever pixels (N, H, W, C) and labels it is given."""
 
     def __init__(
-        self, pixels: NDArray[np.uint8], labels: list[int] | None = None, reserved: list[int] | None = None,
+        self,
+        pixels: NDArray[np.uint8],
+        labels: list[int] | None = None,
+        reserved: list[int] | None = None,
         **images: Any,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(resolution=pixels.shape[1], channels=pixels.shape[3], **{"batch_size": 2, **images})
         self.pixels = pixels
         self.labels = None if labels is None else np.array(labels, dtype=np.int64)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from zoo import files
 from zoo.data import Pool
 from zoo.data import pool as module
 from zoo.data.pool import Split
+from zoo.io import files
 
 
 def pixels(count: int, size: int, channels: int = 3) -> NDArray[np.uint8]:

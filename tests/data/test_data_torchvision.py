@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.data import CIFAR10, CIFAR100, LSUN, MNIST, STL10, SVHN, CelebA, FashionMNIST, ImageNet, Split
-from zoo.data.decode import cache_folder
 from zoo.data.torchvision_sets import TorchvisionSet
 from zoo.errors import DataError
+from zoo.io.files import cache_folder
 
 ALL = [MNIST, FashionMNIST, CIFAR10, CIFAR100, SVHN, STL10, CelebA, ImageNet, LSUN]
 
@@ -128,8 +128,15 @@ def test_a_missing_set_is_named_with_three_ways_on(kind: type[TorchvisionSet], t
     with pytest.raises(DataError) as error:
         ready(kind, tmp_path / "nowhere", channels=3)
     text = str(error.value)
-    for part in (kind.__name__, str(tmp_path / "nowhere"), "three ways on", "1. ", "2. by hand: ", "data.class=Folder",
-                 "data.class=Digits"):  # fmt: skip
+    for part in (
+        kind.__name__,
+        str(tmp_path / "nowhere"),
+        "three ways on",
+        "1. ",
+        "2. by hand: ",
+        "data.class=Folder",
+        "data.class=Digits",
+    ):
         assert part in text
 
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 import zoo
 from zoo.callbacks import SaveEvery, StopAt
-from zoo.checkpoint import checkpoints_in
 from zoo.data import Digits, Folder, Images, Pool
 from zoo.data.pool import content_digest
 from zoo.data.stream import Stream
 from zoo.errors import DataError
+from zoo.io.checkpoints import checkpoints_in
 
 
 class Planted(Images):
@@ -56,15 +56,29 @@ def numbered(count: int, size: int = 2, channels: int = 1) -> NDArray[np.uint8]:
 
 
 def tiny(data: Images, **settings: Any) -> zoo.VanillaGAN:
-    return zoo.VanillaGAN(resolution=data.resolution, channels=data.channels, latent_dim=32, layers=1, width=4,
-                          discriminator_layers=1, discriminator_width=4, pieces=2, **settings)  # fmt: skip
+    return zoo.VanillaGAN(
+        resolution=data.resolution,
+        channels=data.channels,
+        latent_dim=32,
+        layers=1,
+        width=4,
+        discriminator_layers=1,
+        discriminator_width=4,
+        pieces=2,
+        **settings,
+    )
 
 
 def fit(model: zoo.GAN, data: Images, folder: Path, *callbacks: Callback, **settings: Any) -> Trainer:
     plain: dict[str, Any] = {
-        "max_epochs": 1, "accelerator": "cpu", "logger": False, "enable_checkpointing": False,
-        "enable_progress_bar": False, "enable_model_summary": False, "use_distributed_sampler": False,
-    }  # fmt: skip
+        "max_epochs": 1,
+        "accelerator": "cpu",
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "use_distributed_sampler": False,
+    }
     resume = settings.pop("ckpt_path", None)
     trainer = Trainer(**{**plain, **settings}, callbacks=list(callbacks), default_root_dir=folder)
     trainer.fit(model, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -229,8 +243,17 @@ class Latents(zoo.VanillaGAN):
 def test_mirroring_tells_nothing_about_the_latents(tmp_path: Path) -> None:
     """One seed serves data and model in every recipe; what each draws must still be unrelated."""
     data, seen = Planted(lopsided(640), batch_size=16, flip=True, seed=0), Recorder()
-    model = Latents(resolution=2, channels=3, latent_dim=32, layers=1, width=4, discriminator_layers=1,
-                    discriminator_width=4, pieces=2, seed=0)  # fmt: skip
+    model = Latents(
+        resolution=2,
+        channels=3,
+        latent_dim=32,
+        layers=1,
+        width=4,
+        discriminator_layers=1,
+        discriminator_width=4,
+        pieces=2,
+        seed=0,
+    )
     fit(model, data, tmp_path, seen, max_epochs=4)
     flips = torch.stack([mirrored(batch.images)[:8] for batch in seen.batches])  # (160 rounds, 8)
     # Box and Muller make two normals of one radius and one angle; torch's CPU kernel pairs places 8 apart.

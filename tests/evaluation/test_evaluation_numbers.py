@@ -21,11 +21,11 @@ from zoo.evaluation import (
     default_extractor,
     labels_like,
     measure_numbers,
-    reals_of,
+    reference_features,
 )
 from zoo.evaluation.numbers import SHARES, label_of
 from zoo.features import Features, extractor, features_of
-from zoo.sampling import in_batches
+from zoo.sampling.images import in_batches
 
 
 def ready(data: Images) -> Images:
@@ -39,7 +39,9 @@ def by_key(numbers: list[Number]) -> dict[str, Number]:
 
 def measured(names: list[str], fake: Features, part: Any = "train", n: int = 400, **settings: Any) -> dict[str, Number]:
     network = extractor("digits")
-    return by_key(measure_numbers(names, network, reals_of(ready(Digits()), part, network, n), fake, {}, **settings))
+    return by_key(
+        measure_numbers(names, network, reference_features(ready(Digits()), part, network, n), fake, {}, **settings)
+    )
 
 
 def real_features(n: int, below: int = 10) -> Features:
@@ -95,20 +97,20 @@ def test_labels_have_the_shares_of_the_real_images() -> None:
 
 def test_reference_and_others_are_disjoint_and_the_same_every_time() -> None:
     data, network = ready(Digits()), extractor("pixels")
-    reals = reals_of(data, "train", network, 700)
+    reals = reference_features(data, "train", network, 700)
     assert (len(reals.reference), len(reals.others or ())) == (700, 700)
     assert len(torch.cat([reals.reference.values, reals.everything.values[700:]]).unique(dim=0)) > 1_390  # twins exist
-    again = reals_of(ready(Digits(seed=5)), "train", network, 700)
+    again = reference_features(ready(Digits(seed=5)), "train", network, 700)
     assert torch.equal(reals.reference.values, again.reference.values)
-    all_of_it = reals_of(data, "train", network, 1_500)
+    all_of_it = reference_features(data, "train", network, 1_500)
     assert (len(all_of_it.reference), len(all_of_it.others or ())) == (1_500, 297)  # 118 of training, 179 held out
-    held_out = reals_of(data, "held_out", network, 1_000)
+    held_out = reference_features(data, "held_out", network, 1_000)
     assert (len(held_out.reference), len(held_out.others or ())) == (179, 1_000)
 
 
 def test_a_part_without_images_is_refused() -> None:
     with pytest.raises(DataError, match=r"no images in its held_out part.*split=train"):
-        reals_of(ready(Digits(held_out=0)), "held_out", extractor("pixels"), 100)
+        reference_features(ready(Digits(held_out=0)), "held_out", extractor("pixels"), 100)
 
 
 def test_the_extractor_suits_the_data() -> None:
@@ -120,7 +122,7 @@ def test_the_extractor_suits_the_data() -> None:
 
 def test_the_same_images_have_distance_0_and_precision_1() -> None:
     network = extractor("digits")
-    reals = reals_of(ready(Digits()), "train", network, 400)
+    reals = reference_features(ready(Digits()), "train", network, 400)
     found = by_key(measure_numbers(["fid", "prdc", "classes"], network, reals, reals.reference, {}))
     assert found["fid"].value == pytest.approx(0, abs=1e-6)
     assert found["precision"].value == found["recall"].value == 1
@@ -179,8 +181,11 @@ def test_every_metric_gives_numbers_with_their_protocol() -> None:
 
 def test_published_names_belong_to_the_published_network() -> None:
     assert [label_of(key, "inception") for key in ("fid", "kid", "is", "recall")] == [
-        "FID", "KID", "IS", "recall-inception"
-    ]  # fmt: skip
+        "FID",
+        "KID",
+        "IS",
+        "recall-inception",
+    ]
     assert label_of("fid", "inception-12345678") == "FD-inception-12345678"
     assert label_of("fid", "effnet-lite0") == "FD-effnet-lite0"
 
@@ -189,12 +194,13 @@ def test_modes_of_points_are_counted_by_their_centres() -> None:
     data = Ring(samples=2_000)
     data.setup()
     network = extractor("points")
-    reals = reals_of(data, "train", network, 500)
+    reals = reference_features(data, "train", network, 500)
     assert data.train.pool.labels is not None
     kept = data.train.pool.labels[data.train.indices] < 6
     fake = features_of(network, data.train.tensor()[torch.from_numpy(kept)][:500])
-    found = by_key(measure_numbers(["modes"], network, reals, fake, {},
-                                   modes=(torch.from_numpy(data.centres), data.deviation)))  # fmt: skip
+    found = by_key(
+        measure_numbers(["modes"], network, reals, fake, {}, modes=(torch.from_numpy(data.centres), data.deviation))
+    )
     assert found["modes"].value == 6
     assert found["modes"].floor == 8
     assert found["kl"].value == pytest.approx(float(np.log(8 / 6)), abs=0.03)
@@ -207,7 +213,7 @@ def test_faults_name_the_metric_and_the_remedy() -> None:
     with pytest.raises(FeatureError, match=r"kid.* needs at least"):
         measured(["kid"], real_features(1))
     network = extractor("pixels")
-    reals = reals_of(ready(Digits()), "train", network, 100)
+    reals = reference_features(ready(Digits()), "train", network, 100)
     with pytest.raises(FeatureError, match=r"is needs classes, which extractor pixels does not have"):
         measure_numbers(["is"], network, reals, reals.reference, {})
 

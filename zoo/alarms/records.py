@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from zoo.files import read_lines, whole
+from zoo.io.files import atomic_write, read_jsonl
 
 ROWS = 600
 """Rows of signals beyond which every second one is dropped, however long the run."""
@@ -65,9 +65,10 @@ class Records:
         self._stride *= 2
         full = [row["round"] for row in self._rows if row["kind"] == "full"]
         kept = set(full[::2]) | {
-            row["round"] for row in self._rows
+            row["round"]
+            for row in self._rows
             if row["kind"] == "alarm" or (row["kind"] == "quick" and row["reading"] % self._stride == 0)
-        }  # fmt: skip
+        }
         self._rows = [{**row, "stride": self._stride} for row in self._rows if row["round"] in kept]
         self._rewrite("signals", self._rows)
         self._written = len(self._rows)
@@ -79,7 +80,7 @@ class Records:
             self._written = len(self._rows)
 
     def _kept(self, name: str, images_seen: int) -> list[Row]:
-        rows = read_lines(self.folder / f"{name}.jsonl") if images_seen else []
+        rows = read_jsonl(self.folder / f"{name}.jsonl") if images_seen else []
         return [row for row in rows if row["images_seen"] <= images_seen]
 
     def _append(self, name: str, rows: list[Row]) -> None:
@@ -88,7 +89,7 @@ class Records:
             file.write("".join(json.dumps(row) + "\n" for row in rows))
 
     def _rewrite(self, name: str, rows: list[Row]) -> None:
-        with whole(self.folder / f"{name}.jsonl") as scratch:
+        with atomic_write(self.folder / f"{name}.jsonl") as scratch:
             scratch.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

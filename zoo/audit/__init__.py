@@ -8,11 +8,20 @@ from __future__ import annotations
 
 from zoo.audit import planted
 from zoo.audit.auditing import audit
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import VERDICTS, Figure, Finding, NotApplicable, Statistic
-from zoo.audit.report import Report
-from zoo.audit.subject import Subject
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.subject import Subject
+from zoo.audit.findings.finding import VERDICTS, Figure, Finding, NotApplicable, Statistic
+from zoo.audit.reporting.report import Report
 
 __all__ = [
-    "VERDICTS", "Evidence", "Figure", "Finding", "NotApplicable", "Report", "Statistic", "Subject", "audit", "planted",
-]  # fmt: skip
+    "VERDICTS",
+    "Evidence",
+    "Figure",
+    "Finding",
+    "NotApplicable",
+    "Report",
+    "Statistic",
+    "Subject",
+    "audit",
+    "planted",
+]

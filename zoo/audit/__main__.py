@@ -10,18 +10,18 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.audit import words
 from zoo.audit.auditing import Watcher, audit, chosen_questions
-from zoo.audit.budget import BUDGETS
-from zoo.audit.budget import budget as budget_named
-from zoo.audit.finding import Finding, Status
+from zoo.audit.evidence.budget import BUDGETS
+from zoo.audit.evidence.budget import budget as budget_named
+from zoo.audit.findings import words
+from zoo.audit.findings.finding import Finding, Status
 from zoo.audit.opening import Opened, open_checkpoint, open_folders
 from zoo.audit.questions import NAMES
-from zoo.audit.report import Report
-from zoo.command import checked_arguments, run_command
+from zoo.audit.reporting.report import Report
+from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError, first_line
-from zoo.evaluate import chosen_device
 from zoo.features import extractor as extractor_named
+from zoo.training.hardware import select_device
 
 COLOURS: dict[Status, str] = {"alarm": "bold red", "passed": "green", "note": "yellow", "skipped": "dim"}
 
@@ -73,7 +73,7 @@ def audited(
         raise UserError("give either data.KEY=VALUE, or train=FOLDER held_out=FOLDER, not both")
     questions = chosen_questions(only)
     budget_named(budget)
-    where = chosen_device(device)
+    where = select_device(device)
     if extractor:
         extractor_named(extractor, **(options or {}))
     console = _console()
@@ -92,10 +92,18 @@ def audited(
     watcher = Shown(console)
     with watcher.status:
         report = audit(
-            opened.subject, opened.train, opened.held_out, budget=budget, seed=seed, only=questions, features=network,
-            name=opened.name, extras={"history": opened.history} if opened.history else None, watcher=watcher,
+            opened.subject,
+            opened.train,
+            opened.held_out,
+            budget=budget,
+            seed=seed,
+            only=questions,
+            features=network,
+            name=opened.name,
+            extras={"history": opened.history} if opened.history else None,
+            watcher=watcher,
             keep=True,
-        )  # fmt: skip
+        )
     report = replace(report, about=opened.about | report.about)
     try:
         report.save(folder)
@@ -128,9 +136,12 @@ class Shown(Watcher):
         colour = COLOURS[finding.status]
         flags = f": {', '.join(finding.flags)}" if finding.flags else ""
         line = Text.assemble(
-            (f"{words.SIGNS[finding.status]} ", colour), finding.question, "  ",
-            (words.STATES[finding.status] + flags, colour), (f"  {finding.seconds:.1f} s", "dim"),
-        )  # fmt: skip
+            (f"{words.SIGNS[finding.status]} ", colour),
+            finding.question,
+            "  ",
+            (words.STATES[finding.status] + flags, colour),
+            (f"  {finding.seconds:.1f} s", "dim"),
+        )
         self.console.print(line)
 
 

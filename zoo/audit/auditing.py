@@ -12,14 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.audit.budget import budget as budget_named
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Finding, NotApplicable
-from zoo.audit.images import Part, check_parts, part_of, read_like, without_overlap
+from zoo.audit.evidence.budget import budget as budget_named
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import ImageSet, check_parts, part_of, read_like, without_overlap
+from zoo.audit.evidence.subject import as_subject
+from zoo.audit.findings.finding import Finding, NotApplicable
 from zoo.audit.questions import NAMES, question
-from zoo.audit.report import Report
-from zoo.audit.subject import as_subject
-from zoo.errors import UserError, nearest
+from zoo.audit.reporting.report import Report
+from zoo.errors import UserError, did_you_mean
 from zoo.features import Extractor, extractor
 
 EXTRACTOR = "effnet-lite0"
@@ -88,29 +88,42 @@ def audit(
     network = features if isinstance(features, Extractor) else extractor(features or EXTRACTOR)
     own = labels or (None, None)
     known = part_of(train, "train", own[0])
-    new = read_like(Path(held_out), "held_out", known) if isinstance(held_out, str | Path) else part_of(
-        held_out, "held_out", own[1])  # fmt: skip
+    new = (
+        read_like(Path(held_out), "held_out", known)
+        if isinstance(held_out, str | Path)
+        else part_of(held_out, "held_out", own[1])
+    )
     check_parts(known, new)
     new, shared = without_overlap(known, new)
     about = {
-        "budget": budget, "seed": seed, "extractor": {"name": network.name, **network.protocol},
+        "budget": budget,
+        "seed": seed,
+        "extractor": {"name": network.name, **network.protocol},
         "train": {"images": len(known), "digest": known.digest},
         "held_out": {"images": len(new), "digest": new.digest, "removed_as_training_images": shared},
-    }  # fmt: skip
+    }
     questioned = as_subject(subject, name, lambda folder: read_like(folder, "generated", known).images())
     shrink = torch.Generator().manual_seed(seed)
     told = watcher or (Watcher() if quiet else Written())
     evidence = Evidence(
-        questioned, _at_most(known, sizes.train, shrink), _at_most(new, sizes.images, shrink), sizes, seed, network,
-        dict(extras or {}), told.step, keep,
-    )  # fmt: skip
+        questioned,
+        _at_most(known, sizes.train, shrink),
+        _at_most(new, sizes.images, shrink),
+        sizes,
+        seed,
+        network,
+        dict(extras or {}),
+        told.step,
+        keep,
+    )
     _check_enough(evidence)
     began = time.monotonic()
     findings = [_answer(name, evidence, told) for name in asked]
     about |= {
         "used": evidence.used,
-        "torch": torch.__version__, "seconds": round(time.monotonic() - began, 1),
-    }  # fmt: skip
+        "torch": torch.__version__,
+        "seconds": round(time.monotonic() - began, 1),
+    }
     return Report(questioned.name, tuple(findings), about)
 
 
@@ -123,7 +136,7 @@ def chosen_questions(only: Sequence[str] | str | None) -> list[str]:
     names = only.replace(" ", "").split(",") if isinstance(only, str) else list(NAMES if only is None else only)
     for name in names:
         if name not in NAMES:
-            raise UserError(f"only: there is no question {name!r}.{nearest(name, NAMES)}")
+            raise UserError(f"only: there is no question {name!r}.{did_you_mean(name, NAMES)}")
     return [name for name in NAMES if name in names]
 
 
@@ -146,7 +159,7 @@ def _answer(name: str, evidence: Evidence, told: Watcher) -> Finding:
     return answered
 
 
-def _at_most(part: Part, n: int, generator: torch.Generator) -> Part:
+def _at_most(part: ImageSet, n: int, generator: torch.Generator) -> ImageSet:
     """A random part of the images when there are more than n; 0 means all."""
     if not n or len(part) <= n:
         return part

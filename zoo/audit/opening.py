@@ -15,10 +15,10 @@ import torch
 from zoo.data import Folder
 from zoo.data.points import Points
 from zoo.errors import UserError
-from zoo.evaluation.reals import default_extractor
-from zoo.files import read_lines
-from zoo.hub.building import Own
-from zoo.trained import name_of, open_trained, ready
+from zoo.evaluation.reference import default_extractor
+from zoo.hub.loading import UserClasses
+from zoo.io.files import read_jsonl
+from zoo.runs.opening import name_of, open_trained, ready
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
 SIGMA = re.compile(r"sigma([123])/(.+)")
@@ -54,7 +54,7 @@ def open_checkpoint(
     changes: dict[str, Any],
     device: torch.device,
     folders: tuple[str, str] | None = None,
-    cls: Own | None = None,
+    cls: UserClasses | None = None,
 ) -> Opened:
     """A model with the data of its own recipe.
 
@@ -71,9 +71,10 @@ def open_checkpoint(
     opened = open_trained(where, changes, with_data=folders is None, cls=cls)
     model = opened.model.to(device)
     about: dict[str, Any] = {
-        "checkpoint": where, "model": f"{type(model).__name__} after {model.images_seen:,} images",
+        "checkpoint": where,
+        "model": f"{type(model).__name__} after {model.images_seen:,} images",
         "generator": "averaged",
-    }  # fmt: skip
+    }
     name = name_of(where) if opened.run is None else opened.run.resolve().name
     out = Path(f"audit-{name}") if opened.run is None else opened.run / "audit"
     history = [] if opened.run is None else history_of(opened.run)
@@ -103,8 +104,16 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
         UserError: for a folder without images.
     """
     name = name_of(fake)
-    return Opened(fake, name, train, held_out, "effnet-lite0", Path(f"audit-{name}"), [], {"generated": fake,
-                  "train_folder": train, "held_out_folder": held_out})  # fmt: skip
+    return Opened(
+        fake,
+        name,
+        train,
+        held_out,
+        "effnet-lite0",
+        Path(f"audit-{name}"),
+        [],
+        {"generated": fake, "train_folder": train, "held_out_folder": held_out},
+    )
 
 
 def history_of(run: Path) -> list[dict[str, Any]]:
@@ -114,7 +123,7 @@ def history_of(run: Path) -> list[dict[str, Any]]:
         One entry for each full reading: `images`, and for each layer `[first, second, third]`.
     """
     found = []
-    for row in read_lines(run / "alarms" / "signals.jsonl"):
+    for row in read_jsonl(run / "alarms" / "signals.jsonl"):
         layers: dict[str, dict[int, float]] = {}
         for name, value in row["values"].items():
             match = SIGMA.fullmatch(name)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
-from zoo.audit.subject import FolderSubject
+from zoo.audit.evidence.subject import FolderSubject
 from zoo.errors import UserError
-from zoo.pictures import to_uint8
+from zoo.rendering.pictures import to_uint8
 
 
 class Honest(FolderSubject):
@@ -55,9 +55,14 @@ class Memoriser:
     """
 
     def __init__(
-        self, train: Tensor, share: float = 1.0, honest: Tensor | None = None, shift: int = 0, noise: float = 0.0,
+        self,
+        train: Tensor,
+        share: float = 1.0,
+        honest: Tensor | None = None,
+        shift: int = 0,
+        noise: float = 0.0,
         mirrored: bool = False,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not 0 < share <= 1 or (share < 1 and honest is None):
             raise UserError(f"share: above 0 and at most 1, and below 1 only with honest images; got {share}")
         self.train, self.share, self.honest = train.flip(3) if mirrored else train, share, honest

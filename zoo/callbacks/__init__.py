@@ -1,6 +1,6 @@
 """What happens beside the training: pictures, checkpoints, progress, stopping. Everything follows the clock."""
 
-from zoo.callbacks.alarms import Alarms
+from zoo.alarms.callback import Alarms
 from zoo.callbacks.duality import DualityGapEvery
 from zoo.callbacks.every import Every
 from zoo.callbacks.metrics import SampleMetrics

@@ -8,8 +8,8 @@ from pytorch_lightning import LightningModule, Trainer
 
 from zoo.callbacks.every import Every
 from zoo.data import Images
-from zoo.duality import duality_gap
 from zoo.errors import DataError
+from zoo.evaluation.duality import duality_gap
 from zoo.gan import GAN
 
 
@@ -41,13 +41,19 @@ class DualityGapEvery(Every):
         if not trainer.is_global_zero:
             return
         found = duality_gap(
-            model, self._data(trainer), images=self.images, measure_every=max(1, self.images // 4),
-            repeats=self.repeats, seed=self.seed,
-        )  # fmt: skip
+            model,
+            self._data(trainer),
+            images=self.images,
+            measure_every=max(1, self.images // 4),
+            repeats=self.repeats,
+            seed=self.seed,
+        )
         numbers = {
-            "duality/gap": found.gap, "duality/discriminator_gain": found.discriminator_gain,
-            "duality/generator_gain": found.generator_gain, "duality/value": found.value,
-        }  # fmt: skip
+            "duality/gap": found.gap,
+            "duality/discriminator_gain": found.discriminator_gain,
+            "duality/generator_gain": found.generator_gain,
+            "duality/value": found.value,
+        }
         for logger in trainer.loggers:
             logger.log_metrics(numbers, step=model.images_seen)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from zoo.clock import crossed
 from zoo.gan import GAN
+from zoo.training.clock import crossed
 
 
 class Every(Callback):

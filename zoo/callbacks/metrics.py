@@ -14,19 +14,27 @@ from pytorch_lightning import LightningModule, Trainer
 
 from zoo.callbacks.every import Every
 from zoo.callbacks.stopping import StopOnSignal
-from zoo.checkpoint import SUFFIX
 from zoo.data import Images
 from zoo.data.points import Points
-from zoo.errors import CheckpointError, FeatureError, UserError, first_line, nearest
-from zoo.evaluation import METRICS, Number, Reals, default_extractor, labels_like, measure_numbers, reals_of
-from zoo.evaluation.curves import draw_curves
+from zoo.errors import CheckpointError, FeatureError, UserError, did_you_mean, first_line
+from zoo.evaluation import (
+    METRICS,
+    Number,
+    ReferenceSet,
+    default_extractor,
+    labels_like,
+    measure_numbers,
+    reference_features,
+)
 from zoo.evaluation.labels import class_counts
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics
 from zoo.features import Extractor, Features, extractor, features_of
-from zoo.files import whole
 from zoo.gan import GAN
-from zoo.pictures import can_plot
-from zoo.sampling import in_batches
+from zoo.io.checkpoints import SUFFIX
+from zoo.io.files import atomic_write
+from zoo.rendering.curves import draw_curves
+from zoo.rendering.pictures import can_plot
+from zoo.sampling.images import in_batches
 
 FOLDER = "evaluation"
 BEST = "best"
@@ -78,7 +86,8 @@ class SampleMetrics(Every):
         keys = {key: better for name in metrics for key, better in METRICS[name].keys.items()}
         if select and select not in keys:
             raise FeatureError(
-                f"SampleMetrics.select: {select!r} is not measured.{nearest(select, keys)} Add its metric to `metrics`"
+                f"SampleMetrics.select: {select!r} is not measured.{did_you_mean(select, keys)} Add its metric to "
+                "`metrics`"
             )
         self.n, self.metrics, self.extractor_name, self.options = n, list(metrics), extractor, dict(options or {})
         self.select, self.seed, self.required = select, seed, required
@@ -95,7 +104,7 @@ class SampleMetrics(Every):
         assert isinstance(pl_module, GAN)
         self._off = False
         try:
-            together(trainer, lambda: self._prepare(trainer, pl_module))
+            run_on_rank_zero(trainer, lambda: self._prepare(trainer, pl_module))
         except FeatureError as error:
             if self.required:
                 raise FeatureError(f"{error}. To train without metrics: callbacks.SampleMetrics=null") from error
@@ -108,7 +117,7 @@ class SampleMetrics(Every):
         if self._off or _stopping(trainer):  # there may be seconds left, and they belong to the checkpoint
             return
         try:
-            improved = together(trainer, lambda: self._measure(trainer, model))
+            improved = run_on_rank_zero(trainer, lambda: self._measure(trainer, model))
         except UserError as error:
             rank_zero_warn(f"no metrics at {model.images_seen:,} images: {first_line(error)}. Training goes on")
             return
@@ -142,7 +151,7 @@ class SampleMetrics(Every):
         self._modes: Modes | None = (
             (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
         )
-        self._reals: Reals = reals_of(data, "train", self._extractor, self.n, self.seed)
+        self._reals: ReferenceSet = reference_features(data, "train", self._extractor, self.n, self.seed)
         self._file = Path(trainer.default_root_dir) / FOLDER / f"training-{self._extractor.name}.jsonl"
         self._rows = []
         if model.images_seen and self._file.exists():  # a resumed run: rows after its checkpoint are written again
@@ -162,11 +171,15 @@ class SampleMetrics(Every):
         selected = next((number.value for number in numbers if number.key == self.select), None)
         best = max if self.select_highest else min
         improved = selected is not None and best([selected, *before]) == selected and selected not in before
-        self._rows.append({
-            "images_seen": model.images_seen, "selected": selected, "best_so_far": improved,
-            "numbers": [number.as_dict() for number in numbers],
-        })  # fmt: skip
-        with whole(self._file) as scratch:
+        self._rows.append(
+            {
+                "images_seen": model.images_seen,
+                "selected": selected,
+                "best_so_far": improved,
+                "numbers": [number.as_dict() for number in numbers],
+            }
+        )
+        with atomic_write(self._file) as scratch:
             scratch.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
         self._log(trainer, numbers, model.images_seen)
         if improved:
@@ -176,14 +189,26 @@ class SampleMetrics(Every):
         self._drawn_at = self._drawn_at or time.monotonic()
         return improved
 
-    def _numbers(self, model: GAN, reals: Reals, fake: Features) -> list[Number]:
+    def _numbers(self, model: GAN, reals: ReferenceSet, fake: Features) -> list[Number]:
         protocol = {
-            "generator": "averaged", "images_seen": model.images_seen, "seed": self.seed,
-            "data": type(self._data).__name__, "data_digest": self._data.digest,
-        }  # fmt: skip
+            "generator": "averaged",
+            "images_seen": model.images_seen,
+            "seed": self.seed,
+            "data": type(self._data).__name__,
+            "data_digest": self._data.digest,
+        }
         floors = self._floors[reals.part]
-        return measure_numbers(self.metrics, self._extractor, reals, fake, protocol, modes=self._modes, seed=self.seed,
-                               floors=floors, device=model.device if model.device.type == "cuda" else None)  # fmt: skip
+        return measure_numbers(
+            self.metrics,
+            self._extractor,
+            reals,
+            fake,
+            protocol,
+            modes=self._modes,
+            seed=self.seed,
+            floors=floors,
+            device=model.device if model.device.type == "cuda" else None,
+        )
 
     def _report(self, model: GAN) -> None:
         """Numbers of the latest features on held-out images, beside those of the best moment."""
@@ -191,17 +216,18 @@ class SampleMetrics(Every):
             return
         path = self._file.with_name(f"report-{self._extractor.name}.json")
         report = json.loads(path.read_text()) if path.exists() else {}
-        reals = reals_of(self._data, "held_out", self._extractor, self.n, self.seed)
+        reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
         row = self._rows[-1]
         entry = {
-            "images_seen": row["images_seen"], "selected_by": {self.select: row["selected"]} if self.select else None,
+            "images_seen": row["images_seen"],
+            "selected_by": {self.select: row["selected"]} if self.select else None,
             "numbers": [number.as_dict() for number in self._numbers(model, reals, self._latest)],
-        }  # fmt: skip
+        }
         report["selected_on"], report["reported_on"] = "train", "held_out"
         if row["best_so_far"]:
             report["best"] = entry
         report["last"] = entry
-        with whole(path) as scratch:
+        with atomic_write(path) as scratch:
             scratch.write_text(json.dumps(report, indent=2) + "\n")
 
     def _log(self, trainer: Trainer, numbers: list[Number], images_seen: int) -> None:
@@ -233,7 +259,7 @@ class SampleMetrics(Every):
                     old.unlink()
 
 
-def together(trainer: Trainer, work: Callable[[], T]) -> T:
+def run_on_rank_zero(trainer: Trainer, work: Callable[[], T]) -> T:
     """Do something in the first process and give all of them what came of it, the fault of a user included."""
     outcome: tuple[Any, str | None] = (None, None)
     if trainer.is_global_zero:

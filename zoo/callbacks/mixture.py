@@ -11,13 +11,13 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from zoo import pictures
-from zoo.batch import Batch
 from zoo.callbacks.every import Every
 from zoo.data import Images
 from zoo.gan import GAN
 from zoo.metrics import PrecisionRecall
-from zoo.models.mix import MixGAN
+from zoo.models.mix.mixgan import MixGAN
+from zoo.rendering import pictures
+from zoo.training.batch import Batch
 
 
 class MixtureReport(Every):

@@ -9,9 +9,10 @@ from PIL import Image
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from zoo import pictures
 from zoo.callbacks.every import Every
 from zoo.gan import GAN
+from zoo.rendering import pictures
+from zoo.sampling.grids import draw
 
 STRIP_ROWS = 10
 GIF_FRAMES = 60
@@ -66,14 +67,6 @@ class SampleGrid(Every):
         else:
             strip = pictures.evolution(moments, (moments[0].height - pictures.MARGIN) // self.rows)
         pictures.save(strip, folder / "evolution.png")
-
-
-def draw(model: GAN, rows: int, columns: int, seed: int) -> Image.Image:
-    """A grid of samples from the averaged generator; a conditional model's classes run along the columns."""
-    columns = columns or (model.num_classes if 2 <= model.num_classes <= 16 else 10)
-    count = 2_000 if model.resolution == 1 else rows * columns
-    labels = torch.arange(count) % columns % model.num_classes if model.num_classes else None
-    return pictures.grid(model.sample(count, seed=seed, labels=labels), columns)
 
 
 def spread(paths: list[Path], count: int) -> list[Path]:

@@ -8,10 +8,10 @@ from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import Trainer
 
 from zoo.callbacks.every import Every
-from zoo.checkpoint import SUFFIX, checkpoints_in
 from zoo.errors import CheckpointError
 from zoo.gan import GAN
-from zoo.terms import NonFiniteLossError
+from zoo.io.checkpoints import SUFFIX, checkpoints_in
+from zoo.training.terms import NonFiniteLossError
 
 
 class SaveEvery(Every):

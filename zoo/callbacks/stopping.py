@@ -12,7 +12,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from zoo.gan import GAN
-from zoo.replicas import Replicas
+from zoo.training.replicas import Replicas
 
 
 class StopAt(Callback):

@@ -10,7 +10,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
 
-from zoo.files import whole
+from zoo.io.files import atomic_write
 
 STEP = "images_seen"
 
@@ -66,7 +66,7 @@ class MetricsTable(Logger):
                 csv.DictWriter(file, self._columns).writerow(row)
 
     def _write_all(self) -> None:
-        with whole(self.path) as scratch, open(scratch, "w", newline="") as file:
+        with atomic_write(self.path) as scratch, open(scratch, "w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(self._rows)

@@ -22,20 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from zoo.clock import digest_of
 from zoo.data.pool import Pool
 from zoo.errors import DataError
-from zoo.files import whole
+from zoo.io.files import atomic_write, cache_folder, digest_of_values
 
 Box = tuple[int, int, int, int]
 OnCorrupt = Literal["raise", "skip"]
-
-
-def cache_folder() -> Path:
-    """Where decoded sets are kept: `ZOO_CACHE`, or `zoo` in the user's cache folder."""
-    chosen = os.environ.get("ZOO_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(chosen).expanduser() if chosen else Path(base).expanduser() / "zoo"
 
 
 def to_square(image: Image.Image, resolution: int, channels: int, crop: Box | None = None) -> NDArray[np.uint8]:
@@ -101,7 +93,7 @@ def decode_once(
         DataError: for a corrupt image under `raise`, or when none could be decoded.
     """
     treatment = (count, resolution, channels, crop, on_corrupt, "bicubic 1")
-    key = digest_of(source, *treatment)
+    key = digest_of_values(source, *treatment)
     folder = cache_folder() / "images" / key
     if not (folder / "kept.json").exists():
         _decode(folder, open_image, count, name_of, resolution, channels, crop, on_corrupt)
@@ -112,8 +104,8 @@ def decode_once(
     images = np.load(folder / "images.npy", mmap_mode="r")
     reserved = None if held_out is None else np.flatnonzero(np.isin(kept, held_out))
     labels = None if labels is None else labels[kept]
-    identity = key if content_of is None else digest_of(_content(folder, content_of, count), *treatment)
-    digest = digest_of(identity, None if labels is None else labels.tobytes())
+    identity = key if content_of is None else digest_of_values(_content(folder, content_of, count), *treatment)
+    digest = digest_of_values(identity, None if labels is None else labels.tobytes())
     return Pool(images, labels, digest, reserved, class_names, None if groups is None else groups[kept])
 
 
@@ -121,9 +113,9 @@ def _content(folder: Path, content_of: Callable[[int], bytes], count: int) -> st
     """Digest of all files, kept beside the decoded images."""
     path = folder / "content.json"
     if not path.exists():
-        with ThreadPoolExecutor(os.cpu_count()) as threads, whole(path) as scratch:
+        with ThreadPoolExecutor(os.cpu_count()) as threads, atomic_write(path) as scratch:
             each = threads.map(lambda i: hashlib.blake2b(content_of(i), digest_size=16).hexdigest(), range(count))
-            scratch.write_text(json.dumps(digest_of(*each)))
+            scratch.write_text(json.dumps(digest_of_values(*each)))
     return str(json.loads(path.read_text()))
 
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo.clock import digest_of
 from zoo.data.decode import OnCorrupt, decode_once
 from zoo.data.images import Images
 from zoo.data.pool import Pool
 from zoo.errors import DataError
+from zoo.io.files import digest_of_values
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 
@@ -84,7 +84,7 @@ class Folder(Images):
             len(files),
             labels,
             groups=self._groups(files) if self.group else None,
-            source=digest_of("folder", state),
+            source=digest_of_values("folder", state),
             name_of=lambda i: str(files[i]),
             resolution=self.resolution,
             channels=self.channels,

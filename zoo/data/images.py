@@ -12,11 +12,11 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from zoo import clock
-from zoo.batch import Batch
 from zoo.data.pool import Pool, Split, split_pool, to_float
 from zoo.data.stream import Stream
 from zoo.errors import DataError, require_at_least
+from zoo.training.batch import Batch
+from zoo.training.seeding import derive_seed
 
 RESIDENT_BYTES = 2**30  # on a GPU, sets up to this size are kept in its memory
 
@@ -153,7 +153,7 @@ class Images(LightningDataModule):
         if self.flip:
             assert self.trainer is not None
             seen = getattr(self.trainer.lightning_module, "images_seen", 0)
-            generator = torch.Generator().manual_seed(clock.seed("mirror", self.seed, self.trainer.global_rank, seen))
+            generator = torch.Generator().manual_seed(derive_seed("mirror", self.seed, self.trainer.global_rank, seen))
             mirrored = (
                 torch.rand(len(images), 1, 1, 1, generator=generator).lt(0.5).to(images.device, non_blocking=True)
             )
@@ -186,8 +186,14 @@ class Images(LightningDataModule):
     def _stream(self) -> Stream:
         assert self.trainer is not None
         seen = getattr(self.trainer.lightning_module, "images_seen", 0)
-        return Stream(len(self.train), self._batch_size, seed=self.seed, start=seen, rank=self.trainer.global_rank,
-                      world_size=self.trainer.world_size)  # fmt: skip
+        return Stream(
+            len(self.train),
+            self._batch_size,
+            seed=self.seed,
+            start=seen,
+            rank=self.trainer.global_rank,
+            world_size=self.trainer.world_size,
+        )
 
     def _resident_device(self) -> torch.device | None:
         assert self.trainer is not None

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from zoo.batch import Batch
 from zoo.errors import DataError
-from zoo.files import whole
+from zoo.io.files import atomic_write
+from zoo.training.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def shrunk(images: NDArray[Any], resolution: int) -> NDArray[Any]:
             return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
     if path is None:
         return _fill(np.empty(shape, images.dtype), images)
-    with whole(path) as scratch:
+    with atomic_write(path) as scratch:
         result = np.lib.format.open_memmap(scratch, mode="w+", dtype=images.dtype, shape=shape)
         cast("np.memmap[Any, Any]", _fill(result, images)).flush()
     return cast("NDArray[Any]", np.load(path, mmap_mode="r"))

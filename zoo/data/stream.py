@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import torch
 from torch import Tensor
 
-from zoo import clock
+from zoo.training.seeding import derive_seed
 
 
 class Stream:
@@ -45,7 +45,7 @@ class Stream:
     def order(self, epoch: int) -> Tensor:
         """The permutation (size,) of one epoch."""
         if epoch != self._epoch:
-            generator = torch.Generator().manual_seed(clock.seed("order", self.seed, epoch))
+            generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
         return self._order
 

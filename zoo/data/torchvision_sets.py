@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo.clock import digest_of
 from zoo.data.decode import Box, OnCorrupt, decode_once
 from zoo.data.images import Images
 from zoo.data.pool import Pool
 from zoo.errors import DataError
+from zoo.io.files import digest_of_values
 
 
 class TorchvisionSet(Images):
@@ -93,7 +93,7 @@ class TorchvisionSet(Images):
 
         total = int(ends[-1])
         probes = np.linspace(0, total - 1, num=16).astype(int)  # reading all files would undo the cache's point
-        state = digest_of(type(self).__name__, self.train_parts, sizes, *(probe(i) for i in probes))
+        state = digest_of_values(type(self).__name__, self.train_parts, sizes, *(probe(i) for i in probes))
         return decode_once(
             open_image,
             total,

@@ -3,16 +3,16 @@
 from zoo.evaluation.classification_accuracy import ClassificationAccuracy, classification_accuracy_score
 from zoo.evaluation.labels import labels_like
 from zoo.evaluation.numbers import METRICS, Number, measure_numbers
-from zoo.evaluation.reals import Reals, default_extractor, reals_of
+from zoo.evaluation.reference import ReferenceSet, default_extractor, reference_features
 
 __all__ = [
     "METRICS",
     "ClassificationAccuracy",
     "Number",
-    "Reals",
+    "ReferenceSet",
     "classification_accuracy_score",
     "default_extractor",
     "labels_like",
     "measure_numbers",
-    "reals_of",
+    "reference_features",
 ]

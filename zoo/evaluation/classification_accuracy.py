@@ -101,10 +101,16 @@ def classification_accuracy_score(
     by_class, reference_by_class = ([_share(right[labels == c]) for c in range(num_classes)] for right in accuracy)
     low, high = wilson(int(accuracy[0].sum()), len(labels))
     protocol = {
-        "classifier": "small ResNet, width 32, halved to 4 px", "epochs": epochs, "batch_size": batch_size,
-        "optimizer": "AdamW 1e-3, weight decay 0.01, cosine to 0", "augmentation": "shifts of up to a sixteenth",
-        "n_train": len(classes), "n_test": len(labels), "seed": seed, "interval": "95 %, Wilson, of the test images",
-    }  # fmt: skip
+        "classifier": "small ResNet, width 32, halved to 4 px",
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "optimizer": "AdamW 1e-3, weight decay 0.01, cosine to 0",
+        "augmentation": "shifts of up to a sixteenth",
+        "n_train": len(classes),
+        "n_test": len(labels),
+        "seed": seed,
+        "interval": "95 %, Wilson, of the test images",
+    }
     return ClassificationAccuracy(score, reference, by_class, reference_by_class, low, high, protocol)
 
 
@@ -116,18 +122,30 @@ def _labelled(split: Split) -> tuple[Tensor, Tensor]:
 
 
 def _trained(
-    images: Tensor, classes: Tensor, num_classes: int, epochs: int, batch_size: int, seed: int,
-    device: torch.device | None, title: str,
-) -> nn.Module:  # fmt: skip
+    images: Tensor,
+    classes: Tensor,
+    num_classes: int,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    device: torch.device | None,
+    title: str,
+) -> nn.Module:
     """A classifier trained on uint8 images (N, C, H, W), with a bar on terminals."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     bar = Progress(*columns, disable=not sys.stderr.isatty(), console=Console(stderr=True), transient=True)
     with bar:
         task = bar.add_task(title, total=epochs * max(1, len(images) // batch_size))
         return trained_classifier(
-            images, classes, num_classes, epochs=epochs, batch_size=batch_size, seed=seed, device=device,
+            images,
+            classes,
+            num_classes,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=seed,
+            device=device,
             each_batch=lambda: bar.advance(task),
-        )  # fmt: skip
+        )
 
 
 def _share(right: Tensor) -> float | None:

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from zoo import metrics
-from zoo.errors import FeatureError, first_line, nearest
-from zoo.evaluation.reals import Reals
+from zoo.errors import FeatureError, did_you_mean, first_line
+from zoo.evaluation.reference import ReferenceSet
 from zoo.features import Extractor, Features
 from zoo.metrics import (
     FeatureMetric,
@@ -61,36 +61,53 @@ class Kind:
 METRICS: dict[str, Kind] = {
     "fid": Kind("Fréchet distance", "values", {"fid": False}, lambda width, n, modes: metrics.FID(width)),
     "fid_infinity": Kind(
-        "Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n", "values",
-        {"fid_infinity": False}, lambda width, n, modes: metrics.FIDInfinity(), bootstraps=False,
+        "Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n",
+        "values",
+        {"fid_infinity": False},
+        lambda width, n, modes: metrics.FIDInfinity(),
+        bootstraps=False,
     ),
     "kid": Kind(
-        "kernel distance, 100 subsets of min(1000, n/2)", "values", {"kid": False},
+        "kernel distance, 100 subsets of min(1000, n/2)",
+        "values",
+        {"kid": False},
         lambda width, n, modes: metrics.KID(subset_size=min(1000, max(2, n // 2))),
     ),
     "is": Kind(
-        "Inception Score, 10 splits (1 below 200 samples)", "logits", {"is": True},
+        "Inception Score, 10 splits (1 below 200 samples)",
+        "logits",
+        {"is": True},
         lambda width, n, modes: metrics.InceptionScore(splits=10 if n >= 200 else 1),
     ),
     "prdc": Kind(
-        "improved precision and recall (k=3), density and coverage (k=5)", "values",
-        {"precision": True, "recall": True, "density": True, "coverage": True}, lambda width, n, modes: Neighbours(),
+        "improved precision and recall (k=3), density and coverage (k=5)",
+        "values",
+        {"precision": True, "recall": True, "density": True, "coverage": True},
+        lambda width, n, modes: Neighbours(),
     ),
     "prd": Kind(
-        "precision and recall for distributions: F8 and F1/8, 20 clusters, 10 clusterings", "values",
-        {"f8": True, "f1/8": True}, lambda width, n, modes: metrics.PRD(), bootstraps=False,
+        "precision and recall for distributions: F8 and F1/8, 20 clusters, 10 clusterings",
+        "values",
+        {"f8": True, "f1/8": True},
+        lambda width, n, modes: metrics.PRD(),
+        bootstraps=False,
     ),
     "classes": Kind(
-        "total variation between class frequencies; classes that are missing", "classes",
-        {"class_distance": False, "classes_missing": False}, lambda width, n, modes: metrics.ClassHistogram(width),
+        "total variation between class frequencies; classes that are missing",
+        "classes",
+        {"class_distance": False, "classes_missing": False},
+        lambda width, n, modes: metrics.ClassHistogram(width),
     ),
     "modes": Kind(
-        "modes reached, divergence from equal shares; points within 3 deviations count", "classes",
+        "modes reached, divergence from equal shares; points within 3 deviations count",
+        "classes",
         {"modes": True, "kl": False, "high_quality": True},
-        lambda width, n, modes: metrics.ModeCount(width) if modes is None
-        else metrics.ModeCount(centres=modes[0], deviation=modes[1]), bootstraps=False,
+        lambda width, n, modes: (
+            metrics.ModeCount(width) if modes is None else metrics.ModeCount(centres=modes[0], deviation=modes[1])
+        ),
+        bootstraps=False,
     ),
-}  # fmt: skip
+}
 COUNTS = ("classes_missing",)  # halves of the samples miss more: no interval follows from them
 FRECHET = ("fid", "fid_infinity")
 SHARES = ("precision", "recall", "coverage", "class_distance")  # within 0 and 1, and so are their intervals
@@ -139,7 +156,7 @@ def check_metrics(names: list[str]) -> None:
     """
     for name in names:
         if name not in METRICS:
-            raise FeatureError(f"metrics: there is no metric {name!r}.{nearest(name, METRICS)}")
+            raise FeatureError(f"metrics: there is no metric {name!r}.{did_you_mean(name, METRICS)}")
     if not names:
         raise FeatureError(f"metrics: name at least one of {', '.join(METRICS)}")
 
@@ -154,7 +171,7 @@ def label_of(key: str, extractor: str) -> str:
 def measure_numbers(
     names: list[str],
     extractor: Extractor,
-    reals: Reals,
+    reals: ReferenceSet,
     fake: Features,
     protocol: dict[str, Any],
     *,
@@ -184,8 +201,11 @@ def measure_numbers(
     check_metrics(names)
     floors = {} if floors is None else floors
     whole = {
-        **protocol, "extractor": extractor.name, **extractor.protocol, "split": reals.part,
-    }  # fmt: skip
+        **protocol,
+        "extractor": extractor.name,
+        **extractor.protocol,
+        "split": reals.part,
+    }
     numbers: list[Number] = []
     for name in names:
         kind = METRICS[name]
@@ -240,17 +260,27 @@ def _floor(fresh: Callable[[], FeatureMetric], everything: Tensor, n_real: int, 
 
 
 def _numbers(
-    name: str, fresh: Callable[[], FeatureMetric], real: Tensor, fake: Tensor, repeats: int, seed: int, base: Floor,
-    extractor: str, protocol: dict[str, Any],
-) -> list[Number]:  # fmt: skip
+    name: str,
+    fresh: Callable[[], FeatureMetric],
+    real: Tensor,
+    fake: Tensor,
+    repeats: int,
+    seed: int,
+    base: Floor,
+    extractor: str,
+    protocol: dict[str, Any],
+) -> list[Number]:
     """All numbers of one metric."""
     kind = METRICS[name]
     values = {key: value for key, value in measure(fresh, real, fake).items() if key in kind.keys}
     intervals = metrics.bootstrap(fresh, real, fake, repeats, seed) if repeats and kind.bootstraps else {}
     own = {
-        **protocol, "metric": kind.says, "n_real": len(real), "n_fake": len(fake),
+        **protocol,
+        "metric": kind.says,
+        "n_real": len(real),
+        "n_fake": len(fake),
         "interval": f"95 %, {repeats} random halves" if intervals else None,
-    }  # fmt: skip
+    }
     result = []
     for key, value in values.items():
         sure = key in intervals and key not in COUNTS

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from zoo.errors import FeatureError, nearest
+from zoo.config.settings import check_settings
+from zoo.errors import FeatureError, did_you_mean
 from zoo.features.cache import Features, cached_features, features_by_digest, features_of
 from zoo.features.digits import DigitClassifier
 from zoo.features.effnet import EffNetLite0
 from zoo.features.extractor import Extractor, quantised
 from zoo.features.inception import Inception
 from zoo.features.pixels import Pixels, Points
-from zoo.settings import check_settings
 
 __all__ = [
     "EXTRACTORS",
@@ -61,7 +61,7 @@ def extractor(name: str, **options: Any) -> Extractor:
         FeatureError: for an unknown name or option, a missing package, or weights that cannot be had.
     """
     if name not in EXTRACTORS:
-        raise FeatureError(f"there is no extractor {name!r}.{nearest(name, EXTRACTORS)}")
+        raise FeatureError(f"there is no extractor {name!r}.{did_you_mean(name, EXTRACTORS)}")
     values, faults = check_settings(EXTRACTORS[name], options, "extractor.", called=name)
     if faults:
         raise FeatureError("; ".join(faults))

@@ -23,12 +23,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from zoo.clock import digest_of
-from zoo.data.decode import cache_folder
 from zoo.data.pool import Split, to_float
 from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor
-from zoo.files import whole
+from zoo.io.files import atomic_write, cache_folder, digest_of_values
 
 
 @dataclass(frozen=True)
@@ -117,7 +115,7 @@ def features_by_digest(extractor: Extractor, images: Callable[[], Iterable[Tenso
     Raises:
         FeatureError: for images that the extractor cannot take.
     """
-    key = digest_of(digest, n, extractor.name, sorted(extractor.protocol.items()), "features 1")
+    key = digest_of_values(digest, n, extractor.name, sorted(extractor.protocol.items()), "features 1")
     return _kept(cache_folder() / "features" / f"{key}.safetensors", extractor, images, n)
 
 
@@ -139,7 +137,7 @@ def _kept(path: Path, extractor: Extractor, images: Callable[[], Iterable[Tensor
 def entry(extractor: Extractor, split: Split, places: NDArray[np.int64]) -> Path:
     """The file in which these features are kept."""
     rows = np.ascontiguousarray(split.indices[places], dtype=np.int64)
-    key = digest_of(
+    key = digest_of_values(
         split.pool.digest,
         split.pool.images.shape,
         hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest(),
@@ -160,7 +158,7 @@ def _write(path: Path, features: Features, extractor: Extractor) -> None:
     if features.logits is not None:
         tensors["logits"] = features.logits.contiguous()
     protocol = json.dumps({"extractor": extractor.name, **extractor.protocol})
-    with whole(path) as scratch:
+    with atomic_write(path) as scratch:
         save_file(tensors, scratch, {"digest": _digest(tensors), "protocol": protocol})
 
 

@@ -22,10 +22,19 @@ SHA256 = "3e128384523c642111211431b202135775f820034b361f5961113d67903562f3"
 def classifier() -> nn.Sequential:
     """Images (B, 1, 16, 16) in [-1, 1] to 64 features (all but the last layer) and 10 logits (all)."""
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.Conv2d(16, 24, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
-        nn.Conv2d(24, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
-        nn.Linear(32 * 16, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 10),
-    )  # fmt: skip
+        nn.Conv2d(1, 16, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(16, 24, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(24, 32, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(32 * 16, FEATURES),
+        nn.ReLU(),
+        nn.Linear(FEATURES, 10),
+    )
 
 
 class DigitClassifier(Extractor):

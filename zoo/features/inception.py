@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.data.decode import cache_folder
 from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor
 from zoo.features.weights import download, load_verified, sha256_of
+from zoo.io.files import cache_folder
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from zoo import files
 from zoo.errors import FeatureError, first_line
+from zoo.io import files
 
 
 def sha256_of(path: Path) -> str:

@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from zoo import hub
-from zoo.command import checked_arguments, run_command
-from zoo.errors import ReleaseError, UserError, nearest
-from zoo.hub import places, release
-from zoo.hub.building import own_named
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.errors import ReleaseError, UserError, did_you_mean
 from zoo.hub.converting import SOURCES
 from zoo.hub.converting.tensors import read_file
+from zoo.releases import references, release_format
+from zoo.releases.release_format import user_class_paths
+from zoo.runs import packing
 
 
 def list_releases() -> None:
     """Print our releases."""
-    index = places.read_index()
+    index = references.read_index()
     if not index:
         print("no release is shipped with this zoo")
     width = max(map(len, index), default=0)
     for name, entry in sorted(index.items()):
-        where = "" if (places.releases_folder() / name).is_dir() else ", fetched on first use"
+        where = "" if (references.releases_folder() / name).is_dir() else ", fetched on first use"
         size = entry.get("size", 0) / 2**20
         print(f"{name:{width}}  {entry.get('class', '')}, {size:.1f} MiB{where}  {entry.get('summary', '')}".rstrip())
 
@@ -34,23 +35,23 @@ def show(show: str) -> None:
         show: a name of ours, or a folder.
     """
     folder = _folder_of(show)
-    if not (folder / release.CARD).is_file():
-        known = nearest(show, places.release_names())
+    if not (folder / release_format.CARD).is_file():
+        known = did_you_mean(show, references.release_names())
         raise ReleaseError(f"there is no release {show!r} with a card here.{known} A folder is given by its path")
-    print((folder / release.CARD).read_text(encoding="utf-8"), end="")
+    print((folder / release_format.CARD).read_text(encoding="utf-8"), end="")
 
 
 def _folder_of(release_name: str) -> Path:
     """The folder of a release of ours by its name, or a folder as it is given."""
-    ours = places.releases_folder() / release_name
-    return ours if release_name in places.release_names() else Path(release_name)
+    ours = references.releases_folder() / release_name
+    return ours if release_name in references.release_names() else Path(release_name)
 
 
 def pack(**settings: Any) -> None:
-    """Make a release of a run; the settings are those of `zoo.hub.pack`."""
-    folder = hub.pack(**settings)
+    """Make a release of a run; the settings are those of `zoo.runs.packing.pack`."""
+    folder = packing.pack(**settings)
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
-    own = own_named(release.read_config(folder / release.CONFIG))
+    own = user_class_paths(release_format.read_config(folder / release_format.CONFIG))
     verify = f"verify={folder}" + (f" cls={own[0]}" if len(own) == 1 else f" cls=[{','.join(own)}]" if own else "")
     print(f"{folder}: {size:.1f} MiB. Look at its grid.png and README.md, then: python -m zoo.hub {verify}")
 
@@ -94,9 +95,16 @@ def push(
 
 
 def convert(
-    convert: str | None, source: str, out: str, generator: str | None = None, discriminator: str | None = None,
-    average: str | None = None, facts: dict[str, Any] | None = None, licence: str | None = None, dtype: str = "float32",
-) -> None:  # fmt: skip
+    convert: str | None,
+    source: str,
+    out: str,
+    generator: str | None = None,
+    discriminator: str | None = None,
+    average: str | None = None,
+    facts: dict[str, Any] | None = None,
+    licence: str | None = None,
+    dtype: str = "float32",
+) -> None:
     """Make a release of weights from elsewhere.
 
     Args:
@@ -123,8 +131,13 @@ def convert(
 
 
 ACTIONS: dict[str, Callable[..., None]] = {
-    "show": show, "run": pack, "audit": attach, "verify": verify, "push": push, "convert": convert,
-}  # fmt: skip
+    "show": show,
+    "run": pack,
+    "audit": attach,
+    "verify": verify,
+    "push": push,
+    "convert": convert,
+}
 
 
 def main(**words: Any) -> None:
@@ -143,7 +156,7 @@ def main(**words: Any) -> None:
         settings = words
         if chosen[0] is convert:
             settings = {"convert": None, **words}
-        target = hub.pack if chosen[0] is pack else chosen[0]
+        target = packing.pack if chosen[0] is pack else chosen[0]
         chosen[0](**checked_arguments(target, _plain(settings)))
 
 

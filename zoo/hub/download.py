@@ -10,9 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from zoo.data.decode import cache_folder
 from zoo.errors import ReleaseError, first_line
-from zoo.files import sha256_of
+from zoo.io.files import cache_folder, sha256_of
 
 ATTEMPTS = 5
 TIMEOUT = 30  # seconds without an answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,75 +10,40 @@ import numpy as np
 from PIL import Image
 
 from zoo.errors import ReleaseError, first_line
-from zoo.files import sha256_of
-from zoo.hub import places, release
-from zoo.hub.audited import card_of
-from zoo.hub.building import Own
-from zoo.hub.packing import grid_again, this_platform
+from zoo.hub.loading import UserClasses, load
+from zoo.releases import release_format
+from zoo.releases.audited import card_of
+from zoo.releases.release_format import PICKLED, check_files
+from zoo.releases.writing import grid_again, this_platform
 
-PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 ROUNDING = 2  # grey levels by which another platform's grid may differ
 
 
-def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -> None:
-    """Hold files against the digests in the configuration.
-
-    Args:
-        folder: of the release.
-        config: its configuration.
-        only: one file, or None for all.
-
-    Raises:
-        ReleaseError: for a file that differs or is missing, or a name that leads out of the folder.
-    """
-    files = config.get("files")
-    if not isinstance(files, dict) or release.WEIGHTS not in files:
-        raise ReleaseError(f"{folder} is refused: its {release.CONFIG} has no digest of {release.WEIGHTS}")
-    for name in files:
-        if not re.fullmatch(places.NAME, name) or ".." in name:
-            raise ReleaseError(
-                f"{folder} is refused: {release.CONFIG} names the file {name!r}, which is not one inside it"
-            )
-        if only not in (None, name):
-            continue
-        path = folder / name
-        if not path.is_file():
-            pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
-            besides = f" Its {pickled[0]} is a pickle, which is never read: it can run code" if pickled else ""
-            raise ReleaseError(f"{folder} is incomplete: it has no {name}.{besides}")
-        found = sha256_of(path)
-        expected = release.digest_of(config, name)
-        if found != expected:
-            raise ReleaseError(
-                f"{path} is damaged or was changed: its sha256 is {found}, {release.CONFIG} says {expected}"
-            )
-
-
-def verify(folder: str | Path, cls: Own | None = None) -> list[str]:
+def verify(folder: str | Path, cls: UserClasses | None = None) -> list[str]:
     """Check everything that a release claims; returns a line for each check that it passed.
 
     Raises:
         ReleaseError: naming the first that it fails.
     """
     place = Path(folder)
-    config = release.read_config(place / release.CONFIG)
+    config = release_format.read_config(place / release_format.CONFIG)
     check_files(place, config)
-    passed = [f"{len(config['files'])} files have the digests of {release.CONFIG}"]
+    passed = [f"{len(config['files'])} files have the digests of {release_format.CONFIG}"]
     pickled = [path.name for path in place.iterdir() if path.suffix in PICKLED]
     if pickled:
         raise ReleaseError(f"{place} holds {pickled[0]}, a pickle. A release has none; remove it")
-    unlisted = [name for name in release.OPTIONAL if name not in config["files"] and (place / name).exists()]
+    unlisted = [name for name in release_format.OPTIONAL if name not in config["files"] and (place / name).exists()]
     if unlisted:
         raise ReleaseError(
-            f"{place} holds {unlisted[0]}, of which its {release.CONFIG} has no digest: nobody vouches for what it "
-            "says. Remove it, or pack the release again"
+            f"{place} holds {unlisted[0]}, of which its {release_format.CONFIG} has no digest: nobody vouches "
+            "for what it says. Remove it, or pack the release again"
         )
-    model = release.load(place / release.WEIGHTS, config, cls)
+    model = load(place / release_format.WEIGHTS, config, cls)
     passed.append(f"a {type(model).__name__} with {sum(p.numel() for p in model.parameters()):,} weights loads")
     try:
         _check_numbers(place, config)
-        written, made = (place / release.CARD).read_text(encoding="utf-8"), card_of(place, config)
-        picture = np.asarray(Image.open(place / release.GRID).convert("RGB")).astype(int)
+        written, made = (place / release_format.CARD).read_text(encoding="utf-8"), card_of(place, config)
+        picture = np.asarray(Image.open(place / release_format.GRID).convert("RGB")).astype(int)
         again, facts = grid_again(model, config["grid"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if isinstance(error, ReleaseError):
@@ -99,14 +63,14 @@ def _check_numbers(place: Path, config: dict[str, Any]) -> None:
     Raises:
         ReleaseError: when they are another's.
     """
-    if release.METRICS not in config["files"]:
+    if release_format.METRICS not in config["files"]:
         return
-    found = json.loads((place / release.METRICS).read_text(encoding="utf-8"))
+    found = json.loads((place / release_format.METRICS).read_text(encoding="utf-8"))
     for number in (n for each in found["evaluations"] for row in each["rows"] for n in row["numbers"]):
         seen = number["protocol"].get("images_seen")
         if seen != config["images_seen"]:
             raise ReleaseError(
-                f"{place / release.METRICS} measured a model after {seen} images, this one has seen "
+                f"{place / release_format.METRICS} measured a model after {seen} images, this one has seen "
                 f"{config['images_seen']}"
             )
 
@@ -121,7 +85,7 @@ def _compare_grids(place: Path, claimed: dict[str, Any], picture: Any, again: An
     if largest > (0 if same_platform else ROUNDING):
         raise ReleaseError(f"the grid of {place} is not what its weights draw: pixels differ by up to {largest} of 255")
     if same_platform and claimed["pixels_sha256"] != facts["pixels_sha256"]:
-        raise ReleaseError(f"the grid of {place} has another digest than its {release.CONFIG} says")
+        raise ReleaseError(f"the grid of {place} has another digest than its {release_format.CONFIG} says")
     if largest:
         return f"a fresh grid differs by at most {largest} of 255; it was drawn on {claimed['platform']}"
     return "a fresh grid has the same pixels"

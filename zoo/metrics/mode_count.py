@@ -40,9 +40,13 @@ class ModeCount(Counts):
     higher_is_better = True
 
     def __init__(
-        self, modes: int | None = None, *, centres: Tensor | Sequence[Sequence[float]] | None = None,
-        deviation: float | None = None, reach: float = 3.0,
-    ) -> None:  # fmt: skip
+        self,
+        modes: int | None = None,
+        *,
+        centres: Tensor | Sequence[Sequence[float]] | None = None,
+        deviation: float | None = None,
+        reach: float = 3.0,
+    ) -> None:
         if (modes is None) == (centres is None) or (centres is None) != (deviation is None):
             raise ValueError(
                 "ModeCount takes modes=N for classes, or centres= and deviation= for points; got "

@@ -15,9 +15,12 @@ class Residual(nn.Module):
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs),
-        )  # fmt: skip
+            nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
         self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -37,9 +40,17 @@ def small_resnet(channels: int, resolution: int, num_classes: int, width: int = 
 
 
 def trained_classifier(
-    images: Tensor, classes: Tensor, num_classes: int, *, epochs: int, batch_size: int, seed: int, width: int = 32,
-    device: torch.device | None = None, each_batch: Callable[[], None] = lambda: None,
-) -> nn.Module:  # fmt: skip
+    images: Tensor,
+    classes: Tensor,
+    num_classes: int,
+    *,
+    epochs: int,
+    batch_size: int,
+    seed: int,
+    width: int = 32,
+    device: torch.device | None = None,
+    each_batch: Callable[[], None] = lambda: None,
+) -> nn.Module:
     """A `small_resnet` in eval mode, all of whose randomness comes from `seed`.
 
     AdamW with learning rate 1e-3, falling to 0 by half a cosine, and weight decay 0.01; batches are moved by up to a

@@ -8,7 +8,7 @@ class onto what is left (Miyato and Koyama 2018, arXiv:1802.05637). Spectral nor
 of classes; orthogonal regularisation of the generator; hinge loss.
 
 What differs from the authors' code: in the discriminator, 3x3 convolutions are merged with the halving after them (see
-`zoo.blocks.resampling`; to merge the generator's with the doubling saved time in float32 only), and 1x1 convolutions of
+`zoo.layers.resampling`; to merge the generator's with the doubling saved time in float32 only), and 1x1 convolutions of
 the shortcuts come before doubling and after halving, which gives the same values for less work; the first linear layer
 gives places first and channels last (as in the TF-Hub modules), which renames its units. Resolution 16 is ours. Without
 classes (`num_classes=0`) the condition of a block is its chunk of the latent alone and the discriminator does not
@@ -26,20 +26,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from zoo.batch import Batch
-from zoo.blocks.attention import SelfAttention
-from zoo.blocks.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
-from zoo.blocks.orthogonal import orthogonal_penalty
-from zoo.blocks.spectral import (
-    Spectral,
-    SpectralConv2d,
-    SpectralEmbedding,
-    SpectralHalvingConv2d,
-    SpectralLinear,
-)
 from zoo.gan import GAN
-from zoo.objectives import Terms
-from zoo.objectives import objective as objective_named
+from zoo.layers.attention import SelfAttention
+from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
+from zoo.layers.orthogonal import orthogonal_penalty
+from zoo.layers.spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralHalvingConv2d, SpectralLinear
+from zoo.training.batch import Batch
+from zoo.training.objectives import Terms
+from zoo.training.objectives import objective as objective_named
 
 Initialisation = Literal["orthogonal", "normal"]
 

@@ -24,11 +24,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu
 
-from zoo.batch import Batch
-from zoo.blocks.attention import SelfAttention
-from zoo.blocks.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
-from zoo.blocks.spectral import SpectralConv2d, SpectralLinear
 from zoo.gan import GAN
+from zoo.layers.attention import SelfAttention
+from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
+from zoo.layers.spectral import SpectralConv2d, SpectralLinear
 from zoo.models.biggan import (
     DISCRIMINATOR_WIDTHS,
     GENERATOR_WIDTHS,
@@ -41,8 +40,9 @@ from zoo.models.biggan import (
     initialise,
     orthogonal_term,
 )
-from zoo.objectives import Terms
-from zoo.objectives import objective as objective_named
+from zoo.training.batch import Batch
+from zoo.training.objectives import Terms
+from zoo.training.objectives import objective as objective_named
 
 BOTTLENECK = 4
 """How many times fewer channels the convolutions of a block have than the wider of its ends."""

@@ -24,10 +24,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from zoo.blocks.labels import one_hot
 from zoo.errors import require_at_least
 from zoo.gan import GAN
-from zoo.objectives import objective as objective_named
+from zoo.layers.labels import one_hot
+from zoo.training.objectives import objective as objective_named
 
 RESOLUTIONS = (16, 32, 64, 128, 256)
 

@@ -25,16 +25,23 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu, linear
 
-from zoo.batch import Batch
-from zoo.blocks.equalized import EqualizedConv2d, EqualizedLinear, unequalize
-from zoo.blocks.labels import one_hot
-from zoo.blocks.minibatch import ConsecutiveDeviation, MinibatchDeviation
-from zoo.blocks.normalization import PixelNorm
-from zoo.blocks.spectral import in_float32
 from zoo.gan import GAN, Player
+from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear, unequalize
+from zoo.layers.labels import one_hot
+from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev
+from zoo.layers.normalization import PixelNorm
+from zoo.layers.spectral import in_float32
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
-from zoo.objectives import OBJECTIVES, Objective, Terms, Wasserstein, slopes_between, squared_gradient_norm
-from zoo.objectives import objective as objective_named
+from zoo.training.batch import Batch
+from zoo.training.objectives import (
+    OBJECTIVES,
+    Objective,
+    Terms,
+    Wasserstein,
+    interpolated_gradient_norms,
+    squared_gradient_norm,
+)
+from zoo.training.objectives import objective as objective_named
 
 Variant = Literal["authors", "pytorch_GAN_zoo"]
 
@@ -63,12 +70,14 @@ class Generator(nn.Module):
         self.first = EqualizedConv2d(first, first, 3)
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
         self.blocks = nn.ModuleList(
-            nn.ModuleList([
-                EqualizedConv2d(widths.at(size // 2), widths.at(size), 3),
-                EqualizedConv2d(widths.at(size), widths.at(size), 3),
-            ])
+            nn.ModuleList(
+                [
+                    EqualizedConv2d(widths.at(size // 2), widths.at(size), 3),
+                    EqualizedConv2d(widths.at(size), widths.at(size), 3),
+                ]
+            )
             for size in sizes
-        )  # fmt: skip
+        )
         self.to_rgb = nn.ModuleList(EqualizedConv2d(widths.at(size), channels, 1, gain=1.0) for size in [4, *sizes])
 
     def forward(self, z: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
@@ -110,14 +119,16 @@ class Discriminator(nn.Module):
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
         self.from_rgb = nn.ModuleList(EqualizedConv2d(channels, widths.at(size), 1) for size in [4, *sizes])
         self.blocks = nn.ModuleList(
-            nn.ModuleList([
-                EqualizedConv2d(widths.at(size), widths.at(size), 3),
-                EqualizedConv2d(widths.at(size), widths.at(size // 2), 3),
-            ])
+            nn.ModuleList(
+                [
+                    EqualizedConv2d(widths.at(size), widths.at(size), 3),
+                    EqualizedConv2d(widths.at(size), widths.at(size // 2), 3),
+                ]
+            )
             for size in sizes
-        )  # fmt: skip
+        )
         last = widths.at(4)
-        self.deviation = MinibatchDeviation() if variant == "authors" else ConsecutiveDeviation()
+        self.deviation = MinibatchStdDev() if variant == "authors" else ConsecutiveDeviation()
         self.last = EqualizedConv2d(last + 1, last, 3)
         self.dense = EqualizedLinear(last * 16, widths.at(2))
         self.readout = EqualizedLinear(widths.at(2), 1 + num_classes, gain=1.0)
@@ -170,7 +181,7 @@ class ProGAN(GAN):
         equalized: whether weights have an equalized learning rate; if not, they start with He's deviation and learn at
             the rate as it is.
         variant: `authors`, or `pytorch_GAN_zoo` for weights of that port: a first bias for each unit, and its minibatch
-            deviation (see `zoo.blocks.minibatch.ConsecutiveDeviation`).
+            deviation (see `zoo.layers.minibatch_stddev.ConsecutiveDeviation`).
         training: settings of the loop, see `zoo.GAN`.
 
     Raises:
@@ -293,7 +304,7 @@ class ProGAN(GAN):
         The authors' networks see images repeated up to full size, so their gradient norm is the one at the stage's
         resolution divided by k = full / stage resolution: k^2 pixels each carry 1 / k^2 of a gradient.
         """
-        norms = slopes_between(self.scores, real, fake) / (self.resolution / self.stage.resolution)
+        norms = interpolated_gradient_norms(self.scores, real, fake) / (self.resolution / self.stage.resolution)
         penalty: Tensor = self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean()
         return penalty
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from zoo.average import MovingAverage
+from zoo.training.average import MovingAverage
 
 
 @dataclass(frozen=True)

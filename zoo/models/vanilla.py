@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zoo.errors import require_at_least
 from zoo.gan import GAN
-from zoo.objectives import objective as objective_named
+from zoo.training.objectives import objective as objective_named
 
 
 class Maxout(nn.Module):

@@ -24,7 +24,7 @@ What differs: samples are drawn from an averaged generator with running batch st
 depend on its neighbours (the authors normalise by the batch at hand then, too, and do not average). 5x5 convolutions
 with stride 2 pad two pixels at the top and left and one at the bottom and right, TensorFlow's one and two: the same
 networks on mirrored images. Doubling and halving are merged with the convolution beside them, see
-`zoo.blocks.resampling`, and 1x1 convolutions go before doubling and after halving: the same values, computed sooner.
+`zoo.layers.resampling`, and 1x1 convolutions go before doubling and after halving: the same values, computed sooner.
 """
 
 from __future__ import annotations
@@ -36,7 +36,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from zoo.batch import Batch
 from zoo.errors import require_at_least
 from zoo.gan import GAN, Player
 from zoo.models.wgan_gp_networks import (
@@ -47,7 +46,8 @@ from zoo.models.wgan_gp_networks import (
     residual_critic,
     stage_widths,
 )
-from zoo.objectives import Terms, Wasserstein
+from zoo.training.batch import Batch
+from zoo.training.objectives import Terms, Wasserstein
 
 Architecture = Literal["auto", "resnet", "layer_norm", "convolutional"]
 RESOLUTIONS = (16, 32, 64, 128, 256)
@@ -180,8 +180,9 @@ def check(architecture: str, resolution: int, num_classes: int, batch_norm: bool
         raise ValueError(f"architecture of a WGANGP is auto, resnet, layer_norm or convolutional; got {architecture!r}")
     offered = (16, 28, *RESOLUTIONS[1:]) if architecture == "convolutional" else RESOLUTIONS
     if resolution not in offered:
-        raise ValueError(f"resolution of a {architecture} WGANGP is one of {', '.join(map(str, offered))}; "
-                         f"got {resolution}")  # fmt: skip
+        raise ValueError(
+            f"resolution of a {architecture} WGANGP is one of {', '.join(map(str, offered))}; got {resolution}"
+        )
     if not batch_norm and (architecture != "convolutional" or num_classes):
         raise ValueError("batch_norm=False is for the unconditional convolutional generator; the others need it")
     require_at_least(1, generator_batch=generator_batch)

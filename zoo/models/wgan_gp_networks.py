@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, relu
 
-from zoo.blocks.resampling import DoublingConvolution, HalvingConvolution
+from zoo.layers.resampling import DoublingConvolution, HalvingConvolution
 
 Resampling = Literal["double", "halve", "keep"]
 
@@ -103,9 +103,16 @@ class Block(nn.Module):
     """
 
     def __init__(
-        self, inputs: int, outputs: int, middle: int, resampling: Resampling, first: nn.Module | None = None,
-        second: nn.Module | None = None, bias: bool = True, pixels: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        inputs: int,
+        outputs: int,
+        middle: int,
+        resampling: Resampling,
+        first: nn.Module | None = None,
+        second: nn.Module | None = None,
+        bias: bool = True,
+        pixels: bool = False,
+    ) -> None:
         super().__init__()
         self.resampling, self.pixels, self.first, self.second = resampling, pixels, first, second
         self.convolution1 = convolution(
@@ -167,11 +174,16 @@ class ResidualGenerator(nn.Module):
         self.stem = linear(latent_dim, widths[0] * 4 * 4)
         self.blocks = nn.ModuleList(
             Block(
-                before, after, after, "double", BatchNorm(before, num_classes), BatchNorm(after, num_classes),
+                before,
+                after,
+                after,
+                "double",
+                BatchNorm(before, num_classes),
+                BatchNorm(after, num_classes),
                 bias=like_cifar,
             )
             for before, after in pairwise(widths)
-        )  # fmt: skip
+        )
         self.norm = BatchNorm(widths[-1])  # without classes in the authors' code, too
         self.last = convolution(widths[-1], channels, he=not like_cifar)
 
@@ -269,6 +281,9 @@ def layer_norm_critic(resolution: int, channels: int, width: int, num_classes: i
 def convolutional_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
     """gan_cifar.py's: 5x5 convolutions that halve down to 4x4, leaky ReLU, no normalisation."""
     widths = stage_widths(resolution, width)[::-1]
-    layers = [part for before, after in pairwise([channels, *widths])
-              for part in (strided(before, after), nn.LeakyReLU(0.2, True))]  # fmt: skip
+    layers = [
+        part
+        for before, after in pairwise([channels, *widths])
+        for part in (strided(before, after), nn.LeakyReLU(0.2, True))
+    ]
     return Critic(nn.Sequential(*layers, nn.Flatten()), widths[-1] * 4 * 4, num_classes)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Protocol
 
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Finding
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.findings.finding import Finding
 from zoo.errors import UserError
 
 
@@ -26,9 +26,17 @@ class Question(Protocol):
 
 
 NAMES = (
-    "discriminator", "copying", "support", "coverage", "sharpness", "recovery", "usefulness", "fresh_discriminator",
-    "smoothness", "weights",
-)  # fmt: skip
+    "discriminator",
+    "copying",
+    "support",
+    "coverage",
+    "sharpness",
+    "recovery",
+    "usefulness",
+    "fresh_discriminator",
+    "smoothness",
+    "weights",
+)
 
 
 def question(name: str) -> Question:

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.evidence import PIXEL_SIZE, Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Verdict
-from zoo.audit.fld import generalisation_gap
-from zoo.audit.images import MIRRORED, Part, digests
-from zoo.audit.memory import AROUND, Surroundings, authentic, data_copying, project, surroundings, threshold
-from zoo.audit.statistics import ALARM, Z95, holm, shares_differ, wilson
-from zoo.audit.words import percent
+from zoo.audit.evidence.evidence import PIXEL_SIZE, Evidence
+from zoo.audit.evidence.images import MIRRORED, ImageSet, digests
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
+from zoo.audit.findings.words import percent
+from zoo.audit.statistics.fld import generalisation_gap
+from zoo.audit.statistics.memory import AROUND, Surroundings, authentic, data_copying, project, surroundings, threshold
+from zoo.audit.statistics.significance import ALARM, Z95, holm, shares_differ, wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,7 +58,7 @@ def ask(evidence: Evidence) -> Finding:
     """Tests that ring only for memory of training images, and the usual statistics beside them.
 
     1. Exchange: of the real images that are nearest to something generated, how many are training images? By chance, as
-       many as the training set's share of all real images. (See `zoo.audit.memory`.)
+       many as the training set's share of all real images. (See `zoo.audit.statistics.memory`.)
     2. Copying rate: how many images are remarkably near to a real one, nearer than all but 1 % or 0.1 % of the held-out
        images? One half of these sets the threshold, the other half checks it; and those real images must be training
        images more often than by chance, else the generator only draws what looks alike.
@@ -98,22 +98,33 @@ def ask(evidence: Evidence) -> Finding:
     flags: dict[Verdict, str] = {"memorising": ringing[0].flag} if ringing else {}
     hint = min(((p, test) for test, p in zip(tests, corrected) if p < HINT), default=None, key=lambda pair: pair[0])
     return Finding(
-        "copying", QUESTION, "alarm" if ringing else "note" if hint else "passed", _answer(ringing, hint, statistics),
-        tuple(statistics), flags, _figures(evidence),
+        "copying",
+        QUESTION,
+        "alarm" if ringing else "note" if hint else "passed",
+        _answer(ringing, hint, statistics),
+        tuple(statistics),
+        flags,
+        _figures(evidence),
         {
-            "train": len(evidence.train), "held_out": len(evidence.held_out), "generated": len(evidence.generated),
-            "extractor": evidence.space, "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
+            "train": len(evidence.train),
+            "held_out": len(evidence.held_out),
+            "generated": len(evidence.generated),
+            "extractor": evidence.space,
+            "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
             "remarkably near": f"by distance to the nearest real image over that to the {AROUND}th nearest",
-            "thresholds set on": len(setting), "checked on": len(checking), **thresholds,
+            "thresholds set on": len(setting),
+            "checked on": len(checking),
+            **thresholds,
             "p-values, corrected (Holm)": {
                 statistics[test.place].name: float(f"{p:.2g}") for test, p in zip(tests, corrected)
             },
             "rings at": f"corrected p below {ALARM:g}, and a share of {percent(SHARE_MATTERS)} or a rate of "
             f"{percent(RATE_MATTERS, 1)} beyond the null's or {COPIES_MATTER} exact copies",
-            "C_T": f"{CELLS} cells, 64 principal components", "FLD": f"up to {MIXTURE:,} centres, {SCORED:,} images",
+            "C_T": f"{CELLS} cells, 64 principal components",
+            "FLD": f"up to {MIXTURE:,} centres, {SCORED:,} images",
             "seed": evidence.seed,
         },
-    )  # fmt: skip
+    )
 
 
 def _answer(ringing: list[_Test], hint: tuple[float, _Test] | None, statistics: list[Statistic]) -> str:
@@ -161,23 +172,32 @@ def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) 
     how = f"pixel for pixel, {mirrored:,} of them mirrored" if mirrored else "pixel for pixel"
     statistics.append(
         Statistic(
-            "exact copies", 100 * share, 100 * low if several else None, 100 * high if several else None,
-            100 * twins / real, *_hundredfold(wilson(twins, real)), n=len(evidence.generated), unit="%",
+            "exact copies",
+            100 * share,
+            100 * low if several else None,
+            100 * high if several else None,
+            100 * twins / real,
+            *_hundredfold(wilson(twins, real)),
+            n=len(evidence.generated),
+            unit="%",
             says=f"images equal to a training image, {how} ({len(copies):,} different ones); beside it, how often "
             "real images equal one",
         )
-    )  # fmt: skip
+    )
     words = f"{percent(share, 1)} of its images are training images, {how}"
     tests.append(
         _Test(
-            "equality", len(statistics) - 1, shares_differ(len(copies), len(drawn), twins, real),
-            len(copies) >= COPIES_MATTER, words,
+            "equality",
+            len(statistics) - 1,
+            shares_differ(len(copies), len(drawn), twins, real),
+            len(copies) >= COPIES_MATTER,
+            words,
             f"{words} ({len(copies):,} different ones); real images equal one another in {percent(twins / real, 1)}.",
         )
-    )  # fmt: skip
+    )
 
 
-def _either_way(plain: list[bytes], part: Part) -> list[bytes]:
+def _either_way(plain: list[bytes], part: ImageSet) -> list[bytes]:
     """Digests that are the same for an image and its mirror image, from a part's own digests."""
     return [min(both) for both in zip(plain, digests(part.mirrored()))]
 
@@ -190,49 +210,71 @@ def _exchange(
     share = found.trained / max(1, found.winners)
     statistics.append(
         Statistic(
-            f"won from memory in {space}", 100 * value, 100 * low, 100 * high,
-            100 * null.excess[0], 100 * null.excess[1], 100 * null.excess[2],
-            n=found.winners, unit="%",
+            f"won from memory in {space}",
+            100 * value,
+            100 * low,
+            100 * high,
+            100 * null.excess[0],
+            100 * null.excess[1],
+            100 * null.excess[2],
+            n=found.winners,
+            unit="%",
             says=f"of the {found.winners:,} real images nearest to something generated, {percent(share, 1)} "
             f"are training images, where chance gives {percent(found.chance, 1)}: the excess, out of what it could be",
         )
-    )  # fmt: skip
+    )
     tests.append(
         _Test(
-            "exchange", len(statistics) - 1, found.p, value >= SHARE_MATTERS,
+            "exchange",
+            len(statistics) - 1,
+            found.p,
+            value >= SHARE_MATTERS,
             f"{percent(share, 1)} of the real images nearest to its own are training images, "
             f"where chance gives {percent(found.chance, 1)}",
             f"Its images are nearer to training images than to others of their kind: the nearest real image (by "
             f"{space}) is a training image for {percent(share, 1)}, where chance gives "
             f"{percent(found.chance, 1)}.",
         )
-    )  # fmt: skip
+    )
 
 
 def _near(
-    made: Surroundings, checking: Tensor, limit: float, rate: float, space: str, statistics: list[Statistic],
+    made: Surroundings,
+    checking: Tensor,
+    limit: float,
+    rate: float,
+    space: str,
+    statistics: list[Statistic],
     tests: list[_Test],
-) -> None:  # fmt: skip
+) -> None:
     near = made.ratios <= limit
     hits, n = int(near.sum()), len(near)
     null, m = int((checking <= limit).sum()), len(checking)
     found = made.exchange(near)
     statistics.append(
         Statistic(
-            f"copying rate at {percent(rate, 1)} in {space}", 100 * hits / n, *_hundredfold(wilson(hits, n)),
-            100 * null / m, *_hundredfold(wilson(null, m)), n=n, unit="%",
+            f"copying rate at {percent(rate, 1)} in {space}",
+            100 * hits / n,
+            *_hundredfold(wilson(hits, n)),
+            100 * null / m,
+            *_hundredfold(wilson(null, m)),
+            n=n,
+            unit="%",
             says=f"images remarkably near to one real image; {found.trained:,} of the {found.winners:,} real images "
             f"are training images (chance: {percent(found.chance, 1)})",
         )
-    )  # fmt: skip
+    )
     words = f"{percent(hits / n, 1)} of its images are remarkably near to a training image"
     tests.append(
         _Test(
-            "rate", len(statistics) - 1, max(shares_differ(hits, n, null, m), found.p),
-            hits / n - null / m >= RATE_MATTERS, words,
+            "rate",
+            len(statistics) - 1,
+            max(shares_differ(hits, n, null, m), found.p),
+            hits / n - null / m >= RATE_MATTERS,
+            words,
             f"{words} (by {space}), where {percent(null / m, 1)} of new images are as near to any real image.",
         )
-    )  # fmt: skip
+    )
 
 
 def _surroundings(evidence: Evidence, queries: str, view: str) -> Surroundings:
@@ -260,12 +302,18 @@ def _companions(evidence: Evidence, space: str, setting: Tensor, checking: Tenso
         reach = Z95 * found.deviation
         statistics.append(
             Statistic(
-                f"C_T in {space}", found.value, found.value - reach, found.value + reach,
-                null.value if null.cells else 0.0, -reach, reach, n=len(g),
+                f"C_T in {space}",
+                found.value,
+                found.value - reach,
+                found.value + reach,
+                null.value if null.cells else 0.0,
+                -reach,
+                reach,
+                n=len(g),
                 says="far below 0: nearer to training images than held-out ones are, as copies are and blurred images "
                 "too; never rings by itself",
             )
-        )  # fmt: skip
+        )
     real = authentic(evidence.nearest("held_out", "train", AROUND, space), train)
     made = authentic(evidence.nearest("generated", "train", AROUND, space), train)
     shares = [(int(x.sum()), len(x)) for x in (made, real)]
@@ -274,11 +322,19 @@ def _companions(evidence: Evidence, space: str, setting: Tensor, checking: Tenso
     )
     statistics.append(
         Statistic(
-            f"authentic in {space}", value, low, high, null_value, null_low, null_high, n=len(made), unit="%",
+            f"authentic in {space}",
+            value,
+            low,
+            high,
+            null_value,
+            null_low,
+            null_high,
+            n=len(made),
+            unit="%",
             says="images farther from their nearest training image than that one is from its nearest other; never "
             "rings by itself",
         )
-    )  # fmt: skip
+    )
     return statistics
 
 
@@ -292,10 +348,13 @@ def _gap(evidence: Evidence, setting: Tensor, checking: Tensor) -> Statistic:
     found = generalisation_gap(made, known, new)
     null = generalisation_gap(held_out[setting[:centres]], known, new)
     return Statistic(
-        "generalisation gap of FLD", *found, *null, n=centres,
+        "generalisation gap of FLD",
+        *found,
+        *null,
+        n=centres,
         says="far below 0: a density made of generated images fits training images better than new ones; never rings "
         "by itself",
-    )  # fmt: skip
+    )
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------
@@ -307,16 +366,21 @@ def _figures(evidence: Evidence) -> tuple[Figure, ...]:
     found = [
         _closest(evidence, made),
         _cumulative(
-            near.distances[:, 0], evidence.nearest("held_out", "train", AROUND).distances[:, 0], "distances",
+            near.distances[:, 0],
+            evidence.nearest("held_out", "train", AROUND).distances[:, 0],
+            "distances",
             "distance to the nearest training image",
             "Share of images that are nearer to a training image than a distance in features. Generated above held-out "
             "on the whole: it copies, or it blurs.",
         ),
         _cumulative(
-            made.ratios, real.ratios, "remarkably-near", f"distance to the nearest real image / to the {AROUND}th",
+            made.ratios,
+            real.ratios,
+            "remarkably-near",
+            f"distance to the nearest real image / to the {AROUND}th",
             "Share of images below a relative distance. Copies are a step at the left, where held-out images are not.",
         ),
-    ]  # fmt: skip
+    ]
     return tuple(figure for figure in found if figure is not None)
 
 
@@ -338,7 +402,7 @@ def _closest(evidence: Evidence, made: Surroundings) -> Figure:
         "The generated images that are most remarkably near to a training image, the nearest first; below each, that "
         "training image. Every training image is shown once.",
         ("generated", "training"),
-    )  # fmt: skip
+    )
 
 
 def _cumulative(made: Tensor, real: Tensor, name: str, label: str, caption: str) -> Figure | None:

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.classes import Kinds, kinds_of
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Status, Verdict
-from zoo.audit.manifolds import CLUSTERS, Halves, curves, frequencies, neighbourhoods, over_halves
-from zoo.audit.shares import COLLAPSED, DROPPED, Share, Variety, agreement, shares, unmixed_shares, variety
-from zoo.audit.statistics import ALARM
-from zoo.audit.words import percent
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.kinds import Kinds, kinds_of
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Status, Verdict
+from zoo.audit.findings.words import percent
+from zoo.audit.statistics.manifolds import CLUSTERS, Halves, curves, frequencies, neighbourhoods, over_halves
+from zoo.audit.statistics.shares import COLLAPSED, DROPPED, Share, Variety, agreement, shares, unmixed_shares, variety
+from zoo.audit.statistics.significance import ALARM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,17 +95,32 @@ def ask(evidence: Evidence) -> Finding:
     low = _much_lower(near)
     status: Status = "alarm" if flags else ("note" if low else "passed")
     return Finding(
-        "coverage", QUESTION, status, _answer(found, near, low), tuple(statistics), flags,
+        "coverage",
+        QUESTION,
+        status,
+        _answer(found, near, low),
+        tuple(statistics),
+        flags,
         _figures(evidence, found, fake, real, seed),
         {
-            "generated": sizes[0], "held_out": sizes[1], "half": near.n, "halves": len(near.null["recall"]),
-            "kinds": len(found.kinds), "kinds_by": found.kinds.by, "kinds_right_on_held_out": found.kinds.right,
-            "memberships": by, "p_below": ALARM, "dropped_below": DROPPED, "collapsed_below": COLLAPSED,
-            "precision_and_recall_k": 3, "density_and_coverage_k": 5, "space": evidence.space,
+            "generated": sizes[0],
+            "held_out": sizes[1],
+            "half": near.n,
+            "halves": len(near.null["recall"]),
+            "kinds": len(found.kinds),
+            "kinds_by": found.kinds.by,
+            "kinds_right_on_held_out": found.kinds.right,
+            "memberships": by,
+            "p_below": ALARM,
+            "dropped_below": DROPPED,
+            "collapsed_below": COLLAPSED,
+            "precision_and_recall_k": 3,
+            "density_and_coverage_k": 5,
+            "space": evidence.space,
             "shares": found.by,
             "table": [_row(found, row) for row in found.rows],
         },
-    )  # fmt: skip
+    )
 
 
 def _sort(evidence: Evidence, fake: Tensor, real: Tensor) -> Sorted:
@@ -203,9 +218,12 @@ def _list(names: list[str]) -> str:
 def _row(found: Sorted, row: Share) -> dict[str, object]:
     apart = {v.kind: round(v.ratio, 4) for v in found.varieties}
     return {
-        "name": found.name(row.kind), "generated": row.drawn[0], "held_out": row.usual[0],
-        "p": row.p, "variety": apart.get(row.kind),
-    }  # fmt: skip
+        "name": found.name(row.kind),
+        "generated": row.drawn[0],
+        "held_out": row.usual[0],
+        "p": row.p,
+        "variety": apart.get(row.kind),
+    }
 
 
 def _statistics_of_kinds(found: Sorted) -> list[Statistic]:
@@ -216,24 +234,40 @@ def _statistics_of_kinds(found: Sorted) -> list[Statistic]:
     closest = min(found.varieties, key=lambda row: row.ratio)
     return [
         Statistic(
-            f"{what} left out", len(found.dropped), null=0, n=n, alarm=bool(found.dropped),
+            f"{what} left out",
+            len(found.dropped),
+            null=0,
+            n=n,
+            alarm=bool(found.dropped),
             says=f"of {len(found.kinds)}; less than half of their share, beyond chance",
         ),
         Statistic(
-            f"{what} over- or under-drawn", sum(row.differs for row in found.rows), null=0, n=n,
+            f"{what} over- or under-drawn",
+            sum(row.differs for row in found.rows),
+            null=0,
+            n=n,
             says=f"of {len(found.kinds)}; another share than held-out images have, beyond chance",
         ),
         Statistic(
-            f"share of the rarest against its usual, {found.name(least.kind)}", least.ratio,
-            lower / usual if usual else None, upper / usual if usual else None, 1.0, n=least.n,
-            alarm=least.dropped, says="1: as often as among held-out images",
+            f"share of the rarest against its usual, {found.name(least.kind)}",
+            least.ratio,
+            lower / usual if usual else None,
+            upper / usual if usual else None,
+            1.0,
+            n=least.n,
+            alarm=least.dropped,
+            says="1: as often as among held-out images",
         ),
         Statistic(
-            f"least variety, {found.name(closest.kind)}", closest.ratio, null=1.0, n=closest.n, alarm=closest.collapsed,
+            f"least variety, {found.name(closest.kind)}",
+            closest.ratio,
+            null=1.0,
+            n=closest.n,
+            alarm=closest.collapsed,
             says="median distance between its images, over that of held-out ones",
         ),
         Statistic(f"{what} without variety", len(found.collapsed), null=0, n=n, alarm=bool(found.collapsed)),
-    ]  # fmt: skip
+    ]
 
 
 def _modes(evidence: Evidence) -> list[Statistic]:
@@ -264,10 +298,15 @@ def _figures(evidence: Evidence, found: Sorted, fake: Tensor, real: Tensor, seed
             axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
             axes.legend(loc="lower left")
 
-        drawn.append(figures.plot(
-            draw, "precision-recall", "Precision against recall over clusters of features; real images in the "
-            "generator's place give the grey curve. A curve that ends early on the right leaves out.", (4.0, 3.4),
-        ))  # fmt: skip
+        drawn.append(
+            figures.plot(
+                draw,
+                "precision-recall",
+                "Precision against recall over clusters of features; real images in the "
+                "generator's place give the grey curve. A curve that ends early on the right leaves out.",
+                (4.0, 3.4),
+            )
+        )
     return tuple(figure for figure in drawn if figure is not None)
 
 
@@ -279,18 +318,24 @@ def _shares_figure(found: Sorted) -> Figure | None:
         for shift, (side, found_shares) in zip((-0.2, 0.2), sides):
             values, lows, highs = (np.array(column) for column in zip(*found_shares))
             axes.bar(
-                np.arange(len(rows)) + shift, values, 0.4, yerr=[values - lows, highs - values],
-                color=figures.COLOURS[side], label=side.replace("_", "-"), error_kw={"linewidth": 0.8},
-            )  # fmt: skip
+                np.arange(len(rows)) + shift,
+                values,
+                0.4,
+                yerr=[values - lows, highs - values],
+                color=figures.COLOURS[side],
+                label=side.replace("_", "-"),
+                error_kw={"linewidth": 0.8},
+            )
         step = max(1, len(rows) // 20)
         axes.set_xticks(range(0, len(rows), step), [found.name(row.kind).split()[-1] for row in rows][::step])
         axes.set(xlabel=found.kinds.names[0].split()[0], ylabel="seen as asked" if found.given else "share of images")
         axes.legend()
 
     caption = (
-        "Images seen as the class asked for, beside held-out images seen as their class." if found.given
+        "Images seen as the class asked for, beside held-out images seen as their class."
+        if found.given
         else "How often each kind is drawn, beside held-out images. Lines are 95 % intervals."
-    )  # fmt: skip
+    )
     return figures.plot(draw, "shares", caption)
 
 
@@ -308,6 +353,8 @@ def _variety_figure(found: Sorted) -> Figure | None:
         axes.set(xlabel=found.kinds.names[0].split()[0], ylabel="distance, 1: as held-out")
 
     return figures.plot(
-        draw, "variety", "How far generated images of a kind lie apart, against held-out ones (1, dashed). Below the "
+        draw,
+        "variety",
+        "How far generated images of a kind lie apart, against held-out ones (1, dashed). Below the "
         "dotted line they are nearly alike.",
-    )  # fmt: skip
+    )

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Verdict
-from zoo.audit.statistics import ALARM, Z95, auc, mann_whitney, wilson
-from zoo.audit.words import percent
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
+from zoo.audit.findings.words import percent
+from zoo.audit.statistics.significance import ALARM, Z95, auc, mann_whitney, wilson
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,13 @@ def ask(evidence: Evidence) -> Finding:
     rings = p < ALARM and rank >= MARGIN
     statistics = [
         Statistic(
-            "training above held-out", rank, low, high, *auc(*halves), n=len(train) + len(held_out), alarm=rings,
+            "training above held-out",
+            rank,
+            low,
+            high,
+            *auc(*halves),
+            n=len(train) + len(held_out),
+            alarm=rings,
             says="chance that a training image scores higher than a held-out one (AUC); beside it, one half of the "
             "held-out images above the other",
         ),
@@ -58,21 +64,30 @@ def ask(evidence: Evidence) -> Finding:
         *_heuristics(scores, halves, zero),
         Statistic("training above generated", *auc(train, generated), n=len(train) + len(generated), says="AUC"),
         Statistic("held-out above generated", *auc(held_out, generated), n=len(held_out) + len(generated), says="AUC"),
-    ]  # fmt: skip
+    ]
     flags: dict[Verdict, str] = {}
     if rings:
         flags["discriminator overfitted"] = f"it scores a training image above a new one in {percent(rank)} of pairs"
     return Finding(
-        "discriminator", QUESTION, "alarm" if rings else "note" if p < ALARM else "passed",
-        _answer(statistics, rings, p < ALARM), tuple(statistics), flags,
+        "discriminator",
+        QUESTION,
+        "alarm" if rings else "note" if p < ALARM else "passed",
+        _answer(statistics, rings, p < ALARM),
+        tuple(statistics),
+        flags,
         tuple(figure for figure in [_histograms(scores, bound, zero)] if figure is not None),
         {
-            **{part: len(scores[part]) for part in PARTS}, "mode": "eval", "accuracy at": bound,
-            "because": "the subject's zero" if zero is not None else "no zero: the middle between the means of "
-            "held-out and generated images",
-            "p": p, "rings at": f"p below {ALARM:g} and {MARGIN} or more", "seed": evidence.seed,
+            **{part: len(scores[part]) for part in PARTS},
+            "mode": "eval",
+            "accuracy at": bound,
+            "because": "the subject's zero"
+            if zero is not None
+            else "no zero: the middle between the means of held-out and generated images",
+            "p": p,
+            "rings at": f"p below {ALARM:g} and {MARGIN} or more",
+            "seed": evidence.seed,
         },
-    )  # fmt: skip
+    )
 
 
 def _scores(evidence: Evidence) -> dict[str, Tensor]:
@@ -118,10 +133,15 @@ def _accuracies(scores: dict[str, Tensor], bound: float) -> list[Statistic]:
         low, high = wilson(right, len(values))
         found.append(
             Statistic(
-                f"right on {name.replace('_', '-')}", 100 * right / len(values), 100 * low, 100 * high, n=len(values),
-                unit="%", says=f"scores {'above' if real else 'below'} {bound:.3g}",
+                f"right on {name.replace('_', '-')}",
+                100 * right / len(values),
+                100 * low,
+                100 * high,
+                n=len(values),
+                unit="%",
+                says=f"scores {'above' if real else 'below'} {bound:.3g}",
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -137,9 +157,13 @@ def _gap(train: Tensor, held_out: Tensor, halves: tuple[Tensor, Tensor]) -> Stat
         return value, value - Z95 * error, value + Z95 * error
 
     return Statistic(
-        "gap of means", *gap(train, held_out), *gap(*halves), n=len(train) + len(held_out), unit="spreads",
+        "gap of means",
+        *gap(train, held_out),
+        *gap(*halves),
+        n=len(train) + len(held_out),
+        unit="spreads",
         says="mean score of training images - of held-out ones, in standard deviations of a score",
-    )  # fmt: skip
+    )
 
 
 def _heuristics(scores: dict[str, Tensor], halves: tuple[Tensor, Tensor], zero: float | None) -> list[Statistic]:
@@ -159,11 +183,14 @@ def _heuristics(scores: dict[str, Tensor], halves: tuple[Tensor, Tensor], zero: 
         null = _difference(*halves, float(apart))
         found.append(
             Statistic(
-                "r_v", *_ratio(train, held_out, generated), *null, n=sum(map(len, scores.values())),
+                "r_v",
+                *_ratio(train, held_out, generated),
+                *null,
+                n=sum(map(len, scores.values())),
                 says="(training - held-out) / (training - generated) of mean scores; 1 where held-out images score "
                 "like generated ones",
             )
-        )  # fmt: skip
+        )
     return found
 
 
@@ -217,9 +244,14 @@ def _histograms(scores: dict[str, Tensor], bound: float, zero: float | None) -> 
         for name, values in scores.items():
             weights = torch.full((len(values),), 100 / len(values)).tolist()
             axes.hist(
-                values.clamp(edges[0], edges[-1]).tolist(), edges, weights=weights, histtype="step", linewidth=1.6,
-                color=figures.COLOURS[name], label=name.replace("_", "-"),
-            )  # fmt: skip
+                values.clamp(edges[0], edges[-1]).tolist(),
+                edges,
+                weights=weights,
+                histtype="step",
+                linewidth=1.6,
+                color=figures.COLOURS[name],
+                label=name.replace("_", "-"),
+            )
         axes.axvline(bound, color=figures.COLOURS["null"], linestyle="--", linewidth=1)
         axes.set_xlabel("score (the higher, the more real)")
         axes.set_ylabel("% of images")
@@ -227,7 +259,8 @@ def _histograms(scores: dict[str, Tensor], bound: float, zero: float | None) -> 
 
     what = "its zero" if zero is not None else "the middle between held-out and generated means"
     return figures.plot(
-        draw, "scores",
+        draw,
+        "scores",
         "Scores of training, held-out and generated images. Where the discriminator generalises, the first two lie on "
         f"each other; dashed: {what}.",
-    )  # fmt: skip
+    )

@@ -19,11 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from zoo.audit import figures
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
-from zoo.audit.statistics import auc
-from zoo.audit.words import percent
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
+from zoo.audit.findings.words import percent
+from zoo.audit.statistics.significance import auc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -38,8 +38,10 @@ BATCH = 32  # of each side
 CHECKS = 10  # times that the stopping part is looked at
 SMALLEST = 8  # pixels
 NUMBERS = {
-    "accuracy": "right", "neural-net distance": "distance", "neural-net distance on its training images": "learnt",
-}  # fmt: skip
+    "accuracy": "right",
+    "neural-net distance": "distance",
+    "neural-net distance on its training images": "learnt",
+}
 TELLS = 0.75  # chance of telling from which on the answer is a note: held-out images give 0.5
 
 
@@ -164,10 +166,21 @@ def _finding(
     for width, one in mine.items():
         null = found[width][-1] if supports and supports[-1] == n else None
         usual = (0.5, None, None) if null is None else (null.chance, null.low, null.high)
-        statistics.append(Statistic(
-            f"chance of telling, width {width}", one.chance, one.low, one.high, usual[0], usual[1], usual[2], one.n,
-            says=f"that a discriminator of {one.weights:,} weights ranks a new real image above a new generated one",
-        ))  # fmt: skip
+        statistics.append(
+            Statistic(
+                f"chance of telling, width {width}",
+                one.chance,
+                one.low,
+                one.high,
+                usual[0],
+                usual[1],
+                usual[2],
+                one.n,
+                says=(
+                    f"that a discriminator of {one.weights:,} weights ranks a new real image above a new generated one"
+                ),
+            )
+        )
         for name, key in NUMBERS.items():
             known = None if null is None else float(getattr(null, key))
             statistics.append(Statistic(f"{name}, width {width}", float(getattr(one, key)), null=known, n=one.n))
@@ -178,22 +191,30 @@ def _finding(
     if supports and supports[-1] == n and found[best.width][-1].high >= best.low:
         like = " Other real images are told as well, so the answer is no."
     figure = _figure(mine, found, supports) if supports else None
-    table = [
-        {"real_images": m, **vars(null)} for width in found for m, null in zip(supports, found[width])
-    ] + [{"real_images": None, **vars(one)} for one in mine.values()]  # fmt: skip
+    table = [{"real_images": m, **vars(null)} for width in found for m, null in zip(supports, found[width])] + [
+        {"real_images": None, **vars(one)} for one in mine.values()
+    ]
     return Finding(
-        "fresh_discriminator", QUESTION, "note" if told else "passed",
+        "fresh_discriminator",
+        QUESTION,
+        "note" if told else "passed",
         f"A discriminator trained from scratch puts a new real image above a new generated one in "
         f"{percent(best.chance)} of cases, where guessing gives 50 %.{like}",
-        tuple(statistics), {}, () if figure is None else (figure,),
+        tuple(statistics),
+        {},
+        () if figure is None else (figure,),
         {
-            "images_of_each_side": n, "learnt_from": int(LEARN * n),
+            "images_of_each_side": n,
+            "learnt_from": int(LEARN * n),
             "stopped_by": int((LEARN + STOP) * n) - int(LEARN * n),
-            "steps": evidence.budget.fresh_steps, "batch_of_each_side": BATCH, "widths": list(mine),
+            "steps": evidence.budget.fresh_steps,
+            "batch_of_each_side": BATCH,
+            "widths": list(mine),
             "optimizer": "Adam 1e-3, betas 0.5 and 0.99, the weights with the least loss of 10 checks",
-            "null": "training images in the generator's place, told from the same held-out images", "table": table,
+            "null": "training images in the generator's place, told from the same held-out images",
+            "table": table,
         },
-    )  # fmt: skip
+    )
 
 
 def _figure(mine: dict[int, Contest], found: dict[int, list[Contest]], supports: list[int]) -> Figure | None:
@@ -203,18 +224,27 @@ def _figure(mine: dict[int, Contest], found: dict[int, list[Contest]], supports:
             chances = [null.chance for null in nulls]
             error = [[c.chance - c.low for c in nulls], [c.high - c.chance for c in nulls]]
             axes.errorbar(
-                supports, chances, yerr=error, color=figures.COLOURS["null"], linestyle=style, marker="o", markersize=3,
-                label=f"real images, width {width}", capsize=2,
-            )  # fmt: skip
+                supports,
+                chances,
+                yerr=error,
+                color=figures.COLOURS["null"],
+                linestyle=style,
+                marker="o",
+                markersize=3,
+                label=f"real images, width {width}",
+                capsize=2,
+            )
             colour = figures.COLOURS["generated"]
             axes.axhline(mine[width].chance, color=colour, linestyle=style, label=f"generated, width {width}")
         axes.set(xscale="log", xlabel="real images drawn again and again", ylabel="chance of telling", ylim=(0.4, 1.02))
         axes.legend()
 
     return figures.plot(
-        draw, "fresh-discriminator", "How well fresh discriminators tell m real images, drawn again and again, from "
+        draw,
+        "fresh-discriminator",
+        "How well fresh discriminators tell m real images, drawn again and again, from "
         "new real ones (grey), and the generator (orange). Far right: all real images differ, 0.5 but for chance.",
-    )  # fmt: skip
+    )
 
 
 @torch.no_grad()

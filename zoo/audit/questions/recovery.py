@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
-from zoo.audit.images import Part
-from zoo.audit.statistics import ALARM, Z95, auc, bootstrap, mann_whitney
-from zoo.audit.subject import CHUNK, Questioned, images_at_once
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.subject import CHUNK, Questioned, images_at_once
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
+from zoo.audit.statistics.significance import ALARM, Z95, auc, bootstrap, mann_whitney
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,13 +77,18 @@ def ask(evidence: Evidence) -> Finding:
     for name, part in parts.items():
         evidence.report(f"latents of {len(part)} {KINDS[name]} images")
         found[name] = recover(
-            subject, part.images(), part.labels, prior, budget.recovery_steps, budget.restarts,
+            subject,
+            part.images(),
+            part.labels,
+            prior,
+            budget.recovery_steps,
+            budget.restarts,
             evidence.seed_of(f"recovery {name}"),
-        )  # fmt: skip
+        )
     return _finding(evidence, found, parts, prior.norm(dim=1).cpu())
 
 
-def _targets(evidence: Evidence, name: str) -> Part:
+def _targets(evidence: Evidence, name: str) -> ImageSet:
     """A random few images of a part."""
     part = evidence.part(name)
     n = min(evidence.budget.recovered, len(part))
@@ -156,9 +161,15 @@ def _starts(
 
 @torch.enable_grad()
 def _descend(
-    subject: Questioned, start: Tensor, targets: Tensor, labels: Tensor | None, members: Tensor | None, steps: int,
-    step: float, radius: float,
-) -> tuple[Tensor, Tensor]:  # fmt: skip
+    subject: Questioned,
+    start: Tensor,
+    targets: Tensor,
+    labels: Tensor | None,
+    members: Tensor | None,
+    steps: int,
+    step: float,
+    radius: float,
+) -> tuple[Tensor, Tensor]:
     """Least squared errors (B,) on the way down from each start, and the latents that had them.
 
     Rows do not touch each other: in eval mode no layer mixes them, and Adam works on each coordinate by itself.
@@ -186,7 +197,7 @@ def _inside(z: Tensor, radius: float) -> Tensor:
     return z.mul_((radius / z.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1))
 
 
-def _finding(evidence: Evidence, found: dict[str, Recovered], parts: dict[str, Part], norms: Tensor) -> Finding:
+def _finding(evidence: Evidence, found: dict[str, Recovered], parts: dict[str, ImageSet], norms: Tensor) -> Finding:
     errors = {name: each.errors for name, each in found.items()}
     medians = {name: float(values.quantile(0.5)) for name, values in errors.items()}
     ranges = {name: bootstrap(v, "median", 1_000, evidence.seed_of("medians")) for name, v in errors.items()}
@@ -200,46 +211,95 @@ def _finding(evidence: Evidence, found: dict[str, Recovered], parts: dict[str, P
     edge = float(norms.quantile(PRIOR_SHARE) / norms.median())
     statistics = (
         Statistic(
-            "distance to training images", medians["train"], *ranges["train"], medians["held_out"],
-            *ranges["held_out"], n=len(errors["train"]), alarm=alarm,
+            "distance to training images",
+            medians["train"],
+            *ranges["train"],
+            medians["held_out"],
+            *ranges["held_out"],
+            n=len(errors["train"]),
+            alarm=alarm,
             says="median over images; 2 is from black to white",
         ),
         Statistic(
-            "training images are easier", easier, low, high, 0.5, *_equal(errors["train"], errors["held_out"]),
-            n=len(errors["train"]), alarm=alarm,
+            "training images are easier",
+            easier,
+            low,
+            high,
+            0.5,
+            *_equal(errors["train"], errors["held_out"]),
+            n=len(errors["train"]),
+            alarm=alarm,
             says="chance that it comes nearer to a training image than to a held-out one",
         ),
         Statistic(
-            "distance to held-out images", medians["held_out"], *ranges["held_out"], n=len(errors["held_out"]),
+            "distance to held-out images",
+            medians["held_out"],
+            *ranges["held_out"],
+            n=len(errors["held_out"]),
             says="median; what the generator cannot draw of new images",
         ),
         Statistic(
-            "distance to its own images", medians["generated"], *ranges["generated"], n=len(errors["generated"]),
+            "distance to its own images",
+            medians["generated"],
+            *ranges["generated"],
+            n=len(errors["generated"]),
             says="median; they can be reached, so this is what the search leaves over",
         ),
         Statistic(
-            "own images are easier", harder[0], harder[1], harder[2], 0.5,
-            *_equal(errors["generated"], errors["held_out"]), n=len(errors["generated"]),
+            "own images are easier",
+            harder[0],
+            harder[1],
+            harder[2],
+            0.5,
+            *_equal(errors["generated"], errors["held_out"]),
+            n=len(errors["generated"]),
             says="chance that it comes nearer to one of its own than to a held-out one; 0.5 if it can draw everything",
         ),
         Statistic(
-            "length of held-out latents", length, length_low, length_high, 1.0, usual_low, usual_high, n=len(lengths),
+            "length of held-out latents",
+            length,
+            length_low,
+            length_high,
+            1.0,
+            usual_low,
+            usual_high,
+            n=len(lengths),
             says=f"median, in median lengths of the prior's latents; the search ends at {edge:.2f}",
         ),
-    )  # fmt: skip
+    )
     weak = medians["generated"] > 0.5 * medians["held_out"]
-    flags = {"memorising": f"training images are reached {medians['held_out'] / max(medians['train'], 1e-9):.1f} times "
-             "as closely as held-out ones"} if alarm else {}  # fmt: skip
-    return Finding(
-        "recovery", QUESTION, "alarm" if alarm else "note" if weak else "passed", _answer(medians, easier, alarm, weak),
-        statistics, flags, _drawn(found, parts),  # type: ignore[arg-type]
+    flags: dict[Verdict, str] = (
         {
-            "distance": "root of the mean squared difference of pixels in [-1, 1]", "optimizer": "Adam",
-            "steps": evidence.budget.recovery_steps, "restarts": evidence.budget.restarts, "step": STEP,
-            "candidates": CANDIDATES, "ball": PRIOR_SHARE, "p": p, "alarm_p": ALARM, "alarm_auc": EASIER,
-            "alarm_ratio": NEARER, "images": {name: len(v) for name, v in errors.items()}, "seed": evidence.seed,
+            "memorising": f"training images are reached {medians['held_out'] / max(medians['train'], 1e-9):.1f} times "
+            "as closely as held-out ones"
+        }
+        if alarm
+        else {}
+    )
+    return Finding(
+        "recovery",
+        QUESTION,
+        "alarm" if alarm else "note" if weak else "passed",
+        _answer(medians, easier, alarm, weak),
+        statistics,
+        flags,
+        _drawn(found, parts),
+        {
+            "distance": "root of the mean squared difference of pixels in [-1, 1]",
+            "optimizer": "Adam",
+            "steps": evidence.budget.recovery_steps,
+            "restarts": evidence.budget.restarts,
+            "step": STEP,
+            "candidates": CANDIDATES,
+            "ball": PRIOR_SHARE,
+            "p": p,
+            "alarm_p": ALARM,
+            "alarm_auc": EASIER,
+            "alarm_ratio": NEARER,
+            "images": {name: len(v) for name, v in errors.items()},
+            "seed": evidence.seed,
         },
-    )  # fmt: skip
+    )
 
 
 def _equal(x: Tensor, y: Tensor) -> tuple[float, float]:
@@ -266,7 +326,7 @@ def _answer(medians: dict[str, float], easier: float, alarm: bool, weak: bool) -
     return f"{same}. Held-out ones stay {ratio:.1f} times as far away as its own, which is what it cannot draw of them."
 
 
-def _drawn(found: dict[str, Recovered], parts: dict[str, Part]) -> tuple[Figure, ...]:
+def _drawn(found: dict[str, Recovered], parts: dict[str, ImageSet]) -> tuple[Figure, ...]:
     def draw(axes: Axes) -> None:
         for name, kind in KINDS.items():
             values = np.sort(found[name].errors.numpy())
@@ -277,16 +337,20 @@ def _drawn(found: dict[str, Recovered], parts: dict[str, Part]) -> tuple[Figure,
         axes.legend(loc="lower right")
 
     curves = figures.plot(
-        draw, "distances", "How near the generator comes to images of three kinds: the further left a curve, the "
+        draw,
+        "distances",
+        "How near the generator comes to images of three kinds: the further left a curve, the "
         "nearer. Where it has learnt its training images by heart, their curve lies far to the left of the held-out "
         "images' curve.",
-    )  # fmt: skip
+    )
     pairs = tuple(
         figures.pairs(
-            parts[name].images()[:SHOWN], found[name].images[:SHOWN], name.replace("_", "-"),
+            parts[name].images()[:SHOWN],
+            found[name].images[:SHOWN],
+            name.replace("_", "-"),
             f"{kind[0].upper()}{kind[1:]} images, and below each the nearest image that the generator reaches.",
             ("target", "reached"),
         )
         for name, kind in (("train", "training"), ("held_out", "held-out"))
-    )  # fmt: skip
+    )
     return (*((curves,) if curves else ()), *pairs)

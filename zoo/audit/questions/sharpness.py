@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from scipy.fft import dctn
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Verdict
-from zoo.audit.statistics import ALARM, auc, bootstrap, holm, mann_whitney, random_halves
-from zoo.audit.words import percent
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
+from zoo.audit.findings.words import percent
+from zoo.audit.statistics.significance import ALARM, auc, bootstrap, holm, mann_whitney, random_halves
 from zoo.metrics.neighbours import tiles
 
 if TYPE_CHECKING:
@@ -139,15 +139,27 @@ def ask(evidence: Evidence) -> Finding:
         flags["noisy"] = f"noise of {level:.0f} grey levels, real images have {usual:.0f}"
     figure = _figure(a.spectrum, b.spectrum, start)
     return Finding(
-        "sharpness", QUESTION, "alarm" if flags else "passed", _answer(detail, a, b, blurred, noisy),
-        _statistics(a, b, blurred, noisy, evidence), flags, () if figure is None else (figure,),
+        "sharpness",
+        QUESTION,
+        "alarm" if flags else "passed",
+        _answer(detail, a, b, blurred, noisy),
+        _statistics(a, b, blurred, noisy, evidence),
+        flags,
+        () if figure is None else (figure,),
         {
-            "generated": len(fake), "held_out": len(real), "band_from": round(start, 4),
+            "generated": len(fake),
+            "held_out": len(real),
+            "band_from": round(start, 4),
             "band": f"radial frequencies from {start:.2f} of Nyquist's, {percent(BAND)} or more of held-out power",
-            "blurred_below": BLURRED, "noisy_above": NOISY, "added_noise_above": ADDED, "p_below": ALARM,
-            "p_blurred": float(p[0]), "p_noisy": float(p[1]), "test": "Mann-Whitney of the images, Holm over both",
+            "blurred_below": BLURRED,
+            "noisy_above": NOISY,
+            "added_noise_above": ADDED,
+            "p_below": ALARM,
+            "p_blurred": float(p[0]),
+            "p_noisy": float(p[1]),
+            "test": "Mann-Whitney of the images, Holm over both",
         },
-    )  # fmt: skip
+    )
 
 
 def _answer(detail: float, a: Detail, b: Detail, blurred: bool, noisy: bool) -> str:
@@ -175,18 +187,38 @@ def _statistics(a: Detail, b: Detail, blurred: bool, noisy: bool, evidence: Evid
     n = len(a.power)
     return (
         Statistic(
-            "fine detail", _ratio(a.power, b.power), low, high, 1.0, *_range(nulls), n, alarm=blurred,
+            "fine detail",
+            _ratio(a.power, b.power),
+            low,
+            high,
+            1.0,
+            *_range(nulls),
+            n,
+            alarm=blurred,
             says="median power in the band of finest detail over that of held-out images; below 1 is softer",
         ),
         Statistic(
-            "fine detail, AUC", area, area_low, area_high, 0.5, *_range(null_areas), n,
+            "fine detail, AUC",
+            area,
+            area_low,
+            area_high,
+            0.5,
+            *_range(null_areas),
+            n,
             says="chance that a generated image has more fine detail than a held-out one",
         ),
         Statistic(
-            "noise level", _middle(a.noise), *noise, _middle(b.noise), *held, n, "grey levels", alarm=noisy,
+            "noise level",
+            _middle(a.noise),
+            *noise,
+            _middle(b.noise),
+            *held,
+            n,
+            "grey levels",
+            alarm=noisy,
             says="median over the images of the noise in their quiet places, of 255",
         ),
-    )  # fmt: skip
+    )
 
 
 def _figure(fake: NDArray[np.float64], real: NDArray[np.float64], start: float) -> Figure | None:
@@ -200,9 +232,11 @@ def _figure(fake: NDArray[np.float64], real: NDArray[np.float64], start: float) 
         axes.legend()
 
     return figures.plot(
-        draw, "spectrum", "Power of the median image by frequency. On the right, below the held-out curve: blurred; "
+        draw,
+        "spectrum",
+        "Power of the median image by frequency. On the right, below the held-out curve: blurred; "
         "above it: noisy, or with a pattern of the network's own.",
-    )  # fmt: skip
+    )
 
 
 def _middle(values: Tensor) -> float:

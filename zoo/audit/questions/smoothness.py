@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
-from zoo.audit.statistics import bootstrap, wilson
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
+from zoo.audit.statistics.significance import bootstrap, wilson
 from zoo.features import features_of
-from zoo.sampling import slerp
+from zoo.sampling.images import slerp
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -161,38 +161,63 @@ def _finding(
 
     statistics = (
         Statistic(
-            "walks with a jump", 100 * float(share), 100 * low, 100 * high, 0.0, n=n,
-            unit="%", says="the image changes at once where the latent hardly moves; none in a smooth space",
+            "walks with a jump",
+            100 * float(share),
+            100 * low,
+            100 * high,
+            0.0,
+            n=n,
+            unit="%",
+            says="the image changes at once where the latent hardly moves; none in a smooth space",
         ),
         Statistic(
-            "distance of a walk's ends", *median(apart / typical), 1.0,
-            usual_low, usual_high, n=n,
+            "distance of a walk's ends",
+            *median(apart / typical),
+            1.0,
+            usual_low,
+            usual_high,
+            n=n,
             says="median, in median distances of two held-out images"
             + (" of one class" if walk.labels is not None else ""),
         ),
         Statistic(
-            "length of a walk", *median(path / typical), n=n,
+            "length of a walk",
+            *median(path / typical),
+            n=n,
             says="median perceptual length, in distances of two held-out images; longer is more restless",
         ),
         Statistic(
             "largest step", *median(even), n=n, says="median over walks, in median steps of the same walk; 1 is even"
         ),
         Statistic(
-            "largest step, enlarged", *median(kept), 2.0**-HALVINGS, n=n,
+            "largest step, enlarged",
+            *median(kept),
+            2.0**-HALVINGS,
+            n=n,
             says="what remains of the largest step within 1/32 of it, median; 1 at a jump",
         ),
-    )  # fmt: skip
+    )
     still = float((apart / typical).median()) < 0.1
     return Finding(
-        "smoothness", QUESTION, "note" if bool(jumps.any()) or still else "passed",
-        _answer(int(jumps.sum()), n, statistics, still), statistics, {}, _drawn(images, lengths, jumps, even, typical),
+        "smoothness",
+        QUESTION,
+        "note" if bool(jumps.any()) or still else "passed",
+        _answer(int(jumps.sum()), n, statistics, still),
+        statistics,
+        {},
+        _drawn(images, lengths, jumps, even, typical),
         {
-            "extractor": evidence.space, "walks": n, "images_of_a_walk": lengths.shape[1] + 1,
-            "path": "straight line" if walk.straight else "great circle", "halvings": HALVINGS,
-            "jump_remains": REMAINS, "jump_visible": VISIBLE, "distance_of_two_held_out_images": typical,
+            "extractor": evidence.space,
+            "walks": n,
+            "images_of_a_walk": lengths.shape[1] + 1,
+            "path": "straight line" if walk.straight else "great circle",
+            "halvings": HALVINGS,
+            "jump_remains": REMAINS,
+            "jump_visible": VISIBLE,
+            "distance_of_two_held_out_images": typical,
             "seed": evidence.seed,
         },
-    )  # fmt: skip
+    )
 
 
 def _answer(jumps: int, n: int, statistics: tuple[Statistic, ...], still: bool) -> str:
@@ -224,13 +249,17 @@ def _drawn(images: Tensor, lengths: Tensor, jumps: Tensor, even: Tensor, typical
         axes.legend()
 
     plot = figures.plot(
-        draw, "steps", "How far the image moves at each step of each walk; the orange line is the walk with the most "
+        draw,
+        "steps",
+        "How far the image moves at each step of each walk; the orange line is the walk with the most "
         "uneven steps. A lonely spike may be a jump.",
-    )  # fmt: skip
+    )
     strip = figures.pictures(
-        strips, len(strips) // len(rows), "walks",
+        strips,
+        len(strips) // len(rows),
+        "walks",
         f"From left to right: the walk with the most uneven steps{', and below it a usual one' if rows[1:] else ''}.",
-    )  # fmt: skip
+    )
     return (*((plot,) if plot else ()), strip)
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.birthday import Alike, Duplicates, Support, alike, duplicates, first_collision, support
-from zoo.audit.distances import closest_pairs, nearest
-from zoo.audit.evidence import PIXEL_SIZE, Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic, Status, Verdict
-from zoo.audit.statistics import ALARM
+from zoo.audit.evidence.evidence import PIXEL_SIZE, Evidence
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Status, Verdict
+from zoo.audit.statistics.birthday import Alike, Duplicates, Support, alike, duplicates, first_collision, support
+from zoo.audit.statistics.distances import closest_pairs, nearest
+from zoo.audit.statistics.significance import ALARM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,30 +66,55 @@ def ask(evidence: Evidence) -> Finding:
         flags["collapsed"] = f"it has about {_round(found.size)} different images"
     statistics = (
         Statistic(
-            "support", found.size, found.low, found.high, math.inf, n=sample.images, unit="images", alarm=bool(flags),
+            "support",
+            found.size,
+            found.low,
+            found.high,
+            math.inf,
+            n=sample.images,
+            unit="images",
+            alarm=bool(flags),
             says="distinct images, if all are drawn equally often; else the effective number, "
             "1 / (sum of squared chances)",
         ),
         Statistic(
-            "pairs alike", sample.count, *sample.interval(0.95), found.expected,
-            *_scaled(null.interval(0.95), sample.pairs / null.pairs), n=sample.images, unit="pairs",
+            "pairs alike",
+            sample.count,
+            *sample.interval(0.95),
+            found.expected,
+            *_scaled(null.interval(0.95), sample.pairs / null.pairs),
+            n=sample.images,
+            unit="pairs",
             says="pairs of generated images that are the same image; beside it, as many as different real images "
             "would give",
         ),
         *controls,
-    )  # fmt: skip
+    )
     return Finding(
-        "support", QUESTION, _status(flags, found), _answer(flags, found, sample, limit), statistics, flags,
+        "support",
+        QUESTION,
+        _status(flags, found),
+        _answer(flags, found, sample, limit),
+        statistics,
+        flags,
         _figures(evidence, same, sample, null, planted, made),
         {
-            "generated": sample.images, "held_out": held_out, "train": len(evidence.train),
-            "extractor": evidence.space, "threshold in features": same.thresholds[0],
-            "threshold in pixels": same.thresholds[1], "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
-            "threshold set on": len(setting), "pairs of these that pass as the same": PASS_AS_SAME,
-            "checked on": len(checking), "pairs of these that pass": null.count, "collapsed below": round(limit),
-            "interval": "Poisson's, stretched to the jackknife's variance", "seed": evidence.seed,
+            "generated": sample.images,
+            "held_out": held_out,
+            "train": len(evidence.train),
+            "extractor": evidence.space,
+            "threshold in features": same.thresholds[0],
+            "threshold in pixels": same.thresholds[1],
+            "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
+            "threshold set on": len(setting),
+            "pairs of these that pass as the same": PASS_AS_SAME,
+            "checked on": len(checking),
+            "pairs of these that pass": null.count,
+            "collapsed below": round(limit),
+            "interval": "Poisson's, stretched to the jackknife's variance",
+            "seed": evidence.seed,
         },
-    )  # fmt: skip
+    )
 
 
 def _status(flags: dict[Verdict, str], found: Support) -> Status:
@@ -140,10 +165,16 @@ def _planted(
         found = support(made[k], null)
         statistics.append(
             Statistic(
-                f"support of {k:,} planted images", found.size, found.low, found.high, k, n=n, unit="images",
+                f"support of {k:,} planted images",
+                found.size,
+                found.low,
+                found.high,
+                k,
+                n=n,
+                unit="images",
                 says=f"as found for real images drawn from exactly {k:,}: what this measurement can do here",
             )
-        )  # fmt: skip
+        )
     return made, statistics
 
 
@@ -151,9 +182,13 @@ def _planted(
 
 
 def _figures(
-    evidence: Evidence, same: Alike, sample: Duplicates, null: Duplicates, planted: dict[int, Duplicates],
+    evidence: Evidence,
+    same: Alike,
+    sample: Duplicates,
+    null: Duplicates,
+    planted: dict[int, Duplicates],
     made: list[Tensor],
-) -> tuple[Figure, ...]:  # fmt: skip
+) -> tuple[Figure, ...]:
     found = [_closest(evidence, same, sample, made), _curve(evidence, sample, null, planted)]
     return tuple(figure for figure in found if figure is not None)
 
@@ -186,11 +221,13 @@ def _closest(evidence: Evidence, same: Alike, sample: Duplicates, made: list[Ten
     titles = ["generated", "generated", "training"] * (columns // 3)
     what = "the same image by both thresholds" if sample.count else "none of them the same image"
     return figures.pictures(
-        rows.flatten(0, 1), columns, "closest-pairs",
+        rows.flatten(0, 1),
+        columns,
+        "closest-pairs",
         f"The closest pairs among {sample.images:,} generated images, {what}, and the training image nearest to the "
         "first of each. Where the training image differs, repetition is a lack of diversity rather than memory.",
         titles,
-    )  # fmt: skip
+    )
 
 
 def _curve(evidence: Evidence, sample: Duplicates, null: Duplicates, planted: dict[int, Duplicates]) -> Figure | None:
@@ -212,9 +249,14 @@ def _curve(evidence: Evidence, sample: Duplicates, null: Duplicates, planted: di
             label = "real images, so many" if name == min(planted) else None
             axes.plot(until, chance, color=grey, linestyle="--", label=label)
             axes.annotate(
-                f"{name:,}", (half, 0.5), fontsize=7, ha="right", color=grey, xytext=(-3, 2),
+                f"{name:,}",
+                (half, 0.5),
+                fontsize=7,
+                ha="right",
+                color=grey,
+                xytext=(-3, 2),
                 textcoords="offset points",
-            )  # fmt: skip
+            )
         axes.set_xscale("log")
         axes.set_xlabel("images drawn")
         axes.set_ylabel("chance that two are the same")
@@ -222,7 +264,8 @@ def _curve(evidence: Evidence, sample: Duplicates, null: Duplicates, planted: di
         axes.legend(loc="upper left")
 
     return figures.plot(
-        draw, "collisions",
+        draw,
+        "collisions",
         "How likely two of the images drawn so far are the same: generated, held out (all different), and real images "
         "drawn from exactly as many as the dashed lines say.",
-    )  # fmt: skip
+    )

@@ -17,11 +17,11 @@ import torch
 from scipy.stats import binomtest
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
-from zoo.audit.statistics import wilson
-from zoo.audit.words import percent
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
+from zoo.audit.findings.words import percent
+from zoo.audit.statistics.significance import wilson
 from zoo.metrics.small_classifier import classified_right, trained_classifier
 
 if TYPE_CHECKING:
@@ -72,9 +72,14 @@ def ask(evidence: Evidence) -> Finding:
     for name, images in sources.items():
         evidence.report(f"classifier on {name} images")
         network = trained_classifier(
-            images, wanted, classes, epochs=epochs, batch_size=BATCH,
-            seed=evidence.seed_of("classifier") % 2**31, width=WIDTH,
-        )  # fmt: skip
+            images,
+            wanted,
+            classes,
+            epochs=epochs,
+            batch_size=BATCH,
+            seed=evidence.seed_of("classifier") % 2**31,
+            width=WIDTH,
+        )
         right[name] = classified_right(network, held_out.pixels, held_out.labels)
     return _finding(evidence, right, wanted, classes, epochs)
 
@@ -87,44 +92,65 @@ def _finding(evidence: Evidence, right: dict[str, Tensor], wanted: Tensor, class
     bounds = [wilson(int(side.sum()), tests) for side in right.values()]
     by_class = [
         {name: float(side[labels == c].double().mean()) for name, side in right.items()} | {"class": c}
-        for c in range(classes) if bool((labels == c).any())
-    ]  # fmt: skip
+        for c in range(classes)
+        if bool((labels == c).any())
+    ]
     less = [_worse(right["generated"], right[name]) < SURE for name in ("real", "few real")]
     far = real - score > FAR and less[0]
     distinct = max(1, round(n / DISTINCT))
     worth = (
-        "not measurably less than as many real ones" if not less[0]
-        else f"less than {distinct:,} real ones" if less[1]
+        "not measurably less than as many real ones"
+        if not less[0]
+        else f"less than {distinct:,} real ones"
+        if less[1]
         else f"less than as many real ones, and no less than {distinct:,}"
-    )  # fmt: skip
+    )
     worst = min(by_class, key=lambda row: row["generated"] - row["real"])
     lacking = f" It teaches least about class {worst['class']:.0f}." if far else ""
     figure = _figure(by_class)
     return Finding(
-        "usefulness", QUESTION, "note" if far else "passed",
+        "usefulness",
+        QUESTION,
+        "note" if far else "passed",
         f"A classifier that learns from {n:,} generated images gets {percent(score, 1)} of real ones right; from as "
         f"many real images, {percent(real, 1)}; from {distinct:,} real ones shown {DISTINCT} times, "
         f"{percent(few, 1)}. So generated images teach "
         f"{worth}.{lacking}",
         (
             Statistic(
-                "classification accuracy score", score, *bounds[0], real, *bounds[1], tests,
+                "classification accuracy score",
+                score,
+                *bounds[0],
+                real,
+                *bounds[1],
+                tests,
                 says="share of held-out images right after learning from generated ones; its null: from real ones",
             ),
             Statistic(
-                "accuracy from few real images", few, *bounds[2], real, *bounds[1], tests,
+                "accuracy from few real images",
+                few,
+                *bounds[2],
+                real,
+                *bounds[1],
+                tests,
                 says=f"after learning from {distinct:,} real images shown {DISTINCT} times, as of a memoriser",
             ),
         ),
-        {}, () if figure is None else (figure,),
+        {},
+        () if figure is None else (figure,),
         {
-            "classifier": f"small ResNet, width {WIDTH}", "epochs": epochs,
-            "batch_size": BATCH, "optimizer": "AdamW 1e-3, weight decay 0.01, cosine to 0", "learnt_from": n,
-            "tested_on": tests, "distinct_of_few": distinct, "interval": "95 %, Wilson, of the test images",
+            "classifier": f"small ResNet, width {WIDTH}",
+            "epochs": epochs,
+            "batch_size": BATCH,
+            "optimizer": "AdamW 1e-3, weight decay 0.01, cosine to 0",
+            "learnt_from": n,
+            "tested_on": tests,
+            "distinct_of_few": distinct,
+            "interval": "95 %, Wilson, of the test images",
             "less": f"McNemar's exact test, p below {SURE}",
             "table": by_class,
         },
-    )  # fmt: skip
+    )
 
 
 def _worse(right: Tensor, reference: Tensor) -> float:
@@ -170,6 +196,8 @@ def _figure(by_class: list[dict[str, float]]) -> Figure | None:
         axes.legend(loc="lower left", ncols=3)
 
     return figures.plot(
-        draw, "accuracy", "Held-out images of each class that are classified correctly, by what the classifier learnt "
+        draw,
+        "accuracy",
+        "Held-out images of each class that are classified correctly, by what the classifier learnt "
         "from. A class that only generated images teach badly is drawn badly, or not at all.",
-    )  # fmt: skip
+    )

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from zoo.audit import figures
-from zoo.audit.evidence import Evidence
-from zoo.audit.finding import Figure, Finding, NotApplicable, Statistic
-from zoo.audit.subject import Questioned
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.subject import Questioned
+from zoo.audit.findings import figures
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,40 +87,57 @@ def ask(evidence: Evidence) -> Finding:
     statistics = [
         Statistic("values that are not finite", float(sum(layer.broken for layer in layers)), null=0.0),
         Statistic(
-            "outputs that are zero", float(sum(layer.dead for layer in layers)), null=0.0,
+            "outputs that are zero",
+            float(sum(layer.dead for layer in layers)),
+            null=0.0,
             says="rows of weights without a single other value",
         ),
-    ]  # fmt: skip
+    ]
     for network in dict.fromkeys(layer.network for layer in layers):
         own = [layer for layer in layers if layer.network == network and not layer.broken]
         if own:
             top = max(own, key=lambda layer: layer.scale)
             statistics.append(
                 Statistic(
-                    f"largest singular value, {network}", top.scale, null=1.0,
+                    f"largest singular value, {network}",
+                    top.scale,
+                    null=1.0,
                     says=f"in that of a random matrix of the same shape and size of entries; at {top.name}",
                 )
-            )  # fmt: skip
+            )
     if grown:
         name = max(grown, key=lambda key: grown[key])
         statistics.append(
-            Statistic("largest growth", grown[name], null=1.0,
-                      says=f"of a largest singular value over the second half of the run; at {name}")
-        )  # fmt: skip
+            Statistic(
+                "largest growth",
+                grown[name],
+                null=1.0,
+                says=f"of a largest singular value over the second half of the run; at {name}",
+            )
+        )
     return Finding(
-        "weights", QUESTION, "note" if broken or dead or narrow or exploding else "passed",
-        _answer(layers, broken, dead, narrow, exploding), tuple(statistics), {}, _drawn(layers, evidence.extras),
+        "weights",
+        QUESTION,
+        "note" if broken or dead or narrow or exploding else "passed",
+        _answer(layers, broken, dead, narrow, exploding),
+        tuple(statistics),
+        {},
+        _drawn(layers, evidence.extras),
         {
             "layers": {
                 f"{layer.network}.{layer.name}": {
-                    "shape": list(layer.shape), "singular_values": [_short(v) for v in layer.values],
-                    "scale": _short(layer.scale), "energy_of_first": _short(layer.energy),
+                    "shape": list(layer.shape),
+                    "singular_values": [_short(v) for v in layer.values],
+                    "scale": _short(layer.scale),
+                    "energy_of_first": _short(layer.energy),
                 }
                 for layer in layers
             },
-            "one_direction_from": ONE_DIRECTION, "growth_from": GROWTH, "exact_up_to": EXACT_UP_TO,
+            "one_direction_from": ONE_DIRECTION,
+            "growth_from": GROWTH,
+            "exact_up_to": EXACT_UP_TO,
         },
-    )  # fmt: skip
+    )
 
 
 def chosen(subject: Questioned) -> list[tuple[str, str, Tensor]]:
@@ -199,8 +216,10 @@ def _answer(
         faults.append(f"{_names(broken)} hold values that are not finite: the model has diverged")
     if exploding:
         names = ", ".join(sorted(exploding, key=lambda name: -exploding[name])[:NAMED])
-        faults.append(f"the largest singular value grew by a factor of {max(exploding.values()):.3g} in the second "
-                      f"half of the run ({names}), as before a collapse")  # fmt: skip
+        faults.append(
+            f"the largest singular value grew by a factor of {max(exploding.values()):.3g} in the second "
+            f"half of the run ({names}), as before a collapse"
+        )
     if dead:
         faults.append(f"{sum(layer.dead for layer in dead)} outputs of {_names(dead)} are zero and stay zero")
     if narrow:
@@ -250,12 +269,20 @@ def _drawn(layers: list[Layer], extras: dict[str, Any]) -> tuple[Figure, ...]:
         axes.set(xlabel="images seen", ylabel="largest singular value", yscale="log")
 
     drawn = [
-        figures.plot(draw, "singular-values", "The largest singular value of each layer, in that of a random matrix of "
-                     "the same shape and size of entries. Strong directions lift a layer above 1.")
-    ]  # fmt: skip
+        figures.plot(
+            draw,
+            "singular-values",
+            "The largest singular value of each layer, in that of a random matrix of "
+            "the same shape and size of entries. Strong directions lift a layer above 1.",
+        )
+    ]
     if growth(extras.get("history") or []):
         drawn.append(
-            figures.plot(draw_history, "history", "The largest singular value of each layer over the run: orange the "
-                         "generator's, blue the discriminator's. Lines that shoot up announce a collapse.")
-        )  # fmt: skip
+            figures.plot(
+                draw_history,
+                "history",
+                "The largest singular value of each layer over the run: orange the "
+                "generator's, blue the discriminator's. Lines that shoot up announce a collapse.",
+            )
+        )
     return tuple(figure for figure in drawn if figure is not None)

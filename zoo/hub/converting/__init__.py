@@ -11,25 +11,26 @@ from typing import Any
 
 import torch
 
-from zoo.errors import ReleaseError, first_line, nearest
+from zoo.config.settings import check_settings, settings_of
+from zoo.errors import ReleaseError, did_you_mean, first_line
 from zoo.gan import GAN
 from zoo.hub.converting import biggan, dcgan, pretrained_biggan, progan
 from zoo.hub.converting.tensors import Found, networks_of
-from zoo.settings import check_settings, settings_of
 
 SOURCES: dict[str, tuple[Callable[..., Found], str]] = {
     "pytorch-pretrained-biggan": (
-        pretrained_biggan.found, "BigGAN-deep generators of huggingface/pytorch-pretrained-biggan; fact: truncation",
+        pretrained_biggan.found,
+        "BigGAN-deep generators of huggingface/pytorch-pretrained-biggan; fact: truncation",
     ),
     "BigGAN-PyTorch": (biggan.found, "BigGAN and BigGAN-deep of ajbrock/BigGAN-PyTorch: G, D, G_ema; fact: epsilon"),
     "pytorch_GAN_zoo-PGAN": (
-        progan.found, "progressive GAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG; facts: num_classes, "
-                      "alpha",
+        progan.found,
+        "progressive GAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG; facts: num_classes, alpha",
     ),
     "pytorch_GAN_zoo-DCGAN": (dcgan.found_gan_zoo, "DCGAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG"),
     "pytorch-tutorial-DCGAN": (dcgan.found_tutorial, "the 4x4 DCGAN of PyTorch's tutorial and examples: netG, netD"),
     "lightning-bolts-DCGAN": (dcgan.found_bolts, "pl_bolts.models.gans.DCGAN: one state dict of the LightningModule"),
-}  # fmt: skip
+}
 """By name: what finds a model in the tensors, and what it is for."""
 
 
@@ -51,7 +52,7 @@ def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
         ReleaseError: when tensors are missing, left over, or of a network that the zoo cannot compute, with the reason.
     """
     if source not in SOURCES:
-        raise ReleaseError(f"there is no converter for {source!r}.{nearest(source, SOURCES)}")
+        raise ReleaseError(f"there is no converter for {source!r}.{did_you_mean(source, SOURCES)}")
     networks = networks_of(state_dict, source)
     given = dict(facts)
     for key, value in given.items():
@@ -78,7 +79,7 @@ def _built(found: Found, given: dict[str, Any]) -> GAN:
     known = settings_of(found.target)
     for key in given:
         if key not in known:
-            raise ReleaseError(f"{key} is no fact that is asked for.{nearest(key, known)}")
+            raise ReleaseError(f"{key} is no fact that is asked for.{did_you_mean(key, known)}")
     values, faults = check_settings(found.target, {**found.arguments, **given}, "")
     if faults:
         raise ReleaseError("; ".join(faults))
@@ -94,8 +95,11 @@ def _built(found: Found, given: dict[str, Any]) -> GAN:
 def _load(model: GAN, found: Found, source: str) -> str:
     """Put the tensors into place; returns which network the source did not have."""
     generator = found.generator if found.generator is not None else found.average
-    pairs = [(model.generator, generator, "generator"), (model.discriminator, found.discriminator, "discriminator"),
-             (model.average, found.average if found.average is not None else generator, "average")]  # fmt: skip
+    pairs = [
+        (model.generator, generator, "generator"),
+        (model.discriminator, found.discriminator, "discriminator"),
+        (model.average, found.average if found.average is not None else generator, "average"),
+    ]
     missing = ""
     for network, tensors, name in pairs:
         if tensors is None:
@@ -106,11 +110,15 @@ def _load(model: GAN, found: Found, source: str) -> str:
         faults += [f"{key} is not in the zoo's network" for key in tensors if key not in mine]
         faults += [
             f"{key} is {tuple(tensors[key].shape)}, the zoo's {tuple(mine[key].shape)}"
-            for key in mine if key in tensors and tensors[key].shape != mine[key].shape
-        ]  # fmt: skip
+            for key in mine
+            if key in tensors and tensors[key].shape != mine[key].shape
+        ]
         if faults:
             more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
-            raise ReleaseError(f"the {name} of {source} is not one that the zoo's {type(model).__name__} can be: "
-                               + "; ".join(faults[:3]) + more)  # fmt: skip
+            raise ReleaseError(
+                f"the {name} of {source} is not one that the zoo's {type(model).__name__} can be: "
+                + "; ".join(faults[:3])
+                + more
+            )
         network.load_state_dict(tensors)
     return missing

@@ -42,11 +42,14 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
     shared_dim = generator.take("shared.weight").shape[1] if shared else 0
     chunk = condition - shared_dim if shared and not deep else 0
     arguments: dict[str, Any] = {
-        "resolution": resolution, "width": width, "shared_dim": shared_dim,
+        "resolution": resolution,
+        "width": width,
+        "shared_dim": shared_dim,
         "channels": min(3, len(generator.take("output_layer.2.weight"))),
         "num_classes": len(generator.take("shared.weight" if shared else "blocks.0.0.bn1.gain.weight")),
-        "attention": _attention(networks, stages, deep), "epsilon": facts.get("epsilon", EPSILON),
-    }  # fmt: skip
+        "attention": _attention(networks, stages, deep),
+        "epsilon": facts.get("epsilon", EPSILON),
+    }
     if deep:
         arguments["latent_dim"] = inputs - shared_dim
     else:

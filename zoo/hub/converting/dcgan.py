@@ -64,8 +64,10 @@ def _found(networks: Networks, generator_layers: Any, discriminator_layers: Any)
     generator = networks.any_generator()
     convolutions, norms = generator_layers(generator)
     if len(convolutions) < 3 or len(norms) != len(convolutions) - 1:
-        raise ReleaseError(f"{generator.what} has {len(convolutions)} convolutions and {len(norms)} batch norms; a "
-                           "DCGAN has one norm less than convolutions, at least three of these")  # fmt: skip
+        raise ReleaseError(
+            f"{generator.what} has {len(convolutions)} convolutions and {len(norms)} batch norms; a "
+            "DCGAN has one norm less than convolutions, at least three of these"
+        )
     first, last = generator.take(f"{convolutions[0]}.weight"), generator.take(f"{convolutions[-1]}.weight")
     if first.shape[2:] != (4, 4) or last.shape[2:] != (4, 4):
         raise ReleaseError(
@@ -73,9 +75,13 @@ def _found(networks: Networks, generator_layers: Any, discriminator_layers: Any)
         )
     resolution, width = 2 ** (len(convolutions) + 1), last.shape[0]
     arguments: dict[str, Any] = {
-        "resolution": resolution, "channels": last.shape[1], "latent_dim": first.shape[0], "width": width,
-        "kernel_size": 4, "latent": "normal",
-    }  # fmt: skip
+        "resolution": resolution,
+        "channels": last.shape[1],
+        "latent_dim": first.shape[0],
+        "width": width,
+        "kernel_size": 4,
+        "latent": "normal",
+    }
     widths = [generator.take(f"{name}.weight").shape[1] for name in convolutions[:-1]]
     if widths != stage_widths(resolution, width):
         raise ReleaseError(

@@ -40,12 +40,18 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
     shared_dim, classes = tensors.take("embeddings.weight").shape
     units, condition = tensors.take("generator.gen_z.weight_orig").shape
     arguments = {
-        "resolution": 4 * 2 ** (len(blocks) // 2), "width": units // 16 // 16, "latent_dim": condition - shared_dim,
-        "num_classes": classes, "shared_dim": shared_dim, "epsilon": facts.get("epsilon", EPSILON),
+        "resolution": 4 * 2 ** (len(blocks) // 2),
+        "width": units // 16 // 16,
+        "latent_dim": condition - shared_dim,
+        "num_classes": classes,
+        "shared_dim": shared_dim,
+        "epsilon": facts.get("epsilon", EPSILON),
         "attention": 8 * 2 ** (attention[0] // 2 - 1) if attention else 0,
-    }  # fmt: skip
-    notes = {"statistics": f"batch norm's for truncation {truncation:g}; sample with truncation={truncation:g}, "
-                           "truncation_by='scaling'"}  # fmt: skip
+    }
+    notes = {
+        "statistics": f"batch norm's for truncation {truncation:g}; sample with truncation={truncation:g}, "
+        "truncation_by='scaling'"
+    }
     return Found(BigGANDeep, arguments, _generator(tensors, blocks, attention, truncation), notes=notes)
 
 

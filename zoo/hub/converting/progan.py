@@ -24,8 +24,10 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
     Facts: `num_classes` of a conditional one (AC-GAN with one attribute); `alpha`, which must be 0: a fade has ended.
     """
     if facts.pop("alpha", 0):
-        raise ReleaseError("alpha is not 0: this checkpoint is from the middle of a fade, whose two ends the source "
-                           "mixes in its own way. Convert one from after it")  # fmt: skip
+        raise ReleaseError(
+            "alpha is not 0: this checkpoint is from the middle of a fade, whose two ends the source "
+            "mixes in its own way. Convert one from after it"
+        )
     for network in (networks.generator, networks.discriminator, networks.average):
         if network is not None:  # newer versions of the source name the wrapped layer, older ones do not
             network.rename(lambda name: name.replace(".module.", "."))
@@ -47,10 +49,14 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
                 f"classes, of one attribute, give num_classes={outputs - 1}"
             )
     arguments = {
-        "resolution": 4 * 2**scales, "channels": len(generator.take("toRGBLayers.0.weight")),
+        "resolution": 4 * 2**scales,
+        "channels": len(generator.take("toRGBLayers.0.weight")),
         "latent_dim": inputs - classes,
-        "width": widths.most, "width_base": widths.base, "num_classes": classes, "variant": "pytorch_GAN_zoo",
-    }  # fmt: skip
+        "width": widths.most,
+        "width_base": widths.base,
+        "num_classes": classes,
+        "variant": "pytorch_GAN_zoo",
+    }
     result = Found(ProGAN, arguments, images_seen=lambda model: model.growth.end)
     if networks.generator is not None:
         result.generator = _generator(networks.generator, scales)
@@ -70,8 +76,10 @@ def _widths(depths: list[int], what: str) -> Widths:
     sizes = [4 * 2**i for i in range(len(depths))]
     widths = Widths(max(depths[-1] << (sizes[-1].bit_length() - 2), max(depths)), max(depths))
     if [widths.at(size) for size in (2, *sizes)] != [depths[0], *depths]:
-        raise ReleaseError(f"{what} has widths {depths} from 4x4 on; the zoo's halve with every doubling of the "
-                           "size, from one number down, so these cannot be had")  # fmt: skip
+        raise ReleaseError(
+            f"{what} has widths {depths} from 4x4 on; the zoo's halve with every doubling of the "
+            "size, from one number down, so these cannot be had"
+        )
     return widths
 
 

@@ -13,13 +13,19 @@ from torch import Tensor
 
 from zoo.errors import ReleaseError, first_line
 from zoo.gan import GAN
-from zoo.hub import weights
+from zoo.releases import weights
 
 ALIASES = {
-    "generator": "generator", "G": "generator", "netG": "generator",
-    "discriminator": "discriminator", "D": "discriminator", "netD": "discriminator",
-    "average": "average", "G_ema": "average", "avgG": "average",
-}  # fmt: skip
+    "generator": "generator",
+    "G": "generator",
+    "netG": "generator",
+    "discriminator": "discriminator",
+    "D": "discriminator",
+    "netD": "discriminator",
+    "average": "average",
+    "G_ema": "average",
+    "avgG": "average",
+}
 BESIDES = ("config", "tmp", "epoch", "iteration", "hyper_parameters")
 """What files of the sources hold beside networks, of no use for computing."""
 

@@ -1,0 +1,1 @@
+"""Write an audit report as JSON, Markdown and an HTML page."""

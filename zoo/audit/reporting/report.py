@@ -1,0 +1,42 @@
+"""A report that writes itself: as JSON, as Markdown with figures, and as an HTML page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from zoo.audit.findings.report import ReportData
+from zoo.audit.questions import NAMES
+from zoo.audit.reporting.markdown import figure_file, markdown
+from zoo.audit.reporting.page import report_page
+from zoo.io.files import atomic_write
+
+
+class Report(ReportData):
+    """The result of an audit."""
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `report.json`, `report.md` with its `figures/`, and `report.html`, which is one file by itself.
+
+        Figures of an earlier report in the same folder are removed.
+
+        Raises:
+            OSError: when the folder cannot be written.
+        """
+        path = Path(folder)
+        for old in (path / "figures").glob("*.png"):
+            if old.name.startswith(tuple(f"{name}-" for name in NAMES)):
+                old.unlink()
+        for finding in self.findings:
+            for figure in finding.figures:
+                with atomic_write(path / figure_file(finding, figure)) as scratch:
+                    scratch.write_bytes(figure.png)
+        texts = {
+            "report.json": json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n",
+            "report.md": markdown(self),
+            "report.html": report_page(self),
+        }
+        for name, text in texts.items():
+            with atomic_write(path / name) as scratch:
+                scratch.write_text(text, encoding="utf-8")
+        return path

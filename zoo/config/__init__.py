@@ -1,0 +1,1 @@
+"""Recipes and command lines, checked against the signatures that they will call."""

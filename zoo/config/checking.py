@@ -1,0 +1,287 @@
+"""Hold a recipe's text against what it will call, and collect every fault."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from pytorch_lightning import Trainer
+
+from zoo.config.class_names import class_path, find_class
+from zoo.config.kinds import Kind, Kinds
+from zoo.config.recipe import ClassSpec, Recipe
+from zoo.config.settings import check_settings, settings_of
+from zoo.errors import RecipeError, UserError, did_you_mean
+
+PLAIN = ("seed", "images", "pretrained")
+SECTIONS = (*PLAIN, "model", "data", "trainer", "callbacks", "loggers")
+REFUSED_BY_TRAINER = {
+    "accumulate_grad_batches": "Lightning's accumulation knows one optimizer; set model.micro_batches",
+    "barebones": "set trainer.log_every_n_steps and remove callbacks instead",
+    "callbacks": "it is a section of its own; use callbacks.NAME",
+    "check_val_every_n_epoch": "there is no validation loop; metrics are callbacks",
+    "default_root_dir": "set the run folder with out=FOLDER",
+    "enable_checkpointing": "callbacks.SaveEvery saves, by images seen",
+    "enable_model_summary": "the headline of a run is fixed",
+    "enable_progress_bar": "without a terminal progress is plain lines; redirect the output to be rid of it",
+    "fast_dev_run": "set images to a few batches",
+    "gradient_clip_algorithm": "the loop clips each player by norm; set model.clip_norm",
+    "gradient_clip_val": "Lightning clips for one optimizer; set model.clip_norm, which clips each player",
+    "inference_mode": "there is no validation loop",
+    "limit_train_batches": "a run's length is `images`",
+    "limit_val_batches": "there is no validation loop; metrics are callbacks",
+    "logger": "it is a section of its own; use loggers.NAME",
+    "max_epochs": "a run's length is `images`",
+    "max_steps": "a run's length is `images`; Lightning would count every optimizer's steps",
+    "min_epochs": "a run's length is `images`",
+    "min_steps": "a run's length is `images`",
+    "num_sanity_val_steps": "there is no validation loop",
+    "plugins": "the zoo sets its own for checkpoints",
+    "use_distributed_sampler": "the data follow the clock on any number of devices",
+    "val_check_interval": "there is no validation loop; metrics are callbacks",
+}
+LENGTHS = ("epochs", "steps", "iterations", "kimg", "n_epochs", "num_epochs")  # what others call the length of a run
+PRECISIONS = ("bf16-mixed", "32-true", "auto")
+
+
+class Check:
+    """The check of one recipe.
+
+    Args:
+        subject: what is checked, for the head of the error.
+        kinds: the base class of each section.
+    """
+
+    def __init__(self, subject: str, kinds: Kinds) -> None:
+        self.subject, self.kinds = subject, kinds
+        self.faults: list[str] = []
+        self.notes: list[str] = []
+        self._unresolved: set[str] = set()
+
+    def recipe(self, name: str, written: dict[str, Any], overrides: dict[str, Any]) -> Recipe:
+        """The checked recipe.
+
+        Args:
+            name: of the recipe.
+            written: the file's content, interpolations not yet resolved.
+            overrides: nested values that replace it.
+
+        Raises:
+            RecipeError: with every fault.
+        """
+        for key in dict.fromkeys([*written, *overrides]):
+            if key not in SECTIONS:
+                self.faults.append(f"{key}: {_where_instead(str(key), {**written, **overrides})}")
+        self._follow_new_data(written, overrides)
+        self._drop_settings_of_other_classes(written, overrides)
+        whole = self._resolved(written, overrides)
+        values, faults = check_settings(
+            _plain_values, {key: whole[key] for key in PLAIN if key in whole}, "", called="a recipe"
+        )
+        self.faults += faults
+        if values.get("images", 1) < 1:
+            self.faults.append(f"images: the length of a run must be at least 1 image; got {values['images']}")
+        for section in ("model", "data"):  # one seed for everything, unless a part is given its own
+            if isinstance(whole.get(section), dict):
+                whole[section].setdefault("seed", values.get("seed", 0))
+        model = self.part("model", whole.get("model"), self.kinds.model)
+        data = self.part("data", whole.get("data"), self.kinds.data)
+        trainer = self.trainer(whole.get("trainer") or {})
+        callbacks = self.parts("callbacks", whole.get("callbacks"), self.kinds.callback)
+        loggers = self.parts("loggers", whole.get("loggers"), self.kinds.logger)
+        if self.faults or model is None or data is None:
+            raise RecipeError(self.subject, list(dict.fromkeys(self.faults)))
+        return Recipe(
+            name,
+            **values,
+            model=model,
+            data=data,
+            trainer=trainer,
+            callbacks=callbacks,
+            loggers=loggers,
+            notes=self.notes,
+        )
+
+    def _follow_new_data(self, written: dict[str, Any], overrides: dict[str, Any]) -> None:
+        """A recipe pointed at other data becomes unconditional, unless its number of classes was given as well."""
+        old, new = _mapping(written.get("data")), _mapping(overrides.get("data"))
+        file, model, where = _mapping(written.get("model")), overrides.get("model", {}), "model"
+        mixed = isinstance(file.get("base"), Mapping)
+        if mixed:  # a mixture has the classes of its base
+            file, where = file["base"], "model.base"
+            model = model.get("base", {}) if isinstance(model, Mapping) else None
+        classes = file.get("num_classes", 0)
+        if "class" not in new or new["class"] == old.get("class") or not classes:
+            return
+        if not isinstance(model, Mapping) or "num_classes" in model:
+            return
+        changed = {**model, "num_classes": 0}
+        overrides["model"] = {**overrides.get("model", {}), "base": changed} if mixed else changed
+        self.notes.append(
+            f"{where}.num_classes is 0 because data.class was changed; give {where}.num_classes={classes} for "
+            "a conditional model on labelled data"
+        )
+
+    def _drop_settings_of_other_classes(self, written: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+        """Where the command line changes a section's class, the file's settings of the former class go.
+
+        For a model those are the ones the new class does not know; for data all but what every source shares, since
+        the same name, such as `root`, means another place.
+        """
+        shared = set(settings_of(self.kinds.source)) - {"held_out"}
+        model = _mapping(written.get("model"))
+        places: list[tuple[str, str, type, Any, Mapping[str, Any]]] = [
+            ("model", "model", self.kinds.model.base, written, overrides),
+            ("model.base", "base", self.kinds.model.base, model, _mapping(overrides.get("model"))),
+            ("data", "data", self.kinds.data.base, written, overrides),
+        ]
+        for section, key_there, kind, holder, changes in places:
+            old, given = _mapping(holder.get(key_there)), _mapping(changes.get(key_there))
+            if "class" not in given or given["class"] == old.get("class"):
+                continue
+            try:
+                target = find_class(str(given["class"]))
+            except UserError:
+                continue  # reported later, with the other faults
+            if not (inspect.isclass(target) and issubclass(target, kind)):
+                continue
+            known = set(settings_of(target)) & shared if section == "data" else set(settings_of(target))
+            dropped = [str(key) for key in old if key != "class" and key not in known]
+            holder[key_there] = {key: value for key, value in old.items() if key not in dropped}
+            dropped = [key for key in dropped if key not in given]
+            if dropped:
+                self.notes.append(f"{section}.class was changed; the recipe's {', '.join(dropped)} are left out")
+
+    def _resolved(self, written: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
+        """File and overrides as one, interpolations replaced by what they refer to."""
+        merged = OmegaConf.merge(OmegaConf.create(written), OmegaConf.create(overrides))
+        assert isinstance(merged, DictConfig)
+        return self._plain(merged, "")
+
+    def _plain(self, node: DictConfig, where: str) -> dict[Any, Any]:
+        """A mapping with every interpolation resolved; keys keep their type."""
+        result: dict[Any, Any] = {}
+        for key in node:
+            name = where + str(key)
+            try:
+                value = node[key]
+                if isinstance(value, DictConfig):
+                    result[key] = self._plain(value, f"{name}.")
+                else:
+                    result[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+            except OmegaConfBaseException:
+                raw = OmegaConf.to_container(node, resolve=False)
+                assert isinstance(raw, dict)
+                self._unresolved.add(name)
+                self.faults.append(f"{name}: {raw[key]} refers to something that is not there")
+        return result
+
+    def part(self, where: str, section: Any, kind: Kind) -> ClassSpec | None:
+        """Check one section that names a class."""
+        if section is None or (isinstance(section, Mapping) and "class" not in section):
+            self.faults.append(f"{where}: missing; it is a mapping with `class`, {kind.description}, and its settings")
+            return None
+        if not isinstance(section, Mapping):
+            self.faults.append(f"{where}: must be a mapping with `class` and its settings; got {section!r}")
+            return None
+        arguments = {str(key): value for key, value in section.items() if key != "class"}
+        try:
+            target = find_class(str(section["class"]), kind.base)
+        except UserError as error:
+            self.faults.append(f"{where}.class: {error}")
+            return None
+        if not (inspect.isclass(target) and issubclass(target, kind.base)):
+            self.faults.append(f"{where}.class: {section['class']} is not {kind.description}")
+            return None
+        if target in self.kinds.abstract:
+            self.faults.append(f"{where}.class: {section['class']} is a base to extend; name a class built on it")
+            return None
+        for name in getattr(target, "nested", ()):
+            arguments[name] = self.nested(f"{where}.{name}", arguments)
+        values, faults = check_settings(target, arguments, f"{where}.")
+        self.faults += [fault for fault in faults if fault.partition(":")[0] not in self._unresolved]
+        return ClassSpec(where, target, values)
+
+    def nested(self, where: str, outer: Mapping[str, Any]) -> dict[str, Any]:
+        """A model within a model, with every default written out; its seed is that of the whole."""
+        given = outer.get(where.rpartition(".")[2])
+        section = {"class": given} if isinstance(given, str) else given
+        if isinstance(section, Mapping):
+            section = {"seed": outer.get("seed", 0), **section}
+        inner = self.part(where, section, self.kinds.model)
+        return {} if inner is None else {"class": class_path(inner.target), **inner.arguments}
+
+    def parts(self, where: str, section: Any, kind: Kind) -> dict[str, ClassSpec]:
+        """Check a section of named parts; the name is the class unless `class` says otherwise."""
+        if section is None:
+            return {}
+        if not isinstance(section, Mapping):
+            self.faults.append(
+                f"{where}: must be a mapping from a name to settings, such as SaveEvery: {{every: 50000}}"
+            )
+            return {}
+        found = {}
+        for name, given in section.items():
+            if given is None:  # removed on the command line, as in callbacks.SampleGrid=null
+                continue
+            if not isinstance(given, Mapping):
+                self.faults.append(f"{where}.{name}: must be a mapping of settings, {{}} for none; got {given!r}")
+                continue
+            part = self.part(f"{where}.{name}", {"class": name, **given}, kind)
+            if part is not None:
+                found[str(name)] = part
+        return found
+
+    def trainer(self, section: Any) -> dict[str, Any]:
+        """Check the arguments of Lightning's Trainer, and refuse those that a GAN's loop must not have."""
+        if not isinstance(section, Mapping):
+            self.faults.append(f"trainer: must be a mapping of arguments of pytorch_lightning.Trainer; got {section!r}")
+            return {}
+        self.faults += [f"trainer.{key}: {REFUSED_BY_TRAINER[key]}" for key in section if key in REFUSED_BY_TRAINER]
+        allowed = {str(key): value for key, value in section.items() if key not in REFUSED_BY_TRAINER}
+        precision = {"precision": str(allowed.pop("precision"))} if "precision" in allowed else {}
+        for given in precision.values():
+            if given not in PRECISIONS:
+                half = "one loss scaler cannot serve two players and gradient penalties underflow; "
+                what = f"{given} is refused: {half}" if "16" in given else f"{given!r} is not known; "
+                self.faults.append(f"trainer.precision: {what}use bf16-mixed, 32-true, or auto, which chooses")
+        values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
+        self.faults += faults
+        return {**precision, **values}
+
+
+def _where_instead(key: str, sections: Mapping[str, Any]) -> str:
+    """What is said of a word that is no section: often it is a setting of one."""
+    if key in REFUSED_BY_TRAINER:
+        return f"there is no such section; {REFUSED_BY_TRAINER[key]}"
+    if key in LENGTHS:
+        return "there is no such section; a run's length is `images`, the number of real images shown"
+    homes = [
+        f"{section}.{name}"
+        for section in ("model", "data", "trainer")
+        for name in _known(section, _mapping(sections.get(section)))
+        if name == key or name.endswith(f"_{key}")
+    ]
+    meant = f" Did you mean {' or '.join(homes)}?" if homes else did_you_mean(key, SECTIONS)
+    return f"there is no such section.{meant}"
+
+
+def _known(section: str, given: Mapping[str, Any]) -> list[str]:
+    """Settings of a section, as far as its class can be found."""
+    if section == "trainer":
+        return sorted(settings_of(Trainer))
+    try:
+        return sorted(settings_of(find_class(str(given.get("class")))))
+    except (UserError, TypeError, ValueError):
+        return sorted(map(str, given))
+
+
+def _plain_values(images: int, seed: int = 0, pretrained: str = "") -> None:
+    """The signature that what is no section is checked against."""
+
+
+def _mapping(section: Any) -> Mapping[str, Any]:
+    return section if isinstance(section, Mapping) else {}

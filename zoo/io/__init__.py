@@ -1,0 +1,1 @@
+"""Files: atomic writing, checkpoints, and the record of the software environment."""

@@ -1,0 +1,50 @@
+"""Layers that let a discriminator see how varied a batch is."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class MinibatchStdDev(nn.Module):
+    """Appends one channel: the mean standard deviation within a group of images (Karras et al. 2018, section 3).
+
+    As in the authors' code: groups are strided (image i is in group i mod B/G), the variance is the biased one, the
+    deviation is sqrt(variance + 1e-8), and its mean over channels and pixels is one number for each group.
+
+    Args:
+        group_size: G; a batch that it does not divide is split into groups of the largest size up to G that does.
+    """
+
+    def __init__(self, group_size: int = 4) -> None:
+        super().__init__()
+        self.group_size = group_size
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, C, H, W) to (B, C + 1, H, W)."""
+        batch, _, height, width = x.shape
+        group = next(size for size in range(min(self.group_size, batch), 0, -1) if batch % size == 0)
+        grouped = x.float().reshape(group, batch // group, -1)
+        deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean(1)  # (B / G,)
+        extra = deviation.repeat(group).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
+        return torch.cat([x, extra], dim=1)
+
+
+class ConsecutiveDeviation(nn.Module):
+    """The channel as pytorch_GAN_zoo appends it, for weights that were trained with it.
+
+    What differs: the variance is the unbiased one; a batch that 4 does not divide is one group; groups are strided
+    (image i is in group i mod B/4) while their numbers are handed out in order (image i gets that of group i // 4), so
+    with two groups or more an image gets the number of others; one image alone gets 0.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From (B, C, H, W) to (B, C + 1, H, W)."""
+        batch, _, height, width = x.shape
+        size = 4 if batch % 4 == 0 else batch
+        if size == 1:
+            return torch.cat([x, x.new_zeros(batch, 1, height, width)], dim=1)
+        grouped = x.float().reshape(size, batch // size, -1)
+        deviation = (grouped.var(0, unbiased=True) + 1e-8).sqrt().mean(1)  # (B / size,)
+        extra = deviation.repeat_interleave(size).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
+        return torch.cat([x, extra], dim=1)

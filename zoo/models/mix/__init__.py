@@ -1,0 +1,1 @@
+"""MIX+GAN: mixtures of generators and discriminators around any other model."""

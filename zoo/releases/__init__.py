@@ -1,0 +1,1 @@
+"""Releases: the file format of a published model, and how a model writes one."""

@@ -1,0 +1,40 @@
+"""Load a recipe of this library: a GAN, a source of images, callbacks and loggers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import Callback, LightningDataModule
+from pytorch_lightning.loggers import Logger
+
+from zoo.callbacks import Every
+from zoo.config.kinds import Kind, Kinds
+from zoo.config.loading import read_recipe
+from zoo.config.recipe import Recipe
+from zoo.data import Images
+from zoo.gan import GAN
+
+KINDS = Kinds(
+    model=Kind(GAN, "a GAN"),
+    data=Kind(LightningDataModule, "a source of images"),
+    source=Images,
+    callback=Kind(Callback, "a Lightning callback"),
+    logger=Kind(Logger, "a Lightning logger"),
+    abstract=(GAN, Images, Every),
+)
+
+
+def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:
+    """Read, override and check a recipe.
+
+    Args:
+        where: its name or path.
+        overrides: nested values that replace the file's, such as {"model": {"width": 32}}; None removes a callback. A
+            class stands for its name.
+
+    Raises:
+        RecipeError: with every fault that was found.
+    """
+    return read_recipe(where, overrides, KINDS)

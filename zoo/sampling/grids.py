@@ -1,0 +1,18 @@
+"""Draw a grid of samples."""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image
+
+from zoo.rendering import pictures
+from zoo.sampling.images import sample
+from zoo.sampling.protocol import GenerativeModel
+
+
+def draw(model: GenerativeModel, rows: int, columns: int, seed: int) -> Image.Image:
+    """A grid of samples from the averaged generator; a conditional model's classes run along the columns."""
+    columns = columns or (model.num_classes if 2 <= model.num_classes <= 16 else 10)
+    count = 2_000 if model.resolution == 1 else rows * columns
+    labels = torch.arange(count) % columns % model.num_classes if model.num_classes else None
+    return pictures.grid(sample(model, count, seed=seed, labels=labels), columns)

@@ -1,0 +1,77 @@
+"""Standing statistics: Brock et al. 2019, arXiv:1809.11096, appendix C.
+
+A generator with batch norm is sampled with means and variances gathered while it learnt, of weights that have since
+moved and of latents that were not truncated. Here they are gathered anew for the weights and the truncation in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from zoo.sampling.images import TruncationBy, truncated
+from zoo.sampling.protocol import GenerativeModel
+from zoo.training.seeding import seeded
+
+
+@contextmanager
+def standing_statistics(
+    model: GenerativeModel,
+    passes: int = 16,
+    *,
+    batch_size: int = 64,
+    seed: int | None = 0,
+    truncation: float | None = None,
+    truncation_by: TruncationBy = "redrawing",
+) -> Iterator[None]:
+    """Inside, the averaged generator's batch norms use the mean over `passes` of what they see, each with equal weight.
+
+        with standing_statistics(model, truncation=0.5):
+            images = model.sample(100, truncation=0.5)
+
+    Every pass draws latents and labels anew. It is a true mean, `(1/k) * sum`, not an exponential one, of each batch's
+    mean and unbiased variance. Afterwards every buffer and mode is as it was, and with a seed so is the global random
+    state. The authors' code takes 16 passes; statistics are those of one truncation, so enter anew for each.
+
+    Args:
+        model: whose average is sampled.
+        passes: how many batches.
+        batch_size: images in each.
+        seed: of latents and labels; None draws from torch's global random state.
+        truncation: of the latents, as in `GAN.sample`.
+        truncation_by: how, as in `GAN.sample`.
+
+    Raises:
+        ValueError: for fewer than one pass, fewer than two images in each, or a generator without batch norm.
+    """
+    if passes < 1 or batch_size < 2:
+        raise ValueError(f"at least 1 pass of 2 images; got passes={passes}, batch_size={batch_size}")
+    norms = [m for m in model.average.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        raise ValueError(f"the generator of this {type(model).__name__} has no batch norm whose statistics could stand")
+    before = [(norm.momentum, {name: b.clone() for name, b in norm.named_buffers()}) for norm in norms]
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # torch's word for a mean with equal weights
+            norm.train()
+        with torch.no_grad(), seeded(seed, model.device):
+            for _ in range(passes):
+                latents = truncated(model.sample_latent, batch_size, truncation, truncation_by)
+                model.generate(model.average, latents, model.sample_labels(batch_size))
+        model.average.eval()
+        yield
+    finally:
+        for norm, (momentum, buffers) in zip(norms, before):
+            restore(norm, momentum, buffers)
+
+
+def restore(norm: _BatchNorm, momentum: float | None, buffers: dict[str, torch.Tensor]) -> None:
+    """Put a batch norm back into eval mode, with these settings and buffers."""
+    norm.momentum = momentum
+    norm.eval()
+    for name, buffer in norm.named_buffers():
+        buffer.copy_(buffers[name])
