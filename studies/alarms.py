@@ -41,7 +41,8 @@ import zoo
 from zoo.alarms.change import THRESHOLD
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
-from zoo.io.checkpoints import checkpoints_in, read_checkpoint
+from zoo.io.checkpoints import read_checkpoint
+from zoo.io.run_folder import checkpoints_in
 from zoo.training.terms import NonFiniteLossError
 
 SMALL = ["dcgan_digits", "wgan_gp_digits", "progan_digits", "biggan_digits"]

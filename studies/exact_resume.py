@@ -25,7 +25,8 @@ import torch
 from rows import RESULTS
 
 from zoo.config.command_line import checked_arguments, run_command
-from zoo.io.checkpoints import checkpoints_in, read_checkpoint
+from zoo.io.checkpoints import read_checkpoint
+from zoo.io.run_folder import checkpoints_in
 
 WORDS = (
     "recipe=dcgan_digits",

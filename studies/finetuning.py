@@ -26,6 +26,7 @@ from rows import RESULTS, Rows
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.features.digits import DigitClassifier
+from zoo.io.run_folder import checkpoints_in
 
 SOURCE, RESOLUTION, EVERY = "dcgan_digits", 16, 20_000
 
@@ -69,7 +70,7 @@ def rows_of(seed: int, each: int, root: str, images: int) -> list[dict[str, Any]
                 callbacks=callbacks,
             )
             distances = {}
-            for path in zoo.io.checkpoints.checkpoints_in(run.folder)[::-1]:
+            for path in checkpoints_in(run.folder)[::-1]:
                 model = zoo.load_run(path)
                 distances[model.images_seen] = distance(judge, test, model.sample(10_000, seed=1, labels=labels))
             shown = run.recipe.data.build()

@@ -12,9 +12,9 @@ import torch
 from pytorch_lightning import Callback
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from training import Noise, equal, tiny_dcgan, tiny_mlp, train, weights
 
 import zoo
+from tests.helpers.training import Noise, equal, tiny_dcgan, tiny_mlp, train, weights
 from zoo.training.objectives import Terms
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError
+from zoo.io.run_folder import RunFolder
 from zoo.rendering.pictures import can_plot
 from zoo.runs.page import read_run, write_page
 
@@ -32,7 +33,7 @@ def watch(run: str, out: str = "", every: int = 0) -> Path:
         raise UserError(f"out: a file ending in .html; got {out!r}")
     if not Path(run).is_dir():
         raise UserError(f"run: there is no folder {run}")
-    path = Path(out) if out else Path(run) / "watch.html"
+    path = Path(out) if out else RunFolder(Path(run)).watch_page
     try:
         while True:
             found = read_run(Path(run))

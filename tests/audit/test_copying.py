@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_world import evidence, split
 
+from tests.helpers.audit_evidence import evidence, split
 from zoo.audit.findings.finding import NotApplicable, Statistic
 from zoo.audit.planted import Blurred, Finite, Honest, Memoriser, OneImagePerClass
 from zoo.audit.questions import copying

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from small_world import evidence, split
 from torch import Tensor
 
+from tests.helpers.audit_evidence import evidence, split
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest, WithMemorisingDiscriminator
 from zoo.audit.questions.discriminator import ask

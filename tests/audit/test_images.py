@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 import torch
-from small_world import images
 from torch.utils.data import TensorDataset
 
+from tests.helpers.audit_evidence import images
 from zoo.audit import audit, planted
 from zoo.audit.evidence.images import check_parts, overlap, part_of, read_like, without_overlap
 from zoo.errors import DataError, UserError

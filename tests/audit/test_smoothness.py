@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
-from training import tiny_dcgan
 
 import zoo
+from tests.helpers.training import tiny_dcgan
 from zoo.audit import Finding, audit
 from zoo.audit.questions import smoothness
 from zoo.audit.questions.smoothness import Walk

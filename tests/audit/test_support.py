@@ -6,8 +6,8 @@ import math
 
 import pytest
 import torch
-from small_world import evidence, images, split
 
+from tests.helpers.audit_evidence import evidence, images, split
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Finite, Honest
 from zoo.audit.questions.support import PAGE_REPEATS, ask

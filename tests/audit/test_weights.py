@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from training import tiny_dcgan
 
 import zoo
+from tests.helpers.training import tiny_dcgan
 from zoo.audit import Finding, audit
 from zoo.audit.evidence.subject import Questioned
 from zoo.audit.questions import weights

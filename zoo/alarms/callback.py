@@ -18,6 +18,7 @@ from zoo.errors import FeatureError, did_you_mean, require_at_least
 from zoo.features import extractor
 from zoo.gan import GAN
 from zoo.io.files import digest_of_values
+from zoo.io.run_folder import RunFolder
 from zoo.training.batch import Batch
 from zoo.training.clock import crossed
 from zoo.training.replicas import Replicas
@@ -110,7 +111,7 @@ class Alarms(Callback):
             raise FeatureError(f"Alarms.classifier: extractor {self.classifier} has no classes; `digits` has")
         self._observer = Observer(pl_module, getattr(trainer, "datamodule", None), classifier=network)
         if trainer.is_global_zero:
-            self.records = Records(Path(trainer.default_root_dir) / "alarms", pl_module.images_seen)
+            self.records = Records(RunFolder(Path(trainer.default_root_dir)), pl_module.images_seen)
         self._load(pl_module, self._restored, Path(trainer.default_root_dir))
         self._set_rates(pl_module)
         pl_module.can_roll_back = self._rolls_back() and "not finite" in self.alarms
@@ -236,7 +237,8 @@ class Alarms(Callback):
             self.healthy.keep(trainer, model)
         elif wish == ROLL_BACK:
             where = trainer.strategy.broadcast(self.healthy.confirmed)
-            state = roll_back(trainer, model, Path(trainer.default_root_dir) / self.healthy.folder / where)
+            healthy = RunFolder(Path(trainer.default_root_dir)).healthy_checkpoint(where)
+            state = roll_back(trainer, model, healthy)
             self.lowered *= self.lr_drop if self.rolled_back else 1.0
             self.rolled_back, self.rolled_back_in = self.rolled_back + 1, model.rounds
             self._set_rates(model)

@@ -10,7 +10,8 @@ from pytorch_lightning import Trainer
 
 from zoo.errors import CheckpointError, first_line
 from zoo.gan import GAN
-from zoo.io.checkpoints import SUFFIX, load_weights, read_checkpoint
+from zoo.io.checkpoints import load_weights, read_checkpoint
+from zoo.io.run_folder import RunFolder
 from zoo.training.clock import progress_of
 from zoo.training.terms import NonFiniteLossError
 
@@ -24,8 +25,6 @@ class HealthyCheckpoints:
     A candidate saved just as a collapse begins would be no way back. So it counts as healthy only when no alarm has
     rung for a while after it; until then the one before it stays.
     """
-
-    folder = "healthy"
 
     def __init__(self) -> None:
         self.confirmed = ""  # file names
@@ -47,12 +46,12 @@ class HealthyCheckpoints:
 
     def keep(self, trainer: Trainer, model: GAN) -> None:
         """Save a candidate; what cannot be saved is left for the next time."""
-        name = f"{model.images_seen:012d}{SUFFIX}"
-        folder = Path(trainer.default_root_dir) / self.folder
+        folder = RunFolder(Path(trainer.default_root_dir))
+        name = folder.checkpoint(model.images_seen).name
         named, self.candidate, self.saved_in = self.named, name, model.rounds
         try:
             model.assert_finite()
-            trainer.save_checkpoint(folder / name)
+            trainer.save_checkpoint(folder.healthy_checkpoint(name))
         except NonFiniteLossError:
             self.candidate = ""
             return
@@ -64,7 +63,7 @@ class HealthyCheckpoints:
         finally:
             self.named = named  # saving asked for `state_dict`, but this is none of the run's own checkpoints
         if trainer.is_global_zero:
-            for old in folder.glob(f"*{SUFFIX}"):
+            for old in folder.healthy_checkpoints():
                 if old.name not in (self.confirmed, self.candidate, self.before_alarm, self.named):
                     old.unlink()
 
@@ -88,7 +87,7 @@ class HealthyCheckpoints:
 
     def load_state_dict(self, state: dict[str, Any], folder: Path) -> None:
         """Go on from `state_dict`, with those checkpoints that the run folder still has."""
-        there = {path.name for path in (folder / self.folder).glob(f"*{SUFFIX}")}
+        there = {path.name for path in RunFolder(folder).healthy_checkpoints()}
         self.confirmed, self.candidate = (
             state[key] if state[key] in there else "" for key in ("confirmed", "candidate")
         )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 from zoo.io.files import atomic_write, read_jsonl
+from zoo.io.run_folder import RunFolder
 
 ROWS = 600
 """Rows of signals beyond which every second one is dropped, however long the run."""
@@ -15,23 +15,23 @@ Row = dict[str, Any]
 
 
 class Records:
-    """`events.jsonl` and `signals.jsonl` in a folder.
+    """The files of events and of signals in a run folder.
 
     A resumed run leaves out what the killed one wrote after the checkpoint.
 
     Args:
-        folder: of both files.
+        folder: of the run.
         images_seen: where the run goes on; 0 for a new one.
     """
 
-    def __init__(self, folder: Path, images_seen: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: RunFolder, images_seen: int) -> None:
+        self._paths = {"events": folder.events, "signals": folder.signals}
         self.events = self._kept("events", images_seen)
         self._rows = self._kept("signals", images_seen)
         self._stride = int(self._rows[-1]["stride"]) if self._rows else 1
         self._written = 0
         for name, rows in (("events", self.events), ("signals", self._rows)):
-            if rows or (folder / f"{name}.jsonl").exists():
+            if rows or self._paths[name].exists():
                 self._rewrite(name, rows)
         self._written = len(self._rows)
 
@@ -80,16 +80,16 @@ class Records:
             self._written = len(self._rows)
 
     def _kept(self, name: str, images_seen: int) -> list[Row]:
-        rows = read_jsonl(self.folder / f"{name}.jsonl") if images_seen else []
+        rows = read_jsonl(self._paths[name]) if images_seen else []
         return [row for row in rows if row["images_seen"] <= images_seen]
 
     def _append(self, name: str, rows: list[Row]) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with open(self.folder / f"{name}.jsonl", "a") as file:
+        self._paths[name].parent.mkdir(parents=True, exist_ok=True)
+        with open(self._paths[name], "a") as file:
             file.write("".join(json.dumps(row) + "\n" for row in rows))
 
     def _rewrite(self, name: str, rows: list[Row]) -> None:
-        with atomic_write(self.folder / f"{name}.jsonl") as scratch:
+        with atomic_write(self._paths[name]) as scratch:
             scratch.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 

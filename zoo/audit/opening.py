@@ -18,6 +18,7 @@ from zoo.errors import UserError
 from zoo.evaluation.reference import default_extractor
 from zoo.hub.loading import UserClasses
 from zoo.io.files import read_jsonl
+from zoo.io.run_folder import RunFolder
 from zoo.runs.opening import name_of, open_trained, ready
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
@@ -76,7 +77,7 @@ def open_checkpoint(
         "generator": "averaged",
     }
     name = name_of(where) if opened.run is None else opened.run.resolve().name
-    out = Path(f"audit-{name}") if opened.run is None else opened.run / "audit"
+    out = Path(f"audit-{name}") if opened.run is None else RunFolder(opened.run).audit
     history = [] if opened.run is None else history_of(opened.run)
     if opened.data is None:
         assert folders is not None
@@ -123,7 +124,7 @@ def history_of(run: Path) -> list[dict[str, Any]]:
         One entry for each full reading: `images`, and for each layer `[first, second, third]`.
     """
     found = []
-    for row in read_jsonl(run / "alarms" / "signals.jsonl"):
+    for row in read_jsonl(RunFolder(run).signals):
         layers: dict[str, dict[int, float]] = {}
         for name, value in row["values"].items():
             match = SIGMA.fullmatch(name)

@@ -30,14 +30,12 @@ from zoo.evaluation.labels import class_counts
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.gan import GAN
-from zoo.io.checkpoints import SUFFIX
 from zoo.io.files import atomic_write
+from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.pictures import can_plot
 from zoo.sampling.images import in_batches
 
-FOLDER = "evaluation"
-BEST = "best"
 REDRAW_SECONDS = 60.0
 T = TypeVar("T")
 Row = dict[str, Any]
@@ -152,7 +150,8 @@ class SampleMetrics(Every):
             (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
         )
         self._reals: ReferenceSet = reference_features(data, "train", self._extractor, self.n, self.seed)
-        self._file = Path(trainer.default_root_dir) / FOLDER / f"training-{self._extractor.name}.jsonl"
+        self._folder = RunFolder(Path(trainer.default_root_dir))
+        self._file = self._folder.training_metrics(self._extractor.name)
         self._rows = []
         if model.images_seen and self._file.exists():  # a resumed run: rows after its checkpoint are written again
             rows = [json.loads(line) for line in self._file.read_text().splitlines()]
@@ -214,7 +213,7 @@ class SampleMetrics(Every):
         """Numbers of the latest features on held-out images, beside those of the best moment."""
         if self._latest is None or not len(self._data.held_out):
             return
-        path = self._file.with_name(f"report-{self._extractor.name}.json")
+        path = self._folder.held_out_report(self._extractor.name)
         report = json.loads(path.read_text()) if path.exists() else {}
         reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
         row = self._rows[-1]
@@ -245,17 +244,17 @@ class SampleMetrics(Every):
     # --- what all processes do ---------------------------------------------------------------------------------------
 
     def _save_best(self, trainer: Trainer, model: GAN) -> None:
-        folder = Path(trainer.default_root_dir) / BEST
-        name = f"{model.images_seen:012d}{SUFFIX}"
+        folder = RunFolder(Path(trainer.default_root_dir))
+        path = folder.best_checkpoint(model.images_seen)
         try:
-            trainer.save_checkpoint(folder / name)
+            trainer.save_checkpoint(path)
         except CheckpointError as error:
             trainer.strategy.barrier()  # where the other processes wait at the end of a save
             rank_zero_warn(f"{first_line(error)}. Training goes on without this best checkpoint")
             return
         if trainer.is_global_zero:
-            for old in folder.glob(f"*{SUFFIX}"):
-                if old.name != name:
+            for old in folder.best_checkpoints():
+                if old != path:
                     old.unlink()
 
 

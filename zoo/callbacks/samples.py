@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from zoo.callbacks.every import Every
 from zoo.gan import GAN
+from zoo.io.run_folder import RunFolder
 from zoo.rendering import pictures
 from zoo.sampling.grids import draw
 
@@ -42,7 +43,7 @@ class SampleGrid(Every):
         if not trainer.is_global_zero:
             return
         picture = draw(model, self.rows, self.columns, self.seed)
-        pictures.save(picture, Path(trainer.default_root_dir) / "samples" / f"{model.images_seen:012d}.png")
+        pictures.save(picture, RunFolder(Path(trainer.default_root_dir)).sample_grid(model.images_seen))
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
@@ -52,13 +53,13 @@ class SampleGrid(Every):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Draw the final grid and what led to it."""
         super().on_train_end(trainer, pl_module)
-        folder = Path(trainer.default_root_dir) / "samples"
-        found = sorted(folder.glob("[0-9]*.png"))
+        folder = RunFolder(Path(trainer.default_root_dir))
+        found = folder.sample_grids()
         if not trainer.is_global_zero or len(found) < 2:
             return
         frames = [Image.open(path).convert("RGB") for path in spread(found, GIF_FRAMES)]
         pictures.save(
-            frames[0], folder / "evolution.gif", save_all=True, append_images=frames[1:], duration=150, loop=0
+            frames[0], folder.evolution_animation, save_all=True, append_images=frames[1:], duration=150, loop=0
         )
         moments = [Image.open(path).convert("RGB") for path in spread(found, STRIP_ROWS)]
         assert isinstance(pl_module, GAN)
@@ -66,7 +67,7 @@ class SampleGrid(Every):
             strip = pictures.evolution(moments)
         else:
             strip = pictures.evolution(moments, (moments[0].height - pictures.MARGIN) // self.rows)
-        pictures.save(strip, folder / "evolution.png")
+        pictures.save(strip, folder.evolution_strip)
 
 
 def spread(paths: list[Path], count: int) -> list[Path]:

@@ -10,7 +10,7 @@ from pytorch_lightning import Trainer
 from zoo.callbacks.every import Every
 from zoo.errors import CheckpointError
 from zoo.gan import GAN
-from zoo.io.checkpoints import SUFFIX, checkpoints_in
+from zoo.io.run_folder import RunFolder
 from zoo.training.terms import NonFiniteLossError
 
 
@@ -48,9 +48,9 @@ class SaveEvery(Every):
             if model.can_roll_back and not trainer.should_stop:
                 return
             raise
-        folder = Path(trainer.default_root_dir)
+        folder = RunFolder(Path(trainer.default_root_dir))
         try:
-            trainer.save_checkpoint(folder / "checkpoints" / f"{model.images_seen:012d}{SUFFIX}")
+            trainer.save_checkpoint(folder.checkpoint(model.images_seen))
         except CheckpointError as error:
             trainer.strategy.barrier()  # where the other processes wait at the end of a save
             if trainer.should_stop:
@@ -58,5 +58,5 @@ class SaveEvery(Every):
             rank_zero_warn(f"{error}. Training goes on; the next attempt is in {self.every:,} images")
             return
         if trainer.is_global_zero:
-            for old in checkpoints_in(folder)[self.keep :]:
+            for old in folder.checkpoints()[self.keep :]:
                 old.unlink()

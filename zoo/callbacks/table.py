@@ -11,6 +11,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
 
 from zoo.io.files import atomic_write
+from zoo.io.run_folder import RunFolder
 
 STEP = "images_seen"
 
@@ -28,7 +29,7 @@ class MetricsTable(Logger):
 
     def __init__(self, folder: str | Path, resumed_at: int = 0) -> None:
         super().__init__()
-        self.path = Path(folder) / "metrics.csv"
+        self.path = RunFolder(Path(folder)).metrics_table
         self._rows: list[dict[str, Any]] = []
         self._columns = [STEP]
         if resumed_at and self.path.exists():

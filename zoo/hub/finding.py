@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.errors import ReleaseError
 from zoo.io.files import sha256_of
+from zoo.io.run_folder import RunFolder
 from zoo.releases import references, release_format
 from zoo.releases.release_format import PICKLED, check_files
 
@@ -40,7 +41,7 @@ def _at_path(path: Path) -> tuple[Path, dict[str, Any] | None]:
         return path, None
     if not path.is_dir():
         raise ReleaseError(f"there is no folder or file {path}")
-    if (path / "checkpoints").is_dir() and not (path / release_format.CONFIG).exists():
+    if RunFolder(path).checkpoint_folder.is_dir() and not (path / release_format.CONFIG).exists():
         raise ReleaseError(
             f"{path} is the folder of a run, not a release: zoo.load_run loads it, and python -m "
             f"zoo.hub run={path} out=FOLDER makes a release of it"

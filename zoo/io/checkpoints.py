@@ -13,8 +13,6 @@ from lightning_fabric.plugins import TorchCheckpointIO
 
 from zoo.errors import CheckpointError, first_line
 
-SUFFIX = ".ckpt"
-
 
 class CheckpointFiles(TorchCheckpointIO):
     """Lightning's reading and writing of checkpoints, made atomic and safe."""
@@ -101,8 +99,3 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str |
             + more
         )
     model.load_state_dict(theirs)
-
-
-def checkpoints_in(folder: str | Path) -> list[Path]:
-    """Checkpoints of a run folder, the newest first."""
-    return sorted((Path(folder) / "checkpoints").glob(f"*{SUFFIX}"), reverse=True)

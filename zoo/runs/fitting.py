@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.config.command_line import checked_arguments
 from zoo.config.settings import settings_of
-from zoo.io.checkpoints import checkpoints_in
+from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
 from zoo.training.terms import NonFiniteLossError
 
@@ -80,11 +80,11 @@ def summary(run: Run) -> str:
         lines[0] = f"stopped by the alarm {run.alarm['alarm']!r} at {seen:,} of {run.recipe.images:,} images"
         healthy = run.alarm["healthy"]
         lines.append(
-            f"before it: python -m zoo.fit resume={run.folder / 'healthy' / healthy}"
+            f"before it: python -m zoo.fit resume={RunFolder(run.folder).healthy_checkpoint(healthy)}"
             if healthy
             else "no state had been judged healthy yet"
         )
-    samples = sorted((run.folder / "samples").glob("[0-9]*.png"))
+    samples = RunFolder(run.folder).sample_grids()
     if samples:
         lines.append(f"samples: {samples[-1]}")
     lines.append(f"draw more: python -m zoo.sample checkpoint={run.folder}")

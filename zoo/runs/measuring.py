@@ -23,6 +23,7 @@ from zoo.features import Extractor, extractor, features_of
 from zoo.gan import GAN
 from zoo.hub.loading import UserClasses
 from zoo.io.environment import versions_of
+from zoo.io.run_folder import RunFolder
 from zoo.models.mix.mixgan import MixGAN
 from zoo.runs.opening import open_trained
 from zoo.sampling.images import TruncationBy, in_batches
@@ -159,8 +160,8 @@ def evaluate_checkpoint(
     if opened.path is None:
         target = Path(f"evaluation-{opened.name}-{request.split}-{network.name}.json")
     else:
-        folder = opened.run or opened.path.parent
-        target = folder / "evaluation" / f"{opened.path.stem}-{request.split}-{network.name}.json"
+        folder = RunFolder(opened.run or opened.path.parent)
+        target = folder.evaluation(opened.path, request.split, network.name)
     return Evaluation(
         f"{type(model).__name__} after {model.images_seen:,} images", target, rows, notes, versions_of(PACKAGES)
     )

@@ -16,6 +16,7 @@ from zoo.errors import CheckpointError, UserError, first_line
 from zoo.gan import GAN
 from zoo.hub.loading import UserClasses
 from zoo.io.checkpoints import read_checkpoint
+from zoo.io.run_folder import CHECKPOINT_SUFFIX, RunFolder, run_of
 from zoo.releases import references, release_format
 from zoo.runs.locating import checkpoint_of, is_release, load_model
 from zoo.runs.recipes import load_recipe
@@ -69,7 +70,7 @@ def open_trained(
         return _of_release(where, changes, with_data, cls)
     path = best_checkpoint(where) if best else checkpoint_of(where)
     model = load_run(path)
-    run = path.parent.parent if (path.parent.parent / "recipe.yaml").is_file() else None
+    run = run_of(path).path if run_of(path).recipe.is_file() else None
     if not with_data:
         return Trained(model, path.name, run, path, None, frozenset())
     data = data_of(path, changes)
@@ -94,7 +95,7 @@ def best_checkpoint(where: str) -> Path:
     Raises:
         CheckpointError: when there is none.
     """
-    found = sorted((Path(where) / "best").glob("*.ckpt"))
+    found = RunFolder(Path(where)).best_checkpoints()
     if not found:
         raise CheckpointError(
             f"{where} keeps no best checkpoint (best/*.ckpt); SampleMetrics with `select` writes one. Leave out "
@@ -109,7 +110,7 @@ def data_of(path: Path, changes: dict[str, Any]) -> Images:
     Raises:
         UserError: for data that cannot be read, or a checkpoint without a run around it and no data given.
     """
-    saved = path.parent.parent / "recipe.yaml"
+    saved = run_of(path).recipe
     if saved.is_file():
         data = load_recipe(saved, {"data": changes} if changes else None).data.build()
         return ready(data)
@@ -241,5 +242,6 @@ def name_of(where: str) -> str:
     """A name for a report and its folder."""
     last = where.split("#")[0].rstrip("/").rpartition("/")[2].rpartition(":")[2]
     return (
-        re.sub(r"[^A-Za-z0-9._-]+", "-", last.removesuffix(".safetensors").removesuffix(".ckpt")).strip(".-") or "audit"
+        re.sub(r"[^A-Za-z0-9._-]+", "-", last.removesuffix(".safetensors").removesuffix(CHECKPOINT_SUFFIX)).strip(".-")
+        or "audit"
     )

@@ -11,7 +11,7 @@ import yaml
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
-from zoo.io.files import read_jsonl
+from zoo.io.run_folder import RunFolder, run_of
 from zoo.releases.disk_paths import disk_paths, without_disk_paths
 from zoo.releases.writing import refuse_other_folders, update_index, write_release
 from zoo.runs.resuming import load_run, newest_checkpoint
@@ -70,8 +70,8 @@ def pack(
     path = newest_checkpoint(run)
     refuse_other_folders(Path(out).absolute())
     model = load_run(path)
-    home = path.parent.parent
-    recipe = _text(home / "recipe.yaml")
+    home = run_of(path)
+    recipe = _text(home.recipe)
     whole = yaml.safe_load(recipe) if recipe else {}
     about_data = _data(whole, read_checkpoint(path), {"name": data, "licence": licence, "source": source})
     numbers = _metrics(path, metrics, model)
@@ -112,9 +112,9 @@ def _data(whole: dict[str, Any], state: dict[str, Any], given: dict[str, str | N
     return {**known, **{key: recorded[key] for key in ("train", "held_out", "digest") if key in recorded}}
 
 
-def _training(home: Path, whole: dict[str, Any], model: GAN, given: dict[str, Any]) -> dict[str, Any]:
+def _training(home: RunFolder, whole: dict[str, Any], model: GAN, given: dict[str, Any]) -> dict[str, Any]:
     """What the run's folder says of how it was trained."""
-    started, ended = (read_jsonl(home / f"{name}.jsonl") for name in ("environment", "ends"))
+    started, ended = home.starts(), home.ends()
     found: dict[str, Any] = {"images": model.images_seen, "precision": (whole.get("trainer") or {}).get("precision")}
     if started:
         last = started[-1]
@@ -128,11 +128,10 @@ def _training(home: Path, whole: dict[str, Any], model: GAN, given: dict[str, An
     return {key: value for key, value in found.items() if value is not None}
 
 
-def _chosen(home: Path, images_seen: int) -> str | None:
+def _chosen(home: RunFolder, images_seen: int) -> str | None:
     """Whether it is the run's best or its last checkpoint, with the number that chose, of both, on held-out images."""
-    for path in sorted((home / "evaluation").glob("report-*.json")):
-        report = json.loads(path.read_text(encoding="utf-8"))
-        both = [report.get(name) for name in ("best", "last")]
+    for report in home.held_out_reports():
+        both: list[Any] = [report.get(name) for name in ("best", "last")]
         if not all(both) or not both[0]["selected_by"]:
             continue
         key = next(iter(both[0]["selected_by"]))
@@ -157,7 +156,7 @@ def _metrics(path: Path, files: str | list[str] | None, model: GAN) -> dict[str,
         UserError: for a file that is none, or that measured another model.
     """
     if files is None:
-        chosen = sorted((path.parent.parent / "evaluation").glob(f"{path.stem}-*.json"))
+        chosen = run_of(path).evaluations(path)
     else:
         chosen = [Path(name) for name in (files.split(",") if isinstance(files, str) else files)]
     found = []

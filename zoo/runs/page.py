@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from zoo.errors import CheckpointError
 from zoo.io.files import atomic_write, read_jsonl
+from zoo.io.run_folder import RunFolder
 from zoo.rendering import html as page
 
 if TYPE_CHECKING:
@@ -62,18 +63,19 @@ def read_run(folder: Path) -> Watched:
     Raises:
         CheckpointError: when it is none.
     """
-    saved = folder / "recipe.yaml"
+    files = RunFolder(folder)
+    saved = files.recipe
     if not saved.is_file():
         raise CheckpointError(f"{folder} is no run folder: it has no recipe.yaml. `python -m zoo.fit` makes one")
     recipe: Any = OmegaConf.to_container(OmegaConf.load(saved), resolve=True)
-    starts, ends = (read_jsonl(folder / f"{name}.jsonl") for name in ("environment", "ends"))
+    starts, ends = files.starts(), files.ends()
     ended = bool(ends) and ends[-1].get("start", len(ends)) >= len(starts)  # earlier starts may have been killed
     return Watched(
         folder,
         recipe,
-        _table(folder / "metrics.csv"),
-        _signals(folder / "alarms" / "signals.jsonl"),
-        read_jsonl(folder / "alarms" / "events.jsonl"),
+        _table(files.metrics_table),
+        _signals(files.signals),
+        read_jsonl(files.events),
         ended=ended,
     )
 
@@ -210,11 +212,11 @@ def _alarms(run: Watched) -> list[page.Html]:
 
 
 def _samples(run: Watched) -> list[page.Html]:
-    folder = run.folder / "samples"
-    found = [folder / "evolution.png"] if (folder / "evolution.png").is_file() else sorted(folder.glob("[0-9]*.png"))
+    files = RunFolder(run.folder)
+    found = [files.evolution_strip] if files.evolution_strip.is_file() else files.sample_grids()
     if not found:
         return []
-    over_time = found[-1].name == "evolution.png"
+    over_time = found[-1] == files.evolution_strip
     text = "The same latents over time, the earliest on top." if over_time else "The latest grid of the same latents."
     return [page.heading("Samples"), page.figure(found[-1].read_bytes(), text, pixels=True)]
 

@@ -11,8 +11,8 @@ from zoo.config.class_names import find_class
 from zoo.config.recipe import Recipe
 from zoo.errors import CheckpointError, RecipeError, UserError
 from zoo.gan import GAN
-from zoo.io.checkpoints import checkpoints_in, load_weights, read_checkpoint
-from zoo.io.files import read_jsonl
+from zoo.io.checkpoints import load_weights, read_checkpoint
+from zoo.io.run_folder import RunFolder, checkpoints_in, run_of
 from zoo.runs.recipes import load_recipe
 
 
@@ -26,7 +26,7 @@ def load_run(where: str | Path) -> GAN:
     """
     path = newest_checkpoint(where)
     state = read_checkpoint(path)
-    saved = path.parent.parent / "recipe.yaml"
+    saved = run_of(path).recipe
     if saved.is_file():
         model: GAN = load_recipe(saved).model.build()
     else:
@@ -86,7 +86,7 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
 
 def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
     """The run's own recipe with changes that leave its networks and its randomness alone."""
-    saved = folder / "recipe.yaml"
+    saved = RunFolder(folder).recipe
     if not saved.is_file():
         raise CheckpointError(f"{folder} has no recipe.yaml, so it cannot be resumed; zoo.load_run may still load it")
     own, changed = load_recipe(saved), load_recipe(saved, overrides)
@@ -103,5 +103,5 @@ def _resumed_recipe(folder: Path, overrides: Mapping[str, Any]) -> Recipe:
         faults.append(f"seed: {own.seed} in the run, {changed.seed} now; a resumed run keeps its seed")
     if faults:
         raise RecipeError(f"resuming {folder}", faults)
-    starts = read_jsonl(folder / "environment.jsonl")
+    starts = RunFolder(folder).starts()
     return Recipe(**{**vars(changed), "name": starts[0]["recipe"] if starts else folder.parent.name})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -21,9 +20,9 @@ from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, 
 from zoo.config.recipe import Recipe
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
-from zoo.io.checkpoints import CheckpointFiles, checkpoints_in, load_weights, read_checkpoint
+from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
-from zoo.io.files import read_jsonl
+from zoo.io.run_folder import TENSORBOARD, RunFolder, checkpoints_in, run_of
 from zoo.runs.recipes import load_recipe
 from zoo.runs.resuming import _resumed_recipe, find_start
 from zoo.training.clock import progress_of
@@ -102,7 +101,7 @@ def plan_run(
     else:
         if out is not None:
             raise UserError("out=FOLDER and resume= exclude each other: a resumed run goes on in its own folder")
-        folder = start.parent.parent
+        folder = run_of(start).path
         checked = _resumed_recipe(folder, changes)
         if recipe is not None and Path(recipe).stem not in (checked.name, "recipe"):
             raise UserError(
@@ -190,7 +189,7 @@ class Plan:
             UserError: when Lightning refuses an argument of the recipe.
         """
         purge: dict[str, Any] = {"purge_step": seen} if seen else {}
-        board = TensorBoardLogger(self.folder, name="tensorboard", version="", **purge)
+        board = TensorBoardLogger(self.folder, name=TENSORBOARD, version="", **purge)
         others = [part.build() for part in self.recipe.loggers.values()]
         try:
             return Trainer(
@@ -211,7 +210,7 @@ class Plan:
 
     def record(self, pretrained: dict[str, Any] | None) -> None:
         """Write the resolved recipe, what it runs on and what it started from into the run folder."""
-        (self.folder / "recipe.yaml").write_text(
+        RunFolder(self.folder).recipe.write_text(
             f"# A run of {self.recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
             + self.recipe.to_yaml()
         )
@@ -223,7 +222,7 @@ class Plan:
             "command": sys.argv,
             **environment(),
         }
-        _append(self.folder / "environment.jsonl", record)
+        RunFolder(self.folder).record_start(record)
 
     def set_aside(self) -> None:
         """Where a run goes on from before its end: move what came after out of the way, into `checkpoints/left/`."""
@@ -231,9 +230,7 @@ class Plan:
             return
         for path in checkpoints_in(self.folder):
             if path.stem > self.start.stem:
-                left = path.parent / "left" / path.name
-                left.parent.mkdir(exist_ok=True)
-                path.replace(left)
+                left = RunFolder(self.folder).set_aside(path)
                 print(f"set aside: {left}, which is of after the point where the run goes on")
 
 
@@ -266,15 +263,9 @@ class RunRecorder(Callback):
     def ended(self, seconds: float, model: GAN) -> None:
         """Record an end that was no kill, and of which start."""
         if self.begun:
-            start = len(read_jsonl(self.folder / "environment.jsonl"))
+            start = len(RunFolder(self.folder).starts())
             end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": start}
-            _append(self.folder / "ends.jsonl", end)
-
-
-def _append(path: Path, record: dict[str, Any]) -> None:
-    """One line for each start of the run, in another file one for each end that was no kill."""
-    with open(path, "a") as file:
-        file.write(json.dumps(record) + "\n")
+            RunFolder(self.folder).record_end(end)
 
 
 def is_rank_zero() -> bool:

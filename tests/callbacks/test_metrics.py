@@ -1,0 +1,229 @@
+"""Truths of SampleMetrics: what it leaves in a run, and that it changes nothing in the training."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import zoo
+from tests.helpers.training import bits, identical, tiny_dcgan, train
+from zoo.callbacks import SampleMetrics
+from zoo.callbacks import metrics as metrics_of_samples
+from zoo.errors import CheckpointError, FeatureError
+from zoo.io.checkpoints import read_checkpoint
+
+ROOT = Path(zoo.__file__).parent.parent
+Rows = list[dict[str, Any]]
+SMALL: dict[str, Any] = {
+    "model": {"width": 4},
+    "trainer": {"accelerator": "cpu", "precision": "32-true", "log_every_n_steps": 2},
+}
+
+
+def fit(folder: Path, images: int = 640, **sample_metrics: Any) -> zoo.Run:
+    callback = {"every": 128, "n": 100, **sample_metrics}
+    return zoo.fit(
+        "dcgan_digits", out=folder, images=images, **SMALL, callbacks={"SampleGrid": None, "SampleMetrics": callback}
+    )
+
+
+def rows_of(folder: Path) -> Rows:
+    return [json.loads(line) for line in (folder / "evaluation" / "training-digits.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run:
+    """A run of ten rounds, measured after every second one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return fit(tmp_path_factory.mktemp("runs") / "run")
+
+
+def test_training_is_the_same_to_the_last_bit_without_it(run: zoo.Run, tmp_path: Path) -> None:
+    zoo.fit(
+        "dcgan_digits",
+        out=tmp_path / "bare",
+        images=640,
+        **SMALL,
+        callbacks={"SampleGrid": None, "SampleMetrics": None},
+    )
+    name = "checkpoints/000000000640.ckpt"
+    assert identical(bits(run.folder / name), bits(tmp_path / "bare" / name))
+
+
+def test_a_row_for_each_crossing_with_floor_and_protocol(run: zoo.Run) -> None:
+    rows = rows_of(run.folder)
+    assert [row["images_seen"] for row in rows] == [128, 256, 384, 512, 640]
+    for row in rows:
+        numbers = {number["label"]: number for number in row["numbers"]}
+        assert set(numbers) == {"FD-digits", "precision-digits", "recall-digits", "density-digits", "coverage-digits"}
+        distance = numbers["FD-digits"]
+        assert distance["floor_n"] == [100, 100]
+        assert 0 < distance["floor"] < distance["value"]
+        assert distance["protocol"]["images_seen"] == row["images_seen"]
+        assert (distance["protocol"]["split"], distance["protocol"]["n_fake"]) == ("train", 100)
+
+
+def test_loggers_get_the_numbers(run: zoo.Run) -> None:
+    header, *lines = (run.folder / "metrics.csv").read_text().splitlines()
+    column = header.split(",").index("metrics/FD-digits")
+    logged = [line.split(",") for line in lines]
+    found = {int(cells[0]): float(cells[column]) for cells in logged if len(cells) > column and cells[column]}
+    assert found == {row["images_seen"]: row["numbers"][0]["value"] for row in rows_of(run.folder)}
+    assert "metrics/FD-digits-floor" in header
+
+
+def test_the_best_checkpoint_is_kept_beside_the_last(run: zoo.Run) -> None:
+    values = {row["images_seen"]: row["selected"] for row in rows_of(run.folder)}
+    best = min(values, key=lambda seen: values[seen])
+    (kept,) = (run.folder / "best").iterdir()
+    assert kept.name == f"{best:012d}.ckpt"
+    assert read_checkpoint(kept)["zoo"]["images_seen"] == best
+    assert zoo.load_run(kept).images_seen == best
+    assert zoo.load_run(run.folder).images_seen == 640
+    records = [row["best_so_far"] for row in rows_of(run.folder)]
+    running = [v == min(list(values.values())[: i + 1]) for i, v in enumerate(values.values())]
+    assert records == running
+
+
+def test_the_report_is_on_held_out_images_and_tells_best_and_last(run: zoo.Run) -> None:
+    report = json.loads((run.folder / "evaluation" / "report-digits.json").read_text())
+    assert (report["selected_on"], report["reported_on"]) == ("train", "held_out")
+    best = min(rows_of(run.folder), key=lambda row: row["selected"])
+    assert report["best"]["images_seen"] == best["images_seen"]
+    assert report["last"]["images_seen"] == 640
+    for entry in (report["best"], report["last"]):
+        assert {number["protocol"]["split"] for number in entry["numbers"]} == {"held_out"}
+
+
+def test_the_numbers_are_plotted(run: zoo.Run) -> None:
+    pytest.importorskip("matplotlib")
+    assert (run.folder / "evaluation" / "training-digits.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_real_features_are_shared_by_runs(tmp_path: Path, extracted: list[int]) -> None:
+    fit(tmp_path / "a", images=128)
+    first = sum(extracted)
+    fit(tmp_path / "b", images=128)
+    assert first > sum(extracted) - first == 100  # only the generated images
+
+
+def test_a_resumed_run_goes_on_in_its_rows(tmp_path: Path) -> None:
+    whole, parts = fit(tmp_path / "whole", images=512), fit(tmp_path / "parts", images=256)
+    zoo.fit(resume=parts.folder, images=512)
+    assert rows_of(parts.folder) == rows_of(whole.folder)
+    assert [p.name for p in (parts.folder / "best").iterdir()] == [p.name for p in (whole.folder / "best").iterdir()]
+
+
+def test_select_may_be_highest_or_nothing(tmp_path: Path) -> None:
+    fit(tmp_path / "recall", images=256, select="recall")
+    rows = rows_of(tmp_path / "recall")
+    recalls = [next(n["value"] for n in row["numbers"] if n["key"] == "recall") for row in rows]
+    assert [row["selected"] for row in rows] == recalls
+    (kept,) = (tmp_path / "recall" / "best").iterdir()
+    assert int(kept.stem) == rows[recalls.index(max(recalls))]["images_seen"]
+    fit(tmp_path / "none", images=128, select="")
+    assert not (tmp_path / "none" / "best").exists()
+
+
+def test_a_full_disk_at_the_best_checkpoint_does_not_end_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = metrics_of_samples.Trainer.save_checkpoint
+
+    def save(self: Any, path: Path, *args: Any, **kwargs: Any) -> None:
+        if path.parent.name == "best":
+            raise CheckpointError("cannot write: no space left on device")
+        inner(self, path, *args, **kwargs)
+
+    monkeypatch.setattr(metrics_of_samples.Trainer, "save_checkpoint", save)
+    with pytest.warns(UserWarning, match="no space left.*Training goes on without this best checkpoint"):
+        done = fit(tmp_path / "run", images=256)
+    assert done.model.images_seen == 256
+
+
+def test_broken_samples_cost_a_row_and_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        metrics_of_samples, "in_batches", lambda *args, **kwargs: [torch.full((100, 1, 16, 16), torch.nan)]
+    )
+    with pytest.warns(UserWarning, match=r"no metrics at 128 images: .*not finite.*Training goes on"):
+        fit(tmp_path / "run", images=128)
+    assert not (tmp_path / "run" / "evaluation").exists()
+
+
+# --- faults ----------------------------------------------------------------------------------------------------------
+
+
+def test_faults_of_the_settings_are_named() -> None:
+    with pytest.raises(FeatureError, match=r"no metric 'fdi'\. Did you mean fid\?"):
+        SampleMetrics(100, metrics=("fdi",))
+    with pytest.raises(FeatureError, match=r"select: 'kid' is not measured\..*Add its metric"):
+        SampleMetrics(100, select="kid")
+    with pytest.raises(FeatureError, match="at least 10 images; got 3"):
+        SampleMetrics(100, n=3)
+
+
+def test_without_a_data_module_there_is_nothing_to_compare_with(tmp_path: Path) -> None:
+    with pytest.raises(FeatureError, match=r"takes from a data module of zoo\.data; got none"):
+        train(tiny_dcgan(), 2, tmp_path, callbacks=[SampleMetrics(8, n=10)])
+
+
+def test_a_missing_extractor_stops_the_run_at_its_start_unless_it_is_not_required(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
+    with pytest.raises(FeatureError, match=r"needs timm.*callbacks\.SampleMetrics=null"):
+        fit(tmp_path / "a", images=128, extractor="effnet-lite0", required=True)
+    with pytest.warns(UserWarning, match="goes without SampleMetrics: .* needs timm"):
+        done = fit(tmp_path / "b", images=128, extractor="effnet-lite0", required=False)
+    assert done.model.images_seen == 128
+
+
+# --- several processes -----------------------------------------------------------------------------------------------
+
+
+def test_two_processes_measure_once_and_go_on_together(tmp_path: Path) -> None:
+    own = {key: value for key, value in os.environ.items() if key not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")}
+    ended = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "zoo.fit",
+            "recipe=dcgan_digits",
+            "trainer.accelerator=cpu",
+            "model.width=4",
+            "trainer.precision=32-true",
+            "trainer.devices=2",
+            "images=512",
+            "data.batch_size=32",
+            "out=run",
+            "callbacks.SampleGrid=null",
+            "callbacks.SampleMetrics.every=128",
+            "callbacks.SampleMetrics.n=100",
+        ],
+        cwd=tmp_path,
+        env={**own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert ended.returncode == 0, ended.stderr
+    rows = rows_of(tmp_path / "run")
+    assert [row["images_seen"] for row in rows] == [128, 256, 384, 512]
+    (kept,) = (tmp_path / "run" / "best").iterdir()
+    assert int(kept.stem) == min(rows, key=lambda row: row["selected"])["images_seen"]
+
+
+def test_metrics_stand_in_the_row_of_the_losses_of_their_moment(run: zoo.Run) -> None:
+    header, *lines = (run.folder / "metrics.csv").read_text().splitlines()
+    moments = [line.split(",")[0] for line in lines]
+    assert moments == ["128", "256", "384", "512", "640"]
+    assert all(cell for line in lines for cell in line.split(","))
+    assert {"d/adversarial", "metrics/FD-digits"} <= set(header.split(","))

@@ -1,0 +1,173 @@
+"""Hostile and damaged files, and a disk that is full."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import zoo
+from tests.helpers.training import tiny_dcgan, tiny_mlp, train, weights
+from zoo.errors import CheckpointError
+from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
+from zoo.io.run_folder import checkpoints_in
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    path = tmp_path / "checkpoints" / "000000000016.ckpt"
+    train(tiny_dcgan(), 2, tmp_path, plugins=[CheckpointFiles()]).save_checkpoint(path)
+    return path
+
+
+class Bomb:
+    """Would create a file when unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self) -> Any:
+        return os.mkdir, (str(self.target),)
+
+
+@pytest.mark.parametrize("writer", ["torch", "pickle"])
+def test_a_pickle_that_would_run_code_is_refused_and_does_not_run(writer: str, tmp_path: Path) -> None:
+    target, path = tmp_path / "it_ran", tmp_path / "bomb.ckpt"
+    content = {"state_dict": {}, "zoo": {"images_seen": 1, "rounds": 1}, "bomb": Bomb(target)}
+    if writer == "torch":
+        torch.save(content, path)
+    else:
+        path.write_bytes(pickle.dumps(content))
+    with pytest.raises(CheckpointError, match=r"is refused: it holds Python objects .* could run code"):
+        read_checkpoint(path)
+    with pytest.raises(CheckpointError, match="is refused"):
+        zoo.load_run(path)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
+def test_a_truncated_checkpoint_is_refused_with_the_reason(share: float, saved: Path) -> None:
+    content = saved.read_bytes()
+    saved.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(CheckpointError, match=r"damaged or incomplete|is refused"):
+        read_checkpoint(saved)
+
+
+def test_another_architecture_is_refused_and_the_model_left_alone(saved: Path) -> None:
+    state = read_checkpoint(saved)
+    for other in (tiny_dcgan(width=8), tiny_mlp()):
+        before = weights(other)
+        with pytest.raises(CheckpointError, match=r"belongs to another architecture than (DCGAN|VanillaGAN)"):
+            load_weights(other, state, saved)
+        assert all(torch.equal(before[name], tensor) for name, tensor in other.state_dict().items())
+
+
+def test_the_mismatch_is_named(saved: Path) -> None:
+    with pytest.raises(
+        CheckpointError, match=r"generator.stem.1.weight is \(5, 8, 4, 4\), the model's \(5, 16, 4, 4\)"
+    ):
+        load_weights(tiny_dcgan(width=8), read_checkpoint(saved), saved)
+
+
+def test_a_file_of_other_origin_is_no_run_state(tmp_path: Path) -> None:
+    torch.save({"weights": torch.zeros(3)}, tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="is not a checkpoint of a zoo run"):
+        read_checkpoint(tmp_path / "other.pt")
+    with pytest.raises(CheckpointError, match="there is no checkpoint file"):
+        read_checkpoint(tmp_path / "missing.ckpt")
+
+
+def test_a_lone_checkpoint_never_chooses_what_is_imported(saved: Path) -> None:
+    state = torch.load(saved, weights_only=True)
+    state["zoo"]["class"] = "os.system"
+    torch.save(state, saved)
+    with pytest.raises(CheckpointError, match="holds a system of os, which is no class of the zoo"):
+        zoo.load_run(saved)
+
+
+@contextmanager
+def files_up_to(size: int) -> Iterator[None]:
+    """No file of this process may grow beyond `size` bytes, as on a disk that is full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one_intact(saved: Path) -> None:
+    before = saved.read_bytes()
+    with files_up_to(len(before) // 2), pytest.raises(CheckpointError, match=r"cannot write .*000016.ckpt: .*intact"):
+        CheckpointFiles().save_checkpoint(read_checkpoint(saved), saved)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]  # no scratch file is left
+
+
+def test_training_goes_on_when_a_checkpoint_cannot_be_written(tmp_path: Path) -> None:
+    from zoo.callbacks import SaveEvery
+
+    class FillsUp(SaveEvery):
+        """From the third save on, the disk is full; at the end there is room again."""
+
+        def act(self, trainer: Any, model: zoo.GAN) -> None:
+            if model.images_seen >= 24 and not trainer.should_stop and trainer.training and model.rounds < 6:
+                with files_up_to(1000):
+                    return super().act(trainer, model)
+            return super().act(trainer, model)
+
+    with pytest.warns(UserWarning, match=r"cannot write .* Training goes on; the next attempt is in 8 images"):
+        train(tiny_mlp(), 6, tmp_path, callbacks=[FillsUp(every=8, keep=10)], plugins=[CheckpointFiles()])
+    assert [int(path.stem) for path in checkpoints_in(tmp_path)] == [48, 16, 8]
+
+
+def test_only_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
+    from zoo.callbacks import SaveEvery
+
+    train(tiny_mlp(), 10, tmp_path, callbacks=[SaveEvery(every=16, keep=2)], plugins=[CheckpointFiles()])
+    assert [int(path.stem) for path in checkpoints_in(tmp_path)] == [80, 64]
+
+
+def test_a_broken_state_is_never_saved(tmp_path: Path) -> None:
+    from zoo.callbacks import SaveEvery
+
+    class Breaks(zoo.VanillaGAN):
+        def on_clock(self, before: int, now: int) -> None:
+            if now == 40:
+                with torch.no_grad():
+                    next(self.generator.parameters()).fill_(float("inf"))
+
+    model = Breaks(resolution=4, channels=1, latent_dim=3, width=8)
+    with pytest.raises(zoo.NonFiniteLossError, match=r"weights are not finite: generator"):
+        train(model, 10, tmp_path, callbacks=[SaveEvery(every=8, keep=10)], plugins=[CheckpointFiles()])
+    assert [int(path.stem) for path in checkpoints_in(tmp_path)] == [32, 24, 16, 8]
+
+
+@pytest.mark.skipif(shutil.which("mount") is None or os.name != "posix" or os.geteuid() != 0, reason="needs to mount")
+def test_a_truly_full_disk(tmp_path: Path, saved: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if os.system(f"mount -t tmpfs -o size=1m tmpfs {disk} 2>/dev/null") != 0:
+        pytest.skip("this machine does not allow mounts")
+    try:
+        target = disk / "a.ckpt"
+        state = {**read_checkpoint(saved), "filler": torch.zeros(50_000)}
+        CheckpointFiles().save_checkpoint(state, target)
+        before = target.read_bytes()
+        with pytest.raises(CheckpointError, match="No space left on device"):
+            CheckpointFiles().save_checkpoint({**state, "filler": torch.zeros(250_000)}, target)
+        assert target.read_bytes() == before
+        assert [path.name for path in disk.iterdir()] == ["a.ckpt"]
+    finally:
+        os.system(f"umount {disk}")
