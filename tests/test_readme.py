@@ -1,4 +1,4 @@
-"""What the README shows works as it is written there."""
+"""What README and documentation show works as it is written there, and their links lead to something."""
 
 from __future__ import annotations
 
@@ -15,17 +15,67 @@ from zoo.config.loading import recipe_names
 from zoo.hub.converting import SOURCES
 from zoo.runs.recipes import load_recipe
 
-TEXT = (Path(__file__).parent.parent / "README.md").read_text()
-PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+ROOT = Path(__file__).parent.parent
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+PAGES = [ROOT / "README.md", *DOCS]
+FOLDERS = ("studies", "benchmarks", "checkpoints")
+LINKED = [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / folder / "README.md" for folder in FOLDERS)]
+FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+def python_block(page: str, containing: str) -> str:
+    """The one Python block of a page that contains a text."""
+    blocks = re.findall(r"```python\n(.*?)```", text_of(page), re.DOTALL)
+    (block,) = [block for block in blocks if containing in block]
+    return block
+
+
+def names_of_pages(pages: list[Path]) -> list[str]:
+    return [str(page.relative_to(ROOT)) for page in pages]
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text_of("README.md").splitlines()) <= 150
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text()), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", names_of_pages(LINKED))
+def test_every_relative_link_leads_to_a_file_and_to_a_heading(page: str) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", text_of(page)))
+    missing = []
+    for link in links:
+        if re.match(r"\w+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            missing.append(link)
+    assert missing == []
+
+
+def test_the_contents_lead_to_every_page() -> None:
+    links = set(re.findall(r"\]\((\w[\w-]*\.md)[)#]", text_of("docs/index.md")))
+    assert links == {page.name for page in DOCS} - {"index.md"}
 
 
 def test_every_recipe_that_is_named_exists() -> None:
-    assert set(re.findall(r"recipe=(\w+)", TEXT)) - {"NAME"} <= set(recipe_names())
+    for page in PAGES:
+        assert set(re.findall(r"recipe=(\w+)", page.read_text())) - {"NAME"} <= set(recipe_names())
 
 
-def test_the_five_lines_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])
+def test_the_five_lines_of_python(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (lines,) = [block for block in PYTHON if "zoo.fit(" in block]
+    lines = python_block(page, containing="zoo.fit(")
     names: dict[str, object] = {}
     exec(lines.replace("20_000", "192, model={'width': 4}, trainer={'accelerator': 'cpu'}"), names)
     images, scores = names["images"], names["scores"]
@@ -36,8 +86,7 @@ def test_the_five_lines_of_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_the_subclass_trains_without_registration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (lines,) = [block for block in PYTHON if "class ModeSeekingGAN" in block]
-    Path("my_ideas.py").write_text(lines)
+    Path("my_ideas.py").write_text(python_block("docs/subclassing.md", containing="class ModeSeekingGAN"))
     run = zoo.fit(
         "dcgan_digits",
         out="run",
@@ -49,36 +98,65 @@ def test_the_subclass_trains_without_registration(tmp_path: Path, monkeypatch: p
     assert type(zoo.load_run("run")).__name__ == "ModeSeekingGAN"
 
 
-def test_a_pretrained_model_is_loaded_and_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_subclass_of_the_readme_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (lines,) = [block for block in PYTHON if "from_pretrained(" in block]
+    lines = python_block("README.md", containing="class SmoothGAN")
+    Path("my_smooth_ideas.py").write_text(lines)  # a name of its own: modules of one name are imported once
+    run = zoo.fit(
+        "dcgan_digits",
+        out="run",
+        images=192,
+        trainer={"accelerator": "cpu"},
+        model={"class": "my_smooth_ideas.SmoothGAN", "width": 4},
+    )
+    assert run.model.last_terms["g/variation"] > 0
+    assert type(zoo.load_run("run")).__name__ == "SmoothGAN"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/pretrained.md"])
+def test_a_pretrained_model_is_loaded(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    exec(f"import zoo\n{lines}", names)
+    exec(f"import zoo\n{python_block(page, containing='from_pretrained(')}", names)
     images = names["images"]
     assert isinstance(images, torch.Tensor)
     assert images.shape == (20, 1, 16, 16)
+
+
+def test_a_pretrained_model_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(f"import zoo\n{python_block('docs/pretrained.md', containing='save_pretrained(')}", {})
     assert torch.equal(
         zoo.from_pretrained("./my_digits").sample(2, seed=0), zoo.from_pretrained("dcgan_digits").sample(2, seed=0)
     )
 
 
+def test_the_mixture_is_built_and_sampled() -> None:
+    names: dict[str, object] = {}
+    exec(f"import zoo\n{python_block('docs/mixtures.md', containing='zoo.MixGAN(')}", names)
+    model, images = names["model"], names["images"]
+    assert isinstance(model, zoo.MixGAN)
+    assert isinstance(images, torch.Tensor)
+    assert (model.generator_weights.shape, images.shape) == ((5,), (16, 3, 32, 32))
+
+
 def test_the_sources_of_weights_are_those_that_there_are() -> None:
-    section = TEXT.split("## Pretrained models")[1].split("\n## ")[0]
+    section = text_of("docs/pretrained.md").split("## Weights from other projects")[1].split("\n## ")[0]
     rows = [line.split("|")[1] for line in section.split("| source |")[1].splitlines()[2:] if line.startswith("|")]
     assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == set(SOURCES)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("pl_bolts") is None, reason="pip install --no-deps lightning-bolts==0.7.0")
 def test_the_recipe_with_lightning_bolts_is_one() -> None:
-    command = TEXT.split("## With lightning-bolts")[1].split("python -m zoo.fit ")[1].split("```")[0]
+    command = text_of("docs/lightning-bolts.md").split("python -m zoo.fit ")[1].split("```")[0]
     words = parse_arguments(command.replace("\\\n", " ").split())
     recipe = load_recipe(words.pop("recipe"), words)
     assert recipe.data.arguments["resolution"] == 16
     assert recipe.callbacks["LatentDimInterpolator"].arguments["every"] == 20_000
 
 
-def test_the_faults_are_told_as_shown() -> None:
-    shown = re.search(r"\$ python -m zoo.fit (.*)\nzoo.fit: ((?:.|\n)*?)```", TEXT)
+def test_the_errors_of_a_recipe_are_those_that_are_shown() -> None:
+    shown = re.search(r"\$ python -m zoo.fit (.*)\nzoo.fit: ((?:.|\n)*?)```", text_of("docs/recipes.md"))
     assert shown is not None
     words = parse_arguments(shown[1].split())
     with pytest.raises(ValueError, match="2 faults") as caught:
