@@ -1,7 +1,4 @@
-"""What the command audits: a run, a checkpoint or a release with its data, or folders of images.
-
-The only file of the audit, beside the command, that knows models of this zoo.
-"""
+"""Open the subject of the command with its data: a run, a checkpoint, a release, or folders of images."""
 
 from __future__ import annotations
 
@@ -22,22 +19,22 @@ from zoo.io.run_folder import RunFolder
 from zoo.runs.opening import name_of, open_trained, ready
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
-SIGMA = re.compile(r"sigma([123])/(.+)")
+SINGULAR_VALUE = re.compile(r"sigma([123])/(.+)")  # name of a signal: rank of the singular value, and the layer
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What is audited, with the images it is held against.
+    """A subject with the images that it is compared with.
 
     Args:
         subject: a model, or a folder of generated images.
-        name: for the report.
+        name: name of the subject in the report.
         train: training images, as `zoo.audit.audit` takes them.
-        held_out: held-out images.
-        extractor: name of the one that suits the images.
-        out: folder of the report unless told otherwise.
+        held_out: held-out images, as `zoo.audit.audit` takes them.
+        extractor: name of the extractor that suits the images.
+        out: default folder of the report.
         history: singular values over the run, see `history_of`.
-        about: facts for the report.
+        about: facts about subject and data for the report.
     """
 
     subject: Any
@@ -57,17 +54,17 @@ def open_checkpoint(
     folders: tuple[str, str] | None = None,
     cls: UserClasses | None = None,
 ) -> Opened:
-    """A model with the data of its own recipe.
+    """Open a model with the data of its own recipe.
 
     Args:
         where: a run folder, a checkpoint file, or a release, as `zoo.sample` takes them.
-        changes: settings in place of those of the recipe's data.
-        device: of the model.
-        folders: of training and of held-out images, in place of the recipe's data.
-        cls: class of a user's own that a release was made of, or its import path.
+        changes: settings that replace those of the recipe's data.
+        device: device of the model.
+        folders: folders of training and of held-out images, in place of the recipe's data.
+        cls: class of the user's own that a release was made of, or its import path.
 
     Raises:
-        UserError: for what cannot be opened, or data that are not here or do not fit.
+        UserError: for a model that cannot be opened, or data that are missing or do not fit.
     """
     opened = open_trained(where, changes, with_data=folders is None, cls=cls)
     model = opened.model.to(device)
@@ -81,12 +78,12 @@ def open_checkpoint(
     history = [] if opened.run is None else history_of(opened.run)
     if opened.data is None:
         assert folders is not None
-        parts = [
-            ready(Folder(place, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
-            for place in folders
-        ]
+        train, held_out = (
+            ready(Folder(folder, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
+            for folder in folders
+        )
         about |= {"train_folder": folders[0], "held_out_folder": folders[1]}
-        return Opened(model, name, parts[0].train, parts[1].train, default_extractor(parts[0]), out, history, about)
+        return Opened(model, name, train.train, held_out.train, default_extractor(train), out, history, about)
     data = opened.data
     if isinstance(data, Points):
         raise UserError(
@@ -99,10 +96,12 @@ def open_checkpoint(
 
 
 def open_folders(fake: str, train: str, held_out: str) -> Opened:
-    """A folder of generated images between folders of real ones, which are read at the size of the generated ones.
+    """Open a folder of generated images with folders of real ones, all read at the size of the training images.
 
-    Raises:
-        UserError: for a folder without images.
+    Args:
+        fake: folder of generated images.
+        train: folder of training images.
+        held_out: folder of held-out images.
     """
     name = name_of(fake)
     return Opened(
@@ -118,20 +117,22 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
 
 
 def history_of(run: Path) -> list[dict[str, Any]]:
-    """The largest singular values of each layer over a run, where the Alarms callback wrote them down.
+    """Read the largest singular values of each layer over a run, which the `Alarms` callback records.
+
+    Args:
+        run: the run folder.
 
     Returns:
-        One entry for each full reading: `images`, and for each layer `[first, second, third]`.
+        One entry for each full reading: `images`, and for each layer its singular values, largest first.
     """
-    found = []
+    readings = []
     for row in read_jsonl(RunFolder(run).signals):
         layers: dict[str, dict[int, float]] = {}
         for name, value in row["values"].items():
-            match = SIGMA.fullmatch(name)
+            match = SINGULAR_VALUE.fullmatch(name)
             if match:
                 layers.setdefault(match[2], {})[int(match[1])] = float(value)
         if layers:
-            found.append(
-                {"images": row["images_seen"], **{name: [v[i] for i in sorted(v)] for name, v in layers.items()}}
-            )
-    return found
+            values = {name: [ranked[rank] for rank in sorted(ranked)] for name, ranked in layers.items()}
+            readings.append({"images": row["images_seen"], **values})
+    return readings
