@@ -1,4 +1,4 @@
-"""Open the subject of the command with its data: a run, a checkpoint, a release, or folders of images."""
+"""Open what an audit works on: a run, a checkpoint or a release with its data, folders of images, a release's report."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 
+from zoo.audit.reporting.page import report_page
+from zoo.audit.reporting.reading import read_report
 from zoo.data import Folder
 from zoo.data.points import Points
-from zoo.errors import UserError
+from zoo.errors import ReleaseError, UserError
 from zoo.evaluation.reference import default_extractor
 from zoo.hub.loading import UserClasses
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder
+from zoo.releases import references, release_format
 from zoo.runs.opening import name_of, open_trained, ready
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
@@ -136,3 +139,28 @@ def history_of(run: Path) -> list[dict[str, Any]]:
             values = {name: [ranked[rank] for rank in sorted(ranked)] for name, ranked in layers.items()}
             readings.append({"images": row["images_seen"], **values})
     return readings
+
+
+def write_release_report(page: str, out: str = "") -> None:
+    """Write the audit report of a release as an HTML page, and print the path of the page.
+
+    Args:
+        page: name of a release of this library, or the folder of a release.
+        out: path of the HTML file; empty for `audit-NAME.html`.
+
+    Raises:
+        UserError: for a release without a report, or a path that cannot be written.
+    """
+    folder = references.releases_folder() / page if page in references.release_names() else Path(page)
+    config = release_format.read_config(folder / release_format.CONFIG)
+    if release_format.AUDIT not in config["files"]:
+        raise ReleaseError(
+            f"{page} has no audit report. Audit it, python -m zoo.audit checkpoint={page}, and add the report: python "
+            f"-m zoo.hub audit={page} report=FOLDER"
+        )
+    release_format.check_files(folder, config, only=release_format.AUDIT)
+    report = read_report(folder / release_format.AUDIT)
+    note = "A release keeps no figures of its report; python -m zoo.audit draws them."
+    path = Path(out or f"audit-{folder.resolve().name}.html")
+    release_format.write_text(path, report_page(report, note))
+    print(f"report: {path}")
