@@ -93,7 +93,7 @@ def test_weights_from_elsewhere_become_a_release(tmp_path: Path, capsys: pytest.
     assert (
         command(f"convert={tmp_path / 'netG.pth'}", "source=pytorch-tutorial-DCGAN", f"out={tmp_path / 'alone'}") == 0
     )
-    assert "it came without a discriminator" in (tmp_path / "alone/README.md").read_text()
+    assert "it was converted without a discriminator" in (tmp_path / "alone/README.md").read_text()
     capsys.readouterr()
     assert command("source=pytorch-tutorial-DCGAN", f"out={tmp_path / 'no'}") == 2
     assert "give one file, convert=FILE, or generator=FILE" in capsys.readouterr().err

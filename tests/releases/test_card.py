@@ -192,7 +192,7 @@ def test_one_weakness_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_card_loads_a_mixture_of_ones_own_with_its_base(tmp_path: Path) -> None:
-    model = zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}, components=2)
+    model = zoo.MixGAN({"class": "tests.releases.test_release.Shifted", "resolution": 16, "width": 4}, components=2)
     assert "cls=Shifted)" in (model.save_pretrained(tmp_path / "it") / "README.md").read_text()
 
 

@@ -1,4 +1,4 @@
-"""Open what an audit works on: a run, a checkpoint or a release with its data, folders of images, a release's report."""
+"""Open what an audit works on: a run, checkpoint or release with its data, folders of images, or a release's report."""
 
 from __future__ import annotations
 
