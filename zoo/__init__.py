@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from zoo.models.vanilla import VanillaGAN
     from zoo.models.wgan_gp import WGANGP
     from zoo.runs.finetuning import start_from
-    from zoo.runs.resuming import load_run
+    from zoo.runs.opening import load_run
     from zoo.runs.run import Run, fit
     from zoo.sampling.standing_statistics import standing_statistics
     from zoo.training.batch import Batch
@@ -54,7 +54,7 @@ _MODULES = {
     "duality_gap": "zoo.evaluation.duality",
     "fit": "zoo.runs.run",
     "from_pretrained": "zoo.hub.loading",
-    "load_run": "zoo.runs.resuming",
+    "load_run": "zoo.runs.opening",
     "pretrained": "zoo.hub.loading",
     "standing_statistics": "zoo.sampling.standing_statistics",
     "start_from": "zoo.runs.finetuning",

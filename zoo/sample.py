@@ -13,7 +13,7 @@ from zoo.errors import UserError
 from zoo.gan import GAN
 from zoo.models.mix.mixgan import MixGAN
 from zoo.rendering import pictures
-from zoo.runs.locating import load_model
+from zoo.runs.opening import load_model
 from zoo.sampling.images import TruncationBy, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")

@@ -129,7 +129,7 @@ def test_a_shipped_release_holds_what_it_claims(name: str) -> None:
         "audit.html",
     }
     config = release_format.read_config(folder / "config.json")
-    assert references.read_index()[name]["sha256"] == release_format.digest_of(config, "model.safetensors")
+    assert references.read_index()[name]["sha256"] == release_format.recorded_sha256(config, "model.safetensors")
 
 
 def test_the_shelf_is_small_and_all_of_it_is_in_the_index() -> None:
@@ -193,7 +193,7 @@ def test_one_weakness_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_card_loads_a_mixture_of_ones_own_with_its_base(tmp_path: Path) -> None:
-    model = zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}, components=2)
+    model = zoo.MixGAN({"class": "tests.releases.test_release.Shifted", "resolution": 16, "width": 4}, components=2)
     assert "cls=Shifted)" in (model.save_pretrained(tmp_path / "it") / "README.md").read_text()
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor, resized
-from zoo.features.weights import sha256_of
+from zoo.features.weights import weights_sha256
 
 SIZE = 16
 FEATURES = 64
@@ -92,7 +92,7 @@ def _facts() -> dict[str, float]:
     Raises:
         FeatureError: when the file is damaged.
     """
-    if sha256_of(WEIGHTS) != SHA256:
+    if weights_sha256(WEIGHTS) != SHA256:
         raise FeatureError(f"{WEIGHTS} is damaged; install the package again")
     with safe_open(WEIGHTS, framework="pt") as file:
         facts: dict[str, float] = json.loads(file.metadata()["facts"])

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from zoo.errors import FeatureError
+from zoo.layers.precision import full_float32
 
 
 class Extractor(nn.Module):
@@ -86,7 +84,7 @@ class Extractor(nn.Module):
                 f"extractor {self.name} takes images (B, C, H, W) with {takes} channels; got {tuple(images.shape)}. "
                 "For points in the plane use extractor=points"
             )
-        with exact(images.device):
+        with full_float32(images.device):
             pixels = quantised(images) if self.rounds else images.detach().float()
             if pixels.shape[1] == 1 and self.wants_colour:
                 pixels = pixels.expand(-1, 3, -1, -1)
@@ -112,19 +110,3 @@ def resized(pixels: Tensor, size: int) -> Tensor:
     if pixels.shape[-2:] == (size, size):
         return pixels
     return interpolate(pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-
-
-@contextmanager
-def exact(device: torch.device) -> Iterator[None]:
-    """Full float32 inside: no autocast, and no TF32 in convolutions and products on a GPU."""
-    with torch.autocast(device.type, enabled=False):
-        if device.type != "cuda":
-            yield
-            return
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                yield
-        finally:
-            torch.set_float32_matmul_precision(before)

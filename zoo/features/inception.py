@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.errors import FeatureError
+from zoo.errors import DownloadError, FeatureError
 from zoo.features.extractor import Extractor
-from zoo.features.weights import download, load_verified, sha256_of
+from zoo.features.weights import load_verified, weights_sha256
+from zoo.io.download import download
 from zoo.io.files import cache_folder
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -44,7 +45,7 @@ class Inception(Extractor):
                 "extractor=effnet-lite0 needs no download"
             ) from error
         path = Path(weights).expanduser() if weights else fetched()
-        digest = sha256_of(path)
+        digest = weights_sha256(path)
         official = digest == SHA256
         if not (weights or official):
             raise FeatureError(
@@ -86,15 +87,18 @@ class Inception(Extractor):
 
 
 def fetched() -> Path:
-    """The weights in the cache, downloaded when first asked for.
+    """Return the path of the published weights in the cache, after downloading them if they are not there.
 
     Raises:
-        FeatureError: when they cannot be fetched.
+        FeatureError: if they cannot be downloaded.
     """
-    return download(
-        URL,
-        cache_folder() / "weights" / "inception-2015-12-05.pth",
-        SHA256,
-        "Fetch it elsewhere and name it with weights=PATH, or use extractor=effnet-lite0, which needs no download but "
-        "whose numbers are no FIDs",
-    )
+    path = cache_folder() / "weights" / "inception-2015-12-05.pth"
+    if path.exists():  # its digest is checked when it is read
+        return path
+    try:
+        return download(URL, path, SHA256)
+    except DownloadError as error:
+        raise FeatureError(
+            f"{error}. Fetch it elsewhere and name it with weights=PATH, or use extractor=effnet-lite0, which needs no "
+            "download but whose numbers are no FIDs"
+        ) from error

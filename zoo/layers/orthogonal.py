@@ -7,7 +7,8 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from zoo.layers.spectral import as_matrix, in_float32
+from zoo.layers.precision import without_autocast
+from zoo.layers.spectral import as_matrix
 
 
 def orthogonal_penalty(weights: Iterable[Tensor], strength: float) -> Tensor:
@@ -21,7 +22,7 @@ def orthogonal_penalty(weights: Iterable[Tensor], strength: float) -> Tensor:
     for weight in weights:
         if weight.ndim < 2:
             continue
-        with in_float32(weight.device):
+        with without_autocast(weight.device):
             matrix = as_matrix(weight)
             products = matrix @ matrix.T
             terms.append((products - products.diagonal().diag_embed()).square().sum())

@@ -10,12 +10,11 @@ unit length where it is used, so averages and loaded weights are right as they c
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear, normalize
 
+from zoo.layers.precision import without_autocast
 from zoo.layers.resampling import convolve_halved
 
 
@@ -41,7 +40,7 @@ class Spectral(nn.Module):
 
     def normalised_weight(self) -> Tensor:
         """The weight divided by its largest singular value as far as it is known."""
-        with in_float32(self.weight.device):
+        with without_autocast(self.weight.device):  # known to 8 bits, the singular value would change in each pass
             matrix = as_matrix(self.weight)
             with torch.no_grad():
                 v = normalize(self.v.movedim(0, -1).flatten(), dim=0)
@@ -60,13 +59,6 @@ def as_matrix(weight: Tensor) -> Tensor:
 def as_filter(v: Tensor, weight: Tensor) -> Tensor:
     """A row of `as_matrix` in the shape of one filter of the weight."""
     return v.view(*weight.shape[2:], weight.shape[1]).movedim(-1, 0).contiguous()
-
-
-def in_float32(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast inside: a singular value known to 8 bits would change from pass to pass."""
-    if not torch.amp.is_autocast_available(device.type):  # the meta device
-        return nullcontext()
-    return torch.autocast(device.type, enabled=False)
 
 
 class SpectralConv2d(Spectral):

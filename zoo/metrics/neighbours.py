@@ -8,14 +8,15 @@ float64 decide last who the k-th neighbour is: clusters tighter than 1e-7 of the
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from zoo.layers.precision import full_float32
 
 TILE = 2048  # rows and columns of a block of distances: 16 MiB in float32
 SPARE = 6  # neighbours kept beyond the k-th, so that float64 can choose among those that float32 confuses
@@ -66,25 +67,9 @@ def neighbour_statistics(real: Tensor, fake: Tensor, rules: Sequence[Rule]) -> l
     for side, n in (("real", len(real)), ("generated", len(fake))):
         if n <= most:
             raise ValueError(f"k={most} nearest neighbours need at least {most + 1} {side} samples; got {n}")
-    with full_float32(real.device):
+    with torch.no_grad(), full_float32(real.device):
         radii = [squared_radii(side, [rule.k for rule in rules]) for side in (real, fake)]
         return _memberships(real, fake, rules, *radii)
-
-
-@contextmanager
-def full_float32(device: torch.device) -> Iterator[None]:
-    """Products in true float32, whatever the caller allows elsewhere (TF32, bfloat16, autocast)."""
-    known: Any = torch.backends  # its annotations lack `mkldnn.matmul`
-    backends = (known.cuda.matmul, known.mkldnn.matmul)
-    before = [backend.fp32_precision for backend in backends]
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        with torch.autocast(device.type, enabled=False), torch.no_grad():
-            yield
-    finally:
-        for backend, precision in zip(backends, before):
-            backend.fp32_precision = precision
 
 
 class Cloud:

@@ -30,7 +30,7 @@ from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear, unequalize
 from zoo.layers.labels import one_hot
 from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev
 from zoo.layers.normalization import PixelNorm
-from zoo.layers.spectral import in_float32
+from zoo.layers.precision import without_autocast
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
 from zoo.training.batch import Batch
 from zoo.training.objectives import (
@@ -146,7 +146,7 @@ class Discriminator(nn.Module):
                 x = torch.lerp(old, x, stage.alpha)
         x = leaky_relu(self.last(self.deviation(x)), 0.2)
         x = leaky_relu(self.dense(x.flatten(1)), 0.2)
-        with in_float32(x.device):  # in bf16 the drift's gradient would vanish beside the adversarial one
+        with without_autocast(x.device):  # in bf16 the drift's gradient would vanish beside the adversarial one
             logits: Tensor = self.readout(x.to(self.readout.weight.dtype))
         return logits
 

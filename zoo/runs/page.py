@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from zoo.errors import CheckpointError
 from zoo.io.files import atomic_write, read_jsonl
-from zoo.io.run_folder import RunFolder
+from zoo.io.run_folder import RunFolder, watch_picture
 from zoo.rendering import html as page
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def read_run(folder: Path) -> Watched:
     files = RunFolder(folder)
     saved = files.recipe
     if not saved.is_file():
-        raise CheckpointError(f"{folder} is no run folder: it has no recipe.yaml. `python -m zoo.fit` makes one")
+        raise CheckpointError(f"{folder} is no run folder: it has no {saved.name}. `python -m zoo.fit` makes one")
     recipe: Any = OmegaConf.to_container(OmegaConf.load(saved), resolve=True)
     starts, ends = files.starts(), files.ends()
     ended = bool(ends) and ends[-1].get("start", len(ends)) >= len(starts)  # earlier starts may have been killed
@@ -85,7 +85,7 @@ def write_page(run: Watched, path: Path, refresh: int = 0) -> None:
     with atomic_write(path) as scratch:
         scratch.write_text(page.page(_title(run), _blocks(run), _lead(run), refresh), encoding="utf-8")
     for name, figure in run.pictures.items():
-        with atomic_write(path.parent / "watch" / f"{name}.png") as scratch:
+        with atomic_write(watch_picture(path, name)) as scratch:
             figure.savefig(scratch, dpi=110, format="png", facecolor="white")
 
 

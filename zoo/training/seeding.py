@@ -5,12 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import torch
-
-if TYPE_CHECKING:
-    pass
 
 
 def derive_seed(purpose: str, *parts: int) -> int:
@@ -36,10 +32,19 @@ def set_seed(seed: int, device: torch.device) -> None:
 
 
 @contextmanager
-def seeded(seed: int | None, device: torch.device) -> Iterator[None]:
-    """Draw from `seed` inside, and leave torch's random state outside as it was; None changes nothing."""
+def seeded(seed: int | None, device: torch.device, all_devices: bool = False) -> Iterator[None]:
+    """Seed torch in a block and restore its random state afterwards.
+
+    Args:
+        seed: the seed; None changes nothing.
+        device: device of the model, whose random state is restored beside that of the CPU.
+        all_devices: whether to seed every device, for a generator of which it is not known where it draws. The default
+            seeds `device` alone, which is faster.
+    """
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices, enabled=seed is not None):
-        if seed is not None:
+        if seed is not None and all_devices:
+            torch.manual_seed(seed)
+        elif seed is not None:
             set_seed(seed, device)
         yield

@@ -15,6 +15,7 @@ from torch.nn.functional import interpolate
 from zoo.audit.findings.finding import NotApplicable
 from zoo.errors import UserError
 from zoo.training.batch import Batch
+from zoo.training.seeding import seeded
 
 CHUNK = 256  # images in one pass, at most
 VALUES = 2**21  # pixels times channels in one pass: fewer images where they are large, which bounds a network's memory
@@ -117,7 +118,7 @@ class Questioned:
         if self._ours:
             words["batch_size"] = images_at_once(self.subject.channels * self.subject.resolution**2)
         in_passes = isinstance(self.subject, nn.Module) and not self._ours
-        with self._still(), _seeded(seed, self.device):
+        with self._still(), seeded(seed, self.device, all_devices=True):
             images = self._in_passes(n, words) if in_passes else self.subject.sample(n, **words)
         if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != n:
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -205,13 +206,13 @@ class Questioned:
         """Which generator of a mixture draws each of n images, (n,); None for everything but a mixture of this zoo."""
         if not self._ours:
             return None
-        with _seeded(seed, self.device):
+        with seeded(seed, self.device, all_devices=True):
             members: Tensor | None = self.subject.sample_members(n)
             return members
 
     def sample_latent(self, n: int, seed: int) -> Tensor:
         """Latents (n, Z) of its distribution."""
-        with _seeded(seed, self.device):
+        with seeded(seed, self.device, all_devices=True):
             if hasattr(self.subject, "sample_latent"):
                 latents: Tensor = self.subject.sample_latent(n)
                 return latents
@@ -309,14 +310,3 @@ def checked_range(images: Tensor, what: str) -> Tensor:
 
 def _parameters(subject: Any) -> list[nn.Parameter]:
     return list(subject.parameters()) if isinstance(subject, nn.Module) else []
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed every device inside: a foreign generator may draw on one that its parameters, if it has any, do not tell.
-
-    `zoo.training.seeding.seeded` seeds the device of a model of this zoo alone, which is faster and enough there.
-    """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield
