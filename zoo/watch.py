@@ -11,7 +11,8 @@ from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.pictures import can_plot
-from zoo.runs.page import read_run, write_page
+from zoo.runs.history import read_run
+from zoo.runs.page import write_page
 
 
 def watch(run: str, out: str = "", every: int = 0) -> Path:

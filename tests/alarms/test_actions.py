@@ -20,7 +20,8 @@ from zoo.errors import CheckpointError, UserError
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.fitting import summary
-from zoo.runs.page import _lead, read_run
+from zoo.runs.history import read_run
+from zoo.runs.page import describe_progress
 
 SMALL: dict[str, Any] = {
     "images": 64 * 24,
@@ -87,7 +88,8 @@ def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
     undone = events[-1]["images_seen"] - 64 * 90
     assert (run.model.images_seen, run.model.images_undone) == (64 * 250 + undone, undone)
     assert run.model.progress == 64 * 250
-    assert f"{run.model.images_seen:,} images seen, of which those in rounds undone" in _lead(read_run(tmp_path))
+    sentence = describe_progress(read_run(tmp_path))
+    assert f"{run.model.images_seen:,} images seen, including those of rounds that a rollback undid" in sentence
     with pytest.raises(UserError, match="is finished: 16,000 of 16,000 images"):
         zoo.fit(resume=tmp_path)
     assert f"ALARM at {events[0]['images_seen']:,} images, {events[0]['alarm']}: " in capsys.readouterr().out

@@ -6,13 +6,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.collapsed_class import CollapsedClass
 from zoo.audit.evidence.budget import budget
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.kinds import kinds_of
 from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
-from zoo.audit.planted import CollapsedClass, Dropper, Honest, OneImagePerClass
+from zoo.audit.planted import Dropper, Honest, OneImagePerClass
 from zoo.audit.questions import coverage
 from zoo.audit.statistics.manifolds import frequencies, neighbourhoods, over_halves
 from zoo.audit.statistics.shares import agreement, shares, spread, unmixed_shares, variety

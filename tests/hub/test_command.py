@@ -45,7 +45,7 @@ def test_a_card_is_shown_and_a_release_verified(capsys: pytest.CaptureFixture[st
     assert command(f"show={NAME}") == 0
     assert f"# {NAME}" in capsys.readouterr().out
     assert command(f"verify={NAME}") == 0
-    assert "the card says what the other files say" in capsys.readouterr().out
+    assert "the card agrees with the other files" in capsys.readouterr().out
 
 
 def test_a_checkpoint_is_packed(
@@ -67,7 +67,7 @@ def test_a_checkpoint_is_packed(
     for fact in ("machine: a box", "source: a school", "- Numerals\n", "licence: CC0"):
         assert fact in text
     assert "- a\n- b\n" in text
-    assert "Nothing was picked" in text
+    assert "samples of seed 0, without selection" in text
     capsys.readouterr()
     assert command("run=run", "out=run") == 2
     assert "holds something that is no release" in capsys.readouterr().err

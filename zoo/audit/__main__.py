@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.audit.auditing import Watcher, audit, chosen_questions
+from zoo.audit.auditing import ProgressListener, audit, chosen_questions
 from zoo.audit.evidence.budget import BUDGETS
 from zoo.audit.evidence.budget import budget as budget_named
 from zoo.audit.findings import words
@@ -114,7 +114,7 @@ def audited(
     return report
 
 
-class Shown(Watcher):
+class Shown(ProgressListener):
     """A line for each question as it is answered; in a terminal, what is being done."""
 
     def __init__(self, console: Console) -> None:

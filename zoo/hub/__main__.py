@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from zoo import hub
+from zoo.audit.opening import write_release_report
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import ReleaseError, UserError, did_you_mean
 from zoo.hub.converting import SOURCES
 from zoo.hub.converting.tensors import read_file
 from zoo.releases import references, release_format
+from zoo.releases.audited import write_card
 from zoo.releases.release_format import user_class_paths
 from zoo.runs import packing
 
@@ -79,6 +81,15 @@ def attach(audit: str, report: str) -> None:
     print(f"{hub.attach(folder, report)}: the card has the audit's verdict. Read it, then verify")
 
 
+def card(card: str) -> None:
+    """Write the card of a release again, after an update of the library changed its wording.
+
+    Args:
+        card: name of the release, or its folder.
+    """
+    print(f"{write_card(_folder_of(card))}: written from the other files of the release. Read it, then verify")
+
+
 def push(
     push: str, repo: str, revision: str | None = None, private: bool = False, cls: str | list[str] | None = None
 ) -> None:
@@ -134,6 +145,8 @@ ACTIONS: dict[str, Callable[..., None]] = {
     "show": show,
     "run": pack,
     "audit": attach,
+    "page": write_release_report,
+    "card": card,
     "verify": verify,
     "push": push,
     "convert": convert,
@@ -174,6 +187,8 @@ run=RUN out=FOLDER                pack a run (its folder or a checkpoint) into a
     summary=TEXT weaknesses=[TEXT,TEXT] hours=1.5 machine=TEXT weights_licence=apache-2.0
     dtype=float16                 or bfloat16: a file half as large, with rounded weights
 audit=NAME report=FOLDER          put the report of python -m zoo.audit into a release
+page=NAME out=FILE                write the report of a release's audit as an HTML page
+card=NAME                         write the card again, after an update of the library changed its wording
 verify=FOLDER                     digests, tensors, card, and the grid against a fresh one
 push=FOLDER repo=ORG/NAME         verify, then upload to the Hugging Face hub [revision=BRANCH private=true]
     cls=my_ideas.Mine             beside verify= and push=: the class, where it is one of your own

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.images import ImageSet
-from zoo.audit.evidence.subject import CHUNK, Questioned, images_at_once
+from zoo.audit.evidence.subject import CHUNK, SubjectAdapter, images_at_once
 from zoo.audit.findings import figures
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
 from zoo.audit.statistics.significance import ALARM, Z95, auc, bootstrap, mann_whitney
@@ -98,7 +98,7 @@ def _targets(evidence: Evidence, name: str) -> ImageSet:
 
 
 def recover(
-    subject: Questioned, images: Tensor, labels: Tensor | None, prior: Tensor, steps: int, restarts: int, seed: int
+    subject: SubjectAdapter, images: Tensor, labels: Tensor | None, prior: Tensor, steps: int, restarts: int, seed: int
 ) -> Recovered:
     """The nearest images that the subject reaches from latents inside its prior.
 
@@ -120,7 +120,7 @@ def recover(
     many = None if classes is None else classes.repeat_interleave(restarts)
     chunk = images_at_once(images[0].numel())
     errors, reached = [], []
-    with subject.still():
+    with subject.frozen():
         for first in range(0, n * restarts, chunk):
             rows = slice(first, first + chunk)
             y, m = (None if each is None else each[rows].to(device) for each in (many, members))
@@ -137,7 +137,7 @@ def recover(
 
 
 def _starts(
-    subject: Questioned, images: Tensor, labels: Tensor | None, restarts: int, seed: int
+    subject: SubjectAdapter, images: Tensor, labels: Tensor | None, restarts: int, seed: int
 ) -> tuple[Tensor, Tensor | None]:
     """The nearest draws of each image, from a pool of its class: latents (N * restarts, Z), and a mixture's members."""
     n = len(images)
@@ -161,7 +161,7 @@ def _starts(
 
 @torch.enable_grad()
 def _descend(
-    subject: Questioned,
+    subject: SubjectAdapter,
     start: Tensor,
     targets: Tensor,
     labels: Tensor | None,

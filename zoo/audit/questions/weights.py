@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
-from zoo.audit.evidence.subject import Questioned
+from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.findings import figures
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
 
@@ -140,7 +140,7 @@ def ask(evidence: Evidence) -> Finding:
     )
 
 
-def chosen(subject: Questioned) -> list[tuple[str, str, Tensor]]:
+def chosen(subject: SubjectAdapter) -> list[tuple[str, str, Tensor]]:
     """Weights with two dimensions or more: network, name within it, tensor.
 
     Where a model keeps the generator's moving average, that is the generator: it draws the images.
