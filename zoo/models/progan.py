@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu, linear
 
-from zoo.gan import GAN, Player
+from zoo.gan import GAN
 from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear, unequalize
 from zoo.layers.labels import one_hot
 from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev
@@ -42,6 +42,7 @@ from zoo.training.objectives import (
     squared_gradient_norm,
 )
 from zoo.training.objectives import objective as objective_named
+from zoo.training.player import Player
 
 Variant = Literal["authors", "pytorch_GAN_zoo"]
 

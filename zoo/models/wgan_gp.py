@@ -37,7 +37,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zoo.errors import require_at_least
-from zoo.gan import GAN, Player
+from zoo.gan import GAN
 from zoo.models.wgan_gp_networks import (
     ConvolutionalGenerator,
     ResidualGenerator,
@@ -48,6 +48,7 @@ from zoo.models.wgan_gp_networks import (
 )
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms, Wasserstein
+from zoo.training.player import Player
 
 Architecture = Literal["auto", "resnet", "layer_norm", "convolutional"]
 RESOLUTIONS = (16, 32, 64, 128, 256)

@@ -102,7 +102,7 @@ def unequal(model: MixGAN) -> None:
         (PROGAN, {}, 18),
         (BIGGAN, {"micro_batches": 2, "average_start": 16}, 4),
         (DEEP, {}, 4),
-        ({**DCGAN, "class": "test_mix.Seeking"}, {}, 4),
+        ({**DCGAN, "class": "tests.models.mix.test_mixgan.Seeking"}, {}, 4),
     ],
     ids=["vanilla", "dcgan", "wgan-gp", "wgan-gp with classes", "progan", "biggan", "biggan-deep", "own"],
 )
@@ -236,12 +236,12 @@ def test_discriminators_pass_no_more_often_than_they_must() -> None:
 
 def test_a_batch_scored_twice_in_one_loss_is_passed_twice() -> None:
     """Two draws of dropout must stay two, though the images are the same."""
-    from zoo.models.mix.passes import JoinedPasses, Together
+    from zoo.models.mix.passes import JoinedBatches, JoinedPasses
 
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5))
     parts = [Batch(torch.ones(4, 1, 8, 8)), Batch(torch.ones(4, 1, 8, 8))]
-    passes = JoinedPasses(network, [Together(parts)])
+    passes = JoinedPasses(network, [JoinedBatches(parts)])
     once, twice = passes(parts[0].images), passes(parts[0].images)
     assert not torch.equal(once, twice)
     passes.begin()
@@ -431,7 +431,7 @@ def test_faults_say_what_to_do(settings: dict[str, Any], fault: str) -> None:
 
 def test_a_base_with_a_third_player_is_refused() -> None:
     with pytest.raises(ValueError, match=r"parameters outside its generator and discriminator \(encoder"):
-        mix({**MLP, "class": "test_mix.Third"})
+        mix({**MLP, "class": "tests.models.mix.test_mixgan.Third"})
 
 
 class Third(zoo.VanillaGAN):
