@@ -103,7 +103,7 @@ def interpolate(
     classes = drawn_classes if classes is None else classes
     path = slerp(ends[:pairs], ends[pairs:], torch.linspace(0, 1, steps, device=model.device))
     pair_of = torch.arange(pairs, device=model.device).repeat_interleave(steps)  # of each image
-    return render(model, path, None if classes is None else classes[pair_of], lambda rows: networks(pair_of[rows]))
+    return render(model, path, None if classes is None else classes[pair_of], networks[pair_of])
 
 
 def render(
@@ -136,7 +136,7 @@ def _rendered(
     """Yield the images of latents one batch at a time, at the model's full resolution."""
     for first in range(0, len(latents), batch_size):
         rows = slice(first, first + batch_size)
-        images = model.generate(networks(rows), latents[rows], None if labels is None else labels[rows])
+        images = networks[rows].generate(model, latents[rows], None if labels is None else labels[rows])
         images = images.float().clamp(-1, 1)
         if images.shape[-1] != model.resolution:  # a network that is still growing
             images = interpolate_pixels(images, size=model.resolution, mode="nearest")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-
-Rows = slice | Tensor
-"""Positions in a batch of samples: a slice, or indices (B,)."""
-
-RowNetworks = Callable[[Rows], nn.Module]
-"""A function from rows of a batch of samples to the network that `generate` is called with for these rows."""
 
 
 class GenerativeModel(Protocol):
@@ -41,3 +36,31 @@ class GenerativeModel(Protocol):
 
     def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (n, C, H, W) that a generator network makes of latents (n, Z)."""
+
+
+@dataclass(frozen=True)
+class RowNetworks:
+    """The network that draws each row of a batch of samples; `networks[rows]` is that of some of the rows.
+
+    Args:
+        networks: the networks to choose from.
+        choice: index (B,) into `networks` for each row; None where the first network draws all of them.
+    """
+
+    networks: Sequence[nn.Module] | nn.ModuleList
+    choice: Tensor | None = None
+
+    def __getitem__(self, rows: slice | Tensor) -> RowNetworks:
+        return self if self.choice is None else RowNetworks(self.networks, self.choice[rows])
+
+    def generate(self, model: GenerativeModel, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Return the model's images (B, C, H, W) of latents (B, Z), each row by its own network."""
+        if self.choice is None:
+            return model.generate(self.networks[0], z, labels)
+        indices = [(self.choice == i).nonzero().flatten() for i in range(len(self.networks))]
+        images = [
+            model.generate(network, z[rows], None if labels is None else labels[rows])
+            for network, rows in zip(self.networks, indices)
+            if len(rows)
+        ]
+        return torch.cat(images)[torch.cat(indices).argsort()]

@@ -12,13 +12,11 @@ class Sampleable:
     """The part of `zoo.GAN` that draws samples."""
 
     def choose_networks(self: GenerativeModel, n: int) -> RowNetworks:
-        """Choose the network that draws each of n samples: here always the averaged generator.
+        """Choose the network that draws each of n samples: the averaged generator draws all of them.
 
-        Returns:
-            A function from rows of the n samples, a slice or indices (B,), to the network that `generate` is called
-            with for these rows. A mixture of generators chooses one for each sample, from torch's random state.
+        A mixture of generators chooses one for each sample, from torch's random state.
         """
-        return lambda rows: self.average
+        return RowNetworks([self.average])
 
     def sample(
         self: GenerativeModel,

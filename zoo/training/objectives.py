@@ -34,9 +34,9 @@ class Objective:
     """
 
     undecided: float | None = 0.0
-    """Score of an image that the discriminator holds equally likely to be real or generated: above it, the image counts
-    as real. None where scores have no absolute meaning, as those of a Wasserstein critic, to which any constant may be
-    added."""
+    """Score at which the discriminator is undecided: the one that minimises its loss on images that are real or
+    generated with equal probability. Images with higher scores count as real. None where scores have no absolute
+    meaning, such as those of a Wasserstein critic, to which any constant may be added."""
 
     def __init__(self, r1: float = 0.0) -> None:
         if r1 < 0:

@@ -14,6 +14,7 @@ from torch.nn.functional import interpolate
 
 from zoo.audit.findings.finding import NotApplicable
 from zoo.errors import UserError
+from zoo.sampling.protocol import RowNetworks
 from zoo.training.batch import Batch
 
 CHUNK = 256  # images in one pass, at most
@@ -77,7 +78,8 @@ class Questioned:
     def zero(self) -> float | None:
         """The score that means undecided; None for a critic."""
         if self._ours:
-            return None if type(self.subject.objective).__name__ in ("Wasserstein", "LeastSquares") else 0.0
+            undecided: float | None = self.subject.objective.undecided
+            return undecided
         found = getattr(self.subject, "zero", None)
         return None if found is None else float(found)
 
@@ -164,13 +166,13 @@ class Questioned:
                 found.append(scores.detach().float().flatten().cpu())
         return torch.cat(found)
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+    def generate(self, latents: Tensor, labels: Tensor | None = None, networks: RowNetworks | None = None) -> Tensor:
         """Images of latents (B, Z), with gradients, at once; call it inside `still()`.
 
         Args:
             latents: on the subject's device.
             labels: classes (B,), where it has any.
-            members: of a mixture, which generator draws each row, see `sample_members`.
+            networks: of a model of this zoo, the network that draws each row, see `choose_networks`.
         """
         if not self.generates:
             raise NotApplicable(
@@ -178,9 +180,8 @@ class Questioned:
                 "latent_dim"
             )
         if self._ours:
-            network = self.subject.average
-            network = network if members is None else network.drawn(members)
-            images: Tensor = self.subject.generate(network, latents, labels)
+            networks = RowNetworks([self.subject.average]) if networks is None else networks
+            images = networks.generate(self.subject, latents, labels)
             if images.shape[-1] != self.subject.resolution:  # a network that is still growing
                 images = interpolate(images, size=self.subject.resolution, mode="nearest")
         else:
@@ -188,26 +189,26 @@ class Questioned:
         return images
 
     @torch.no_grad()
-    def render(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+    def render(self, latents: Tensor, labels: Tensor | None = None, networks: RowNetworks | None = None) -> Tensor:
         """Images (N, C, H, W) in [-1, 1] of latents (N, Z), on the CPU; in chunks, in eval mode."""
         found: list[Tensor] = []
         done = 0
         with self._still():
             while done < len(latents):
                 rows = slice(done, done + (images_at_once(found[0][0].numel()) if found else FIRST))
-                y, m = (None if each is None else each[rows].to(self.device) for each in (labels, members))
-                images = self.generate(latents[rows].to(self.device), y, m)
+                y = None if labels is None else labels[rows].to(self.device)
+                images = self.generate(latents[rows].to(self.device), y, None if networks is None else networks[rows])
                 found.append(images.detach().float().clamp(-1, 1).cpu())
                 done = rows.stop
         return torch.cat(found)
 
-    def sample_members(self, n: int, seed: int) -> Tensor | None:
-        """Which generator of a mixture draws each of n images, (n,); None for everything but a mixture of this zoo."""
+    def choose_networks(self, n: int, seed: int) -> RowNetworks | None:
+        """Choose the network that draws each of n images, of a model of this zoo; None for any other subject."""
         if not self._ours:
             return None
         with _seeded(seed, self.device):
-            members: Tensor | None = self.subject.sample_members(n)
-            return members
+            networks: RowNetworks = self.subject.choose_networks(n)
+            return networks
 
     def sample_latent(self, n: int, seed: int) -> Tensor:
         """Latents (n, Z) of its distribution."""

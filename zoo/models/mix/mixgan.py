@@ -44,7 +44,7 @@ from torch.optim import Optimizer
 from zoo.errors import DataError, require_at_least
 from zoo.gan import GAN
 from zoo.models.mix.members import build_members, shared_state, with_networks
-from zoo.models.mix.mixture import Mixture, Regulariser, RowsByMember, WeightUpdate, regularisation
+from zoo.models.mix.mixture import Mixture, Regulariser, WeightUpdate, regularisation
 from zoo.models.mix.payoff import LossOf, Payoff, discriminator_terms, generator_terms, payoff_matrix, weighted
 from zoo.sampling.protocol import RowNetworks
 from zoo.training.batch import Batch
@@ -59,7 +59,8 @@ class MixGAN(GAN):
     schedules and players' settings; clipping is by the norm over all members. `member(i)` is generator i as a model of
     the base, to sample, evaluate, audit or save by itself.
 
-    Losses of a base may keep state between rounds in buffers, which all pairs share.
+    `pairs[i][j]` is generator i against discriminator j, again as a model of the base. Losses of a base may keep state
+    between rounds in buffers, which all pairs share.
 
     Args:
         base: a variant of the zoo, or your own class, and its arguments, as in a recipe:
@@ -117,7 +118,7 @@ class MixGAN(GAN):
         )
         self._adopt_settings(first)
         first.clock = self.clock
-        self._pairs = [
+        self.pairs = [
             [with_networks(first, generator, discriminator, average) for discriminator in self.discriminator.members]
             for generator, average in zip(self.generator.members, self.average.members)
         ]
@@ -159,22 +160,22 @@ class MixGAN(GAN):
         k = len(self.generator)
         if not 0 <= component < k:
             raise ValueError(f"component must lie in 0..{k - 1}; got {component}")
-        return self._pairs[component][component % len(self.discriminator)]
+        return self.pairs[component][component % len(self.discriminator)]
 
     @property
     def _first(self) -> GAN:
         """The first pair, for methods of the base that do not depend on the networks."""
-        return self._pairs[0][0]
+        return self.pairs[0][0]
 
     def setup(self, stage: str) -> None:
         """Attach the trainer to the pairs, which are not submodules."""
-        for pair in chain.from_iterable(self._pairs):
+        for pair in chain.from_iterable(self.pairs):
             pair.trainer = self.trainer
 
     def train(self, mode: bool = True) -> MixGAN:
         """Set the mode of all modules but the average, and of the pairs."""
         super().train(mode)
-        for pair in chain.from_iterable(self._pairs):
+        for pair in chain.from_iterable(self.pairs):
             pair.training = mode
         return self
 
@@ -229,16 +230,11 @@ class MixGAN(GAN):
         """Return images (B, C, H, W) that a network makes of latents.
 
         Args:
-            network: one member; a mixture with a member for each row, see `choose_networks`; or a mixture, whose
-                members then generate equal parts of the rows, in order.
+            network: one member, or a mixture, whose members generate equal parts of the rows, in order.
             z: latents (B, Z).
             labels: class indices (B,) or None.
         """
         generate = self._first.generate
-        if isinstance(network, RowsByMember):
-            parts = network.split()
-            images = [generate(part, z[rows], None if labels is None else labels[rows]) for part, rows in parts]
-            return torch.cat(images)[torch.cat([rows for _, rows in parts]).argsort()]
         if not isinstance(network, Mixture):
             return generate(network, z, labels)
         k = len(network)
@@ -257,7 +253,7 @@ class MixGAN(GAN):
 
     def score(self, batch: Batch) -> Tensor:
         """Return the weighted mean (B,) of the discriminators' logits."""
-        logits = [pair.score(batch) for pair in self._pairs[0]]
+        logits = [pair.score(batch) for pair in self.pairs[0]]
         return logits[0] if len(logits) == 1 else torch.stack(logits, 1) @ self.discriminator.probabilities()
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
@@ -272,12 +268,12 @@ class MixGAN(GAN):
 
     def _discriminator_terms(self, loss_of: LossOf, real: Batch, fake: Batch) -> Terms:
         """Return the discriminators' terms; the generators' weights are constants."""
-        terms = discriminator_terms(self._pairs, loss_of, real, fake, self.generator_weights, self.payoff)
+        terms = discriminator_terms(self.pairs, loss_of, real, fake, self.generator_weights, self.payoff)
         return {**weighted(terms, self.discriminator.probabilities()), **self._regularisation(self.discriminator)}
 
     def _generator_terms(self, loss_of: LossOf, real: Batch, fake: Batch) -> Terms:
         """Return the generators' terms; the discriminators' weights are constants."""
-        terms = generator_terms(self._pairs, loss_of, real, fake, self.discriminator_weights, self.payoff)
+        terms = generator_terms(self.pairs, loss_of, real, fake, self.discriminator_weights, self.payoff)
         return {**weighted(terms, self.generator.probabilities()), **self._regularisation(self.generator)}
 
     def _regularisation(self, mixture: Mixture) -> Terms:
@@ -323,16 +319,14 @@ class MixGAN(GAN):
             real: real images as they come from the data.
             seed: seed of the latents, as many as real images and the same for all generators.
         """
-        return payoff_matrix(self._pairs, real, seed)
+        return payoff_matrix(self.pairs, real, seed)
 
     # --- use of a trained model --------------------------------------------------------------------------------------
 
     def choose_networks(self, n: int) -> RowNetworks:
         """Draw the averaged generator of each of n samples by weight, from torch's random state."""
-        if len(self.generator) == 1 or n == 0:
-            return super().choose_networks(n)
-        members = torch.multinomial(self.average.weights, n, replacement=True)
-        return lambda rows: RowsByMember(self.average, members[rows])
+        members, weights = self.average.members, self.average.weights
+        return RowNetworks(members, torch.multinomial(weights, n, replacement=True) if len(members) > 1 and n else None)
 
     def sample(self, n: int, *, component: int | None = None, **options: Any) -> Tensor:
         """Draw images (n, C, H, W), float32 in [-1, 1], each by a generator drawn by weight.

@@ -85,21 +85,3 @@ def regularisation(weights: Tensor, form: Regulariser = "cross_entropy") -> Tens
         form: name of the regulariser.
     """
     return -weights.log().mean() if form == "cross_entropy" else torch.special.xlogy(weights, weights).sum()
-
-
-class RowsByMember(nn.Module):
-    """A mixture together with the member that draws each row of a batch.
-
-    Args:
-        mixture: a mixture of generators.
-        members: index (B,) of the member that draws each row.
-    """
-
-    def __init__(self, mixture: Mixture, members: Tensor) -> None:
-        super().__init__()
-        self.mixture, self.members = mixture, members
-
-    def split(self) -> list[tuple[nn.Module, Tensor]]:
-        """Return each member that draws any row, with the indices of its rows."""
-        rows = [(self.members == i).nonzero().flatten() for i in range(len(self.mixture))]
-        return [(member, indices) for member, indices in zip(self.mixture.members, rows) if len(indices)]
