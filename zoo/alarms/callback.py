@@ -103,7 +103,7 @@ class Alarms(Callback):
         """Choose the fixed inputs; go on where a checkpoint stopped."""
         assert isinstance(pl_module, GAN)
         self._players = {
-            id(optimizer): (player.name, pl_module._owned[player.name])
+            id(optimizer): (player.name, pl_module.trained_parameters(player.name))
             for player, optimizer in zip(pl_module.players(), trainer.optimizers)
         }
         network = extractor(self.classifier).to(pl_module.device) if self.classifier else None

@@ -105,6 +105,6 @@ def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
     load_weights(model, state, path)
     for optimizer, moments in zip(trainer.optimizers, state["optimizer_states"]):
         optimizer.load_state_dict(moments)
-    model._running.clear()  # losses of rounds that are undone
+    model.discard_terms()
     model.images_undone = model.images_seen - progress_of(state["zoo"])
     return state

@@ -46,8 +46,8 @@ class Observer:
         self.fixed = Fixed(model, data, n, many)
         self.spectra = Spectra()
         self.classifier = classifier
-        nothing = torch.zeros(1, device=model.device)
-        self.chance = model.objective.discriminator_value(nothing, nothing)  # loss of one that cannot tell; W: 0
+        undecided = torch.full((1,), model.objective.undecided or 0.0, device=model.device)
+        self.chance = model.objective.discriminator_value(undecided, undecided)  # of a Wasserstein critic: 0
         self.networks = {"g": model.generator, "d": model.discriminator}
         self.weights = {f"{name}/{key}": w for name, net in self.networks.items() for key, w in weights_of(net).items()}
         self.buffers = list(model.buffers())  # of a subclass's own, too: looking must not move them
@@ -124,7 +124,7 @@ class Observer:
             fake = self.fixed.fake(model, train)
             shown = [augmented(batch, model.augment) for batch in (train, held_out, fake)]  # as in training
             r, h, f = (scores.float() for batch in shown for scores in model.scores(batch))
-        zero = h.mean() if isinstance(model.objective, Wasserstein) else 0.0  # whose scores have no absolute zero
+        zero = h.mean() if model.objective.undecided is None else model.objective.undecided
         error = (r.var() / len(r) + h.var() / len(h)).sqrt()
         return {
             "overfitting/r_v": (r.mean() - h.mean()) / (r.mean() - f.mean()).abs().clamp_min(1e-12),

@@ -27,7 +27,7 @@ from zoo.data import Images, Split
 from zoo.data.pool import to_float
 from zoo.errors import require_at_least
 from zoo.gan import GAN
-from zoo.models.mix.mixture import Mixture
+from zoo.models.mix.mixgan import MixGAN
 from zoo.training.batch import Batch
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Terms
@@ -180,9 +180,9 @@ def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_Part, _P
 def _opponents(model: GAN, fresh: Side | None) -> GAN:
     """A copy of the game with a fresh network on one side, a single one if the model is a mixture."""
     settings = dict(model.hparams)
-    if isinstance(model.generator, Mixture):
-        for side in ("generator", "discriminator"):
-            settings[f"{side}s"] = 1 if side == fresh else len(getattr(model, side))
+    if isinstance(model, MixGAN):
+        settings |= {"generators": len(model.generator), "discriminators": len(model.discriminator)}
+        settings |= {f"{fresh}s": 1} if fresh else {}
     copy = type(model)(**settings).to(model.device).train()
     copy.set_clock(**model.clock_state())
     for side in ("generator", "discriminator"):
