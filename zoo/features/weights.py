@@ -1,4 +1,4 @@
-"""Files of weights from outside: verified by digest, read without running code, downloaded whole or not at all."""
+"""Weights of extractors: verified by digest, loaded without running code, downloaded completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from zoo.io import files
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file.
+    """Compute the SHA-256 hex digest of a file.
 
     Raises:
-        FeatureError: when it cannot be read.
+        FeatureError: if the file cannot be read.
     """
     try:
         return files.sha256_of(path)
@@ -27,26 +27,30 @@ def sha256_of(path: Path) -> str:
 
 
 def load_verified(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
-    """Tensors of a file of `torch.save`, by name; `sha256` is its expected digest, None for any.
+    """Load the tensors of a file written by `torch.save`, by name.
+
+    Args:
+        path: path of the file.
+        sha256: expected hex digest; None accepts any.
 
     Raises:
-        FeatureError: when it is missing, another file than expected, or holds more than tensors.
+        FeatureError: if the file is missing, has another digest, or contains anything but tensors.
     """
-    found = sha256_of(path)
-    if sha256 is not None and found != sha256:
+    digest = sha256_of(path)
+    if sha256 is not None and digest != sha256:
         raise FeatureError(
-            f"{path} is not the file of weights that it should be: its sha256 begins with {found[:16]}, not "
-            f"{sha256[:16]}. Remove it and install or download it again"
+            f"{path} does not contain the expected weights: its sha256 begins with {digest[:16]}, not {sha256[:16]}. "
+            "Remove it and install or download it again"
         )
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise FeatureError(
-            f"{path} is refused: it is no file of tensors, or it holds Python objects, and reading those could run "
-            f"code ({first_line(error)})"
+            f"{path} is refused: it is not a file of tensors, or it contains Python objects, and reading those could "
+            f"run code ({first_line(error)})"
         ) from error
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise FeatureError(f"{path} is refused: a file of weights is a mapping from names to tensors")
+        raise FeatureError(f"{path} is refused: a file of weights must contain a mapping from names to tensors")
     return content
 
 
