@@ -1,4 +1,4 @@
-"""Files of weights from elsewhere: verified by digest and read without running code."""
+"""Weights of extractors: verified by digest and loaded without running code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.io.files import sha256_of
 
 
 def weights_sha256(path: Path) -> str:
-    """Return the SHA-256 digest of a file of weights as 64 hexadecimal digits.
+    """Compute the SHA-256 hex digest of a file.
 
     Raises:
         FeatureError: if the file cannot be read.
@@ -25,28 +25,28 @@ def weights_sha256(path: Path) -> str:
 
 
 def load_verified(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
-    """Read a file of `torch.save` that holds a mapping from names to tensors.
+    """Load the tensors of a file written by `torch.save`, by name.
 
     Args:
-        path: the file.
-        sha256: the expected digest; None accepts any file.
+        path: path of the file.
+        sha256: expected hex digest; None accepts any.
 
     Raises:
-        FeatureError: if the file is missing, has another digest, or holds anything but tensors.
+        FeatureError: if the file is missing, has another digest, or contains anything but tensors.
     """
     digest = weights_sha256(path)
     if sha256 is not None and digest != sha256:
         raise FeatureError(
-            f"{path} is not the file of weights that it should be: its sha256 begins with {digest[:16]}, not "
-            f"{sha256[:16]}. Remove it and install or download it again"
+            f"{path} does not contain the expected weights: its sha256 begins with {digest[:16]}, not {sha256[:16]}. "
+            "Remove it and install or download it again"
         )
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise FeatureError(
-            f"{path} is refused: it is no file of tensors, or it holds Python objects, and reading those could run "
-            f"code ({first_line(error)})"
+            f"{path} is refused: it is not a file of tensors, or it contains Python objects, and reading those could "
+            f"run code ({first_line(error)})"
         ) from error
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
-        raise FeatureError(f"{path} is refused: a file of weights is a mapping from names to tensors")
+        raise FeatureError(f"{path} is refused: a file of weights must contain a mapping from names to tensors")
     return content

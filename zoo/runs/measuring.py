@@ -112,7 +112,7 @@ def evaluate_checkpoint(
     modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
     labels = None
     if model.num_classes:
-        labels = labels_like(class_counts(reals.split, reals.places, model.num_classes), n, request.seed)
+        labels = labels_like(class_counts(reals.split, reals.indices, model.num_classes), n, request.seed)
     floors: dict[str, Floor] = {}
     rows: list[dict[str, Any]] = []
     for level, (component, drawn) in product(request.truncation, parts_of(model, request.component).items()):
@@ -187,7 +187,7 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
     n = min(request.n or MOST, len(sides[1].train))
     fakes = reference_features(sides[1], "train", network, n, request.seed).reference
     chosen = reference_features(sides[0], "train", network, request.n_real or n, request.seed)
-    reals = ReferenceSet("train", chosen.split, chosen.places, chosen.reference, chosen.others)
+    reals = ReferenceSet("train", chosen.split, chosen.indices, chosen.reference, chosen.additional)
     protocol = {
         "data": f"{real} against {fake}, {size} px",
         "seed": request.seed,
