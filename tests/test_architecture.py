@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import ast
+import importlib.util
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
-FLOORS = [
-    ["errors", "layers"],
-    ["config", "io", "metrics", "training"],
-    ["data", "rendering"],
-    ["features", "sampling"],
-    ["releases"],
-    ["gan"],
-    ["models"],
-    ["alarms", "evaluation"],
-    ["callbacks"],
-    ["integrations"],
-    ["hub"],
-    ["runs"],
-    ["audit"],
-    ["__init__", "__main__", "evaluate", "fit", "sample", "watch"],
-]
+spec = importlib.util.spec_from_file_location("packages", ROOT / "docs" / "packages.py")
+assert spec is not None
+assert spec.loader is not None
+packages = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(packages)
+FLOORS: list[list[str]] = packages.FLOORS
+imported = packages.imported
 AUDIT_FLOORS = [
     ["findings"],
     ["statistics"],
@@ -37,25 +28,6 @@ AUDIT_FLOORS = [
 ]
 FREE = {"models", "runs", "hub", "releases", "gan", "callbacks", "alarms", "integrations"}
 """What the audit must not know, except where a command opens a model: any generator can be audited."""
-
-
-def imported(path: Path, root: Path) -> set[str]:
-    """Every module below `root` (the package `zoo`) that a file imports, wherever in the file."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: relative imports hide where they point"
-            if (node.module or "").split(".")[0] == "zoo":
-                whole = [f"{node.module}.{alias.name}" for alias in node.names]
-                found |= {name if is_module(name, root) else str(node.module) for name in whole}
-        elif isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == "zoo"}
-    return found
-
-
-def is_module(name: str, root: Path) -> bool:
-    path = root.parent.joinpath(*name.split("."))
-    return path.is_dir() or path.with_suffix(".py").is_file()
 
 
 def room(name: str, level: int) -> str:
@@ -140,3 +112,16 @@ def test_no_file_is_named_for_nothing() -> None:
 def test_files_stay_readable() -> None:
     long = {path.name: n for path in (ROOT / "zoo").rglob("*.py") if (n := len(path.read_text().splitlines())) > 420}
     assert not long
+
+
+def test_the_drawing_of_the_packages_is_that_of_the_code() -> None:
+    text = packages.DOCUMENT.read_text(encoding="utf-8")
+    assert packages.with_figures(text, ROOT / "zoo") == text, "run: python docs/packages.py"
+
+
+def test_a_drawing_leaves_out_only_what_longer_paths_imply(tmp_path: Path) -> None:
+    texts = {"fit.py": "import zoo.io.a\nimport zoo.errors\n", "io/a.py": "import zoo.errors\n", "errors.py": ""}
+    for name, text in texts.items():
+        (tmp_path / "zoo" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "zoo" / name).write_text(text)
+    assert packages.mermaid(tmp_path / "zoo").splitlines()[2:-1] == ["    commands --> io", "    io --> errors"]

@@ -319,4 +319,4 @@ def test_the_help_lists_every_metric(capsys: pytest.CaptureFixture[str]) -> None
     text = capsys.readouterr().out
     for name, kind in METRICS.items():
         assert f"  {name}" in text
-        assert kind.says in text
+        assert kind.description in text

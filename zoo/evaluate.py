@@ -258,7 +258,7 @@ cls=my_ideas.Mine          the class, where it is one of your own and checkpoint
 
 metrics
 """
-    + "\n".join(f"  {name:13} {kind.says}" for name, kind in METRICS.items())
+    + "\n".join(f"  {name:13} {kind.description}" for name, kind in METRICS.items())
     + ("\n  cas           classification accuracy score, for conditional models")
 )
 

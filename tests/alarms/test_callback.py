@@ -250,7 +250,7 @@ def rung(now: dict[str, float], before: dict[str, float] | None = None) -> dict[
         ({"duplicates": 0.75}, {}, "loss of diversity", "75% of images of fixed latents have a near-duplicate"),
         ({"diversity": 0.3}, {}, "loss of diversity", "differ 0.30 times as much as real ones do, 0.9"),
         ({"score/scale": 9.0}, {}, "discriminator overshoot", "scores rose 6.0-fold"),
-        ({"loss/d": 2.0}, {"loss/d": 0.01}, "discriminator overshoot", "had gone to 0.01 and jumped to 2"),
+        ({"loss/d": 2.0}, {"loss/d": 0.01}, "discriminator overshoot", "had fallen to 0.01 and then jumped to 2"),
         ({"activation/g/a": 2.5}, {}, "signal escalation", "activation/g/a went from 1 to 2.5"),
         ({"weight/d/a": 0.024}, {}, "signal escalation", "weight/d/a went from 0.02 to 0.024"),
         ({"sigma1/d/a": 5.0}, {}, "spectral explosion", "largest singular value of sigma1/d/a went from 3 to 5"),

@@ -1,4 +1,4 @@
-"""Open what an audit works on: a run, checkpoint or release with its data, folders of images, or a release's report."""
+"""Open the subject of an audit: a run, a checkpoint or a release with its data, image folders, or a saved report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from zoo.hub.loading import UserClasses
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder
 from zoo.releases import references, release_format
-from zoo.runs.opening import name_of, open_trained, ready
+from zoo.runs.locating import report_name
+from zoo.runs.opening import open_trained
+from zoo.runs.training_data import set_up_data
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
 SINGULAR_VALUE = re.compile(r"sigma([123])/(.+)")  # name of a signal: rank of the singular value, and the layer
@@ -76,13 +78,13 @@ def open_checkpoint(
         "model": f"{type(model).__name__} after {model.images_seen:,} images",
         "generator": "averaged",
     }
-    name = name_of(where) if opened.run is None else opened.run.resolve().name
+    name = report_name(where) if opened.run is None else opened.run.resolve().name
     out = Path(f"audit-{name}") if opened.run is None else RunFolder(opened.run).audit
     history = [] if opened.run is None else history_of(opened.run)
     if opened.data is None:
         assert folders is not None
         train, held_out = (
-            ready(Folder(folder, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
+            set_up_data(Folder(folder, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
             for folder in folders
         )
         about |= {"train_folder": folders[0], "held_out_folder": folders[1]}
@@ -106,7 +108,7 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
         train: folder of training images.
         held_out: folder of held-out images.
     """
-    name = name_of(fake)
+    name = report_name(fake)
     return Opened(
         fake,
         name,

@@ -9,10 +9,11 @@ from typing import Any
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from zoo.audit.evidence.subject import SubjectAdapter, all_devices_seeded, as_subject, images_at_once
+from zoo.audit.evidence.subject import SubjectAdapter, as_subject, images_at_once
 from zoo.gan import GAN
+from zoo.sampling.protocol import RowNetworks
 from zoo.training.batch import Batch
-from zoo.training.objectives import LeastSquares, Wasserstein
+from zoo.training.seeding import seeded
 
 
 class ZooModelAdapter(SubjectAdapter):
@@ -31,12 +32,12 @@ class ZooModelAdapter(SubjectAdapter):
     @property
     def zero(self) -> float | None:
         """The score that means undecided; None for losses whose scores have no fixed zero."""
-        return None if isinstance(self.subject.objective, Wasserstein | LeastSquares) else 0.0
+        return self.subject.objective.undecided
 
-    def sample_members(self, n: int, seed: int) -> Tensor | None:
-        """Draw the index of the generator, (n,), that draws each of n images; None if the model is no mixture."""
-        with all_devices_seeded(seed, self.device):
-            return self.subject.sample_members(n)
+    def choose_networks(self, n: int, seed: int) -> RowNetworks:
+        """Choose the network that draws each of n images: one of a mixture's generators, or the only one."""
+        with seeded(seed, self.device, all_devices=True):
+            return self.subject.choose_networks(n)
 
     def _draw(self, n: int, seed: int, labels: Tensor | None) -> Any:
         """Draw images (n, C, H, W) in batches that fit into memory."""
@@ -47,10 +48,10 @@ class ZooModelAdapter(SubjectAdapter):
         """Score images (B, C, H, W) of classes (B,) or None."""
         return self.subject.score(Batch(images, labels))
 
-    def _generate(self, latents: Tensor, labels: Tensor | None, members: Tensor | None) -> Tensor:
-        """Make images of the model's full resolution from latents (B, Z), classes (B,) and generators (B,)."""
-        network: Any = self.subject.average
-        images = self.subject.generate(network if members is None else network.drawn(members), latents, labels)
+    def _generate(self, latents: Tensor, labels: Tensor | None, networks: RowNetworks | None) -> Tensor:
+        """Make images of the model's full resolution from latents (B, Z), classes (B,) and the network of each row."""
+        networks = RowNetworks([self.subject.average]) if networks is None else networks
+        images = networks.generate(self.subject, latents, labels)
         if images.shape[-1] != self.subject.resolution:  # a network that is still growing
             images = interpolate(images, size=self.subject.resolution, mode="nearest")
         return images

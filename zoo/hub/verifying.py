@@ -14,7 +14,7 @@ from zoo.hub.loading import UserClasses, load
 from zoo.releases import release_format
 from zoo.releases.audited import card_of
 from zoo.releases.release_format import PICKLED, check_files
-from zoo.releases.writing import grid_again, this_platform
+from zoo.releases.writing import redraw_grid, this_platform
 
 ROUNDING = 2  # largest difference in grey levels between grids that were drawn on different platforms
 
@@ -51,7 +51,7 @@ def verify(folder: str | Path, cls: UserClasses | None = None) -> list[str]:
         _check_numbers(release, config)
         written, expected = (release / release_format.CARD).read_text(encoding="utf-8"), card_of(release, config)
         stored = np.asarray(Image.open(release / release_format.GRID).convert("RGB")).astype(int)
-        grid, facts = grid_again(model, config["grid"])
+        grid, facts = redraw_grid(model, config["grid"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if isinstance(error, ReleaseError):
             raise

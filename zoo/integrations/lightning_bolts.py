@@ -190,7 +190,7 @@ class _Sampled:
 
         classes = self.model.num_classes
         labels = torch.arange(len(z), device=z.device) % classes if classes else None
-        return render(self.model, z, labels, members=self.model.sample_members(len(z)))
+        return render(self.model, z, labels)
 
     def eval(self) -> None:
         """Nothing: the average always is."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.io.files import atomic_write
-from zoo.io.run_folder import RunFolder
+from zoo.io.run_folder import RunFolder, watch_picture
 from zoo.rendering.svg import inline_svg
 from zoo.rendering.templating import render
 from zoo.runs.history import Curves, RunHistory
@@ -63,7 +63,7 @@ def write_page(run: RunHistory, path: Path, refresh: int = 0) -> None:
     with atomic_write(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
     for plot in (plot for groups in sections.values() for group in groups for plot in group.plots):
-        with atomic_write(path.parent / "watch" / f"{plot.key}.png") as scratch:
+        with atomic_write(watch_picture(path, plot.key)) as scratch:
             plot.figure.savefig(scratch, dpi=110, format="png", facecolor="white")
 
 

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from zoo.audit.findings.finding import NotApplicable
 from zoo.errors import UserError
+from zoo.sampling.protocol import RowNetworks
+from zoo.training.seeding import seeded
 
 CHUNK = 256  # largest number of images in one pass
 CHUNK_VALUES = 2**21  # largest number of values (pixels times channels) in one pass, which bounds a network's memory
@@ -116,7 +118,7 @@ class SubjectAdapter:
         Raises:
             UserError: when the subject returns something else than n images in this range.
         """
-        with self._eval_mode(), all_devices_seeded(seed, self.device):
+        with self._eval_mode(), seeded(seed, self.device, all_devices=True):
             images = self._draw(n, seed, labels)
         if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != n:
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
@@ -148,13 +150,13 @@ class SubjectAdapter:
                 scores.append(self._score(x, y).detach().float().flatten().cpu())
         return torch.cat(scores)
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+    def generate(self, latents: Tensor, labels: Tensor | None = None, networks: RowNetworks | None = None) -> Tensor:
         """Make images from latents in one pass, with gradients. Call it inside `frozen()`.
 
         Args:
             latents: latents (B, Z) on the subject's device.
             labels: classes (B,), for a subject with classes.
-            members: index (B,) of the generator that draws each row, from `sample_members`; None without a mixture.
+            networks: the network that draws each row, from `choose_networks`; None for the only one.
 
         Returns:
             Images (B, C, H, W).
@@ -167,16 +169,16 @@ class SubjectAdapter:
                 "the subject makes no images from given latents: give it generate(latents) and sample_latent(n) or "
                 "latent_dim"
             )
-        return self._generate(latents, labels, members)
+        return self._generate(latents, labels, networks)
 
     @torch.no_grad()
-    def render(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
+    def render(self, latents: Tensor, labels: Tensor | None = None, networks: RowNetworks | None = None) -> Tensor:
         """Make images from any number of latents, in eval mode and without gradients.
 
         Args:
             latents: latents (N, Z).
             labels: classes (N,), for a subject with classes.
-            members: index (N,) of the generator that draws each row, from `sample_members`; None without a mixture.
+            networks: the network that draws each row, from `choose_networks`; None for the only one.
 
         Returns:
             Images (N, C, H, W), clamped to [-1, 1], on the CPU.
@@ -186,22 +188,22 @@ class SubjectAdapter:
         with self._eval_mode():
             while done < len(latents):
                 rows = slice(done, done + (images_at_once(chunks[0][0].numel()) if chunks else FIRST_CHUNK))
-                y, m = (None if each is None else each[rows].to(self.device) for each in (labels, members))
-                images = self.generate(latents[rows].to(self.device), y, m)
+                y = None if labels is None else labels[rows].to(self.device)
+                images = self.generate(latents[rows].to(self.device), y, None if networks is None else networks[rows])
                 chunks.append(images.detach().float().clamp(-1, 1).cpu())
                 done = rows.stop
         return torch.cat(chunks)
 
     def sample_latent(self, n: int, seed: int) -> Tensor:
         """Draw latents (n, Z) from the subject's own distribution; standard normal if it has only `latent_dim`."""
-        with all_devices_seeded(seed, self.device):
+        with seeded(seed, self.device, all_devices=True):
             if hasattr(self.subject, "sample_latent"):
                 latents: Tensor = self.subject.sample_latent(n)
                 return latents
             return torch.randn(n, int(self.subject.latent_dim), device=self.device)
 
-    def sample_members(self, n: int, seed: int) -> Tensor | None:
-        """Draw the index of the generator, (n,), that draws each of n images; None without a mixture of generators."""
+    def choose_networks(self, n: int, seed: int) -> RowNetworks | None:
+        """Choose the network that draws each of n images; None for a subject with a single one."""
         return None
 
     @contextmanager
@@ -270,8 +272,8 @@ class SubjectAdapter:
         scores: Tensor = self.subject.score(images) if labels is None else self.subject.score(images, labels)
         return scores
 
-    def _generate(self, latents: Tensor, labels: Tensor | None, members: Tensor | None) -> Tensor:
-        """Make images from latents (B, Z) of classes (B,) or None; `members` is None here."""
+    def _generate(self, latents: Tensor, labels: Tensor | None, networks: RowNetworks | None) -> Tensor:
+        """Make images from latents (B, Z) of classes (B,) or None; `networks` is None here."""
         images: Tensor = self.subject.generate(latents) if labels is None else self.subject.generate(latents, labels)
         return images
 
@@ -341,15 +343,3 @@ def checked_range(images: Tensor, what: str) -> Tensor:
         hint = " Divide by 127.5 and subtract 1." if high > 2 else ""
         raise UserError(f"{what}: images are float in [-1, 1]; got values from {low:g} to {high:g}.{hint}")
     return images
-
-
-@contextmanager
-def all_devices_seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed all devices while the context is open, and restore the random state of the CPU and of `device` afterwards.
-
-    A foreign generator may draw on a device that it has no parameters on. `zoo.training.seeding.seeded`, for models of
-    this library, seeds their device alone.
-    """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

@@ -22,6 +22,7 @@ from zoo.audit.evidence.subject import CHUNK, SubjectAdapter, images_at_once
 from zoo.audit.findings import figures
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
 from zoo.audit.statistics.significance import ALARM, Z95, auc, bootstrap, mann_whitney
+from zoo.sampling.protocol import RowNetworks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +116,7 @@ def recover(
     classes = labels if subject.num_classes else None
     radius = float(prior.norm(dim=1).quantile(PRIOR_SHARE))
     scale = float(prior.std())
-    latents, members = _starts(subject, images, classes, restarts, seed)
+    latents, networks = _starts(subject, images, classes, restarts, seed)
     targets = images.repeat_interleave(restarts, 0)
     many = None if classes is None else classes.repeat_interleave(restarts)
     chunk = images_at_once(images[0].numel())
@@ -123,7 +124,8 @@ def recover(
     with subject.frozen():
         for first in range(0, n * restarts, chunk):
             rows = slice(first, first + chunk)
-            y, m = (None if each is None else each[rows].to(device) for each in (many, members))
+            y = None if many is None else many[rows].to(device)
+            m = None if networks is None else networks[rows]
             found = _descend(
                 subject, latents[rows].to(device), targets[rows].to(device), y, m, steps, STEP * scale, radius
             )
@@ -132,23 +134,24 @@ def recover(
     error, best = torch.cat(errors).view(n, restarts).min(1)
     chosen = torch.arange(n) * restarts + best
     nearest = torch.cat(reached)[chosen]
-    shown = subject.render(nearest, classes, None if members is None else members[chosen])
+    shown = subject.render(nearest, classes, None if networks is None else networks[chosen])
     return Recovered(error.sqrt().double(), nearest.norm(dim=1), shown)
 
 
 def _starts(
     subject: SubjectAdapter, images: Tensor, labels: Tensor | None, restarts: int, seed: int
-) -> tuple[Tensor, Tensor | None]:
-    """The nearest draws of each image, from a pool of its class: latents (N * restarts, Z), and a mixture's members."""
+) -> tuple[Tensor, RowNetworks | None]:
+    """The nearest draws of each image, from a pool of its class: latents (N * restarts, Z), and their networks."""
     n = len(images)
     size = n * CANDIDATES * restarts
     latents = subject.sample_latent(size, seed).detach().float().cpu()
-    members = subject.sample_members(size, seed)
+    networks = subject.choose_networks(size, seed)
     classes = None if labels is None else labels.repeat_interleave(size // n)
     far = torch.empty(size, n)
     for first in range(0, size, CHUNK):
         rows = slice(first, first + CHUNK)
-        y, m = (None if each is None else each[rows] for each in (classes, members))
+        y = None if classes is None else classes[rows]
+        m = None if networks is None else networks[rows]
         drawn = subject.render(latents[rows], y, m)
         if drawn.shape[1:] != images.shape[1:]:
             raise NotApplicable(f"generate gives {tuple(drawn.shape[1:])}, the images are {tuple(images.shape[1:])}")
@@ -156,7 +159,7 @@ def _starts(
     if classes is not None and labels is not None:
         far[classes[:, None] != labels[None]] = torch.inf
     chosen = far.topk(restarts, dim=0, largest=False).indices.T.flatten()
-    return latents[chosen], None if members is None else members.cpu()[chosen]
+    return latents[chosen], None if networks is None else networks[chosen]
 
 
 @torch.enable_grad()
@@ -165,7 +168,7 @@ def _descend(
     start: Tensor,
     targets: Tensor,
     labels: Tensor | None,
-    members: Tensor | None,
+    networks: RowNetworks | None,
     steps: int,
     step: float,
     radius: float,
@@ -180,7 +183,7 @@ def _descend(
     least = torch.full((len(z),), torch.inf, device=z.device)
     best = z.detach().clone()
     for _ in range(steps):
-        errors = (subject.generate(z, labels, members).float() - targets).square().flatten(1).mean(1)
+        errors = (subject.generate(z, labels, networks).float() - targets).square().flatten(1).mean(1)
         now = errors.detach()
         better = now < least
         least, best = torch.where(better, now, least), torch.where(better[:, None], z.detach(), best)

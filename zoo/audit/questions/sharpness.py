@@ -26,7 +26,7 @@ from zoo.audit.findings import figures
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
 from zoo.audit.findings.words import percent
 from zoo.audit.statistics.significance import ALARM, auc, bootstrap, holm, mann_whitney, random_halves
-from zoo.metrics.neighbours import tiles
+from zoo.metrics.pairwise_distances import tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -23,6 +23,7 @@ from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
 from zoo.audit.statistics.significance import bootstrap, wilson
 from zoo.features import features_of
 from zoo.sampling.images import slerp
+from zoo.sampling.protocol import RowNetworks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,14 +48,14 @@ class Walk(NamedTuple):
         end: latents (W, Z).
         straight: along a line instead of a great circle.
         labels: the class of each walk (W,), or None.
-        members: the generator of a mixture that draws each walk, or None.
+        networks: the network of a model of this zoo that draws each walk, or None.
     """
 
     start: Tensor
     end: Tensor
     straight: bool
     labels: Tensor | None
-    members: Tensor | None
+    networks: RowNetworks | None
 
     def latents(self, fractions: Tensor) -> Tensor:
         """Latents (W * S, Z) at fractions (W, S) of the ways."""
@@ -100,15 +101,17 @@ def _walks(evidence: Evidence) -> Walk:
         known = evidence.held_out.labels
         if known is not None:
             labels = known[torch.randint(len(known), (n,), generator=evidence.rng("classes of walks"))]
-    members = evidence.subject.sample_members(n, evidence.seed_of("members of walks"))
-    return Walk(ends[:n], ends[n:], straight, labels, members)
+    networks = evidence.subject.choose_networks(n, evidence.seed_of("members of walks"))
+    return Walk(ends[:n], ends[n:], straight, labels, networks)
 
 
 def _along(evidence: Evidence, walk: Walk, fractions: Tensor) -> tuple[Tensor, Tensor]:
     """Images (W, S, C, H, W) and features (W, S, D) at fractions (W, S) of the ways."""
     w, s = fractions.shape
-    labels, members = (None if each is None else each.repeat_interleave(s) for each in (walk.labels, walk.members))
-    images = evidence.subject.render(walk.latents(fractions), labels, members)
+    walk_of = torch.arange(w).repeat_interleave(s)  # of each image
+    labels = None if walk.labels is None else walk.labels[walk_of]
+    networks = None if walk.networks is None else walk.networks[walk_of]
+    images = evidence.subject.render(walk.latents(fractions), labels, networks)
     features = features_of(evidence.extractor, images, title="").values.double()
     return images.view(w, s, *images.shape[1:]), features.view(w, s, -1)
 

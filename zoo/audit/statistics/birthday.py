@@ -16,7 +16,7 @@ from torch import Tensor
 
 from zoo.audit.statistics.distances import closest_pairs
 from zoo.audit.statistics.significance import poisson_interval, poisson_range
-from zoo.metrics.neighbours import Cloud, pair_distances, positions, squared_distances, tiles
+from zoo.metrics.pairwise_distances import Cloud, nonzero_indices, pair_distances, squared_distances, tiles
 
 LISTED = 20_000  # closest pairs of each space among which a threshold is looked for
 KEPT = 200_000  # pairs kept for pictures and curves; all are counted
@@ -135,7 +135,7 @@ def duplicates(spaces: Sequence[Tensor], same: Alike) -> Duplicates:
             degrees[rows] += near.sum(1)
             degrees[columns] += near.sum(0)
             if kept < KEPT:
-                i, j = positions(near)
+                i, j = nonzero_indices(near)
                 i, j = i[: KEPT - kept] + rows.start, j[: KEPT - kept] + columns.start
                 first.append(i)
                 second.append(j)
@@ -155,7 +155,7 @@ def _near(clouds: Sequence[Cloud], rows: slice, columns: slice, same: Alike) -> 
         unsure |= block >= (bound - slack).float()
     if rows == columns:  # of a pair and itself turned round, one is enough
         near = near.triu(1)
-    i, j = positions(near & unsure)
+    i, j = nonzero_indices(near & unsure)
     for cloud, bound in zip(clouds, bounds):
         outside = pair_distances(cloud, i + rows.start, cloud, j + columns.start) > bound * (1 + 1e-12)
         near[i[outside], j[outside]] = False

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from zoo.metrics.neighbours import Cloud, pair_distances, squared_distances, tiles
+from zoo.metrics.pairwise_distances import Cloud, pair_distances, squared_distances, tiles
 
 SPARE = 4  # candidates beyond the k-th, so that float64 can choose among those that float32 confuses
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.statistics.memory import difference
-from zoo.metrics.neighbours import Cloud, squared_distances
+from zoo.metrics.pairwise_distances import Cloud, squared_distances
 
 EPOCHS, RATE = 50, 0.5
 PULL = 0.9  # of the component at the origin: its distances count as so much of what they are
