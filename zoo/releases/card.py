@@ -1,5 +1,6 @@
-"""The model card, `README.md` of a release. It is written from the other files of the release alone, so that it cannot
-claim anything that they do not contain; `zoo.hub.verify` writes it again and compares.
+"""The model card: `README.md` of a release, written from the other files of the release.
+
+It can claim nothing that they do not contain: `zoo.hub.verify` writes it again and compares.
 """
 
 from __future__ import annotations
