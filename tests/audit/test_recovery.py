@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo.audit import Report, audit
+from zoo.audit.evidence import latent_search
 from zoo.audit.evidence.subject import Questioned
-from zoo.audit.questions import recovery
 from zoo.data import Digits
 
 
@@ -65,7 +65,7 @@ def test_the_nearest_image_of_a_linear_generator_is_the_projection() -> None:
     inside = torch.randn(10, 6, generator=draw) * 0.5
     targets = (inside @ basis).view(10, 1, 8, 8) + 0.05 * torch.randn(10, 1, 8, 8, generator=draw)
     prior = torch.randn(1_000, 6, generator=draw)
-    found = recovery.recover(subject, targets, None, prior, steps=300, restarts=2, seed=0)
+    found = latent_search.reconstruct(subject, targets, None, prior, steps=300, restarts=2, seed=0)
     flat = targets.flatten(1)
     remains = flat - flat @ torch.linalg.pinv(basis) @ basis
     torch.testing.assert_close(found.errors, remains.square().mean(1).sqrt().double(), rtol=0.01, atol=1e-4)
@@ -76,8 +76,8 @@ def test_no_latent_leaves_the_ball_of_the_prior() -> None:
     subject = Questioned(Linear(torch.eye(4), (1, 2, 2)))
     prior = torch.randn(1_000, 4, generator=torch.Generator().manual_seed(0)) * 0.1
     targets = torch.ones(3, 1, 2, 2)  # a latent of length 2, far outside
-    found = recovery.recover(subject, targets, None, prior, steps=100, restarts=1, seed=0)
-    radius = prior.norm(dim=1).quantile(recovery.PRIOR_SHARE)
+    found = latent_search.reconstruct(subject, targets, None, prior, steps=100, restarts=1, seed=0)
+    radius = prior.norm(dim=1).quantile(latent_search.PRIOR_SHARE)
     torch.testing.assert_close(found.norms, radius.expand(3))
     expected = (2 - radius.double()) / 2  # what is missing, over 4 pixels
     torch.testing.assert_close(found.errors, expected.expand(3), rtol=0.01, atol=0)
@@ -87,8 +87,8 @@ def test_rows_do_not_touch_each_other() -> None:
     draw = torch.Generator().manual_seed(0)
     subject = Questioned(principal(torch.rand(30, 1, 8, 8, generator=draw) * 2 - 1, 5))
     targets, starts = torch.rand(4, 1, 8, 8, generator=draw) * 2 - 1, torch.randn(4, 5, generator=draw)
-    four = recovery._descend(subject, starts, targets, None, None, 20, 0.1, 5.0)
-    one = recovery._descend(subject, starts[:1], targets[:1], None, None, 20, 0.1, 5.0)
+    four = latent_search._descend(subject, starts, targets, None, None, 20, 0.1, 5.0)
+    one = latent_search._descend(subject, starts[:1], targets[:1], None, None, 20, 0.1, 5.0)
     for all_rows, first_row in zip(four, one):
         torch.testing.assert_close(all_rows[:1], first_row)
 
@@ -101,13 +101,14 @@ def test_a_memoriser_is_found_and_a_sound_generator_is_not(digits: tuple[Tensor,
         caught = ask(memoriser(train), train, held_out, seed=seed)
         assert caught.verdict == ("memorising",), caught["recovery"].answer
         found = caught["recovery"]
-        assert found["distance to training images"].value < 0.5 * found["distance to held-out images"].value
-        assert "closely as held-out ones" in caught["recovery"].flags["memorising"]
+        error_of_held_out = found["reconstruction error of held-out images"].value
+        assert found["reconstruction error of training images"].value < 0.5 * error_of_held_out
+        assert "times that of training images" in caught["recovery"].flags["memorising"]
         sound = ask(principal(others, 24), train, held_out, seed=seed)
         assert sound["recovery"].status == "passed", sound["recovery"].answer
         assert not sound["recovery"].flags
-        assert sound["recovery"]["distance to its own images"].value < 0.1
-        assert sound["recovery"]["own images are easier"].value > 0.9
+        assert sound["recovery"]["reconstruction error of own images"].value < 0.1
+        assert sound["recovery"]["AUC of own against held-out images"].value > 0.9
 
 
 def test_images_of_classes_are_searched_within_their_class(digits: tuple[Tensor, Tensor]) -> None:
@@ -118,13 +119,13 @@ def test_images_of_classes_are_searched_within_their_class(digits: tuple[Tensor,
     known, new = slice(0, 100), slice(100, 300)
     found = ask(subject, images[known], images[new], labels=(labels[known], labels[new]))["recovery"]
     to_own = (images - means[labels].view_as(images)).flatten(1).square().mean(1).sqrt()
-    assert found["distance to held-out images"].value < float(to_own.quantile(0.9))
+    assert found["reconstruction error of held-out images"].value < float(to_own.quantile(0.9))
     without = ask(subject, images[known], images[new])["recovery"]
     assert without.status == "skipped"
     assert "labels=(train, held_out)" in without.answer
 
 
-def test_what_cannot_be_asked_says_what_it_takes(digits: tuple[Tensor, Tensor]) -> None:
+def test_a_question_that_does_not_apply_says_what_it_needs(digits: tuple[Tensor, Tensor]) -> None:
     images = digits[0]
     found = ask(images[:50], images[50:100], images[100:150])["recovery"]
     assert found.status == "skipped"

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from zoo.audit import Figure, Finding, Report, Statistic
-from zoo.audit.findings import figures, words
+from zoo.audit.findings import figures, formatting
 from zoo.audit.reporting import page as report_pages
 from zoo.audit.reporting.markdown import markdown, plain
 
@@ -83,8 +83,8 @@ def test_a_verdict_on_classes_is_doubted_where_all_images_are_spoilt() -> None:
     noise = Finding("sharpness", "?", "alarm", "", flags={"noisy": "noise of 26 grey levels"})
     assert Report("it", (drops,), {}).summary == "Dropping classes (class 3 is missing)."
     assert Report("it", (drops, noise), {}).summary == (
-        "Dropping classes (class 3 is missing), and noisy (noise of 26 grey levels). That classes are named may "
-        "come of images being noisy: the judge learnt them from clean ones."
+        "Dropping classes (class 3 is missing), and noisy (noise of 26 grey levels). The dropped classes may be a "
+        "consequence of the images being noisy: the classifier was fitted to clean images."
     )
 
 
@@ -246,14 +246,14 @@ def test_nothing_is_drawn_where_there_is_nothing_to_compare(statistic: Statistic
     ],
 )
 def test_numbers_in_words(value: float | None, unit: str, text: str) -> None:
-    assert words.number(value, unit) == text
+    assert formatting.number(value, unit) == text
 
 
 def test_ranges_in_words() -> None:
-    assert words.measured(Statistic("x", 3, 2, 4, unit="%")) == "3 % (2 to 4)"
-    assert words.expected(Statistic("x", 3, null=1, null_low=0, null_high=math.inf)) == "1 (0 or more)"
-    assert words.expected(Statistic("x", 3)) == ""
-    assert words.interval(math.nan, 1) == ""
+    assert formatting.measured(Statistic("x", 3, 2, 4, unit="%")) == "3 % (2 to 4)"
+    assert formatting.expected(Statistic("x", 3, null=1, null_low=0, null_high=math.inf)) == "1 (0 or more)"
+    assert formatting.expected(Statistic("x", 3)) == ""
+    assert formatting.interval(math.nan, 1) == ""
 
 
 def test_markdown_text_is_one_line_without_markup() -> None:
@@ -307,7 +307,7 @@ def test_pictures_refuse_what_cannot_be_shown() -> None:
         figures.pictures(images[:0], 2, "x", "y")
     with pytest.raises(ValueError, match="one for each of 2 columns or 4 images; got 3"):
         figures.pictures(images, 2, "x", "y", ["a", "b", "c"])
-    with pytest.raises(ValueError, match="got 4 and 3"):
+    with pytest.raises(ValueError, match="the same number of images; got 4 and 3"):
         figures.pairs(images, images[:3], "x", "y", ("a", "b"))
 
 

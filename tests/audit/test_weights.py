@@ -82,11 +82,11 @@ def test_broken_dead_and_narrow_layers_are_named() -> None:
     found = ask(subject)
     assert found.status == "note"
     assert not found.flags
-    assert "Generator.first.weight hold values that are not finite" in found.answer
-    assert "5 outputs of generator.last.weight are zero" in found.answer
+    assert "Generator.first.weight have entries that are not finite" in found.answer
+    assert "5 outputs of generator.last.weight have all-zero weights" in found.answer
     assert "in discriminator.only.weight a single direction" in found.answer
-    assert found["values that are not finite"].value == 1
-    assert found["outputs that are zero"].value == 5
+    assert found["entries that are not finite"].value == 1
+    assert found["outputs with all-zero weights"].value == 5
 
 
 def test_the_average_is_the_generator() -> None:
@@ -113,7 +113,7 @@ def test_growth_in_the_second_half_is_named() -> None:
     assert weights.growth(history[:2]) == {}
 
 
-def test_a_subject_without_weights_is_told_what_to_show() -> None:
+def test_a_subject_without_weights_is_skipped_with_what_it_needs() -> None:
     found = ask(torch.rand(40, 1, 4, 4))
     assert found.status == "skipped"
     assert "state_dict()" in found.answer
@@ -121,4 +121,4 @@ def test_a_subject_without_weights_is_told_what_to_show() -> None:
 
 def test_a_release_passes() -> None:
     layers = [weights.measured(*each) for each in weights.chosen(Questioned(zoo.from_pretrained("zoo:dcgan_digits")))]
-    assert all(not layer.broken and not layer.dead and not layer.one_direction for layer in layers)
+    assert all(not layer.non_finite and not layer.zero_rows and not layer.one_direction for layer in layers)

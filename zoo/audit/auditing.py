@@ -151,7 +151,7 @@ def _answer(name: str, evidence: Evidence, told: Watcher) -> Finding:
     told.asking(name, module.QUESTION)
     began = time.monotonic()
     try:
-        found = module.ask(evidence)
+        found = module.run(evidence)
     except NotApplicable as reason:
         found = Finding(name, module.QUESTION, "skipped", str(reason))
     answered = replace(found, seconds=time.monotonic() - began)

@@ -1,8 +1,8 @@
 """Of which class, or at least of which kind, an image is; for real and generated ones by the same rule.
 
 A classifier makes mistakes. Generated and held-out images are classified alike, so for a correct generator the mistakes
-are the same on both sides and shares can be compared; `zoo.audit.statistics.shares.unmixed_shares` corrects them for an
-incorrect one, where the classes of held-out images are known.
+are the same on both sides and shares can be compared; `confusion_corrected_shares` of `zoo.audit.statistics.shares`
+corrects them for an incorrect one, where the classes of held-out images are known.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def _neighbours(evidence: Evidence, places: Tensor, known: int, names: tuple[str
     k = min(NEIGHBOURS, int(torch.bincount(places).float().median()))
     votes = []
     for side in SIDES:
-        voters = places[evidence.nearest(side, "train", NEIGHBOURS).places[:, :k]]  # the nearest first
+        voters = places[evidence.nearest(side, "train", NEIGHBOURS).indices[:, :k]]  # the nearest first
         share = torch.zeros(len(voters), known, dtype=torch.float64)
         # The vote of the nearest weighs a little more, which decides ties.
         weights = 1 + 0.01 * torch.arange(k, 0, -1, dtype=torch.float64)

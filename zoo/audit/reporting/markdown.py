@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from zoo.audit.findings import words
+from zoo.audit.findings import formatting
 from zoo.audit.findings.finding import Figure, Finding
 from zoo.audit.findings.report import ReportData
 
@@ -15,11 +15,11 @@ def markdown(report: ReportData) -> str:
     lines = [
         f"# Audit of {plain(report.subject)}",
         "",
-        f"**{plain(words.verdict_in_words(report.verdict))}.** {plain(report.summary)}",
+        f"**{plain(formatting.verdict_heading(report.verdict))}.** {plain(report.summary)}",
         "",
         "| question | answer |",
         "|---|---|",
-        *(f"| [{plain(f.question)}](#{anchor(f)}) | {words.STATES[f.status]} |" for f in report.findings),
+        *(f"| [{plain(f.question)}](#{anchor(f)}) | {formatting.STATUS_LABELS[f.status]} |" for f in report.findings),
         "",
         "Numbers stand with their 95 % interval. *Expected* is the same number where real held-out images pose as the "
         "generator, or what theory says of it.",
@@ -49,7 +49,8 @@ def plain(value: Any) -> str:
 
 
 def _section(finding: Finding) -> list[str]:
-    lines = [f"## {plain(finding.question)}", "", f"*{words.STATES[finding.status]}.* {plain(finding.answer)}", ""]
+    status = formatting.STATUS_LABELS[finding.status]
+    lines = [f"## {plain(finding.question)}", "", f"*{status}.* {plain(finding.answer)}", ""]
     lines += [f"- **{plain(flag)}**: {plain(reason)}" for flag, reason in finding.flags.items()]
     if finding.flags:
         lines.append("")
@@ -58,7 +59,8 @@ def _section(finding: Finding) -> list[str]:
         for s in finding.statistics:
             name = f"**{plain(s.name)}**" if s.alarm else plain(s.name)
             images = "" if s.n is None else f"{s.n:,}"
-            lines.append(f"| {name} | {words.measured(s)} | {words.expected(s)} | {images} | {plain(s.says)} |")
+            measured, expected = formatting.measured(s), formatting.expected(s)
+            lines.append(f"| {name} | {measured} | {expected} | {images} | {plain(s.description)} |")
         lines.append("")
     for figure in finding.figures:
         lines += [f"![{plain(figure.caption)}]({figure_file(finding, figure)})", "", f"*{plain(figure.caption)}*", ""]

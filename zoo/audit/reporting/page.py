@@ -6,7 +6,7 @@ import math
 from html import escape
 from pathlib import Path
 
-from zoo.audit.findings import words
+from zoo.audit.findings import formatting
 from zoo.audit.findings.finding import Figure, Finding, Statistic
 from zoo.audit.findings.report import ReportData
 from zoo.audit.reporting.markdown import flat
@@ -45,9 +45,9 @@ def report_page(report: ReportData) -> str:
 
 def _verdict(report: ReportData) -> Html:
     tone = "passed" if report.verdict == ("healthy",) else "alarm" if report.verdict else "note"
-    healthy = f"<p>{escape(words.HEALTHY_MEANS)}</p>" if tone == "passed" else ""
+    healthy = f"<p>{escape(formatting.HEALTHY_MEANS)}</p>" if tone == "passed" else ""
     return Html(
-        f'<div class="verdict is-{tone}"><p class="word">{escape(words.verdict_in_words(report.verdict))}</p>'
+        f'<div class="verdict is-{tone}"><p class="word">{escape(formatting.verdict_heading(report.verdict))}</p>'
         f"<p>{escape(report.summary)}</p>{healthy}</div>"
     )
 
@@ -55,8 +55,8 @@ def _verdict(report: ReportData) -> Html:
 def _index(report: ReportData) -> Html:
     rows = "".join(
         f'<li class="is-{f.status}"><a href="#{escape(f.name)}"><span class="sign" aria-hidden="true">'
-        f'{words.SIGNS[f.status]}</span><span class="asks">{escape(f.question)}</span>'
-        f'<span class="state">{words.STATES[f.status]}</span></a></li>'
+        f'{formatting.STATUS_SIGNS[f.status]}</span><span class="asks">{escape(f.question)}</span>'
+        f'<span class="state">{formatting.STATUS_LABELS[f.status]}</span></a></li>'
         for f in report.findings
     )
     return Html(f'<nav aria-label="Questions"><ul class="index">{rows}</ul></nav>')
@@ -81,7 +81,7 @@ def _section(finding: Finding) -> Html:
     name = escape(finding.name)
     parts = [
         f'<section id="{name}" class="is-{finding.status}" aria-labelledby="{name}-asks"><h2 id="{name}-asks">'
-        f'{escape(finding.question)} <span class="badge">{words.STATES[finding.status]}</span></h2>',
+        f'{escape(finding.question)} <span class="badge">{formatting.STATUS_LABELS[finding.status]}</span></h2>',
         f'<p class="answer">{escape(finding.answer)}</p>',
     ]
     parts += [
@@ -97,12 +97,12 @@ def _section(finding: Finding) -> Html:
 
 
 def _number(s: Statistic) -> str:
-    says = s.says + (f"{'; ' if s.says else ''}n\u00a0=\u00a0{s.n:,}" if s.n is not None else "")
-    ends, null = words.interval(s.low, s.high), words.expected(s)
+    says = s.description + (f"{'; ' if s.description else ''}n\u00a0=\u00a0{s.n:,}" if s.n is not None else "")
+    ends, null = formatting.interval(s.low, s.high), formatting.expected(s)
     against = _picture(s) + (f"<small>expected {escape(null)}</small>" if null else "")
     return (
         f'<li{" class=rings" if s.alarm else ""}><div><span class="name">{escape(s.name)}</span>'
-        f'<small>{escape(says)}</small></div><div class="value"><b>{escape(words.number(s.value, s.unit))}</b>'
+        f'<small>{escape(says)}</small></div><div class="value"><b>{escape(formatting.number(s.value, s.unit))}</b>'
         f'<small>{escape(ends)}</small></div><div class="against">{against}</div></li>'
     )
 
