@@ -93,33 +93,42 @@ def _attention(networks: Networks, stages: int, deep: bool) -> int:
     return sizes.pop() if sizes else 0
 
 
-def spectral(tensors: Tensors, theirs: str, ours: str) -> dict[str, Tensor]:
-    """Convert a spectrally normalised layer from the source's name to ours."""
-    weight = tensors.take(f"{theirs}.weight")
-    v = (tensors.take(f"{theirs}.u0") @ weight.flatten(1)).flatten()
-    state = {f"{ours}.weight": weight, f"{ours}.v": (v / v.norm()).view(weight.shape[1:])}
-    if f"{theirs}.bias" in tensors:
-        state[f"{ours}.bias"] = tensors.take(f"{theirs}.bias")
+def spectral(tensors: Tensors, source: str, target: str) -> dict[str, Tensor]:
+    """Convert a spectrally normalised layer.
+
+    Args:
+        tensors: tensors of the source.
+        source: name of the layer in the source.
+        target: name of the layer in this library.
+
+    Returns:
+        Weight, singular vector and, if there is one, bias by this library's names.
+    """
+    weight = tensors.take(f"{source}.weight")
+    v = (tensors.take(f"{source}.u0") @ weight.flatten(1)).flatten()
+    state = {f"{target}.weight": weight, f"{target}.v": (v / v.norm()).view(weight.shape[1:])}
+    if f"{source}.bias" in tensors:
+        state[f"{target}.bias"] = tensors.take(f"{source}.bias")
     return state
 
 
-def _statistics(tensors: Tensors, theirs: str, ours: str) -> dict[str, Tensor]:
+def _statistics(tensors: Tensors, source: str, target: str) -> dict[str, Tensor]:
     """Convert running mean and variance, which the three kinds of batch norm in the source store with three names."""
     for mean, var in (
         ("stored_mean", "stored_var"),
         ("bn.stored_mean", "bn.stored_var"),
         ("bn.running_mean", "bn.running_var"),
     ):
-        if f"{theirs}.{mean}" in tensors:
+        if f"{source}.{mean}" in tensors:
             state = {
-                f"{ours}.running_mean": tensors.take(f"{theirs}.{mean}"),
-                f"{ours}.running_var": tensors.take(f"{theirs}.{var}"),
+                f"{target}.running_mean": tensors.take(f"{source}.{mean}"),
+                f"{target}.running_var": tensors.take(f"{source}.{var}"),
             }
-            if f"{theirs}.bn.num_batches_tracked" in tensors:
-                tensors.take(f"{theirs}.bn.num_batches_tracked")
-            return {**state, f"{ours}.num_batches_tracked": torch.tensor(0)}
+            if f"{source}.bn.num_batches_tracked" in tensors:
+                tensors.take(f"{source}.bn.num_batches_tracked")
+            return {**state, f"{target}.num_batches_tracked": torch.tensor(0)}
     raise ReleaseError(
-        f"{tensors.label} has no statistics of {theirs}: only batch norm is converted, no other norm_style"
+        f"{tensors.label} has no statistics of {source}: only batch norm is converted, no other norm_style"
     )
 
 
@@ -130,17 +139,17 @@ def _generator(tensors: Tensors, stages: int, deep: bool, shared: bool, epsilon:
         stem[name] = stem[name].view(-1, 16, *stem[name].shape[1:]).transpose(0, 1).flatten(0, 1).contiguous()
     state |= stem
     for i in range(2 * stages if deep else stages):
-        theirs, ours = f"blocks.{i}.0", f"blocks.{i}"
+        source, target = f"blocks.{i}.0", f"blocks.{i}"
         for j in range(1, 5 if deep else 3):
-            state |= spectral(tensors, f"{theirs}.conv{j}", f"{ours}.conv{j}")
-            state |= _statistics(tensors, f"{theirs}.bn{j}", f"{ours}.norm{j}.norm")
+            state |= spectral(tensors, f"{source}.conv{j}", f"{target}.conv{j}")
+            state |= _statistics(tensors, f"{source}.bn{j}", f"{target}.norm{j}.norm")
             for part in ("gain", "bias"):
                 if shared:
-                    state |= spectral(tensors, f"{theirs}.bn{j}.{part}", f"{ours}.norm{j}.{part}")
+                    state |= spectral(tensors, f"{source}.bn{j}.{part}", f"{target}.norm{j}.{part}")
                 else:
-                    state[f"{ours}.norm{j}.{part}.weight"] = tensors.take(f"{theirs}.bn{j}.{part}.weight")
+                    state[f"{target}.norm{j}.{part}.weight"] = tensors.take(f"{source}.bn{j}.{part}.weight")
         if not deep:
-            state |= spectral(tensors, f"{theirs}.conv_sc", f"{ours}.shortcut")
+            state |= spectral(tensors, f"{source}.conv_sc", f"{target}.shortcut")
         if f"blocks.{i}.1.gamma" in tensors:
             state |= _attention_layer(tensors, f"blocks.{i}.1", f"attention.{i}")
     state |= _statistics(tensors, "output_layer.0", "norm")
@@ -153,7 +162,7 @@ def _generator(tensors: Tensors, stages: int, deep: bool, shared: bool, epsilon:
 def first_channels(last: dict[str, Tensor], norm: str, gain: Tensor, bias: Tensor) -> dict[str, Tensor]:
     """Convert a last convolution of which only three outputs are used into one with three outputs.
 
-    The source divides the weight by the spectral norm of all outputs, ours by that of three. ReLU commutes with
+    The source divides the weight by the spectral norm of all outputs, our layer by that of three. ReLU commutes with
     multiplication by a positive number, so the ratio of the norms is multiplied into gain and bias of the batch norm
     before it.
 
@@ -174,10 +183,10 @@ def first_channels(last: dict[str, Tensor], norm: str, gain: Tensor, bias: Tenso
     return {**kept, f"{norm}.weight": gain * ratio, f"{norm}.bias": bias * ratio}
 
 
-def _attention_layer(tensors: Tensors, theirs: str, ours: str) -> dict[str, Tensor]:
-    state = {f"{ours}.gamma": tensors.take(f"{theirs}.gamma").squeeze()}
-    for their_name, name in ATTENTION.items():
-        state |= spectral(tensors, f"{theirs}.{their_name}", f"{ours}.{name}")
+def _attention_layer(tensors: Tensors, source: str, target: str) -> dict[str, Tensor]:
+    state = {f"{target}.gamma": tensors.take(f"{source}.gamma").squeeze()}
+    for source_name, name in ATTENTION.items():
+        state |= spectral(tensors, f"{source}.{source_name}", f"{target}.{name}")
     return state
 
 
@@ -186,13 +195,13 @@ def _discriminator(tensors: Tensors, deep: bool) -> dict[str, Tensor]:
     first = int(deep)  # BigGAN-deep has a convolution before the blocks
     layers = sorted({tuple(map(int, name.split(".")[1:3])) for name in tensors.state if name.startswith("blocks.")})
     for number, (i, j) in enumerate(layers, start=first):
-        theirs, ours = f"blocks.{i}.{j}", f"body.{number}"
-        if f"{theirs}.gamma" in tensors:
-            state |= _attention_layer(tensors, theirs, ours)
+        source, target = f"blocks.{i}.{j}", f"body.{number}"
+        if f"{source}.gamma" in tensors:
+            state |= _attention_layer(tensors, source, target)
             continue
         for k in range(1, 5 if deep else 3):
-            state |= spectral(tensors, f"{theirs}.conv{k}", f"{ours}.conv{k}")
-        if f"{theirs}.conv_sc.weight" in tensors:
-            state |= spectral(tensors, f"{theirs}.conv_sc", f"{ours}.{'joined' if deep else 'shortcut'}")
+            state |= spectral(tensors, f"{source}.conv{k}", f"{target}.conv{k}")
+        if f"{source}.conv_sc.weight" in tensors:
+            state |= spectral(tensors, f"{source}.conv_sc", f"{target}.{'joined' if deep else 'shortcut'}")
     state |= spectral(tensors, "linear", "readout.linear")
     return state | spectral(tensors, "embed", "readout.embed")

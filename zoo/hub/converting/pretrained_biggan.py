@@ -61,24 +61,24 @@ def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
     return Conversion(BigGANDeep, arguments, _generator(tensors, blocks, attention, truncation), notes=notes)
 
 
-def _spectral(tensors: Tensors, theirs: str, ours: str) -> dict[str, Tensor]:
-    """Convert a spectrally normalised layer; source and ours store the right singular vector of the last iteration."""
-    weight = tensors.take(f"{theirs}.weight_orig")
-    state = {f"{ours}.weight": weight, f"{ours}.v": tensors.take(f"{theirs}.weight_v").view(weight.shape[1:])}
-    if f"{theirs}.bias" in tensors:
-        state[f"{ours}.bias"] = tensors.take(f"{theirs}.bias")
+def _spectral(tensors: Tensors, source: str, target: str) -> dict[str, Tensor]:
+    """Convert a spectrally normalised layer, whose right singular vector is stored by both libraries."""
+    weight = tensors.take(f"{source}.weight_orig")
+    state = {f"{target}.weight": weight, f"{target}.v": tensors.take(f"{source}.weight_v").view(weight.shape[1:])}
+    if f"{source}.bias" in tensors:
+        state[f"{target}.bias"] = tensors.take(f"{source}.bias")
     return state
 
 
-def _statistics(tensors: Tensors, theirs: str, ours: str, truncation: float) -> dict[str, Tensor]:
+def _statistics(tensors: Tensors, source: str, target: str, truncation: float) -> dict[str, Tensor]:
     """Interpolate running means and variances for a truncation as the source does, with its two weights swapped."""
     state = {}
     for kind, name in (("means", "running_mean"), ("vars", "running_var")):
-        table = tensors.take(f"{theirs}.running_{kind}")
+        table = tensors.take(f"{source}.running_{kind}")
         weight, row = math.modf(truncation / (1 / (len(table) - 1)))
         first = table[int(row)]
-        state[f"{ours}.{name}"] = first if weight == 0 else first * weight + table[int(row) + 1] * (1 - weight)
-    return {**state, f"{ours}.num_batches_tracked": torch.tensor(0)}
+        state[f"{target}.{name}"] = first if weight == 0 else first * weight + table[int(row) + 1] * (1 - weight)
+    return {**state, f"{target}.num_batches_tracked": torch.tensor(0)}
 
 
 def _generator(tensors: Tensors, blocks: list[int], attention: list[int], truncation: float) -> dict[str, Tensor]:
@@ -86,16 +86,16 @@ def _generator(tensors: Tensors, blocks: list[int], attention: list[int], trunca
     state |= _spectral(tensors, "generator.gen_z", "stem")
     for block, i in enumerate(blocks):
         for j in range(4):
-            theirs, ours = f"generator.layers.{i}", f"blocks.{block}"
-            state |= _spectral(tensors, f"{theirs}.conv_{j}", f"{ours}.conv{j + 1}")
-            state |= _statistics(tensors, f"{theirs}.bn_{j}", f"{ours}.norm{j + 1}.norm", truncation)
-            for their_name, name in BATCH_NORM.items():
-                state |= _spectral(tensors, f"{theirs}.bn_{j}.{their_name}", f"{ours}.norm{j + 1}.{name}")
+            source, target = f"generator.layers.{i}", f"blocks.{block}"
+            state |= _spectral(tensors, f"{source}.conv_{j}", f"{target}.conv{j + 1}")
+            state |= _statistics(tensors, f"{source}.bn_{j}", f"{target}.norm{j + 1}.norm", truncation)
+            for source_name, name in BATCH_NORM.items():
+                state |= _spectral(tensors, f"{source}.bn_{j}.{source_name}", f"{target}.norm{j + 1}.{name}")
     for i in attention:
-        theirs, ours = f"generator.layers.{i}", f"attention.{i - 1}"
-        state[f"{ours}.gamma"] = tensors.take(f"{theirs}.gamma").squeeze()
-        for their_name, name in ATTENTION.items():
-            state |= _spectral(tensors, f"{theirs}.snconv1x1_{their_name}", f"{ours}.{name}")
+        source, target = f"generator.layers.{i}", f"attention.{i - 1}"
+        state[f"{target}.gamma"] = tensors.take(f"{source}.gamma").squeeze()
+        for source_name, name in ATTENTION.items():
+            state |= _spectral(tensors, f"{source}.snconv1x1_{source_name}", f"{target}.{name}")
     state |= _statistics(tensors, "generator.bn", "norm", truncation)
     gain, bias = tensors.take("generator.bn.weight"), tensors.take("generator.bn.bias")
     last = _spectral(tensors, "generator.conv_to_rgb", "to_image")

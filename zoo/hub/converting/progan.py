@@ -94,26 +94,28 @@ def _widths(depths: list[int], label: str) -> Widths:
     return widths
 
 
-def _layer(tensors: Tensors, theirs: str, ours: str, gain: float = math.sqrt(2), inputs: int = 0) -> dict[str, Tensor]:
+def _layer(
+    tensors: Tensors, source: str, target: str, gain: float = math.sqrt(2), inputs: int = 0
+) -> dict[str, Tensor]:
     """Convert a layer.
 
     The source computes c (W x + b) with c = sqrt(2 / fan-in), our layer (gain / sqrt(fan-in)) W' x + b'.
 
     Args:
         tensors: tensors of the source.
-        theirs: name of the layer in the source.
-        ours: name of the layer in this library.
+        source: name of the layer in the source.
+        target: name of the layer in this library.
         gain: gain of our layer.
         inputs: number of input channels of our layer if it has more than the source's; 0 otherwise.
 
     Returns:
         Weight and bias by this library's names.
     """
-    weight, bias = tensors.take(f"{theirs}.weight"), tensors.take(f"{theirs}.bias")
+    weight, bias = tensors.take(f"{source}.weight"), tensors.take(f"{source}.bias")
     positions = weight[0, 0].numel()  # of the kernel
     constant = math.sqrt(2 / (weight.shape[1] * positions))
     scale = gain / math.sqrt((inputs or weight.shape[1]) * positions)
-    return {f"{ours}.weight": weight * (constant / scale), f"{ours}.bias": bias * constant}
+    return {f"{target}.weight": weight * (constant / scale), f"{target}.bias": bias * constant}
 
 
 def _generator(tensors: Tensors, scales: int) -> dict[str, Tensor]:

@@ -77,22 +77,22 @@ class Tensors:
         """
         self._remaining = {name for name in self._remaining if not belongs(name)}
 
-    def batch_norm(self, theirs: str, ours: str) -> dict[str, Tensor]:
+    def batch_norm(self, source: str, target: str) -> dict[str, Tensor]:
         """Take the tensors of a batch norm with gain and bias.
 
         Args:
-            theirs: name of the layer in the source.
-            ours: name of the layer in this library.
+            source: name of the layer in the source.
+            target: name of the layer in this library.
 
         Returns:
             The tensors by this library's names.
         """
         tensors = {
-            f"{ours}.{part}": self.take(f"{theirs}.{part}")
+            f"{target}.{part}": self.take(f"{source}.{part}")
             for part in ("weight", "bias", "running_mean", "running_var")
         }
-        count = f"{theirs}.num_batches_tracked"  # missing in files that were written before torch 0.4.1
-        return {**tensors, f"{ours}.num_batches_tracked": self.take(count) if count in self else torch.tensor(0)}
+        count = f"{source}.num_batches_tracked"  # missing in files that were written before torch 0.4.1
+        return {**tensors, f"{target}.num_batches_tracked": self.take(count) if count in self else torch.tensor(0)}
 
     def check_all_taken(self) -> None:
         """Check that no tensor is left over.
@@ -155,8 +155,8 @@ class Conversion:
         target: class of the model.
         arguments: arguments of the class that were read off the shapes.
         generator: tensors of the live generator by this library's names; None if the source has none.
-        discriminator: tensors of the discriminator, likewise.
-        average: tensors of the averaged generator, likewise.
+        discriminator: tensors of the discriminator by this library's names; None if the source has none.
+        average: tensors of the averaged generator by this library's names; None if the source has none.
         notes: facts for the card.
         images_seen: function from the model to its clock, for models that depend on it.
     """
