@@ -252,9 +252,7 @@ def test_an_address_with_its_digest(hub: Hub, releases: tuple[Path, Path]) -> No
     for _ in range(2):
         assert same(zoo.from_pretrained(f"{address}#sha256={digest}"), releases[0])
     assert len(hub.asked) == 1
-    with pytest.raises(
-        ReleaseError, match=r"has no digest, .* Write the file's own behind it: .*#sha256=64_HEX_DIGITS"
-    ):
+    with pytest.raises(ReleaseError, match=r"has no digest, .* Append the digest of the file: .*#sha256=64_HEX_DIGITS"):
         zoo.from_pretrained(address)
 
 
