@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit import Report, audit
+from zoo.audit.evidence import latent_search
 from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.data import Digits
 
