@@ -53,7 +53,6 @@ HINT = 0.01
 CELLS = 5  # cells of the partition behind C_T
 MIXTURE, SCORED = 500, 1_000  # FLD: centres of the mixture, and images of each origin that are scored
 SHOWN = 16  # pairs in the picture
-
 CANNOT_ALARM = "cannot raise an alarm by itself"
 
 
@@ -130,11 +129,9 @@ def _answer(tests: list[HypothesisTest], copies: Handle, win_rate: Handle) -> st
             why = "so small an effect also arises if training and held-out sets differ slightly in distribution"
         return f"A hint, no alarm. {hint.answer} However, {why}."
     share, excess = copies.statistic.value, win_rate.statistic
-    exact = (
-        f"only {share:.2g} % are exact copies, too few to rule out coincidence"
-        if share
-        else "there are no exact copies"
-    )
+    exact = "there are no exact copies"
+    if share:
+        exact = f"only {share:.2g} % are exact copies, too few to rule out coincidence"
     return (
         "No sign of copying: the real images nearest to generated ones are training images no more often than expected "
         f"by chance (excess {excess.value:+.1f} %, 95 % interval {excess.low:.1f} to {excess.high:.1f} %); {exact}."
@@ -153,11 +150,10 @@ def _test_equality(finding: Builder, evidence: Evidence) -> Handle:
     twins = sum(count for count in train_counts.values() if count > 1)
     real = len(evidence.train) + len(evidence.held_out)
     low, high = wilson(len(copies), len(drawn))
-    all_distinct = len(drawn) == len(evidence.generated)
     how = f"pixel for pixel, {mirrored:,} of them mirrored" if mirrored else "pixel for pixel"
     statistic = finding.add_statistic(
         "exact copies",
-        (100 * share, 100 * low, 100 * high) if all_distinct else 100 * share,
+        (100 * share, 100 * low, 100 * high) if len(drawn) == len(generated) else 100 * share,
         null=wilson_percent(twins, real),
         n=len(evidence.generated),
         unit="%",
@@ -306,14 +302,13 @@ def _add_figures(finding: Builder, evidence: Evidence) -> None:
     """Add the closest pairs, and how distances and their ratios are distributed."""
     generated, held_out = (_real_neighbours(evidence, part, "features") for part in ("generated", "held_out"))
     finding.add_figure(_closest_pairs(evidence, generated))
-    from_generated = evidence.nearest("generated", "train", RATIO_RANK).distances[:, 0]
-    from_held_out = evidence.nearest("held_out", "train", RATIO_RANK).distances[:, 0]
+    fake = evidence.nearest("generated", "train", RATIO_RANK).distances[:, 0]
+    real = evidence.nearest("held_out", "train", RATIO_RANK).distances[:, 0]
     caption = (
         "Share of images closer to a training image than a distance in feature space. If the curve of generated images "
         "is above that of held-out images throughout, the generator copies or blurs."
     )
-    label = "distance to the nearest training image"
-    finding.add_figure(_cumulative(from_generated, from_held_out, "distances", label, caption))
+    finding.add_figure(_cumulative(fake, real, "distances", "distance to the nearest training image", caption))
     label = f"distance to the nearest real image / to the {RATIO_RANK}th"
     caption = "Share of images below a relative distance. Copies are a step on the left that held-out images lack."
     finding.add_figure(_cumulative(generated.ratios, held_out.ratios, "remarkably-near", label, caption))
