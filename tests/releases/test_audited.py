@@ -20,7 +20,8 @@ from zoo.audit.reporting.reading import read_report
 from zoo.errors import ReleaseError, UserError
 from zoo.io.files import sha256_of
 from zoo.releases import references
-from zoo.releases.audited import write_card
+from zoo.releases.audited import card_of, write_card
+from zoo.releases.card_wording import CURRENT, VERSION_0_1
 
 ABOUT = {
     "model": "DCGAN after 0 images",
@@ -141,6 +142,31 @@ def test_what_is_no_report_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "report.json").write_text(text)
     with pytest.raises(UserError, match=r"report\.json is not a report of python -m zoo\.audit"):
         read_report(tmp_path / "report.json")
+
+
+def test_a_card_in_the_wording_of_version_0_1_is_valid(tmp_path: Path) -> None:
+    model = tiny_dcgan()
+    model.origin = {"source": "elsewhere", "missing": "a discriminator"}
+    data = {"name": "Noise", "train": 100, "held_out": 20}
+    folder = model.save_pretrained(tmp_path / "it", dtype="float16", about={"data": data})
+    hub.attach(folder, report(tmp_path / "report"))
+    with_page(folder, tmp_path / "report" / "report.html")
+    card = folder / "README.md"
+    new = card.read_text()
+    card.write_text(card_of(folder, json.loads((folder / "config.json").read_text()), VERSION_0_1))
+    assert "the card agrees with the other files" in hub.verify(folder)
+    for sentence in (
+        "Weights are stored as float16, rounded, to halve the file, and computed with in float32.",
+        "The first 80 samples of seed 0. Nothing was picked. The same call gives",
+        "- 100 images to train on, 20 held out and never trained on",
+        "By `python -m zoo.audit` (budget quick, seed 0, extractor digits, 1,000 generated, 1,618 training and 179 "
+        "held-out images). The whole report: [audit.html](audit.html).",
+        "- nothing about this model was measured",
+        "- it came without a discriminator: what is there has random weights",
+    ):
+        assert sentence in card.read_text()
+        assert sentence not in new
+    assert VERSION_0_1.keys() == CURRENT.keys()
 
 
 def test_a_card_of_other_wording_can_be_written_again(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from zoo.errors import ReleaseError, first_line
 from zoo.hub.loading import UserClasses, load
 from zoo.releases import release_format
 from zoo.releases.audited import card_of
+from zoo.releases.card_wording import WORDINGS
 from zoo.releases.release_format import PICKLED, check_files
 from zoo.releases.writing import redraw_grid, this_platform
 
@@ -49,14 +50,15 @@ def verify(folder: str | Path, cls: UserClasses | None = None) -> list[str]:
     passed.append(f"a {type(model).__name__} with {sum(p.numel() for p in model.parameters()):,} weights loads")
     try:
         _check_numbers(release, config)
-        written, expected = (release / release_format.CARD).read_text(encoding="utf-8"), card_of(release, config)
+        written = (release / release_format.CARD).read_text(encoding="utf-8")
+        cards = [card_of(release, config, wording) for wording in WORDINGS]
         stored = np.asarray(Image.open(release / release_format.GRID).convert("RGB")).astype(int)
         grid, facts = redraw_grid(model, config["grid"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if isinstance(error, ReleaseError):
             raise
         raise ReleaseError(f"{release} cannot be verified: {type(error).__name__}: {first_line(error)}") from error
-    _check_card(release, written, expected)
+    _check_card(release, written, cards)
     passed.append("the card agrees with the other files")
     passed.append(_compare_grids(release, config["grid"], stored, np.asarray(grid).astype(int), facts))
     return passed
@@ -80,19 +82,19 @@ def _check_numbers(release: Path, config: dict[str, Any]) -> None:
             )
 
 
-def _check_card(release: Path, written: str, expected: str) -> None:
-    """Compare the card of a release with the one that its other files give.
+def _check_card(release: Path, written: str, cards: list[str]) -> None:
+    """Compare the card of a release with those that its other files give, in the wording of each version.
 
     Raises:
-        ReleaseError: naming the first line that differs.
+        ReleaseError: naming the first line that differs from the card in the current wording.
     """
-    if written == expected:
+    if written in cards:
         return
-    pairs = zip(written.splitlines(), expected.splitlines())
+    pairs = zip(written.splitlines(), cards[0].splitlines())
     line = next((ours for ours, theirs in pairs if ours != theirs), "its length")
     raise ReleaseError(
-        f"the card of {release} is not what its other files give; the first line that differs: {line}. If the release "
-        f"was packed by another version of the zoo, write the card again: python -m zoo.hub card={release}"
+        f"the card of {release} is not what its other files give; the first line that differs: {line}. "
+        f"To write the card again: python -m zoo.hub card={release}"
     )
 
 

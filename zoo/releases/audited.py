@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from zoo.errors import ReleaseError, first_line
 from zoo.io.files import sha256_of
 from zoo.releases import release_format
 from zoo.releases.card import card
+from zoo.releases.card_wording import CURRENT
 from zoo.releases.disk_paths import disk_paths, without_disk_paths
 
 REPORT = "report.json"  # the name under which `zoo.audit` writes a report
@@ -72,16 +74,18 @@ def write_card(folder: str | Path) -> Path:
     return path
 
 
-def card_of(folder: Path, config: dict[str, Any]) -> str:
+def card_of(folder: Path, config: dict[str, Any], wording: Mapping[str, str] = CURRENT) -> str:
     """Write the text of a card from the files of a release.
 
     Args:
         folder: folder of the release.
         config: its configuration; a file without a digest in it is not used.
+        wording: sentences that differ between versions, see `zoo/releases/card_wording.py`.
     """
     metrics, audit = folder / release_format.METRICS, folder / release_format.AUDIT
     numbers = json.loads(metrics.read_text(encoding="utf-8")) if release_format.METRICS in config["files"] else None
-    return card(config, numbers, read_audit(audit) if release_format.AUDIT in config["files"] else None)
+    report = read_audit(audit) if release_format.AUDIT in config["files"] else None
+    return card(config, numbers, report, wording)
 
 
 def read_audit(path: Path) -> dict[str, Any]:

@@ -1,5 +1,6 @@
-"""The model card, `README.md` of a release. It is written from the other files of the release alone, so that it cannot
-claim anything that they do not contain; `zoo.hub.verify` writes it again and compares.
+"""The model card: `README.md` of a release, written from the other files of the release.
+
+It can claim nothing that they do not contain: `zoo.hub.verify` writes it again and compares.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import yaml
 
 from zoo.errors import ReleaseError, did_you_mean, first_line
+from zoo.releases.card_wording import CURRENT
 from zoo.releases.release_format import user_class_paths
 from zoo.rendering.templating import render
 
@@ -40,7 +42,12 @@ DATA_FACTS = ("name", "licence", "source", "train", "held_out")
 TRAINING_FACTS = ("recipe", "machine", "precision", "commit", "pretrained", "checkpoint", "hours", "packages")
 
 
-def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Mapping[str, Any] | None = None) -> str:
+def card(
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None,
+    audit: Mapping[str, Any] | None = None,
+    wording: Mapping[str, str] = CURRENT,
+) -> str:
     """Write the text of a model card.
 
     Args:
@@ -50,9 +57,10 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Ma
             `commit`, `checkpoint`) and `weaknesses` (a list).
         metrics: content of `metrics.json`: results of `zoo.evaluate` in a list under `evaluations`; None without it.
         audit: content of `audit.json`, the report of `zoo.audit`; None without it.
+        wording: sentences that differ between versions, see `zoo/releases/card_wording.py`.
     """
     about = config.get("about") or {}
-    name = str(about.get("name") or config["class"])
+    name, training = str(about.get("name") or config["class"]), about.get("training") or {}
     return render(
         TEMPLATE,
         name=name,
@@ -62,14 +70,16 @@ def card(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Ma
         images=config["images"],
         own_classes=[path.rpartition(".")[::2] for path in user_class_paths(config)],
         data=about.get("data") and {**dict.fromkeys(DATA_FACTS), **about["data"]},
-        training={**dict.fromkeys(TRAINING_FACTS), **(about.get("training") or {})},
+        training={**dict.fromkeys(TRAINING_FACTS), **training},
+        initial_weights=_initial_weights(training.get("pretrained"), wording),
         has_numbers=bool(_rows(metrics)),
         evaluations=[_evaluation(evaluation) for evaluation in (metrics or {}).get("evaluations", [])],
         audit=audit,
-        weaknesses=weaknesses(config, metrics, audit),
+        audit_settings=_audit_settings(audit),
+        weaknesses=weaknesses(config, metrics, audit, wording),
+        wording=wording,
         cell=_cell,
         duration=duration,
-        initial_weights=_initial_weights,
         NOT_RECORDED=NOT_RECORDED,
     )
 
@@ -135,7 +145,10 @@ def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, n
 
 
 def weaknesses(
-    config: Mapping[str, Any], metrics: Mapping[str, Any] | None, audit: Mapping[str, Any] | None = None
+    config: Mapping[str, Any],
+    metrics: Mapping[str, Any] | None,
+    audit: Mapping[str, Any] | None = None,
+    wording: Mapping[str, str] = CURRENT,
 ) -> list[str]:
     """List the weaknesses that the numbers and the audit of a release show, then those that its maker gives.
 
@@ -143,17 +156,17 @@ def weaknesses(
         config: content of `config.json`.
         metrics: content of `metrics.json`, or None.
         audit: content of `audit.json`, or None.
+        wording: sentences that differ between versions.
     """
-    found = [line for row in _rows_of_the_model(metrics) for line in map(_weakness, row["numbers"]) if line]
+    lines = [line for row in _rows_of_the_model(metrics) for line in map(_weakness, row["numbers"]) if line]
     if audit and audit["verdict"] != ["healthy"]:
-        found.insert(0, f"the audit's verdict: {audit['summary']}")
+        lines.insert(0, f"the audit's verdict: {audit['summary']}")
     if not _rows(metrics):
-        found.append("this model was not evaluated")
+        lines.append(wording["not_evaluated"])
     if (config.get("origin") or {}).get("missing"):
-        found.append(f"it was converted without {config['origin']['missing']}: the one here has random weights")
-    found += (config.get("about") or {}).get("weaknesses") or []
-    untested = "" if audit else "; they are few, and memorisation was not tested"
-    return found or [f"none that its numbers show{untested}"]
+        lines.append(wording["converted_without"].format(network=config["origin"]["missing"]))
+    lines += (config.get("about") or {}).get("weaknesses") or []
+    return lines or [f"none that its numbers show{'' if audit else wording['not_audited']}"]
 
 
 def duration(hours: float) -> str:
@@ -179,12 +192,24 @@ def _weakness(number: Mapping[str, Any]) -> str:
     return ""
 
 
-def _initial_weights(pretrained: Mapping[str, Any]) -> str:
-    """Describe the weights that a run was started from."""
+def _initial_weights(pretrained: Mapping[str, Any] | None, wording: Mapping[str, str]) -> str:
+    """Describe the weights that a run was started from; an empty text for random weights."""
+    if not pretrained:
+        return ""
     anew = len(pretrained["anew"])
-    total = anew + pretrained["taken"]
-    exception = f", except for {anew} of {total} tensors, which were initialised at random" if anew else ""
+    exception = wording["initialised"].format(anew=anew, total=anew + pretrained["taken"]) if anew else ""
     return f"the weights of {pretrained['from']} (sha256 {pretrained['sha256'][:16]}){exception}"
+
+
+def _audit_settings(audit: Mapping[str, Any] | None) -> str:
+    """List budget, seed, extractor and numbers of images of an audit; an empty text without one."""
+    if not audit:
+        return ""
+    about, used = audit["about"], audit["about"]["used"]
+    return (
+        f"budget {about['budget']}, seed {about['seed']}, extractor {about['extractor']['name']}, "
+        f"{used.get('generated', 0):,} generated, {used['train']:,} training and {used['held_out']:,} held-out images"
+    )
 
 
 def _cell(value: Any) -> str:
@@ -205,31 +230,32 @@ def _rows_of_the_model(metrics: Mapping[str, Any] | None) -> list[dict[str, Any]
 def _evaluation(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """Format one evaluation for the template."""
     rows = [
-        {"component": row.get("component"), "numbers": _cells(row), "protocol": _protocol(row)}
+        {"component": row.get("component"), "table": _table(row), "protocol": _protocol(row)}
         for row in evaluation["rows"]
     ]
     return {"rows": rows, "notes": evaluation.get("notes", [])}
 
 
-def _cells(row: Mapping[str, Any]) -> list[list[str]]:
-    """Format the numbers of a row: label, value, interval, value of real images, direction, and both sample sizes."""
-    table = []
+def _table(row: Mapping[str, Any]) -> list[str]:
+    """Format the numbers of a row as table rows: label, value, interval, real images, direction, both sample sizes."""
+    lines = []
     for number in row["numbers"]:
         interval = "" if number["low"] is None else f"{shown(number['low'])} to {shown(number['high'])}"
         floor, sizes = shown(number["floor"]), number["protocol"]
         if floor and number.get("floor_n") and number["floor_n"][0] != sizes["n_real"]:
             floor += f" (at {number['floor_n'][0]})"
         better = "higher" if number["higher_is_better"] else "lower"
-        table.append(
-            [number["label"], shown(number["value"]), interval, floor, better, sizes["n_fake"], sizes["n_real"]]
+        lines.append(
+            f"| {number['label']} | {shown(number['value'])} | {interval} | {floor} | {better} | "
+            f"{sizes['n_fake']} | {sizes['n_real']} |"
         )
     if row.get("cas"):
         cas = row["cas"]
-        interval = f"{shown(cas['low'])} to {shown(cas['high'])}"
-        table.append(
-            ["classification accuracy score", shown(cas["score"]), interval, shown(cas["reference"]), "higher", "", ""]
+        lines.append(
+            f"| classification accuracy score | {shown(cas['score'])} | {shown(cas['low'])} to "
+            f"{shown(cas['high'])} | {shown(cas['reference'])} | higher | | |"
         )
-    return table
+    return lines
 
 
 def _protocol(row: Mapping[str, Any]) -> list[str]:

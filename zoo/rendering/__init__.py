@@ -1,1 +1,1 @@
-"""Sample grids, plots and HTML pages."""
+"""Sample grids, plots, and pages made of templates."""

@@ -1,4 +1,4 @@
-"""Pictures of numbers: over a run, and over truncations. Drawn with matplotlib, which the base install lacks."""
+"""Plots of metrics over a run or over truncations, with matplotlib, which the base install lacks."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ Row = dict[str, Any]
 
 
 def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
-    """One panel for each number, its floor dashed and its interval shaded; written complete or not at all.
+    """Plot each metric in a panel of its own, with its floor as a dashed line and its interval shaded.
+
+    The file is written atomically.
 
     Args:
-        rows: each with a value under `x` and `numbers`, a list of `Number.as_dict()`.
-        x: name of the horizontal axis' values.
-        x_label: what they are.
-        path: of the PNG.
+        rows: mappings with the position on the horizontal axis under the key `x`, and under `numbers` a list of
+            `Number.as_dict()`.
+        x: key of the position on the horizontal axis.
+        x_label: label of the horizontal axis.
+        path: path of the PNG file.
     """
     from matplotlib.figure import Figure  # not pyplot: no global state, no display
 
@@ -28,14 +31,13 @@ def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
     figure = Figure(figsize=(4 * columns, 2.8 * lines), layout="constrained")
     for i, label in enumerate(labels):
         axes = figure.add_subplot(lines, columns, i + 1)
-        found = [(row[x], n) for row in rows for n in row["numbers"] if n["label"] == label and n["value"] is not None]
-        places = [place for place, _ in found]
-        axes.plot(places, [n["value"] for _, n in found], marker="o", markersize=3)
-        if any(n["low"] is not None for _, n in found):
-            sure = [(place, n) for place, n in found if n["low"] is not None]
-            low, high = [n["low"] for _, n in sure], [n["high"] for _, n in sure]
-            axes.fill_between([place for place, _ in sure], low, high, alpha=0.2)
-        floors = [n["floor"] for _, n in found if n["floor"] is not None]
+        points = [(row[x], n) for row in rows for n in row["numbers"] if n["label"] == label and n["value"] is not None]
+        axes.plot([position for position, _ in points], [n["value"] for _, n in points], marker="o", markersize=3)
+        with_interval = [(position, n) for position, n in points if n["low"] is not None]
+        if with_interval:
+            low, high = [n["low"] for _, n in with_interval], [n["high"] for _, n in with_interval]
+            axes.fill_between([position for position, _ in with_interval], low, high, alpha=0.2)
+        floors = [n["floor"] for _, n in points if n["floor"] is not None]
         if floors:
             axes.axhline(floors[-1], linestyle="--", linewidth=1, color="grey", label=f"real data: {floors[-1]:.4g}")
             axes.legend(fontsize="small")

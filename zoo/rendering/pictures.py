@@ -1,4 +1,4 @@
-"""Pictures for people: grids, strips over time, animations, and points in the plane."""
+"""Pictures of samples and numbers: grids, strips over time, scatter plots and tables."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from torch import Tensor
 
 from zoo.io.files import atomic_write
 
-MARGIN = 2  # pixels of white between cells
-SMALLEST_CELL = 48  # tiny images are enlarged to about this many pixels by whole factors, without smoothing
+MARGIN = 2  # white pixels between cells
+SMALLEST_CELL = 48  # pixels to which small images are enlarged, by an integer factor and without smoothing
 
 
 def can_plot() -> bool:
-    """Whether matplotlib is installed."""
+    """Check whether matplotlib is installed."""
     try:
-        import matplotlib.figure  # noqa: F401 - only asks
+        import matplotlib.figure  # noqa: F401 - only imported to see whether it is there
     except ImportError:
         return False
     return True
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """(N, C, H, W) in [-1, 1] to uint8 in 0..255, rounded to nearest."""
+    """Convert images (N, C, H, W) in [-1, 1] to uint8, rounded to the nearest value."""
     return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu()
 
 
 def grid(images: Tensor, columns: int) -> Image.Image:
-    """Images (N, C, H, W) in [-1, 1] in rows of `columns`; points (N, 2, 1, 1) as a scatter plot."""
+    """Draw images (N, C, H, W) in [-1, 1] in rows of `columns`; points (N, 2, 1, 1) become a scatter plot."""
     if images.shape[1:] == (2, 1, 1):
         return scatter(images)
     cells = to_uint8(images)
     factor = max(1, SMALLEST_CELL // cells.shape[-1])
     cells = cells.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    if cells.shape[1] != 3:  # grey, or more channels than a picture has: the first is shown
+    if cells.shape[1] != 3:  # grey, or more channels than a picture has: show the first channel
         cells = cells[:, :1].expand(-1, 3, -1, -1)
     size = cells.shape[-1] + MARGIN
     rows = -(-len(cells) // columns)
@@ -50,48 +50,55 @@ def grid(images: Tensor, columns: int) -> Image.Image:
 
 
 def single(image: Tensor) -> Image.Image:
-    """One image (C, H, W) in [-1, 1] at its own size; grey unless it has three channels."""
+    """Draw one image (C, H, W) in [-1, 1] at its own size; grey unless it has three channels."""
     pixels = to_uint8(image[None])[0].permute(1, 2, 0).numpy()
     return Image.fromarray(pixels if pixels.shape[2] == 3 else pixels[:, :, 0])
 
 
 def scatter(points: Tensor, size: int = 384) -> Image.Image:
-    """Points (N, 2, 1, 1) with coordinates in [-1, 1] as dots on white."""
+    """Draw points (N, 2, 1, 1) with coordinates in [-1, 1] as dots on a white square of `size` pixels."""
     canvas = np.full((size, size, 3), 255, dtype=np.uint8)
-    places = ((points.detach().float().cpu().flatten(1).clamp(-1, 1) + 1) / 2 * (size - 3)).round().long().numpy()
+    pixels = ((points.detach().float().cpu().flatten(1).clamp(-1, 1) + 1) / 2 * (size - 3)).round().long().numpy()
     for dx in (0, 1, 2):
         for dy in (0, 1, 2):
-            canvas[size - 1 - places[:, 1] - dy, places[:, 0] + dx] = (31, 85, 160)
+            canvas[size - 1 - pixels[:, 1] - dy, pixels[:, 0] + dx] = (31, 85, 160)
     return Image.fromarray(canvas)
 
 
 def matrix(values: NDArray[np.floating], rows: Sequence[str], columns: Sequence[str]) -> Image.Image:
-    """A table (R, C) of numbers on shades of blue, the largest the darkest, with names at the left and on top."""
-    high, wide, edge = 36, 84, 72
-    canvas = Image.new("RGB", (edge + wide * len(columns), high * (len(rows) + 1)), "white")
+    """Draw a table (R, C) of numbers; the larger a number, the darker the blue behind it.
+
+    Args:
+        values: the numbers (R, C).
+        rows: names of the R rows, on the left.
+        columns: names of the C columns, at the top.
+    """
+    height, width, edge = 36, 84, 72
+    canvas = Image.new("RGB", (edge + width * len(columns), height * (len(rows) + 1)), "white")
     draw = ImageDraw.Draw(canvas)
     low, span = float(values.min()), float(values.max() - values.min()) or 1.0
     for j, name in enumerate(columns):
-        draw.text((edge + wide * (j + 0.5), high / 2), name, "black", anchor="mm")
+        draw.text((edge + width * (j + 0.5), height / 2), name, "black", anchor="mm")
     for i, name in enumerate(rows):
-        top = high * (i + 1)
-        draw.text((edge / 2, top + high / 2), name, "black", anchor="mm")
+        top = height * (i + 1)
+        draw.text((edge / 2, top + height / 2), name, "black", anchor="mm")
         for j, value in enumerate(values[i]):
             depth = (float(value) - low) / span
-            left = edge + wide * j
+            left = edge + width * j
             shade = tuple(round(255 + depth * (end - 255)) for end in (31, 85, 160))
-            draw.rectangle((left, top, left + wide - MARGIN, top + high - MARGIN), shade)
+            draw.rectangle((left, top, left + width - MARGIN, top + height - MARGIN), shade)
             ink = "white" if depth > 0.5 else "black"
-            draw.text((left + wide / 2, top + high / 2), f"{value:.3f}", ink, anchor="mm")
+            draw.text((left + width / 2, top + height / 2), f"{value:.3f}", ink, anchor="mm")
     return canvas
 
 
 def evolution(pictures: Sequence[Image.Image], row_height: int | None = None) -> Image.Image:
-    """Top rows of pictures of one size under each other: how the same latents look over time.
+    """Join pictures of the same latents over time: the top rows below each other, or all pictures side by side.
 
     Args:
-        pictures: the oldest first.
-        row_height: pixels to take from the top of each; None takes whole pictures, side by side.
+        pictures: pictures of one size, oldest first.
+        row_height: height of the part at the top of each picture that is taken, in pixels; None joins whole pictures
+            side by side.
     """
     if row_height is None:
         joined = Image.new("RGB", (sum(p.width for p in pictures), pictures[0].height), "white")
@@ -105,6 +112,12 @@ def evolution(pictures: Sequence[Image.Image], row_height: int | None = None) ->
 
 
 def save(picture: Image.Image, path: Path, **options: object) -> None:
-    """Write a picture, complete or not at all; the format follows from the ending."""
+    """Write a picture atomically, in the format that the suffix of the path names.
+
+    Args:
+        picture: the picture.
+        path: path of the file.
+        options: further arguments of `Image.save`.
+    """
     with atomic_write(path) as scratch:
         picture.save(scratch, **options)  # type: ignore[arg-type]
