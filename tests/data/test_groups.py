@@ -1,4 +1,4 @@
-"""Which files of a folder are read (`match`), and which stay together when it is split (`group`)."""
+"""Tests of `Folder`: which files are read (`match`), and which stay together in a split (`group`)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TONES = ["", "_1f3fb", "_1f3fc", "_1f3fd"]
 
 
 def people(root: Path, count: int = 10) -> Path:
-    """`count` emoji in four tones each; an image is as bright as its number, so it can be told."""
+    """Write `count` emoji in four skin tones each; the grey level of an image identifies it."""
     root.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         for tone in TONES:
