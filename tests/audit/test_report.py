@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from zoo.audit import Figure, Finding, Report, Statistic
-from zoo.audit.findings import figures, words
+from zoo.audit.findings import figures, formatting
 from zoo.audit.reporting import number_line
 from zoo.audit.reporting.markdown import markdown, plain
 from zoo.audit.reporting.page import report_page
@@ -255,14 +255,14 @@ def test_nothing_is_drawn_where_there_is_nothing_to_compare(statistic: Statistic
     ],
 )
 def test_numbers_in_words(value: float | None, unit: str, text: str) -> None:
-    assert words.number(value, unit) == text
+    assert formatting.number(value, unit) == text
 
 
 def test_ranges_in_words() -> None:
-    assert words.measured(Statistic("x", 3, 2, 4, unit="%")) == "3 % (2 to 4)"
-    assert words.expected(Statistic("x", 3, null=1, null_low=0, null_high=math.inf)) == "1 (0 or more)"
-    assert words.expected(Statistic("x", 3)) == ""
-    assert words.interval(math.nan, 1) == ""
+    assert formatting.measured(Statistic("x", 3, 2, 4, unit="%")) == "3 % (2 to 4)"
+    assert formatting.expected(Statistic("x", 3, null=1, null_low=0, null_high=math.inf)) == "1 (0 or more)"
+    assert formatting.expected(Statistic("x", 3)) == ""
+    assert formatting.interval(math.nan, 1) == ""
 
 
 def test_markdown_text_is_one_line_without_markup() -> None:

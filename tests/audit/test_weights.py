@@ -121,4 +121,4 @@ def test_a_subject_without_weights_is_told_what_to_show() -> None:
 
 def test_a_release_passes() -> None:
     layers = [weights.measured(*each) for each in weights.chosen(adapt(zoo.from_pretrained("zoo:dcgan_digits")))]
-    assert all(not layer.broken and not layer.dead and not layer.one_direction for layer in layers)
+    assert all(not layer.non_finite and not layer.zero_rows and not layer.one_direction for layer in layers)

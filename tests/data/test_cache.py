@@ -1,4 +1,4 @@
-"""Decoded once: what is read again comes from the cache, what changed does not, and nothing half-made stays behind."""
+"""Tests of the cache of decoded images: it is used again, noticed to be outdated, and never incomplete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zoo.io.files import cache_folder
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Five images of grey level 0, 20, ... in a folder."""
+    """Write five images of grey levels 0, 20, ... into a folder."""
     folder = tmp_path / "set"
     folder.mkdir()
     for i in range(5):
@@ -40,12 +40,12 @@ def folder(root: Path, **settings: Any) -> Folder:
 
 def levels(root: Path, **settings: Any) -> list[int]:
     data = folder(root, **settings)
-    found: list[int] = data.train.batch(torch.arange(len(data.train))).images[:, 0, 0, 0].tolist()
-    return found
+    levels: list[int] = data.train.batch(torch.arange(len(data.train))).images[:, 0, 0, 0].tolist()
+    return levels
 
 
 def entries() -> list[str]:
-    """What lies in the cache."""
+    """Return the entries of the cache."""
     images = cache_folder() / "images"
     return sorted(entry.name for entry in images.iterdir()) if images.exists() else []
 
@@ -80,7 +80,7 @@ def test_reading_elsewhere_does_open_them(root: Path) -> None:
     levels(root)
     for path in root.iterdir():
         replace_quietly(path)
-    with pytest.raises(DataError):  # so the test above could have failed
+    with pytest.raises(DataError):  # which shows that the test above can fail
         levels(root, resolution=4)
 
 

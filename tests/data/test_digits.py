@@ -1,4 +1,4 @@
-"""The digits inside scikit-learn, single and stacked."""
+"""Tests of the digits of scikit-learn, single and stacked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def digits(resolution: int, channels: int = 1) -> Digits:
 
 
 def everything(split: Split) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Images (N, C, H, W) and labels of a split."""
+    """Return images (N, C, H, W) and labels (N,) of a split."""
     batch = split.batch(torch.arange(len(split)))
     assert batch.labels is not None
     return batch.images.numpy(), batch.labels.numpy()
@@ -81,7 +81,7 @@ def stacked() -> StackedDigits:
 
 
 def sources(split: Split) -> NDArray[np.int64]:
-    """Which of the 1,797 digits is in each channel (N, 3), found by its pixels."""
+    """Return the number of the digit in each channel (N, 3), one of 1,797, which its pixels determine."""
     singles, _ = everything(digits(8).train)
     number = {single.tobytes(): i for i, single in enumerate(singles)}
     assert len(number) == 1797  # no two digits are alike, so pixels identify them
@@ -120,8 +120,8 @@ def test_all_thousand_modes_are_there_and_equally_likely() -> None:
     assert len(counts) == 1000
     assert counts.min() > 0  # 20 expected of each
     assert counts.max() < 50
-    for place in (1, 10, 100):
-        assert np.bincount(everything(data.train)[1] // place % 10).min() > 1700  # 2,000 expected
+    for factor in (1, 10, 100):
+        assert np.bincount(everything(data.train)[1] // factor % 10).min() > 1700  # 2,000 expected
 
 
 def test_stacks_do_not_depend_on_the_seed_of_shuffling() -> None:

@@ -1,4 +1,4 @@
-"""Folders of images: every kind of file comes out as the picture that a viewer shows, or is named."""
+"""Tests of `Folder`: an image file is decoded to the picture that a viewer shows, or is named in an error."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def folder(root: Path, resolution: int = 16, **settings: Any) -> Folder:
 
 
 def decoded(root: Path, resolution: int = 16, **settings: Any) -> NDArray[np.uint8]:
-    """All images (N, H, W, C) uint8, in the order of their paths."""
+    """Return all images (N, H, W, C) of uint8, in the order of their paths."""
     data = folder(root, resolution, **settings)
     return data.train.batch(torch.arange(len(data.train))).images.permute(0, 2, 3, 1).numpy()
 
@@ -38,7 +38,7 @@ def decoded(root: Path, resolution: int = 16, **settings: Any) -> NDArray[np.uin
 def only(
     root: Path, image: Image.Image, name: str = "a.png", resolution: int = 16, channels: int = 3, **options: Any
 ) -> NDArray[np.uint8]:
-    """One saved image, decoded: (H, W, C)."""
+    """Save an image, and return it as `Folder` decodes it (H, W, C)."""
     save(root / name, image, **options)
     (result,) = decoded(root, resolution, channels=channels)
     return result
@@ -218,7 +218,7 @@ def test_of_a_film_the_first_frame_is_taken(tmp_path: Path) -> None:
 
 
 def picture() -> NDArray[np.uint8]:
-    """Four quadrants of different grey, upright."""
+    """Return a picture of four quadrants with different grey levels, upright."""
     return np.kron(np.array([[250, 170], [90, 10]]), np.ones((16, 16))).astype(np.uint8)
 
 
@@ -280,19 +280,19 @@ def noise(size: int = 64) -> Image.Image:
 
 
 def garble(path: Path) -> None:
-    """Not an image at all, under the name of one."""
+    """Write a text under the name of an image."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"this is not an image" * 10)
 
 
 def cut(path: Path) -> None:
-    """Half of an image."""
+    """Write the first half of an image file."""
     save(path, noise())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
 def empty(path: Path) -> None:
-    """What a full disk leaves."""
+    """Write an empty file, as a full disk leaves it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
 
@@ -328,9 +328,9 @@ def test_a_corrupt_image_is_left_out_where_asked_for(
     spoil(tmp_path / "set" / name)
     images = decoded(tmp_path / "set", on_corrupt="skip", channels=1)
     assert images[:, 0, 0, 0].tolist() == [5]
-    said = capsys.readouterr().err
-    assert str(tmp_path / "set" / name) in said
-    assert "1 of 2 images could not be decoded and are left out" in said
+    stderr = capsys.readouterr().err
+    assert str(tmp_path / "set" / name) in stderr
+    assert "1 of 2 images could not be decoded and are left out" in stderr
 
 
 def test_labels_still_line_up_when_images_are_left_out(tmp_path: Path) -> None:

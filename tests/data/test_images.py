@@ -1,4 +1,4 @@
-"""What every source of images shares: the split, its digest, batches and their values."""
+"""Tests of `Images`, the base of all sources: split, digest, batches and their values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.errors import DataError
 
 
 class Planted(Images):
-    """A source of its own: whatever pixels (N, H, W, C) and labels it is given."""
+    """A source with given pixels (N, H, W, C) and labels."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Planted(Images):
 
 
 def numbered(count: int, size: int = 2, channels: int = 1) -> NDArray[np.uint8]:
-    """Images of one grey level each: their number."""
+    """Return images with a constant grey level, which is the number of the image."""
     return np.repeat(np.arange(count, dtype=np.uint8), size * size * channels).reshape(count, size, size, channels)
 
 
@@ -286,12 +286,12 @@ def test_the_recorded_state_is_plain_values() -> None:
 
 
 def batches(data: Planted, loader: Loader, count: int) -> list[tuple[list[int], list[int]]]:
-    """Numbers and labels of the first so many batches."""
-    found: list[Batch] = list(islice(loader, count))
-    assert all(batch.images.is_contiguous(memory_format=torch.channels_last) for batch in found)
+    """Return numbers and labels of the first batches."""
+    batches: list[Batch] = list(islice(loader, count))
+    assert all(batch.images.is_contiguous(memory_format=torch.channels_last) for batch in batches)
     return [
         (batch.images[:, 0, 0, 0].tolist(), batch.labels.tolist() if batch.labels is not None else [])
-        for batch in found
+        for batch in batches
     ]
 
 

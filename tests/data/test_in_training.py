@@ -1,4 +1,4 @@
-"""Data modules under a real Lightning Trainer."""
+"""Tests of data modules in a Lightning Trainer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from zoo.io.run_folder import checkpoints_in
 
 
 class Planted(Images):
-    """A source of its own: whatever pixels (N, H, W, C) and labels it is given."""
+    """A source with given pixels (N, H, W, C) and labels."""
 
     def __init__(self, pixels: NDArray[np.uint8], labels: NDArray[np.int64] | None = None, **images: Any) -> None:
         super().__init__(resolution=pixels.shape[1], channels=pixels.shape[3], **{"held_out": 0, **images})
@@ -34,7 +34,7 @@ class Planted(Images):
 
 
 class Recorder(Callback):
-    """Keeps every batch as the model gets it."""
+    """A callback that keeps every batch as the model receives it."""
 
     def __init__(self) -> None:
         self.batches: list[zoo.Batch] = []
@@ -46,12 +46,12 @@ class Recorder(Callback):
 
     @property
     def numbers(self) -> list[int]:
-        """What `numbered` images were seen, in order."""
+        """Return the numbers of the images that were seen, in order."""
         return [n for batch in self.batches for n in ((batch.images[:, 0, 0, 0] + 1) * 127.5).round().long().tolist()]
 
 
 def numbered(count: int, size: int = 2, channels: int = 1) -> NDArray[np.uint8]:
-    """Images of one grey level each: their number."""
+    """Return images with a constant grey level, which is the number of the image."""
     return np.repeat(np.arange(count, dtype=np.uint8), size * size * channels).reshape(count, size, size, channels)
 
 
@@ -179,14 +179,14 @@ def test_batches_are_float_in_channels_last(tmp_path: Path) -> None:
 
 
 def lopsided(count: int) -> NDArray[np.uint8]:
-    """Images of which the left column is their number (below 128) and the right one 255."""
+    """Return images whose left column is their number (below 128) and whose right column is 255."""
     pixels = np.full((count, 2, 2, 3), 255, dtype=np.uint8)
     pixels[:, :, 0] = np.arange(count, dtype=np.uint8)[:, None, None] % 128
     return pixels
 
 
 def mirrored(images: Tensor) -> Tensor:
-    """(B,) whether the white column is on the left."""
+    """Return for each image (B,) whether its white column is on the left."""
     return images[:, 0, 0, 0] == 1.0
 
 
@@ -201,7 +201,7 @@ def test_flip_mirrors_about_half_of_the_images_and_nothing_else(tmp_path: Path) 
     assert 0.42 < which.float().mean() < 0.58  # four deviations of 2 % each
     upright = torch.where(which[:, None, None, None], shown.flip(3), shown)
     assert torch.equal(((upright + 1) * 127.5).round().byte(), torch.from_numpy(pixels[labels]).permute(0, 3, 1, 2))
-    assert len({tuple(mirrored(batch.images).tolist()) for batch in seen.batches}) == 10  # anew for every batch
+    assert len({tuple(mirrored(batch.images).tolist()) for batch in seen.batches}) == 10  # drawn again for every batch
     assert shown.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -222,7 +222,7 @@ def test_the_same_run_mirrors_the_same_images(tmp_path: Path) -> None:
 
 
 class Latents(zoo.VanillaGAN):
-    """A VanillaGAN that keeps the first latents of every round."""
+    """A `VanillaGAN` that keeps the first latents of every round."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -256,7 +256,7 @@ def test_mirroring_tells_nothing_about_the_latents(tmp_path: Path) -> None:
     )
     fit(model, data, tmp_path, seen, max_epochs=4)
     flips = torch.stack([mirrored(batch.images)[:8] for batch in seen.batches])  # (160 rounds, 8)
-    # Box and Muller make two normals of one radius and one angle; torch's CPU kernel pairs places 8 apart.
+    # Box and Muller make two normals of one radius and one angle; torch's CPU kernel pairs positions 8 apart.
     radii = torch.stack([z[0, :8].square() + z[0, 8:16].square() for z in model.drawn])
     correlation = np.corrcoef(flips.flatten().numpy(), radii.flatten().numpy())[0, 1]
     assert abs(correlation) < 0.15  # 1,280 pairs: five deviations of unrelated draws

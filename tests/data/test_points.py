@@ -1,4 +1,4 @@
-"""Points in the plane: as many modes as asked for, where they should be, as wide as they should be."""
+"""Tests of points in the plane: number, centres and standard deviation of the modes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SETS = [(Ring, 8, 0.008), (Grid, 25, 0.01)]
 
 
 def drawn(kind: type[Points], samples: int = 20_000) -> tuple[Points, np.ndarray, np.ndarray]:
-    """All points (N, 2) and their labels."""
+    """Return all points (N, 2) and their labels (N,)."""
     data = kind(samples=samples, held_out=0)
     data.setup()
     batch = data.train.batch(torch.arange(samples))

@@ -1,4 +1,4 @@
-"""Smaller versions of a pool: what a stage of a growing model trains on."""
+"""Tests of the smaller versions of a pool, on which the stages of a growing model train."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pixels(count: int, size: int, channels: int = 3) -> NDArray[np.uint8]:
 
 
 def boxes(images: NDArray[Any], resolution: int) -> NDArray[np.float64]:
-    """Exact means, box by box."""
+    """Return exact means over squares of pixels."""
     factor = images.shape[1] // resolution
     result = np.empty((len(images), resolution, resolution, images.shape[3]))
     for row in range(resolution):

@@ -1,4 +1,4 @@
-"""The endless row of indices: nothing dropped, nothing repeated, the same from wherever it is entered."""
+"""Tests of the endless sequence of indices: complete, without repetition, and the same from every start."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.data.stream import Stream
 
 
 def row(stream: Stream, batches: int) -> Tensor:
-    """The first so many batches in a row."""
+    """Return the indices of the first batches, one after the other."""
     return torch.cat(list(islice(stream, batches)))
 
 
@@ -41,7 +41,7 @@ def test_a_batch_crosses_the_border_of_an_epoch() -> None:
 
 
 def test_a_batch_may_be_larger_than_the_set() -> None:
-    batches = list(islice(Stream(3, 8), 3))  # 24 places, 8 epochs
+    batches = list(islice(Stream(3, 8), 3))  # 24 positions, 8 epochs
     assert [len(batch) for batch in batches] == [8, 8, 8]
     assert torch.cat(batches).bincount().tolist() == [8, 8, 8]
 
@@ -72,10 +72,10 @@ def test_going_back_to_an_earlier_epoch_gives_its_order_again() -> None:
 def test_several_ranks_see_what_one_process_with_the_joined_batch_sees(ranks: int, start: int) -> None:
     each = [
         islice(Stream(13, 4, seed=1, start=start, rank=rank, world_size=ranks), 12) for rank in range(ranks)
-    ]  # 13 images: every round crosses some border
+    ]  # 13 images: every round crosses the end of an epoch
     one = islice(Stream(13, 4 * ranks, seed=1, start=start), 12)
-    for parts, whole in zip(zip(*each), one):
-        assert torch.cat(parts).tolist() == whole.tolist()
+    for parts, joined in zip(zip(*each), one):
+        assert torch.cat(parts).tolist() == joined.tolist()
 
 
 def test_going_on_with_fewer_ranks_neither_drops_nor_repeats() -> None:
@@ -116,7 +116,7 @@ def test_places_are_shuffled_evenly() -> None:
 
 
 def falling(seen: int) -> int:
-    """6 images, from the 12th on 4, from the 30th on 1."""
+    """Return a batch size of 6, of 4 from 12 images on, and of 1 from 30 images on."""
     return 6 if seen < 12 else 4 if seen < 30 else 1
 
 
@@ -149,6 +149,6 @@ def test_several_ranks_change_together() -> None:
     for (seen, first), (also, second) in zip(*each):
         assert seen == also == position
         assert len(first) == len(second) == falling(seen)
-        whole = next(iter(Stream(13, 2 * falling(seen), seed=1, start=seen)))
-        assert torch.cat([first, second]).tolist() == whole.tolist()
+        joined = next(iter(Stream(13, 2 * falling(seen), seed=1, start=seen)))
+        assert torch.cat([first, second]).tolist() == joined.tolist()
         position += 2 * falling(seen)

@@ -1,7 +1,7 @@
-"""Public data sets: the publisher's parts, or the ways to get what is missing. Files are written here, none fetched.
+"""Tests of public data sets: the publisher's parts, and instructions if files are missing. Nothing is downloaded.
 
-torchvision checks digests of most sets, so only those it does not (MNIST, FashionMNIST, unpacked ImageNet, LSUN) can be
-written by a test.
+torchvision checks the digests of most sets, so a test can write files only for the others: MNIST, FashionMNIST,
+unpacked ImageNet, and LSUN.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ ALL = [MNIST, FashionMNIST, CIFAR10, CIFAR100, SVHN, STL10, CelebA, ImageNet, LS
 
 
 def write_idx(path: Path, array: NDArray[np.uint8]) -> None:
-    """The format of MNIST's files: two zeros, the type (8: unsigned byte), the number of axes, their lengths, data."""
+    """Write a file in MNIST's format: two zeros, the type (8: unsigned byte), number and lengths of axes, data."""
     path.parent.mkdir(parents=True, exist_ok=True)
     lengths = b"".join(struct.pack(">I", length) for length in array.shape)
     path.write_bytes(bytes([0, 0, 8, array.ndim]) + lengths + array.tobytes())
 
 
 def write_mnist(root: Path, kind: type[TorchvisionSet] = MNIST, train: int = 40, test: int = 10) -> NDArray[np.uint8]:
-    """A small set in torchvision's layout; returns all pixels (N, 28, 28), the test part last. Labels are i % 10."""
+    """Write a small set in torchvision's layout and return all pixels (N, 28, 28), the test part last.
+
+    Labels are i % 10.
+    """
     pixels = np.random.default_rng(0).integers(0, 256, (train + test, 28, 28), dtype=np.uint8)
     for prefix, part in (("train", pixels[:train]), ("t10k", pixels[train:])):
         raw = root / kind.__name__ / "raw"
@@ -53,7 +56,7 @@ def ready(kind: type[TorchvisionSet], root: Path, **settings: Any) -> Torchvisio
 
 
 def everything(split: Split) -> tuple[NDArray[np.uint8], list[int] | None]:
-    """Images (N, H, W, C) and labels."""
+    """Return images (N, H, W, C) and labels (N,)."""
     batch = split.batch(torch.arange(len(split)))
     return batch.images.permute(0, 2, 3, 1).numpy(), None if batch.labels is None else batch.labels.tolist()
 
@@ -64,7 +67,7 @@ def everything(split: Split) -> tuple[NDArray[np.uint8], list[int] | None]:
 @pytest.mark.parametrize("kind", [MNIST, FashionMNIST])
 def test_the_held_out_part_is_the_publishers(kind: type[TorchvisionSet], tmp_path: Path) -> None:
     pixels = write_mnist(tmp_path, kind)
-    data = ready(kind, tmp_path, held_out=0.5)  # which is not asked where the publisher has a split
+    data = ready(kind, tmp_path, held_out=0.5)  # which has no effect if the publisher has a split
     for split, expected in ((data.train, pixels[:40]), (data.held_out, pixels[40:])):
         images, labels = everything(split)
         assert np.array_equal(images[:, :, :, 0], expected)
@@ -151,7 +154,7 @@ def test_a_set_that_torchvision_fetches_says_how(kind: type[TorchvisionSet], tmp
 def test_no_download_is_promised_where_torchvision_has_none(
     kind: type[TorchvisionSet], download: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "lmdb", None)  # Python's own way of saying "not installed"
+    monkeypatch.setitem(sys.modules, "lmdb", None)  # as if it were not installed
     with pytest.raises(DataError) as error:
         ready(kind, tmp_path, download=download)
     assert "data.download=true fetches it" not in str(error.value)
@@ -209,7 +212,7 @@ def test_channels_that_no_image_file_has_are_refused(kind: type[TorchvisionSet])
 
 
 def write_imagenet(root: Path, train: int = 20, val: int = 10) -> list[Path]:
-    """Two classes in torchvision's layout; grey level 10 * i; returns the training files in order."""
+    """Write two classes with grey levels 10 * i in torchvision's layout; return the training files in order."""
     root.mkdir(parents=True)
     torch.save(({"n01": ("tench", "Tinca tinca"), "n02": ("goldfish",)}, ["n01"]), root / "meta.bin")
     for part, count in (("train", train), ("val", val)):
@@ -221,7 +224,7 @@ def write_imagenet(root: Path, train: int = 20, val: int = 10) -> list[Path]:
 
 
 def levels(split: Split) -> list[int]:
-    """Grey levels in tens, which JPEG changes by a little."""
+    """Return grey levels in tens, which JPEG changes slightly."""
     return [round(float(image.mean()) / 10) for image in everything(split)[0]]
 
 

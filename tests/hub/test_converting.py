@@ -1,4 +1,4 @@
-"""Converted weights compute what their source computes, to 1e-5; what cannot is refused with the reason."""
+"""Tests of converters: a converted model computes the same as its source to 1e-5, or is refused with a reason."""
 
 from __future__ import annotations
 
@@ -96,8 +96,8 @@ def test_the_progressive_gan_of_gan_zoo(n: int, deviation: bool, classes: int) -
     assert (model.resolution, model.stage.resolution, model.stage.alpha, model.num_classes) == (16, 16, 1.0, classes)
     z, x = latents(n, 6), images(n, 3, 16)
     labels = torch.arange(n) % classes if classes else None
-    whole = z if labels is None else torch.cat([z, torch.eye(classes)[labels]], 1)
-    close(model.generate(model.average, z, labels), g(whole))
+    latents_and_classes = z if labels is None else torch.cat([z, torch.eye(classes)[labels]], 1)
+    close(model.generate(model.average, z, labels), g(latents_and_classes))
     expected = d(x)
     torch.testing.assert_close(model.logits(zoo.Batch(x, labels)), expected, rtol=0, atol=1e-5)
     assert expected.abs().max() > 1e-3
@@ -198,7 +198,7 @@ def test_networks_that_the_zoo_cannot_compute_are_refused_with_the_reason() -> N
 
 
 class BaseConfig:
-    """As pytorch_GAN_zoo's files have one."""
+    """A class with the name of one in files of pytorch_GAN_zoo."""
 
 
 @pytest.mark.parametrize(("fact", "value"), [("images_seen", "many"), ("truncation", [1]), ("num_classes", "ten")])

@@ -1,7 +1,4 @@
-"""What comes from outside and is not what it should be is refused with the reason.
-
-Nothing runs, nothing is half-written.
-"""
+"""Tests of hostile and damaged releases: they are refused with a reason, run no code, and leave no incomplete file."""
 
 from __future__ import annotations
 
@@ -32,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def forged(folder: Path, change: Callable[[dict[str, Any], dict[str, torch.Tensor]], None]) -> Path:
-    """A release whose configuration and tensors were changed by someone who gets every digest right."""
+    """Change configuration and tensors of a release, with correct digests, and return its folder."""
     file = folder / "model.safetensors"
     tensors = load_file(file)
     config = json.loads((folder / "config.json").read_text())
@@ -46,7 +43,7 @@ def forged(folder: Path, change: Callable[[dict[str, Any], dict[str, torch.Tenso
 
 
 class Runs:
-    """Unpickled, it touches a file."""
+    """An object that creates a file when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -282,7 +279,7 @@ def test_a_header_that_claims_ten_gigabytes(folder: Path) -> None:
         file.write_bytes(claimed.to_bytes(8, "little") + content[8:])
         with pytest.raises(ReleaseError, match=rf"its header would have {claimed:,} bytes, of a file of"):
             zoo.from_pretrained(str(file))
-    with open(file, "wb") as sparse:  # a file that really is so long, by its length
+    with open(file, "wb") as sparse:  # a sparse file that is as long as its header claims
         sparse.write((10 * 2**30).to_bytes(8, "little"))
         sparse.truncate(10 * 2**30 + 8)
     with pytest.raises(ReleaseError, match=r"at most 16,777,216 are read"):

@@ -1,4 +1,4 @@
-"""Releases from a hub, an address, and our own index: over HTTP, resumed, verified, and offline."""
+"""Tests of releases from a hub, a URL and our own index: over HTTP, resumed, verified, and offline."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ REPO = "someone/digits"
 
 @pytest.fixture(scope="module")
 def releases(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Two versions of a model."""
+    """Releases of two versions of a model."""
     folder = tmp_path_factory.mktemp("releases")
     old = tiny_dcgan(width=8).save_pretrained(folder / "old")
     return old, tiny_dcgan(width=8, latent_dim=6).save_pretrained(folder / "new")
@@ -108,7 +108,7 @@ def test_a_fresh_process_told_to_stay_offline_asks_nobody(hub: Hub, releases: tu
 def test_a_transfer_that_breaks_off_is_taken_up_where_it_was(
     hub: Hub, releases: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)  # it keeps whole chunks, of 10 MB
+    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1024)  # only complete chunks are kept
     hub.add(REPO, content(releases[0]))
     hub.breaks = 1
     assert same(zoo.from_pretrained(REPO), releases[0])
@@ -169,19 +169,19 @@ def test_pushing_gives_a_repository_to_load_from(hub: Hub, tmp_path: Path) -> No
 
 
 def test_a_card_says_how_to_load_it_from_where_it_is(hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def said(card: str) -> str:
+    def where_to_load(card: str) -> str:
         return re.findall(r'zoo\.from_pretrained\("(.*?)"', card)[0]
 
     monkeypatch.chdir(tmp_path)
     model = tiny_dcgan(width=8)
     folder = model.save_pretrained("mine")
-    there = said((folder / "README.md").read_text())
+    there = where_to_load((folder / "README.md").read_text())
     assert there == "./mine"
     push(folder, REPO)
     card = hub.files(REPO)["README.md"].decode()
-    assert said(card) == REPO
+    assert where_to_load(card) == REPO
     assert "\n# mine\n" in card
-    for where in (there, said(card)):
+    for where in (there, where_to_load(card)):
         assert torch.equal(zoo.from_pretrained(where).sample(2, seed=0), model.sample(2, seed=0))
     (tmp_path / "copy").mkdir()
     for name, data in hub.files(REPO).items():
@@ -252,9 +252,7 @@ def test_an_address_with_its_digest(hub: Hub, releases: tuple[Path, Path]) -> No
     for _ in range(2):
         assert same(zoo.from_pretrained(f"{address}#sha256={digest}"), releases[0])
     assert len(hub.asked) == 1
-    with pytest.raises(
-        ReleaseError, match=r"has no digest, .* Write the file's own behind it: .*#sha256=64_HEX_DIGITS"
-    ):
+    with pytest.raises(ReleaseError, match=r"has no digest, .* Append the digest of the file: .*#sha256=64_HEX_DIGITS"):
         zoo.from_pretrained(address)
 
 
@@ -283,9 +281,18 @@ def test_of_two_that_fetch_one_file_the_second_waits_for_the_first(
 
     monkeypatch.setattr(download, "_copy", slow)
     with ThreadPoolExecutor(3) as threads:
-        found = list(threads.map(lambda _: fetch_weights(address, digest), range(3)))
-    assert len(set(found)) == 1
+        paths = list(threads.map(lambda _: fetch_weights(address, digest), range(3)))
+    assert len(set(paths)) == 1
     assert len(hub.asked) == 1
+
+
+def test_a_file_that_is_larger_than_any_release_is_given_up(
+    hub: Hub, releases: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, digest = address_of(hub, releases[0])
+    monkeypatch.setattr(download, "LARGEST", 1000)
+    with pytest.raises(ReleaseError, match=r"cannot fetch .*: it has more than 1,000 bytes"):
+        fetch_weights(address, digest)
 
 
 @pytest.mark.parametrize(
@@ -387,8 +394,8 @@ def test_places_are_told_apart_without_asking_anybody() -> None:
         f"https://x/y#sha256={digest}": ("url", "https://x/y"),
     }
     for where, (kind, name) in known.items():
-        place = references.parse_reference(where)
-        assert (place.kind, place.name) == (kind, name)
+        reference = references.parse_reference(where)
+        assert (reference.kind, reference.name) == (kind, name)
     for where in ("a/b/c", "", "a b", "zoo:", "hf:a", "s3://a/b", "a//b"):
         with pytest.raises(ReleaseError, match=r"nothing that a release could be loaded from"):
             references.parse_reference(where)

@@ -1,4 +1,4 @@
-"""lightning-bolts beside a maintained Lightning: its data modules and two callbacks, in a recipe by class path."""
+"""Tests of the adapter for lightning-bolts: its data modules and two callbacks, in a recipe by class path."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FASHION = "pl_bolts.datamodules.FashionMNISTDataModule"
 
 
 def idx_files(root: Path, name: str, n: int = 40) -> None:
-    """Files as torchvision's MNIST-like datasets find them; images of one grey level each."""
+    """Write files in the layout of torchvision's MNIST; each image has a constant grey level."""
     raw = root / name / "raw"
     raw.mkdir(parents=True)
     for part in ("train", "t10k"):
@@ -130,10 +130,10 @@ def test_data_and_callbacks_work_in_a_recipe(tmp_path: Path) -> None:
     }
     run = zoo.fit("dcgan_digits", out=tmp_path / "run", **changes)
     assert run.model.images_seen == 96
-    found = EventAccumulator(str(tmp_path / "run/tensorboard"), size_guidance={"images": 0}).Reload()
-    assert [event.step for event in found.Images("DCGAN_images")] == [48, 96]
-    assert [event.step for event in found.Images("DCGAN_latent_space")] == [96]
-    (walk,) = found.Images("DCGAN_latent_space")
+    log = EventAccumulator(str(tmp_path / "run/tensorboard"), size_guidance={"images": 0}).Reload()
+    assert [event.step for event in log.Images("DCGAN_images")] == [48, 96]
+    assert [event.step for event in log.Images("DCGAN_latent_space")] == [96]
+    (walk,) = log.Images("DCGAN_latent_space")
     assert (walk.width, walk.height) == (3 * 18 + 2, 3 * 18 + 2)
     assert "class: pl_bolts" in (tmp_path / "run/recipe.yaml").read_text()
     assert equal(weights(zoo.load_run(tmp_path / "run")), weights(run.model))  # its recipe finds the classes again
@@ -144,7 +144,7 @@ def test_a_callback_of_it_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     find_class(WALK)
     model = tiny_biggan().train()
     before, state = weights(model), torch.random.get_rng_state()
-    seen = bolts._Sampled(model)
+    seen = bolts._Sampler(model)
     seen.eval()
     images = seen(torch.randn(5, seen.hparams.latent_dim, generator=torch.Generator().manual_seed(0)))
     seen.train()

@@ -1,4 +1,4 @@
-"""Hostile and damaged files, and a disk that is full."""
+"""Tests of checkpoints: hostile and damaged files are refused, and a full disk leaves earlier checkpoints intact."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 class Bomb:
-    """Would create a file when unpickled."""
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -96,7 +96,7 @@ def test_a_lone_checkpoint_never_chooses_what_is_imported(saved: Path) -> None:
 
 @contextmanager
 def files_up_to(size: int) -> Iterator[None]:
-    """No file of this process may grow beyond `size` bytes, as on a disk that is full."""
+    """Limit the size of this process's files to `size` bytes, as on a full disk."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
@@ -119,7 +119,7 @@ def test_training_goes_on_when_a_checkpoint_cannot_be_written(tmp_path: Path) ->
     from zoo.callbacks import SaveEvery
 
     class FillsUp(SaveEvery):
-        """From the third save on, the disk is full; at the end there is room again."""
+        """A `SaveEvery` for which the disk is full from the third save on, until the end of the run."""
 
         def act(self, trainer: Any, model: zoo.GAN) -> None:
             if model.images_seen >= 24 and not trainer.should_stop and trainer.training and model.rounds < 6:

@@ -1,4 +1,4 @@
-"""Truths of the run folder's files, and of the rule that one module names them."""
+"""Tests of the run folder's paths and readers, and of the rule that only one module contains the file names."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ FILE = re.compile(
     r"environment\.jsonl|ends\.jsonl|metrics\.csv|signals\.jsonl|events\.jsonl|recipe\.yaml|watch\.html"
     r"|evolution\.(png|gif)|\.ckpt|(checkpoints|best|healthy|samples|evaluation|alarms|watch|audit|tensorboard)/"
 )
-"""Texts that name a file of a run folder, whatever else they contain."""
+"""File names of a run folder, in any string."""
 
 FOLDER = {"checkpoints", "best", "healthy", "samples", "evaluation", "alarms", "watch", "audit", "left", "tensorboard"}
-"""Folders of a run folder; as words they have other meanings, so only those that are joined to a path count."""
+"""Subfolders of a run folder. These words have other meanings too, so only those that are joined to a path count."""
 
 ALLOWED = {
     "releases/release_format.py": {"recipe.yaml", ".ckpt"},  # a file of releases; an ending of pickles
@@ -31,7 +31,7 @@ ALLOWED = {
 
 
 def docstrings(tree: ast.AST) -> set[ast.Constant]:
-    """Every string that stands alone as a statement: docstrings, and texts below a constant."""
+    """Return every string that is a statement: docstrings, and the descriptions of constants."""
     return {
         node.value
         for node in ast.walk(tree)
@@ -40,15 +40,15 @@ def docstrings(tree: ast.AST) -> set[ast.Constant]:
 
 
 def names_in(code: str) -> list[str]:
-    """File names of a run folder among the string constants of a module, and its folders that are joined to paths."""
+    """Return the strings of a module that contain file names of a run folder, or are joined to a path."""
     tree = ast.parse(code)
-    left_out = docstrings(tree)
+    ignored = docstrings(tree)
     texts = [node for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
     joined = {node.right for node in ast.walk(tree) if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)}
     return [
         node.value
         for node in texts
-        if node not in left_out and (FILE.search(node.value) or (node in joined and node.value in FOLDER))
+        if node not in ignored and (FILE.search(node.value) or (node in joined and node.value in FOLDER))
     ]
 
 

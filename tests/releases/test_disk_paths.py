@@ -1,4 +1,4 @@
-"""A release tells nothing of the disk it was packed on."""
+"""Tests that a release contains no path of the disk on which it was made."""
 
 from __future__ import annotations
 

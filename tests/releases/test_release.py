@@ -1,4 +1,4 @@
-"""A release gives the model back, bit for bit, and says what it is."""
+"""Tests of releases: a loaded model equals the saved one bit for bit, and faults are refused with a reason."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from zoo.releases import release_format
 
 
 class Odd(zoo.DCGAN):
-    """A user's own: a setting, a buffer that is not saved, and a third network."""
+    """A class that a user wrote, with a setting, a buffer that is not saved, and a third network."""
 
     def __init__(self, shift: float = 0.25, pair: tuple[int, int] = (1, 2), **dcgan: Any) -> None:
         super().__init__(**dcgan)
@@ -41,7 +41,7 @@ def odd() -> Odd:
 
 
 class Shifted(zoo.DCGAN):
-    """A user's own that can be mixed."""
+    """A class that a user wrote, which can be the base of a mixture."""
 
     def __init__(self, shift: float = 0.25, **dcgan: Any) -> None:
         super().__init__(**dcgan)
@@ -53,7 +53,7 @@ class Shifted(zoo.DCGAN):
 
 
 class Free(zoo.DCGAN):
-    """A user's own that does in its constructor what torch's meta device cannot: reads values, ties weights."""
+    """A class that a user wrote, whose constructor reads values and ties weights, which the meta device cannot do."""
 
     def __init__(self, rate: float = 0.5, **dcgan: Any) -> None:
         super().__init__(**dcgan)
@@ -98,7 +98,7 @@ OWN = {"own": Odd, "own, built freely": Free, "mix of own": Shifted}
 
 
 def answers(model: zoo.GAN) -> tuple[torch.Tensor, torch.Tensor]:
-    """Samples, and the discriminator's scores of fixed images."""
+    """Return samples, and the discriminator's scores of fixed images."""
     images = model.sample(5, seed=3)
     generator = torch.Generator().manual_seed(0)
     noise = torch.rand(images.shape, generator=generator) * 2 - 1
@@ -108,7 +108,7 @@ def answers(model: zoo.GAN) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def scrambled(model: zoo.GAN) -> zoo.GAN:
-    """As after training: the average is not the live generator, batch norms have statistics of their own."""
+    """Change a model as training does: average and live generator differ, and batch norms have statistics."""
     with torch.no_grad():
         for tensor in model.state_dict().values():
             if tensor.is_floating_point():
@@ -165,7 +165,7 @@ def test_a_smaller_file_gives_the_rounded_model(dtype: str, tmp_path: Path) -> N
     assert loaded.dtype == torch.float32
     for mine, theirs in zip(answers(model), answers(loaded)):
         assert torch.equal(mine, theirs)
-    sizes = [(place / "model.safetensors").stat().st_size for place in (folder, full)]
+    sizes = [(release / "model.safetensors").stat().st_size for release in (folder, full)]
     assert sizes[0] < 0.65 * sizes[1]
     assert f"stored as {dtype}" in (folder / "README.md").read_text()
 

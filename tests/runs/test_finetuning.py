@@ -1,4 +1,4 @@
-"""A model starts from what it has in common with a trained one, and from nothing else."""
+"""Tests of fine-tuning: a model starts with the tensors that it shares with a trained one, and with no others."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def tiny_run(folder: Path, **overrides: Any) -> Run:
 
 
 class Mine(zoo.DCGAN):
-    """A user's own idea on top of a variant."""
+    """A class that a user wrote, which extends a variant."""
 
 
 def test_all_weights_of_a_release_are_taken(tmp_path: Path) -> None:

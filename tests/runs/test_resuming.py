@@ -1,4 +1,4 @@
-"""A run that was killed goes on as if nothing had happened, to the last bit."""
+"""Tests of resuming: a run that was killed and resumed ends with the same bits as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
     precision: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = {**SMALL, "trainer": {**SMALL["trainer"], "precision": precision}}
-    whole = zoo.fit("dcgan_digits", out=tmp_path / "whole", **settings).folder
-    expected = bits(checkpoints_in(whole)[0])
+    uninterrupted = zoo.fit("dcgan_digits", out=tmp_path / "uninterrupted", **settings).folder
+    expected = bits(checkpoints_in(uninterrupted)[0])
     assert expected["clock"]["images_seen"] == 64 * BATCHES
     for after in (4, 8, 13):
         folder = tmp_path / f"killed{after}"
@@ -57,7 +57,7 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
 
 
 def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
-    words = [
+    arguments = [
         "recipe=dcgan_digits",
         "images=12800",
         "model.width=4",
@@ -69,11 +69,11 @@ def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
     def start(folder: Path, *more: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "zoo.fit", *(more or (*words, f"out={folder}"))]
+        command = [sys.executable, "-m", "zoo.fit", *(more or (*arguments, f"out={folder}"))]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    whole, killed, ended = (tmp_path / name for name in ("whole", "killed", "ended"))
-    assert start(whole).wait() == 0
+    uninterrupted, killed, ended = (tmp_path / name for name in ("uninterrupted", "killed", "ended"))
+    assert start(uninterrupted).wait() == 0
     for folder, number in ((killed, signal.SIGKILL), (ended, signal.SIGTERM)):
         process = start(folder)
         while len(checkpoints_in(folder)) < 3 and process.poll() is None:
@@ -86,7 +86,7 @@ def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
             assert f"go on with: python -m zoo.fit resume={folder}" in output
         assert 0 < int(checkpoints_in(folder)[0].stem) < 12_800
         assert start(folder, f"resume={folder}").wait() == 0
-        assert identical(bits(checkpoints_in(folder)[0]), bits(checkpoints_in(whole)[0]))
+        assert identical(bits(checkpoints_in(folder)[0]), bits(checkpoints_in(uninterrupted)[0]))
 
 
 def test_auto_goes_on_with_the_newest_run_and_starts_one_where_there_is_none(
@@ -99,7 +99,7 @@ def test_auto_goes_on_with_the_newest_run_and_starts_one_where_there_is_none(
     assert again.folder.resolve() == first.folder.resolve()
     assert again.model.images_seen == 512
     newest = checkpoints_in(again.folder)[0]
-    newest.write_bytes(newest.read_bytes()[:1000])  # a damaged newest checkpoint is passed over
+    newest.write_bytes(newest.read_bytes()[:1000])  # a damaged newest checkpoint is skipped
     assert zoo.fit("dcgan_digits", resume="auto", images=576).model.images_seen == 576
 
 

@@ -168,7 +168,7 @@ def _answer(name: str, evidence: Evidence, listener: ProgressListener) -> Findin
     listener.asking(name, module.QUESTION)
     began = time.monotonic()
     try:
-        finding = module.ask(evidence)
+        finding = module.run(evidence)
     except NotApplicable as reason:
         finding = Finding(name, module.QUESTION, "skipped", str(reason))
     finding = replace(finding, seconds=time.monotonic() - began)

@@ -98,7 +98,7 @@ def _parse_url(where: str) -> Reference:
     address, _, digest = where.partition("#")
     if not re.fullmatch(f"sha256={DIGEST}", digest):
         raise ReleaseError(
-            f"{where} has no digest, so nobody would know what was loaded. Write the file's own behind it: "
+            f"{where} has no digest, so nobody would know what was loaded. Append the digest of the file: "
             f"{address}#sha256=64_HEX_DIGITS (sha256sum model.safetensors prints it)"
         )
     return Reference("url", address, digest.removeprefix("sha256="))

@@ -11,7 +11,7 @@ from zoo.releases.references import Reference, is_path, parse_reference, release
 from zoo.releases.release_format import CONFIG
 
 PREFIXES = ("zoo:", "hf:", "https://", "http://")
-"""Texts with one of these name a release, whatever is on the disk."""
+"""A text with one of these prefixes names a release, even if there is a file with that name."""
 
 
 def locate(where: str | Path) -> RunFolder | Path | Reference:

@@ -2,7 +2,7 @@
 
 A classifier makes mistakes. Generated and held-out images are classified by the same one, so for a correct generator
 the mistakes are the same on both sides and shares can be compared. For an incorrect one,
-`zoo.audit.statistics.shares.unmixed_shares` corrects them where the classes of held-out images are known.
+`zoo.audit.statistics.shares.confusion_corrected_shares` corrects them where the classes of held-out images are known.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _by_neighbours(evidence: Evidence, targets: Tensor, names: tuple[str, ...], 
     k = min(NEIGHBOURS, int(torch.bincount(targets).float().median()))
     votes = []
     for side in SIDES:
-        voters = targets[evidence.nearest(side, "train", NEIGHBOURS).places[:, :k]]  # nearest first
+        voters = targets[evidence.nearest(side, "train", NEIGHBOURS).indices[:, :k]]  # nearest first
         share = torch.zeros(len(voters), len(names), dtype=torch.float64)
         # Votes of nearer images weigh slightly more, which breaks ties.
         weights = 1 + 0.01 * torch.arange(k, 0, -1, dtype=torch.float64)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zoo.audit.findings import words
+from zoo.audit.findings import formatting
 from zoo.audit.findings.finding import Figure, Finding
 from zoo.audit.findings.report import ReportData
 from zoo.audit.reporting.facts import flatten
@@ -17,7 +17,13 @@ TEMPLATE = Path(__file__).with_name("templates") / "report.md"
 
 def markdown(report: ReportData) -> str:
     """Write the text of `report.md`."""
-    functions = {"plain": plain, "anchor": anchor, "figure_file": figure_file, "flatten": flatten, "words": words}
+    functions = {
+        "plain": plain,
+        "anchor": anchor,
+        "figure_file": figure_file,
+        "flatten": flatten,
+        "formatting": formatting,
+    }
     return render(TEMPLATE, report=report, **functions)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.audit.findings import words
+from zoo.audit.findings import formatting
 from zoo.audit.findings.report import ReportData
 from zoo.audit.reporting.facts import flatten
 from zoo.audit.reporting.number_line import number_line_of
@@ -25,7 +25,7 @@ def report_page(report: ReportData, note: str = "") -> str:
         title=f"Audit of {report.subject}",
         report=report,
         note=note,
-        words=words,
+        formatting=formatting,
         flatten=flatten,
         number_line_of=number_line_of,
     )

@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from zoo.audit.findings import words
+from zoo.audit.findings import formatting
 from zoo.audit.findings.finding import Finding, Statistic
 from zoo.audit.reporting.report import Report
 from zoo.errors import UserError, first_line
@@ -42,8 +42,8 @@ def _finding(saved: dict[str, Any]) -> Finding:
     Raises:
         ValueError: for a status that no report has.
     """
-    if saved["status"] not in words.STATES:
-        raise ValueError(f"status is {saved['status']!r}, not one of {', '.join(words.STATES)}")
+    if saved["status"] not in formatting.STATUS_LABELS:
+        raise ValueError(f"status is {saved['status']!r}, not one of {', '.join(formatting.STATUS_LABELS)}")
     return Finding(
         str(saved["name"]),
         str(saved["question"]),
