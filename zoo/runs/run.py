@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -27,6 +27,11 @@ from zoo.runs.recipes import load_recipe
 from zoo.runs.resuming import _resumed_recipe, find_start
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from zoo.runs.typed_settings import Overrides
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def fit(
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
-    **overrides: Any,
+    **overrides: Unpack[Overrides],
 ) -> Run:
     """Train by a recipe.
 
