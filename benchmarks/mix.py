@@ -1,18 +1,18 @@
-"""What a mixture costs, and how its members are best evaluated.
+"""Cost of a mixture against its base, and of several ways to evaluate its members.
 
     python benchmarks/mix.py [components=5 resolution=32 width=64 batch_size=64 rounds=3 turns=3 accelerator=cpu]
 
-*Rounds*: one discriminator's and one generator's move of DCGAN, under Lightning. Cases take turns, each turn in a
-process of its own that plays two rounds to warm up; a ratio is the median over turns, so that other work hits all cases
-alike. Cases: `one member`, which is the base; `shared` and `full`, see `zoo.MixGAN`; and `plain`, the double loop over
-pairs as the authors' graph has it: the payoff of `full`, with the real batch scored k times by each discriminator and a
-pass for every pair. On a CPU time is the process's own, which other work on the machine does not count towards (though
-it slows the caches down), and memory is the most the process held, less what it held before the model was built; on a
-GPU time is the wall clock's after synchronisation, and memory torch's peak.
+*Rounds*: one move of the discriminators and one of the generators of DCGAN, under Lightning. Cases take turns, each
+turn in a process of its own after two rounds of warm-up; a ratio is the median over turns, so that other load on the
+machine affects all cases alike. Cases: `one member`, which is the base; `shared` and `full`, see `zoo.MixGAN`; and
+`plain`, the double loop over pairs as in the authors' graph: the payoff of `full`, with the real batch scored k times
+by each discriminator and a pass for every pair. On a CPU, time is the processor time of the process, to which other
+processes do not contribute (though they slow the caches down), and memory is the peak of the process less its memory
+before the model was built; on a GPU, time is wall-clock time after synchronisation, and memory is torch's peak.
 
 *Members*: all k discriminators on one batch, forward and backward into their weights: a loop, `torch.func.vmap` over
-`stack_module_state` (stacking included, and for comparison left out), and for DCGAN the grouped convolutions that
-`vmap` amounts to, written out. Networks: DCGAN's, and the multilayer perceptron of the point sets.
+`stack_module_state` (with and without the time for stacking), and for DCGAN the grouped convolutions that `vmap`
+produces, written out. Networks: DCGAN's, and the multilayer perceptron of the point sets.
 """
 
 from __future__ import annotations
@@ -39,37 +39,33 @@ from torch.nn.functional import conv2d, leaky_relu, softplus
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
-from zoo.models.mix.passes import weighted
+from zoo.models.mix.payoff import LossOf, weighted
+from zoo.training.objectives import Terms
 
 RESULTS = Path(__file__).parent / "results"
 CASES = ("one member", "shared", "full", "plain")
 
 
 class PlainPairs(zoo.MixGAN):
-    """The payoff over all pairs with a pass of its own for every pair."""
+    """A mixture that computes its payoff with a separate pass for every pair."""
 
-    def _plain(self, loss: Callable[..., Any], real: zoo.Batch, fake: zoo.Batch) -> list[list[Any]]:
+    def _pair_terms(self, loss_of: LossOf, real: zoo.Batch, fake: zoo.Batch) -> list[list[Terms]]:
+        """Return the terms of every pair, by generator and discriminator."""
         fakes = fake.chunk(len(self.generator))
-        found = []
-        for i, generator in enumerate(self.generator.members):
-            found.append([])
-            for discriminator in self.discriminator.members:
-                self.lend(generator, discriminator)
-                found[i].append(loss(real, fakes[i]))
-        return found
+        return [[loss_of(pair)(real, part) for pair in row] for row, part in zip(self.pairs, fakes)]
 
-    def _critics(self, loss: Callable[..., Any], real: zoo.Batch, fake: zoo.Batch) -> Any:
-        pairs = self._plain(loss, real, fake)
-        terms = [weighted([row[j] for row in pairs], self.generator_weights) for j in range(len(self.discriminator))]
-        return {**weighted(terms, self.discriminator.probabilities()), **self._regularised(self.discriminator)}
+    def _discriminator_terms(self, loss_of: LossOf, real: zoo.Batch, fake: zoo.Batch) -> Terms:
+        columns = zip(*self._pair_terms(loss_of, real, fake))
+        terms = [weighted(list(column), self.generator_weights) for column in columns]
+        return {**weighted(terms, self.discriminator.probabilities()), **self._regularisation(self.discriminator)}
 
-    def _generators(self, loss: Callable[..., Any], real: zoo.Batch, fake: zoo.Batch) -> Any:
-        rows = [weighted(row, self.discriminator_weights) for row in self._plain(loss, real, fake)]
-        return {**weighted(rows, self.generator.probabilities()), **self._regularised(self.generator)}
+    def _generator_terms(self, loss_of: LossOf, real: zoo.Batch, fake: zoo.Batch) -> Terms:
+        rows = [weighted(row, self.discriminator_weights) for row in self._pair_terms(loss_of, real, fake)]
+        return {**weighted(rows, self.generator.probabilities()), **self._regularisation(self.generator)}
 
 
 class Loader:
-    """One batch, again and again."""
+    """A loader that yields the same batch without end."""
 
     def __init__(self, batch: Tensor) -> None:
         self.batch = batch
@@ -80,7 +76,7 @@ class Loader:
 
 
 class Clock(Callback):
-    """Time of each round, in seconds."""
+    """Callback that measures the time of each round, in seconds."""
 
     def __init__(self, accelerator: str) -> None:
         self.gpu, self.rounds, self.began = accelerator != "cpu", [], 0.0
@@ -92,16 +88,16 @@ class Clock(Callback):
         return time.process_time()
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """A round begins."""
+        """Note the time at which a round begins."""
         self.began = self._now()
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """A round ends."""
+        """Record the time that a round took."""
         self.rounds.append(self._now() - self.began)
 
 
 def one_case(case: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """Seconds of each round and megabytes at the peak; meant for a fresh process."""
+    """Measure seconds of each round and peak megabytes; to be called in a fresh process."""
     warnings.filterwarnings("ignore")
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     base = {"class": "DCGAN", "resolution": settings["resolution"], "width": settings["width"]}
@@ -137,17 +133,17 @@ def one_case(case: str, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_a_process(case: str, settings: dict[str, Any]) -> dict[str, Any]:
-    """`one_case` in a process of its own."""
-    words = [sys.executable, __file__, "--case", case, json.dumps(settings)]
-    done = subprocess.run(words, capture_output=True, text=True)
+    """Run `one_case` in a process of its own."""
+    command = [sys.executable, __file__, "--case", case, json.dumps(settings)]
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr[-2000:])
-    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
-    return found
+    result: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return result
 
 
 def grouped_discriminators(members: list[nn.Module], images: Tensor) -> Tensor:
-    """DCGAN's discriminators side by side, (k, B) logits: grouped convolutions on concatenated channels."""
+    """Compute the logits (k, B) of DCGAN's discriminators by grouped convolutions on concatenated channels."""
     k = len(members)
     x = images.repeat(1, k, 1, 1)
     bodies = [list(member.body) for member in members]
@@ -165,7 +161,7 @@ def grouped_discriminators(members: list[nn.Module], images: Tensor) -> Tensor:
 
 
 def ways(members: list[nn.Module], images: Tensor) -> dict[str, Callable[[], Tensor]]:
-    """Several ways to the same (k, B) logits."""
+    """Return functions that compute the same logits (k, B), by name."""
     plan = members[0]
     for module in (m for member in members for m in member.modules() if isinstance(m, nn.BatchNorm2d)):
         module.track_running_stats, module.running_mean, module.running_var = False, None, None
@@ -178,21 +174,21 @@ def ways(members: list[nn.Module], images: Tensor) -> dict[str, Callable[[], Ten
             name: torch.stack([dict(m.named_parameters())[name] for m in members])
             for name, _ in plan.named_parameters()
         }
-        found: Tensor = call(parameters, {})
-        return found
+        logits: Tensor = call(parameters, {})
+        return logits
 
-    found: dict[str, Callable[[], Tensor]] = {
+    functions: dict[str, Callable[[], Tensor]] = {
         "loop": lambda: torch.stack([member(images) for member in members]),
         "vmap": stacked,
         "vmap, parameters kept stacked": lambda: call(*kept),
     }
     if any(isinstance(m, nn.Conv2d) for m in plan.modules()):
-        found["grouped"] = lambda: grouped_discriminators(members, images)
-    return found
+        functions["grouped"] = lambda: grouped_discriminators(members, images)
+    return functions
 
 
 def members_together(settings: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """Milliseconds of forward and backward, by network and by way; logits of all ways are compared first."""
+    """Measure milliseconds of forward and backward, by network and function; first compare the logits of all."""
     device = torch.device("cpu" if settings["accelerator"] == "cpu" else "cuda")
     torch.manual_seed(0)
     size, k, n = settings["resolution"], settings["components"], settings["batch_size"]
@@ -239,7 +235,7 @@ def benchmark(
     precision: str = "32-true",
     save: bool = True,
 ) -> dict[str, Any]:
-    """Run everything, print and save it."""
+    """Run all cases; print and save the results."""
     settings = {
         "components": components,
         "resolution": resolution,
@@ -250,15 +246,15 @@ def benchmark(
         "accelerator": accelerator,
         "precision": precision,
     }
-    found = [{case: in_a_process(case, settings) for case in CASES} for _ in range(turns)]
-    of_turns = [{case: statistics.median(turn[case]["seconds"]) for case in CASES} for turn in found]
+    results = [{case: in_a_process(case, settings) for case in CASES} for _ in range(turns)]
+    of_turns = [{case: statistics.median(turn[case]["seconds"]) for case in CASES} for turn in results]
     medians = {case: statistics.median(turn[case] for turn in of_turns) for case in CASES}
     ratios = {case: statistics.median(turn[case] / turn["one member"] for turn in of_turns) for case in CASES}
     print(f"{'case':<12}{'ms/round':>10}{'of one':>9}{'MB':>9}")
     for case in CASES:
         print(
             f"{case:<12}{1e3 * medians[case]:>10.1f}{ratios[case]:>9.2f}"
-            f"{max(turn[case]['megabytes'] for turn in found):>9.0f}"
+            f"{max(turn[case]['megabytes'] for turn in results):>9.0f}"
         )
     speedup = statistics.median(turn["plain"] / turn["full"] for turn in of_turns)
     print(f"full against plain: {speedup:.2f} times as fast")
@@ -267,7 +263,7 @@ def benchmark(
         print(f"{components} discriminators of {name}, ms:", ", ".join(f"{way} {ms}" for way, ms in ways_.items()))
     result = {
         "settings": settings,
-        "cases": found,
+        "cases": results,
         "milliseconds": {case: 1e3 * s for case, s in medians.items()},
         "shared_of_one": ratios["shared"],
         "full_against_plain": speedup,
@@ -284,9 +280,9 @@ def benchmark(
     return result
 
 
-def main(**words: Any) -> None:
+def main(**arguments: Any) -> None:
     """Measure what a mixture costs."""
-    benchmark(**checked_arguments(benchmark, words))
+    benchmark(**checked_arguments(benchmark, arguments))
 
 
 if __name__ == "__main__":

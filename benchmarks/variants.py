@@ -215,17 +215,27 @@ def measured(
     return {**report, "images_per_second": round(1000 * batch_size / report["milliseconds_per_round"]["zoo"], 1)}
 
 
-def matrix_rate(device: str) -> float:
-    """GFLOP/s of a large bf16 matrix product, the best of ten."""
-    n = 8192 if device == "cuda" else 2048
-    a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
+def matrix_rate(device: str, seconds: float = 0.1) -> float:
+    """Return the GFLOP/s of a large bf16 matrix product, the best of ten.
+
+    The matrices double in size up to 2,048 rows (8,192 on a GPU), or until one product takes `seconds`: without bf16
+    instructions a processor needs minutes for the largest.
+    """
     clock_of = Turns(1, 1, {}, device).now
-    best = float("inf")
-    for _ in range(11):
-        began = clock_of()[0]
-        a @ b
-        best = min(best, clock_of()[0] - began)
-    return 2 * n**3 / best / 1e9
+
+    def product(n: int, times: int) -> float:
+        a, b = (torch.randn(n, n, device=device, dtype=torch.bfloat16) for _ in range(2))
+        durations = []
+        for _ in range(times):
+            began = clock_of()[0]
+            a @ b
+            durations.append(clock_of()[0] - began)
+        return min(durations)
+
+    n = 128
+    while n < (8192 if device == "cuda" else 2048) and product(n, 2) < seconds:
+        n *= 2
+    return 2 * n**3 / product(n, 10) / 1e9
 
 
 def benchmark(

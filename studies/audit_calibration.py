@@ -8,8 +8,8 @@ over repeats, each beside the 95 % binomial interval (Wilson) of what was counte
 
 - verdicts other than healthy, of the questions discriminator, copying, support, coverage and sharpness;
 - audits in which any corrected p-value of `copying` is below 5 %: at most 5 % by Holm;
-- 95 % intervals of `won from memory` (features, pixels) that leave out 0, and of the discriminator's AUC of training
-  against held-out images that leave out 1/2: 5 %;
+- 95 % intervals of the excess train-set win rate (features, pixels) that leave out 0, and of the discriminator's AUC of
+  training against held-out images that leave out 1/2: 5 %;
 - honest images below the thresholds of the copying rate that half of the held-out images set: 1 %;
 - audits in which `support` calls duplicates significant (level 0.2 %).
 """
@@ -64,9 +64,9 @@ def counted(images: Tensor, labels: Tensor, network: Remembering, seed: int) -> 
         "support: duplicates significant": [int(report["support"].status != "passed"), 1],
     }
     for finding, name, truth in (
-        (copying, "won from memory in features", 0.0),
-        (copying, "won from memory in pixels", 0.0),
-        (discriminator, "training above held-out", 0.5),
+        (copying, "excess train-set win rate in features", 0.0),
+        (copying, "excess train-set win rate in pixels", 0.0),
+        (discriminator, "AUC of training against held-out images", 0.5),
     ):
         low, high = finding[name].low, finding[name].high
         assert low is not None

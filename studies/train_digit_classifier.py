@@ -24,7 +24,7 @@ from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Digits
 from zoo.data.pool import Split
 from zoo.features import digits
-from zoo.features.weights import sha256_of
+from zoo.io.files import sha256_of
 
 
 def shifted(images: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ AUDIT_FLOORS = [
     ["findings"],
     ["statistics"],
     ["evidence"],
-    ["questions"],
+    ["questions", "zoo_model"],
     ["reporting"],
     ["auditing"],
     ["planted"],

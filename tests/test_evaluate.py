@@ -331,4 +331,4 @@ def test_the_help_lists_every_metric(capsys: pytest.CaptureFixture[str]) -> None
     assert evaluate("--help") == 0
     text = capsys.readouterr().out
     for name, kind in METRICS.items():
-        assert f"      - {name}: {kind.says}\n" in text
+        assert f"      - {name}: {kind.description}\n" in text

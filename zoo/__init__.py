@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from zoo import metrics
     from zoo.evaluation.duality import DualityGap, duality_gap
-    from zoo.gan import GAN, Player
+    from zoo.gan import GAN
     from zoo.hub.loading import from_pretrained, pretrained
     from zoo.models.biggan import BigGAN
     from zoo.models.biggan_deep import BigGANDeep
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from zoo.models.vanilla import VanillaGAN
     from zoo.models.wgan_gp import WGANGP
     from zoo.runs.finetuning import start_from
-    from zoo.runs.resuming import load_run
+    from zoo.runs.opening import load_run
     from zoo.runs.run import Run, fit
     from zoo.sampling.standing_statistics import standing_statistics
     from zoo.training.batch import Batch
+    from zoo.training.player import Player
     from zoo.training.replicas import Replicas
     from zoo.training.terms import NonFiniteLossError
 
@@ -45,7 +46,7 @@ _MODULES = {
     "GAN": "zoo.gan",
     "MixGAN": "zoo.models.mix.mixgan",
     "NonFiniteLossError": "zoo.training.terms",
-    "Player": "zoo.gan",
+    "Player": "zoo.training.player",
     "ProGAN": "zoo.models.progan",
     "Replicas": "zoo.training.replicas",
     "Run": "zoo.runs.run",
@@ -54,7 +55,7 @@ _MODULES = {
     "duality_gap": "zoo.evaluation.duality",
     "fit": "zoo.runs.run",
     "from_pretrained": "zoo.hub.loading",
-    "load_run": "zoo.runs.resuming",
+    "load_run": "zoo.runs.opening",
     "pretrained": "zoo.hub.loading",
     "standing_statistics": "zoo.sampling.standing_statistics",
     "start_from": "zoo.runs.finetuning",

@@ -36,6 +36,10 @@ class ReleaseError(CheckpointError):
     """A release (a folder or file of a pretrained model) that cannot be found, read, verified or written."""
 
 
+class DownloadError(UserError):
+    """A file that cannot be downloaded, or that is not the file its digest promises."""
+
+
 class FeatureError(UserError, ValueError):
     """Features that cannot be extracted: a missing package, missing weights, images of another kind."""
 

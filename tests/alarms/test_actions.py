@@ -1,8 +1,9 @@
-"""What alarms do: they ring on a broken run, keep what was healthy, roll back to it, or stop and say so."""
+"""Actions on alarms: warnings, stops, rollbacks, and the healthy checkpoints that they need."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,13 +21,25 @@ from zoo.errors import CheckpointError, UserError
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.fitting import summary
-from zoo.runs.page import _lead, read_run
+from zoo.runs.history import read_run
+from zoo.runs.page import describe_progress
 
-SMALL: dict[str, Any] = {
-    "images": 64 * 24,
-    "model": {"width": 4},
+BATCH = 32
+HEALTHY = 90
+"""Round of the first healthy checkpoint; it is confirmed 32 rounds later."""
+WARM = 126
+"""Rounds of the healthy run."""
+BROKEN = WARM + 8
+"""Last healthy round of a broken run."""
+SETTINGS: dict[str, Any] = {
+    "model": {"width": 8},
+    "data": {"batch_size": BATCH},
     "trainer": {"accelerator": "cpu", "log_every_n_steps": 6, "precision": "32-true"},
-    "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": {"every": 192, "keep": 100}},
+}
+CALLBACKS: dict[str, Any] = {
+    "SampleGrid": None,
+    "SampleMetrics": None,
+    "SaveEvery": {"every": 3 * BATCH, "keep": 100},
 }
 
 
@@ -35,38 +48,39 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A healthy run with alarms, the start of all broken ones."""
     folder = tmp_path_factory.mktemp("warm")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 90)
-        zoo.fit(
-            "dcgan_digits",
-            out=folder,
-            images=64 * 210,
-            model={"width": 8},
-            trainer=SMALL["trainer"],
-            callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 5, "keep_healthy": True}},
-        )
+        patch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", HEALTHY)
+        alarms = {"rounds": 2, "keep_healthy": True}
+        callbacks = {**CALLBACKS, "Alarms": alarms}
+        zoo.fit("dcgan_digits", out=folder, images=BATCH * WARM, callbacks=callbacks, **SETTINGS)
     assert not (folder / "alarms" / "events.jsonl").exists()
     return folder
 
 
 def broken(warm: Path, kind: str, folder: Path, until: int = 0, **alarms: Any) -> zoo.runs.run.Run:
-    """The run goes on for 8 healthy rounds and then in a broken way."""
+    """Continue the run for 8 healthy rounds and then in a broken way."""
     shutil.copytree(warm, folder, dirs_exist_ok=True)
-    plan = {"class": "breakages.Breaks", "kind": kind, "after": 218, "until": until}
-    return zoo.fit(resume=folder, images=64 * 250, callbacks={"Alarms": alarms, "Breaks": plan})
+    plan = {"class": "breakages.Breaks", "kind": kind, "after": BROKEN, "until": until}
+    return zoo.fit(resume=folder, images=BATCH * (WARM + 40), callbacks={"Alarms": alarms, "Breaks": plan})
+
+
+@pytest.fixture(scope="module")
+def stopped(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> zoo.runs.run.Run:
+    """A run with a generator rate that is too high, stopped by its alarm."""
+    return broken(warm, "generator_rate", tmp_path_factory.mktemp("stopped"), action="stop")
 
 
 @pytest.mark.parametrize(
     ("kind", "family", "where"),
     [("generator_rate", "signal escalation", "/g/"), ("frozen", "loss of diversity", "near-duplicate")],
 )
-def test_a_run_that_is_broken_rings_within_a_dozen_rounds(
-    kind: str, family: str, where: str, warm: Path, tmp_path: Path
+def test_a_broken_run_raises_an_alarm_within_a_dozen_rounds(
+    kind: str, family: str, where: str, stopped: zoo.runs.run.Run, warm: Path, tmp_path: Path
 ) -> None:
-    run = broken(warm, kind, tmp_path, action="stop")
-    events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
+    run = stopped if kind == "generator_rate" else broken(warm, kind, tmp_path, action="stop")
+    events = read_jsonl(run.folder / "alarms" / "events.jsonl")
     assert events[0]["alarm"] == family
     assert where in events[0]["reason"]
-    assert 218 < events[0]["round"] <= 230
+    assert BROKEN < events[0]["round"] <= BROKEN + 12
     assert set(events[0]) == {"images_seen", "round", "alarm", "reason", "action", "healthy"}
     assert {event["action"] for event in events} == {"stop"}
     assert run.model.rounds == events[0]["round"]
@@ -75,20 +89,22 @@ def test_a_run_that_is_broken_rings_within_a_dozen_rounds(
 def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
     warm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = broken(warm, "generator_rate", tmp_path, until=228, action="rollback", rollbacks=5)
+    run = broken(warm, "generator_rate", tmp_path, until=BROKEN + 10, action="rollback", rollbacks=5)
     events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     healthy = events[0]["healthy"]
-    assert int(healthy.split(".")[0]) == 64 * 90
+    assert int(healthy.split(".")[0]) == BATCH * HEALTHY
     assert {event["action"] for event in events} == {f"rollback to {healthy}"}
     rolled = len({event["round"] for event in events})
     since = run.model.rounds + 1 - events[-1]["round"]  # rates rise from 0 over 100 rounds
     assert run.model.lr_factor == pytest.approx(0.5 ** (rolled - 1) * min(1, since / 100))
     # The clock went on, and the run became longer by the rounds undone.
-    undone = events[-1]["images_seen"] - 64 * 90
-    assert (run.model.images_seen, run.model.images_undone) == (64 * 250 + undone, undone)
-    assert run.model.progress == 64 * 250
-    assert f"{run.model.images_seen:,} images seen, of which those in rounds undone" in _lead(read_run(tmp_path))
-    with pytest.raises(UserError, match="is finished: 16,000 of 16,000 images"):
+    undone = events[-1]["images_seen"] - BATCH * HEALTHY
+    length = BATCH * (WARM + 40)
+    assert (run.model.images_seen, run.model.images_undone) == (length + undone, undone)
+    assert run.model.progress == length
+    sentence = describe_progress(read_run(tmp_path))
+    assert f"{run.model.images_seen:,} images seen, including those of rounds that a rollback undid" in sentence
+    with pytest.raises(UserError, match=f"is finished: {length:,} of {length:,} images"):
         zoo.fit(resume=tmp_path)
     assert f"ALARM at {events[0]['images_seen']:,} images, {events[0]['alarm']}: " in capsys.readouterr().out
     after = min(path for path in checkpoints_in(tmp_path) if int(path.stem) > events[-1]["images_seen"])
@@ -101,7 +117,7 @@ def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
 
 
 class Poisons(Callback):
-    """Makes a weight not a number once, as a burst of cosmic rays or a division by zero would."""
+    """Sets a weight to NaN once, as a division by zero would."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -112,64 +128,66 @@ class Poisons(Callback):
                 next(pl_module.generator.parameters()).fill_(float("nan"))
 
 
-@pytest.mark.parametrize("after", [217, 221, 224])
+@pytest.mark.parametrize("after", [WARM + 1, WARM + 5, WARM + 8])
 def test_rollback_undoes_what_is_not_finite_before_a_log_or_a_checkpoint_ends_the_run(
     after: int, warm: Path, tmp_path: Path
 ) -> None:
     """Losses are logged every 6 rounds, checkpoints saved every 3, readings taken every 5."""
     shutil.copytree(warm, tmp_path, dirs_exist_ok=True)
     poison = {"class": f"{__name__}.Poisons", "after": after}
-    settings: dict[str, Any] = {"images": 64 * 235, "callbacks": {"Poisons": poison, "Alarms": {"action": "rollback"}}}
-    run = zoo.fit(resume=tmp_path, **settings)
+    length = BATCH * (WARM + 14)
+    callbacks = {"Poisons": poison, "Alarms": {"action": "rollback", "rounds": 5}}
+    run = zoo.fit(resume=tmp_path, images=length, callbacks=callbacks)
     events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     assert "not finite" in {event["alarm"] for event in events}
     assert len({event["round"] for event in events}) == 1
     assert after < events[0]["round"] <= after + 5
-    assert run.model.progress == 64 * 235
+    assert run.model.progress == length
     run.model.assert_finite()
-    saved = {int(path.stem) // 64 for path in checkpoints_in(tmp_path)}
+    saved = {int(path.stem) // BATCH for path in checkpoints_in(tmp_path)}
     assert not saved & set(range(after + 1, events[0]["round"]))  # none of the broken state
     for exhausted in ({"action": "rollback", "rollbacks": 0}, {"action": "warn"}):
         shutil.rmtree(tmp_path)
         shutil.copytree(warm, tmp_path)
         with pytest.raises(zoo.NonFiniteLossError, match="not finite"):
-            zoo.fit(resume=tmp_path, images=64 * 235, callbacks={"Poisons": poison, "Alarms": exhausted})
+            zoo.fit(resume=tmp_path, images=length, callbacks={"Poisons": poison, "Alarms": {**exhausted, "rounds": 5}})
 
 
 def test_the_run_stops_when_rollbacks_are_used_up(warm: Path, tmp_path: Path) -> None:
     run = broken(warm, "generator_rate", tmp_path, action="rollback", rollbacks=0)
     actions = {event["action"] for event in read_jsonl(tmp_path / "alarms" / "events.jsonl")}
     assert actions == {"stop, the rollbacks are used up"}
-    assert run.model.rounds < 240
+    assert run.model.rounds < BROKEN + 22
 
 
-def test_a_stop_says_so_and_leads_back(warm: Path, tmp_path: Path) -> None:
-    run = broken(warm, "generator_rate", tmp_path, action="stop")
+def test_the_summary_of_a_stop_names_the_healthy_checkpoint_to_resume(
+    stopped: zoo.runs.run.Run, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    shutil.copytree(stopped.folder, folder)
+    run = replace(stopped, folder=folder)
     assert run.alarm is not None
     assert run.alarm["alarm"] == "signal escalation"
-    healthy = tmp_path / "healthy" / run.alarm["healthy"]
+    healthy = folder / "healthy" / run.alarm["healthy"]
     text = summary(run)
-    assert text.startswith(f"stopped by the alarm 'signal escalation' at {run.model.images_seen:,} of 16,000 images\n")
+    of = f"{run.model.images_seen:,} of {BATCH * (WARM + 40):,} images"
+    assert text.startswith(f"stopped by the alarm 'signal escalation' at {of}\n")
     assert f"before it: python -m zoo.fit resume={healthy}\n" in text
-    later = {path.name for path in checkpoints_in(tmp_path) if path.name > healthy.name}
+    later = {path.name for path in checkpoints_in(folder) if path.name > healthy.name}
     assert later
-    zoo.fit(resume=healthy, images=64 * 100, callbacks={"Breaks": None})
-    assert checkpoints_in(tmp_path)[0].name == f"{64 * 100:012d}.ckpt"  # what resume= takes next
-    assert {path.name for path in (tmp_path / "checkpoints" / "left").iterdir()} == later
+    zoo.fit(resume=healthy, images=BATCH * (HEALTHY + 10), callbacks={"Breaks": None})
+    assert checkpoints_in(folder)[0].name == f"{BATCH * (HEALTHY + 10):012d}.ckpt"  # what resume= takes next
+    assert {path.name for path in (folder / "checkpoints" / "left").iterdir()} == later
 
 
-def test_without_a_healthy_state_a_rollback_is_a_stop_that_says_why(tmp_path: Path) -> None:
-    plan = {"class": "breakages.Breaks", "kind": "frozen", "after": 210}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 10**6)
-        run = zoo.fit(
-            "dcgan_digits",
-            out=tmp_path,
-            images=64 * 250,
-            model={"width": 8},
-            trainer=SMALL["trainer"],
-            callbacks={**SMALL["callbacks"], "Breaks": plan, "Alarms": {"rounds": 5, "action": "rollback"}},
-        )
+def test_without_a_healthy_checkpoint_a_rollback_is_a_stop_that_says_why(
+    warm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 10**6)
+    start = tmp_path / "start"
+    shutil.copytree(warm, start)
+    shutil.rmtree(start / "healthy")
+    run = broken(start, "frozen", tmp_path / "run", action="rollback")
     assert run.alarm is not None
     assert run.alarm["action"] == "stop, no state has been judged healthy yet"
     assert "no state had been judged healthy yet" in summary(run)
@@ -180,8 +198,8 @@ def test_the_state_from_before_an_alarm_stays_when_the_collapse_has_become_the_h
 ) -> None:
     monkeypatch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 20)
     shutil.copytree(warm, tmp_path, dirs_exist_ok=True)
-    plan = {"class": "breakages.Breaks", "kind": "frozen", "after": 218}
-    zoo.fit(resume=tmp_path, images=64 * 420, callbacks={"Alarms": {"keep_healthy": True}, "Breaks": plan})
+    plan = {"class": "breakages.Breaks", "kind": "frozen", "after": BROKEN}
+    zoo.fit(resume=tmp_path, images=BATCH * 222, callbacks={"Alarms": {"keep_healthy": True}, "Breaks": plan})
     events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     there = {path.name for path in (tmp_path / "healthy").iterdir()}
     assert events[0]["healthy"] in there
@@ -236,22 +254,17 @@ def test_a_healthy_checkpoint_that_could_not_be_written_spares_the_same_files_as
     assert (kept.named, kept.candidate) == ("000000005120.ckpt", "")
 
 
-def test_what_only_full_readings_show_rings_once_and_not_at_each_of_them(
+def test_an_alarm_of_full_readings_alone_is_raised_once_and_not_at_each_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lasts = {"lasts": lambda now: "so" if "score/held_out" in now.values else None}
     monkeypatch.setattr("zoo.alarms.callback.ALARMS", lasts)
-    zoo.fit(
-        "dcgan_digits",
-        out=tmp_path,
-        images=64 * 120,
-        model={"width": 4},
-        trainer=SMALL["trainer"],
-        callbacks={**SMALL["callbacks"], "Alarms": {"rounds": 1}},
-    )
+    callbacks = {**CALLBACKS, "SaveEvery": None, "Alarms": {"rounds": 1}}
+    settings = {**SETTINGS, "model": {"width": 4}, "data": {"batch_size": 8}}
+    zoo.fit("dcgan_digits", out=tmp_path, images=8 * 80, callbacks=callbacks, **settings)
     events = read_jsonl(tmp_path / "alarms" / "events.jsonl")
     full = [row for row in read_jsonl(tmp_path / "alarms" / "signals.jsonl") if "score/held_out" in row["values"]]
-    assert len(full) == 4  # 25 rounds apart, more than the 16 after which what is silent may ring anew
+    assert len(full) == 3  # 25 rounds apart, more than the 16 after which an alarm can be raised again
     assert [event["round"] for event in events] == [25]
 
 

@@ -11,8 +11,8 @@ from zoo.alarms.change import ALLOWANCE, MEMORY, THRESHOLD, Track
 from zoo.alarms.reading import Habits, Moved
 
 
-def readings_until_ring(values: list[float], start: int, **settings: float) -> int | None:
-    """How many readings after `start` the track first says that something rose or fell; None if never."""
+def readings_until_change(values: list[float], start: int, **settings: float) -> int | None:
+    """Return the number of readings after `start` until a rise or fall is detected; None if there is none."""
     track = Track(**settings)  # type: ignore[arg-type]
     for i, value in enumerate(values):
         track.read(value)
@@ -24,7 +24,7 @@ def readings_until_ring(values: list[float], start: int, **settings: float) -> i
 @pytest.mark.parametrize("kind", ["gaussian", "drifting", "autocorrelated", "heavy-tailed"])
 def test_healthy_series_change_less_than_once_in_thousands_of_readings(kind: str) -> None:
     rng = np.random.default_rng(0)
-    rings = 0
+    changes = 0
     for _ in range(25):
         noise = rng.standard_normal(400)
         if kind == "drifting":
@@ -34,19 +34,19 @@ def test_healthy_series_change_less_than_once_in_thousands_of_readings(kind: str
                 noise[i] = 0.5 * noise[i - 1] + noise[i] * math.sqrt(0.75)
         elif kind == "heavy-tailed":
             noise = rng.standard_t(8, 400)
-        rings += readings_until_ring(noise.tolist(), 0, floor=0.0001) is not None
-    assert rings <= (4 if kind == "heavy-tailed" else 1)  # of 10,000 readings; alarms want a large change besides
+        changes += readings_until_change(noise.tolist(), 0, floor=0.0001) is not None
+    assert changes <= (4 if kind == "heavy-tailed" else 1)  # of 10,000 readings; alarms want a large change besides
 
 
 @pytest.mark.parametrize(("size", "within"), [(14.0, 1), (8.0, 3)])
 @pytest.mark.parametrize("sign", [1, -1])
-def test_a_jump_rings_within_few_readings_and_in_its_direction(size: float, within: int, sign: int) -> None:
+def test_a_jump_is_detected_within_few_readings_and_in_its_direction(size: float, within: int, sign: int) -> None:
     rng = np.random.default_rng(1)
     late = 0
     for _ in range(40):
         values = rng.standard_normal(200)
         values[120:] += sign * size
-        found = readings_until_ring(values.tolist(), 120, floor=0.01)
+        found = readings_until_change(values.tolist(), 120, floor=0.01)
         late += found is None or not 1 <= found <= within + 1
         track = Track(floor=0.01)
         for value in values[: 120 + within + 1]:
@@ -57,18 +57,18 @@ def test_a_jump_rings_within_few_readings_and_in_its_direction(size: float, with
 
 def test_a_quiet_signal_needs_a_change_beyond_the_floor() -> None:
     values = [1.0] * 100 + [1.001] * 20
-    assert readings_until_ring(values, 100, floor=0.02) is None
-    assert readings_until_ring([1.0] * 100 + [1.3] * 5, 100, floor=0.02) == 1  # 15 floors
+    assert readings_until_change(values, 100, floor=0.02) is None
+    assert readings_until_change([1.0] * 100 + [1.3] * 5, 100, floor=0.02) == 1  # 15 floors
 
 
-def test_drift_is_forecast_and_a_small_jump_off_it_rings() -> None:
+def test_drift_is_forecast_and_a_small_jump_off_it_is_detected() -> None:
     ramp = [0.002 * i for i in range(100)]
-    assert readings_until_ring(ramp, 0, floor=0.005) is None
-    assert readings_until_ring([*ramp[:80], *(value + 0.1 for value in ramp[80:])], 80, floor=0.005) == 1
+    assert readings_until_change(ramp, 0, floor=0.005) is None
+    assert readings_until_change([*ramp[:80], *(value + 0.1 for value in ramp[80:])], 80, floor=0.005) == 1
 
 
-def test_nothing_rings_before_it_has_settled() -> None:
-    assert readings_until_ring([0.0] * 5 + [100.0] * 10, 5, settle=16) is None
+def test_no_change_is_detected_before_the_habits_have_settled() -> None:
+    assert readings_until_change([0.0] * 5 + [100.0] * 10, 5, settle=16) is None
 
 
 def test_a_new_level_becomes_the_habit() -> None:

@@ -56,7 +56,7 @@ def test_a_release_is_audited_with_the_data_of_its_recipe(elsewhere: Path, capsy
     assert "note" not in found["about"]
     for finding in found["findings"]:
         assert finding["question"] in text
-    assert "verdict: Open: too little was asked" in text
+    assert "verdict: Undecided: too few questions could be answered" in text
     assert str(Path("audit-dcgan_digits") / "report.html") in text
     assert (folder / "report.html").is_file()
     assert (folder / "report.md").is_file()

@@ -1,4 +1,4 @@
-"""Copying: memory rings, likeness does not, and the statistics are those of their papers."""
+"""Copying: memorisation raises an alarm, similarity does not, and the statistics are those of their papers."""
 
 from __future__ import annotations
 
@@ -6,45 +6,52 @@ import pytest
 import torch
 
 from tests.helpers.audit_evidence import evidence, split
+from zoo.audit.findings.builder import Handle, HypothesisTest
 from zoo.audit.findings.finding import NotApplicable, Statistic
 from zoo.audit.planted import Blurred, Finite, Honest, Memoriser, OneImagePerClass
 from zoo.audit.questions import copying
-from zoo.audit.questions.copying import _answer, _Test, ask
+from zoo.audit.questions.copying import _answer, run
 from zoo.audit.statistics.distances import nearest
 from zoo.audit.statistics.fld import generalisation_gap
-from zoo.audit.statistics.memory import Exchange, authentic, data_copying, project, surroundings, threshold
+from zoo.audit.statistics.memory import (
+    ExchangeTest,
+    authentic,
+    data_copying,
+    project,
+    ratio_threshold,
+    real_neighbours,
+)
 
 
-def _without_companions(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave out what is slow; what can ring stays as it is."""
-    for slow in ("_companions", "_figures"):
-        monkeypatch.setattr(copying, slow, lambda *_: [])
-    monkeypatch.setattr(copying, "_gap", lambda *_: Statistic("left out", 0.0))
+def _only_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the slow parts, which cannot raise an alarm."""
+    for slow in ("_add_data_copying", "_add_authenticity", "_add_fld_gap", "_add_figures"):
+        monkeypatch.setattr(copying, slow, lambda *_: None)
 
 
-def test_memory_rings() -> None:
+def test_memorisation_raises_an_alarm() -> None:
     train, held_out, spare = split(0)
     for subject in (Memoriser(train), Memoriser(train, noise=0.05), Memoriser(train, 0.05, spare)):
-        found = ask(evidence(subject, train, held_out))
+        found = run(evidence(subject, train, held_out))
         assert found.flags.keys() == {"memorising"}
     assert found["exact copies"].value == pytest.approx(100 * 32 / 631)  # 600 honest images are 95 % of 631
-    assert "pixel for pixel (32 different ones)" in found.answer
+    assert "pixel for pixel (32 distinct)" in found.answer
 
 
-def test_mirrored_copies_ring(monkeypatch: pytest.MonkeyPatch) -> None:
-    _without_companions(monkeypatch)
+def test_mirrored_copies_raise_an_alarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    _only_alarms(monkeypatch)
     train, held_out, spare = split(0)
-    exact = ask(evidence(Memoriser(train, 0.05, spare, mirrored=True), train, held_out))
+    exact = run(evidence(Memoriser(train, 0.05, spare, mirrored=True), train, held_out))
     assert exact["exact copies"].value == pytest.approx(100 * 32 / 631)
-    assert "pixel for pixel, 32 of them mirrored (32 different ones)" in exact.answer
-    near = ask(evidence(Memoriser(train, noise=0.05, mirrored=True), train, held_out))
-    assert near["won from memory in mirrored pixels"].alarm
-    assert near["won from memory in mirrored pixels"].value > 90
+    assert "pixel for pixel, 32 of them mirrored (32 distinct)" in exact.answer
+    near = run(evidence(Memoriser(train, noise=0.05, mirrored=True), train, held_out))
+    assert near["excess train-set win rate in mirrored pixels"].alarm
+    assert near["excess train-set win rate in mirrored pixels"].value > 90
     assert near["exact copies"].value == 0
 
 
 def test_other_faults_are_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    _without_companions(monkeypatch)
+    _only_alarms(monkeypatch)
     for seed in range(3):
         train, held_out, spare = split(seed)
         labels = torch.arange(600) % 10
@@ -54,53 +61,58 @@ def test_other_faults_are_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
             Blurred(spare),
             OneImagePerClass(spare, labels, seed, 0.02),
         ):
-            assert not ask(evidence(subject, train, held_out, seed)).flags, (seed, type(subject).__name__)
+            assert not run(evidence(subject, train, held_out, seed)).flags, (seed, type(subject).__name__)
 
 
-def test_what_is_too_weak_to_ring_is_told_as_a_hint() -> None:
-    quiet = [Statistic("exact copies", 0.0), Statistic("won from memory in features", 12.0, 1.0, 22.0)]
-    weak = _Test("exchange", 1, 0.0, True, "", "89 % of the real images are training images.")
-    assert _answer([], (0.0024, weak), quiet) == (
-        "A hint, no alarm. 89 % of the real images are training images. But the corrected p is 0.002, and an alarm "
-        "takes one below 0.001."
+def test_an_effect_too_weak_for_an_alarm_is_reported_as_a_hint() -> None:
+    copies = Handle(Statistic("exact copies", 0.0))
+    win_rate = Handle(Statistic("excess train-set win rate in features", 12.0, 1.0, 22.0))
+
+    def answer(corrected_p: float) -> str:
+        text = "89 % of the real images are training images."
+        weak = HypothesisTest((win_rate,), 0.0, True, "memorising", "", "exchange", text, corrected_p)
+        return _answer([weak], copies, win_rate)
+
+    assert answer(0.0024) == (
+        "A hint, no alarm. 89 % of the real images are training images. However, the corrected p-value is 0.002, and "
+        "an alarm requires one below 0.001."
     )
-    assert "so small an effect also comes of a training and a held-out set" in _answer([], (1e-6, weak), quiet)
-    assert "no more often than chance allows (+12.0 % beyond their share, interval 1.0 to 22.0 %)" in (
-        _answer([], None, quiet)
-    )
+    assert "so small an effect also arises if training and held-out sets differ slightly" in answer(1e-6)
+    assert "no more often than expected by chance (excess +12.0 %, 95 % interval 1.0 to 22.0 %)" in answer(0.5)
+    assert answer(0.5) == _answer([], copies, win_rate)
 
 
 def test_few_copies_are_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
-    _without_companions(monkeypatch)
+    _only_alarms(monkeypatch)
     train, held_out, spare = split(0)
     for share, status in {0.002: "passed", 0.008: "note", 0.02: "alarm"}.items():
-        found = ask(evidence(Memoriser(train, share, spare), train, held_out))
+        found = run(evidence(Memoriser(train, share, spare), train, held_out))
         assert found.status == status, (share, found.answer)
         assert found.answer.startswith("A hint, no alarm. ") == (status == "note")
-        assert ("too few to tell from accidents" in found.answer) == (status == "passed")
+        assert ("too few to rule out coincidence" in found.answer) == (status == "passed")
 
 
 def test_exchange_is_exact() -> None:
-    assert Exchange(3, 3, 2, 2).p == 0.0  # only two training images are there
-    assert Exchange(2, 2, 2, 2).p == pytest.approx(1 / 6)
-    assert Exchange(10, 10, 100, 100).excess[0] == 1.0
-    assert Exchange(10, 5, 100, 100).excess[0] == 0.0
-    assert Exchange(0, 0, 100, 100).p == 1.0
+    assert ExchangeTest(3, 3, 2, 2).p == 0.0  # there are only two training images
+    assert ExchangeTest(2, 2, 2, 2).p == pytest.approx(1 / 6)
+    assert ExchangeTest(10, 10, 100, 100).excess[0] == 1.0
+    assert ExchangeTest(10, 5, 100, 100).excess[0] == 0.0
+    assert ExchangeTest(0, 0, 100, 100).p == 1.0
 
 
-def test_p_values_of_exchange_are_even_where_nothing_is_remembered() -> None:
+def test_p_values_of_exchange_are_uniform_without_memorisation() -> None:
     small = 0
     for seed in range(200):
         draw = torch.Generator().manual_seed(seed)
         t, h, q = (torch.randn(n, 4, generator=draw) for n in (60, 40, 80))
         q = q[:8].repeat(10, 1) + 0.01 * torch.randn(80, 4, generator=draw)  # eight images, again and again
-        small += surroundings(nearest(q, t, 5), nearest(q, h, 5), 60, 40).exchange().p < 0.05
+        small += real_neighbours(nearest(q, t, 5), nearest(q, h, 5), 60, 40).exchange().p < 0.05
     assert small <= 20  # of 200; 10 or fewer are expected
 
 
-def test_a_threshold_needs_images_enough() -> None:
-    assert threshold(torch.arange(99.0), 0.01) is None
-    assert threshold(torch.arange(200.0), 0.01) == 1.0
+def test_a_threshold_needs_enough_images() -> None:
+    assert ratio_threshold(torch.arange(99.0), 0.01) is None
+    assert ratio_threshold(torch.arange(200.0), 0.01) == 1.0
 
 
 def test_c_t_is_the_z_score_in_a_single_cell() -> None:
@@ -139,5 +151,5 @@ def test_the_gap_of_fld_sees_copies_alone() -> None:
 
 def test_too_few_images_say_how_many_are_needed() -> None:
     train, held_out, spare = split(0)
-    with pytest.raises(NotApplicable, match="at least 50 held-out and 50 generated images; held-out ones: 30"):
-        ask(evidence(Honest(spare), train, held_out[:30]))
+    with pytest.raises(NotApplicable, match="at least 50 held-out and 50 generated images; got 30 and 600"):
+        run(evidence(Honest(spare), train, held_out[:30]))

@@ -6,16 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers.collapsed_class import CollapsedClass
 from zoo.audit.evidence.budget import budget
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.kinds import kinds_of
 from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
-from zoo.audit.planted import CollapsedClass, Dropper, Honest, OneImagePerClass
+from zoo.audit.planted import Dropper, Honest, OneImagePerClass
 from zoo.audit.questions import coverage
 from zoo.audit.statistics.manifolds import frequencies, neighbourhoods, over_halves
-from zoo.audit.statistics.shares import agreement, shares, spread, unmixed_shares, variety
+from zoo.audit.statistics.shares import agreement, confusion_corrected_shares, median_distances, shares, variety
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -64,12 +65,12 @@ def test_agreement_counts_images_seen_as_asked() -> None:
     asked = torch.arange(2).repeat_interleave(100)
     right = asked == 0  # class 1 is never what was asked for
     found = agreement(right, asked, torch.ones(200).bool(), asked, 2)
-    assert [(row.drawn[0], row.n, row.usual[0]) for row in found] == [(1, 100, 1), (0, 100, 1)]
+    assert [(row.generated[0], row.n, row.held_out[0]) for row in found] == [(1, 100, 1), (0, 100, 1)]
     assert [row.dropped for row in found] == [False, True]
 
 
-def judged(classes: Tensor, mistakes: Tensor, draw: torch.Generator) -> Tensor:
-    """Memberships, all or none, of images of these classes as a judge with these chances of each answer gives them."""
+def classified(classes: Tensor, mistakes: Tensor, draw: torch.Generator) -> Tensor:
+    """One-hot memberships of images of these classes, by a classifier with these probabilities of each answer."""
     answers = torch.multinomial(mistakes[classes], 1, generator=draw)[:, 0]
     return torch.eye(len(mistakes), dtype=torch.float64)[answers]
 
@@ -77,36 +78,36 @@ def judged(classes: Tensor, mistakes: Tensor, draw: torch.Generator) -> Tensor:
 MISTAKES = torch.tensor([[0.6, 0.3, 0.1], [0.3, 0.65, 0.05], [0.1, 0.05, 0.85]])
 
 
-def test_a_dropped_class_is_found_behind_the_mistakes_of_the_judge() -> None:
+def test_a_dropped_class_is_found_behind_the_mistakes_of_the_classifier() -> None:
     draw = torch.Generator().manual_seed(0)
     true = torch.arange(3).repeat_interleave(400)
-    seen_usual = judged(true, MISTAKES, draw)
-    seen = judged(torch.tensor([1, 2]).repeat_interleave(600), MISTAKES, draw)  # no class 0
+    seen_usual = classified(true, MISTAKES, draw)
+    seen = classified(torch.tensor([1, 2]).repeat_interleave(600), MISTAKES, draw)  # no class 0
     plain = shares(seen.sum(0).long(), seen_usual.sum(0).long())
     assert not plain[0].dropped  # a fifth is taken for it, 0.6 of the usual share
-    found = unmixed_shares(seen, seen_usual, true)
+    found = confusion_corrected_shares(seen, seen_usual, true)
     assert found is not None
     assert [row.dropped for row in found] == [True, False, False]
-    assert [row.drawn[0] for row in found] == pytest.approx([0, 0.5, 0.5], abs=0.08)
-    assert all(row.drawn[1] <= share <= row.drawn[2] for row, share in zip(found, (0, 0.5, 0.5)))
-    assert [row.usual[0] for row in found] == pytest.approx([1 / 3] * 3)
+    assert [row.generated[0] for row in found] == pytest.approx([0, 0.5, 0.5], abs=0.08)
+    assert all(row.generated[1] <= share <= row.generated[2] for row, share in zip(found, (0, 0.5, 0.5)))
+    assert [row.held_out[0] for row in found] == pytest.approx([1 / 3] * 3)
 
 
-def test_shares_behind_a_judge_without_mistakes_are_the_counts() -> None:
+def test_shares_behind_a_classifier_without_mistakes_are_the_counts() -> None:
     true = torch.arange(2).repeat_interleave(50)
     mine = torch.eye(2).double()[torch.arange(2).repeat_interleave(torch.tensor([30, 70]))]
-    found = unmixed_shares(mine, torch.eye(2).double()[true], true)
+    found = confusion_corrected_shares(mine, torch.eye(2).double()[true], true)
     assert found is not None
-    assert [row.drawn[0] for row in found] == pytest.approx([0.3, 0.7])
+    assert [row.generated[0] for row in found] == pytest.approx([0.3, 0.7])
     assert found[0].p == pytest.approx(2 * 0.00489, rel=0.01)  # z = 0.2 / sqrt(0.2525 * 2 / 100) = 2.814
 
 
-def test_honest_shares_ring_behind_a_bad_judge_as_rarely_as_chance_allows() -> None:
+def test_honest_shares_differ_behind_a_bad_classifier_as_rarely_as_chance_allows() -> None:
     draw = torch.Generator().manual_seed(1)
     lowest = []
     for _ in range(300):
         sides = [torch.randint(3, (300,), generator=draw) for _ in range(2)]
-        found = unmixed_shares(*(judged(side, MISTAKES, draw) for side in sides), sides[1])
+        found = confusion_corrected_shares(*(classified(side, MISTAKES, draw) for side in sides), sides[1])
         assert found is not None
         lowest.append(min(row.p for row in found))
     assert 2 <= sum(p < 0.05 for p in lowest) <= 25  # 15 expected at most, Holm's correction is careful
@@ -115,15 +116,15 @@ def test_honest_shares_ring_behind_a_bad_judge_as_rarely_as_chance_allows() -> N
 def test_mistakes_that_cannot_be_undone_are_left() -> None:
     draw = torch.Generator().manual_seed(0)
     true = torch.arange(3).repeat_interleave(400)
-    blind = judged(true, torch.full((3, 3), 1 / 3), draw)
-    assert unmixed_shares(blind, blind, true) is None
+    blind = classified(true, torch.full((3, 3), 1 / 3), draw)
+    assert confusion_corrected_shares(blind, blind, true) is None
     few = torch.cat([true[:5], true[400:]])  # five images of class 0
-    assert unmixed_shares(blind, judged(few, MISTAKES, draw), few) is None
+    assert confusion_corrected_shares(blind, classified(few, MISTAKES, draw), few) is None
 
 
-def test_spread_is_the_median_distance_to_the_others() -> None:
+def test_variety_is_the_median_distance_to_the_others() -> None:
     line = torch.tensor([[0.0], [1.0], [3.0], [7.0]])
-    assert spread(line).tolist() == [3.0, 2.0, 3.0, 6.0]  # the lower of two middle ones is torch's median
+    assert median_distances(line).tolist() == [3.0, 2.0, 3.0, 6.0]  # the lower of two middle ones is torch's median
 
 
 def test_variety_finds_the_one_collapsed_kind_although_some_images_are_sorted_in_wrongly() -> None:
@@ -174,36 +175,36 @@ def test_far_clouds_have_no_overlap_and_equal_frequencies_no_distance() -> None:
 
 def test_honest_images_pass_beside_their_null(digits: tuple[Tensor, Tensor]) -> None:
     for labelled in (True, False):
-        found = coverage.ask(evidence(Honest(*rest(digits)), digits, labelled))
+        found = coverage.run(evidence(Honest(*rest(digits)), digits, labelled))
         assert (found.status, found.flags) == ("passed", {})
         for name in ("precision", "recall", "density", "coverage"):
             assert found[name].value == pytest.approx(found[name].null, abs=0.08)
-        assert found["classes left out" if labelled else "kinds left out"].value == 0
+        assert found["dropped classes" if labelled else "dropped kinds"].value == 0
 
 
 def test_a_dropped_class_is_named_with_numbers(digits: tuple[Tensor, Tensor]) -> None:
-    found = coverage.ask(evidence(Dropper(*rest(digits), (3, 7)), digits))
+    found = coverage.run(evidence(Dropper(*rest(digits), (3, 7)), digits))
     assert list(found.flags) == ["dropping classes"]
     assert "class 3" in found.flags["dropping classes"]
     assert "class 7" in found.flags["dropping classes"]
-    assert "It leaves out 2 of 10 classes: class" in found.answer
-    assert found["classes left out"].value == 2
+    assert "It drops 2 of 10 classes: class" in found.answer
+    assert found["dropped classes"].value == 2
     assert found["recall"].value < found["recall"].null
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.05])
 def test_collapse_inside_classes_is_found_in_all_or_in_one(digits: tuple[Tensor, Tensor], noise: float) -> None:
     images, labels = rest(digits)
-    found = coverage.ask(evidence(OneImagePerClass(images, labels, 0, noise), digits))
+    found = coverage.run(evidence(OneImagePerClass(images, labels, 0, noise), digits))
     assert list(found.flags) == ["collapsed"]
-    assert found["classes without variety"].value == 10
-    found = coverage.ask(evidence(CollapsedClass(images, labels, 6, noise), digits))
+    assert found["collapsed classes"].value == 10
+    found = coverage.run(evidence(CollapsedClass(images, labels, 6, noise), digits))
     assert list(found.flags) == ["collapsed"]
-    assert "images of class 6 are nearly alike" in found.flags["collapsed"]
+    assert "images of class 6 are nearly identical" in found.flags["collapsed"]
 
 
 class Asked(Honest):
-    """A conditional generator that draws other classes than `deaf` when told to, and for that one draws nines."""
+    """A conditional generator that draws the requested classes, except that it draws nines for the class `deaf`."""
 
     num_classes = 10
 
@@ -220,16 +221,16 @@ class Asked(Honest):
         return self.images[torch.stack([m[torch.randint(len(m), (), generator=draw)] for m in match])]
 
 
-def test_a_class_that_is_not_drawn_when_asked_for_is_dropped(digits: tuple[Tensor, Tensor]) -> None:
-    found = coverage.ask(evidence(Asked(*rest(digits), deaf=2), digits))
+def test_a_class_that_is_not_drawn_when_requested_is_dropped(digits: tuple[Tensor, Tensor]) -> None:
+    found = coverage.run(evidence(Asked(*rest(digits), deaf=2), digits))
     assert list(found.flags) == ["dropping classes"]
-    assert found.flags["dropping classes"] == "class 2 not drawn when asked for"
-    assert found.protocol["shares"] == "given by the labels asked for"
-    assert coverage.ask(evidence(Asked(*rest(digits), deaf=-1), digits)).flags == {}
+    assert found.flags["dropping classes"] == "class 2 not drawn when requested"
+    assert found.protocol["shares"] == "given by the requested labels"
+    assert coverage.run(evidence(Asked(*rest(digits), deaf=-1), digits)).flags == {}
 
 
 def test_modes_are_counted_where_they_are_known(digits: tuple[Tensor, Tensor]) -> None:
-    found = coverage.ask(evidence(Dropper(*rest(digits), (0, 1, 2)), digits, modes=10))
+    found = coverage.run(evidence(Dropper(*rest(digits), (0, 1, 2)), digits, modes=10))
     assert 7 <= found["modes"].value < 10
     assert found["modes"].null == 10
 
@@ -241,10 +242,10 @@ def test_the_rule_for_classes_is_as_right_as_it_says(digits: tuple[Tensor, Tenso
     assert float((kinds.held_out == digits[1][700:1200]).double().mean()) == kinds.right
 
 
-def test_too_few_images_are_said_to_be_too_few(digits: tuple[Tensor, Tensor]) -> None:
+def test_too_few_images_say_how_many_are_needed(digits: tuple[Tensor, Tensor]) -> None:
     images, labels = rest(digits)
     with pytest.raises(NotApplicable, match="at least 40 generated and 40 held-out images; got 30 and 500"):
-        coverage.ask(evidence(Honest(images[:30], labels[:30]), digits))
+        coverage.run(evidence(Honest(images[:30], labels[:30]), digits))
 
 
 def test_figures_are_drawn_also_where_a_share_is_at_its_end(
@@ -252,7 +253,7 @@ def test_figures_are_drawn_also_where_a_share_is_at_its_end(
 ) -> None:
     pytest.importorskip("matplotlib")
     monkeypatch.undo()
-    found = coverage.ask(evidence(Dropper(*rest(digits), (0,)), digits))
+    found = coverage.run(evidence(Dropper(*rest(digits), (0,)), digits))
     assert [figure.name for figure in found.figures] == ["shares", "variety", "precision-recall"]
-    found = coverage.ask(evidence(Asked(*rest(digits), deaf=-1), digits))  # all of a class right: the end of Wilson's
+    found = coverage.run(evidence(Asked(*rest(digits), deaf=-1), digits))  # all of a class right: the end of Wilson's
     assert found.figures[0].png[1:4] == b"PNG"

@@ -1,4 +1,4 @@
-"""The discriminator: one that knows by heart rings, one that looks at images does not, with and without a zero."""
+"""The discriminator: one that has memorised raises an alarm, one that judges images does not; with and without zero."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.helpers.audit_evidence import evidence, split
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest, WithMemorisingDiscriminator
-from zoo.audit.questions.discriminator import ask
+from zoo.audit.questions.discriminator import run
 
 
 class Fair(Honest):
@@ -35,12 +35,13 @@ class Sharp(Honest):
         return -images.mean((1, 2, 3))
 
 
-def test_one_that_knows_by_heart_rings() -> None:
+def test_one_that_has_memorised_raises_an_alarm() -> None:
     train, held_out, spare = split(0)
-    found = ask(evidence(WithMemorisingDiscriminator(spare, train, noise=0.0), train, held_out))
+    found = run(evidence(WithMemorisingDiscriminator(spare, train, noise=0.0), train, held_out))
     assert found.flags.keys() == {"discriminator overfitted"}
-    assert found["training above held-out"].value == 1.0
-    assert [found[f"right on {part}"].value for part in ("train", "held-out", "generated")] == [100.0, 0.0, 100.0]
+    assert found["AUC of training against held-out images"].value == 1.0
+    accuracies = [found[f"accuracy on {origin} images"].value for origin in ("training", "held-out", "generated")]
+    assert accuracies == [100.0, 0.0, 100.0]
     assert (found["r_t"].value, found["r_t"].null) == (1.0, -1.0)
     assert found["r_v"].value == pytest.approx(1.0)
     assert "right on 100 % of the training images and 0 % of the held-out ones" in found.answer
@@ -48,21 +49,21 @@ def test_one_that_knows_by_heart_rings() -> None:
 
 def test_a_critic_needs_no_zero() -> None:
     train, held_out, spare = split(0)
-    found = ask(evidence(Critic(spare, train), train, held_out))
+    found = run(evidence(Critic(spare, train), train, held_out))
     assert "discriminator overfitted" in found.flags
-    assert found["r_t"].value == pytest.approx(2 * found["training above generated"].value - 1)
-    middle = (float(found.protocol["accuracy at"]), found.protocol["because"])
+    assert found["r_t"].value == pytest.approx(2 * found["AUC of training against generated images"].value - 1)
+    middle = (float(found.protocol["accuracy threshold"]), found.protocol["origin of the threshold"])
     assert middle[0] == pytest.approx(-1, abs=0.2)
     assert "no zero" in middle[1]
 
 
-def test_what_looks_at_images_does_not_ring() -> None:
+def test_one_that_judges_images_raises_no_alarm() -> None:
     for seed in range(10):
         train, held_out, spare = split(seed)
-        assert not ask(evidence(Fair(spare), train, held_out, seed)).flags
-    found = ask(evidence(Sharp(spare), train, held_out))
+        assert not run(evidence(Fair(spare), train, held_out, seed)).flags
+    found = run(evidence(Sharp(spare), train, held_out))
     assert found.status == "passed"
-    assert found["held-out above generated"].value > 0.6
+    assert found["AUC of held-out against generated images"].value > 0.6
     r_v = found["r_v"]
     assert r_v.low is not None
     assert r_v.low < 0 < r_v.high
@@ -70,13 +71,13 @@ def test_what_looks_at_images_does_not_ring() -> None:
 
 def test_r_v_is_left_out_where_it_would_divide_noise_by_noise() -> None:
     train, held_out, spare = split(0)
-    assert "r_v" not in [s.name for s in ask(evidence(Fair(spare), train, held_out)).statistics]
+    assert "r_v" not in [s.name for s in run(evidence(Fair(spare), train, held_out)).statistics]
 
 
 def test_without_a_discriminator_it_says_what_to_give() -> None:
     train, held_out, spare = split(0)
     with pytest.raises(NotApplicable, match="give it score"):
-        ask(evidence(Honest(spare), train, held_out))
+        run(evidence(Honest(spare), train, held_out))
 
 
 def test_scores_that_are_not_finite_are_not_compared() -> None:
@@ -86,4 +87,4 @@ def test_scores_that_are_not_finite_are_not_compared() -> None:
 
     train, held_out, spare = split(0)
     with pytest.raises(NotApplicable, match="not finite"):
-        ask(evidence(Broken(spare), train, held_out))
+        run(evidence(Broken(spare), train, held_out))

@@ -15,9 +15,9 @@ def test_neighbours_are_those_of_brute_force(shift: float) -> None:
     draw = torch.Generator().manual_seed(0)
     a, b = (torch.randn(n, 12, generator=draw) + shift for n in (300, 2_500))  # more than one block
     found = nearest(a, b, 4)
-    distances, places = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(b.double()).kneighbors(a.double())
+    distances, indices = NearestNeighbors(n_neighbors=4, algorithm="brute").fit(b.double()).kneighbors(a.double())
     np.testing.assert_allclose(found.distances.numpy(), distances, rtol=1e-6, atol=1e-6)
-    assert (found.places.numpy() == places).mean() > 0.999  # float32 ties may fall either way
+    assert (found.indices.numpy() == indices).mean() > 0.999  # float32 ties may fall either way
 
 
 def test_an_image_is_not_its_own_neighbour_but_its_copy_is() -> None:
@@ -25,7 +25,7 @@ def test_an_image_is_not_its_own_neighbour_but_its_copy_is() -> None:
     twins = torch.cat([x, x[:1]])
     found = nearest(twins, twins, 1, same=True)
     assert found.distances[0, 0] == found.distances[50, 0] == 0
-    assert (found.places[0, 0], found.places[50, 0]) == (50, 0)
+    assert (found.indices[0, 0], found.indices[50, 0]) == (50, 0)
     assert float(found.distances[1:50].min()) > 0
     with pytest.raises(ValueError, match="3 nearest neighbours need more than 3 images; got 3"):
         nearest(x[:3], x[:3], 3, same=True)

@@ -1,4 +1,4 @@
-"""A fresh discriminator: it cannot tell real from real, tells noise, and few real images better than many."""
+"""A fresh discriminator: it cannot tell real from real images, but noise, and few real images better than many."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest, Noisy
-from zoo.audit.questions.fresh_discriminator import ask, contest, discriminator
+from zoo.audit.questions.fresh_discriminator import discriminator, run, train_and_test
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -37,25 +37,25 @@ def test_weights_are_counted_and_nothing_outside_is_changed(digits: Tensor) -> N
     assert sum(p.numel() for p in network.parameters()) == (48 * 8 + 8) + (128 * 16 + 16) + (256 * 32 + 32) + 513
     state = torch.get_rng_state()
     real = to_float(digits[:100])
-    assert contest(real, -real, 4, 10, 0) == contest(real, -real, 4, 10, 0)
+    assert train_and_test(real, -real, 4, 10, 0) == train_and_test(real, -real, 4, 10, 0)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_opposites_are_told_and_equals_are_not(digits: Tensor) -> None:
+def test_opposites_are_told_apart_and_equals_are_not(digits: Tensor) -> None:
     real, other = to_float(digits[:400]), to_float(digits[400:800])
-    told = contest(real, -other, 8, 60, 0)
-    assert told.chance > 0.99
-    assert told.distance > 0.8
-    assert told.n == 120
-    same = contest(real, other, 8, 60, 0)
-    assert same.low < 0.5 < same.high
+    opposite = train_and_test(real, -other, 8, 60, 0)
+    assert opposite.auc[0] > 0.99
+    assert opposite.distance > 0.8
+    assert opposite.n == 120
+    same = train_and_test(real, other, 8, 60, 0)
+    assert same.auc[1] < 0.5 < same.auc[2]
     assert abs(same.distance) < 0.1
 
 
-def test_few_real_images_are_told_and_other_real_images_are_not(digits: Tensor) -> None:
-    found = ask(evidence(Honest(to_float(digits[1200:])), digits))
+def test_few_real_images_are_told_apart_and_other_real_images_are_not(digits: Tensor) -> None:
+    found = run(evidence(Honest(to_float(digits[1200:])), digits))
     assert (found.status, found.flags) == ("passed", {})
-    statistic = found["chance of telling, width 8"]
+    statistic = found["AUC, width 8"]
     assert statistic.low is not None
     assert statistic.low < 0.55
     rows = {row["real_images"]: row["chance"] for row in found.protocol["table"]}
@@ -63,12 +63,12 @@ def test_few_real_images_are_told_and_other_real_images_are_not(digits: Tensor) 
     assert rows[10] > 0.9 > 0.6 > rows[500]
 
 
-def test_noise_is_told_and_noted_without_an_alarm(digits: Tensor) -> None:
-    found = ask(evidence(Noisy(to_float(digits[1200:]), 0.5), digits))
+def test_noise_is_told_apart_and_noted_without_an_alarm(digits: Tensor) -> None:
+    found = run(evidence(Noisy(to_float(digits[1200:]), 0.5), digits))
     assert (found.status, found.flags) == ("note", {})
-    assert found["chance of telling, width 8"].value > 0.9
+    assert found["AUC, width 8"].value > 0.9
 
 
 def test_too_few_images(digits: Tensor) -> None:
     with pytest.raises(NotApplicable, match="at least 100 generated and 100 held-out images; got 597 and 50"):
-        ask(evidence(Honest(to_float(digits[1200:])), digits, held_out=50))
+        run(evidence(Honest(to_float(digits[1200:])), digits, held_out=50))

@@ -12,7 +12,8 @@ from torch.utils.data import TensorDataset
 
 from tests.helpers.audit_evidence import images
 from zoo.audit import audit, planted
-from zoo.audit.evidence.images import check_parts, overlap, part_of, read_like, without_overlap
+from zoo.audit.evidence.overlap import check_image_sets, overlap, without_overlap
+from zoo.audit.evidence.reading import read_folder_like, read_image_set
 from zoo.errors import DataError, UserError
 from zoo.rendering import pictures
 
@@ -21,29 +22,29 @@ ONLY = ["weights"]  # asks nothing of images
 
 def test_all_kinds_of_sets_give_the_same_pixels(tmp_path: Path) -> None:
     real = images(24, 0)
-    pixels = part_of(real, "train").pixels
+    pixels = read_image_set(real, "train").pixels
     labels = torch.arange(24) % 3
-    pairs = part_of(TensorDataset(real, labels), "train")
-    assert torch.equal(part_of(pixels, "train").pixels, pixels)
+    pairs = read_image_set(TensorDataset(real, labels), "train")
+    assert torch.equal(read_image_set(pixels, "train").pixels, pixels)
     assert torch.equal(pairs.pixels, pixels)
     assert pairs.labels is not None
     assert torch.equal(pairs.labels, labels)
     for i, image in enumerate(real):
         pictures.save(pictures.single(image), tmp_path / f"{i:02d}.png")
-    assert torch.equal(read_like(tmp_path, "train", pairs).pixels, pixels)
+    assert torch.equal(read_folder_like(tmp_path, "train", pairs).pixels, pixels)
 
 
 def test_images_in_both_sets_are_found_pixel_for_pixel() -> None:
-    train, held_out = part_of(images(300, 0), "train"), part_of(images(300, 1), "held_out")
-    mixed = part_of(torch.cat([held_out.images(), train.images(torch.tensor([7, 9]))]), "held_out")
+    train, held_out = read_image_set(images(300, 0), "train"), read_image_set(images(300, 1), "held_out")
+    mixed = read_image_set(torch.cat([held_out.images(), train.images(torch.tensor([7, 9]))]), "held_out")
     assert not len(overlap(train, held_out))
     assert overlap(train, mixed).tolist() == [300, 301]
     left, removed = without_overlap(train, mixed)
     assert removed == 2
     assert torch.equal(left.pixels, held_out.pixels)
-    check_parts(train, mixed)  # two of 302 are removed and counted, not refused
+    check_image_sets(train, mixed)  # two of 302 are removed and counted, not refused
     with pytest.raises(DataError, match=r"40 of 340 held-out images are also in the training set.*would hide copying"):
-        check_parts(train, part_of(torch.cat([held_out.images(), train.images(slice(40))]), "held_out"))
+        check_image_sets(train, read_image_set(torch.cat([held_out.images(), train.images(slice(40))]), "held_out"))
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo.audit import Report, audit
-from zoo.audit.evidence.subject import Questioned
-from zoo.audit.questions import recovery
+from zoo.audit.evidence import latent_search
+from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.data import Digits
 
 
@@ -61,11 +61,11 @@ def memoriser(images: Tensor) -> Linear:
 def test_the_nearest_image_of_a_linear_generator_is_the_projection() -> None:
     draw = torch.Generator().manual_seed(0)
     basis = torch.linalg.qr(torch.randn(64, 6, generator=draw)).Q.T * 0.3
-    subject = Questioned(Linear(basis, (1, 8, 8)))
+    subject = SubjectAdapter(Linear(basis, (1, 8, 8)))
     inside = torch.randn(10, 6, generator=draw) * 0.5
     targets = (inside @ basis).view(10, 1, 8, 8) + 0.05 * torch.randn(10, 1, 8, 8, generator=draw)
     prior = torch.randn(1_000, 6, generator=draw)
-    found = recovery.recover(subject, targets, None, prior, steps=300, restarts=2, seed=0)
+    found = latent_search.reconstruct(subject, targets, None, prior, steps=300, restarts=2, seed=0)
     flat = targets.flatten(1)
     remains = flat - flat @ torch.linalg.pinv(basis) @ basis
     torch.testing.assert_close(found.errors, remains.square().mean(1).sqrt().double(), rtol=0.01, atol=1e-4)
@@ -73,11 +73,11 @@ def test_the_nearest_image_of_a_linear_generator_is_the_projection() -> None:
 
 
 def test_no_latent_leaves_the_ball_of_the_prior() -> None:
-    subject = Questioned(Linear(torch.eye(4), (1, 2, 2)))
+    subject = SubjectAdapter(Linear(torch.eye(4), (1, 2, 2)))
     prior = torch.randn(1_000, 4, generator=torch.Generator().manual_seed(0)) * 0.1
     targets = torch.ones(3, 1, 2, 2)  # a latent of length 2, far outside
-    found = recovery.recover(subject, targets, None, prior, steps=100, restarts=1, seed=0)
-    radius = prior.norm(dim=1).quantile(recovery.PRIOR_SHARE)
+    found = latent_search.reconstruct(subject, targets, None, prior, steps=100, restarts=1, seed=0)
+    radius = prior.norm(dim=1).quantile(latent_search.PRIOR_SHARE)
     torch.testing.assert_close(found.norms, radius.expand(3))
     expected = (2 - radius.double()) / 2  # what is missing, over 4 pixels
     torch.testing.assert_close(found.errors, expected.expand(3), rtol=0.01, atol=0)
@@ -85,10 +85,10 @@ def test_no_latent_leaves_the_ball_of_the_prior() -> None:
 
 def test_rows_do_not_touch_each_other() -> None:
     draw = torch.Generator().manual_seed(0)
-    subject = Questioned(principal(torch.rand(30, 1, 8, 8, generator=draw) * 2 - 1, 5))
+    subject = SubjectAdapter(principal(torch.rand(30, 1, 8, 8, generator=draw) * 2 - 1, 5))
     targets, starts = torch.rand(4, 1, 8, 8, generator=draw) * 2 - 1, torch.randn(4, 5, generator=draw)
-    four = recovery._descend(subject, starts, targets, None, None, 20, 0.1, 5.0)
-    one = recovery._descend(subject, starts[:1], targets[:1], None, None, 20, 0.1, 5.0)
+    four = latent_search._descend(subject, starts, targets, None, None, 20, 0.1, 5.0)
+    one = latent_search._descend(subject, starts[:1], targets[:1], None, None, 20, 0.1, 5.0)
     for all_rows, first_row in zip(four, one):
         torch.testing.assert_close(all_rows[:1], first_row)
 

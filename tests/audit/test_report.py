@@ -13,9 +13,11 @@ import pytest
 import torch
 
 from zoo.audit import Figure, Finding, Report, Statistic
-from zoo.audit.findings import figures, words
-from zoo.audit.reporting import page as report_pages
+from zoo.audit.findings import figures, formatting
+from zoo.audit.reporting import number_line
 from zoo.audit.reporting.markdown import markdown, plain
+from zoo.audit.reporting.page import report_page
+from zoo.rendering.templating import STYLE_SHEET
 
 EVIL = "<script>alert('x')</script> & \"quoted\" | `code` *bold* [link](http://x)\n# heading"
 VOID = {"meta", "link", "input", "img", "path", "rect", "circle", "br"}
@@ -108,7 +110,7 @@ def test_a_saved_report_is_complete(report: Report, tmp_path: Path) -> None:
 
 
 def test_the_page_is_one_file_without_script(report: Report) -> None:
-    text = report_pages.report_page(report)
+    text = report_page(report)
     elements = Elements(text)
     assert not elements.all("script")
     sources = [e["src"] for e in elements.all("img")]
@@ -120,7 +122,7 @@ def test_the_page_is_one_file_without_script(report: Report) -> None:
 
 
 def test_nothing_from_outside_becomes_markup(report: Report) -> None:
-    text = report_pages.report_page(report)
+    text = report_page(report)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert {tag for tag, _ in Elements(text).found} <= {
@@ -171,7 +173,7 @@ def test_nothing_from_outside_becomes_markup(report: Report) -> None:
 
 
 def test_the_page_can_be_read_by_everyone(report: Report) -> None:
-    elements = Elements(report_pages.report_page(report))
+    elements = Elements(report_page(report))
     assert all(image["alt"] for image in elements.all("img"))
     assert len(elements.all("h1")) == 1
     ids = [e["id"] for e in elements.all("section") if "id" in e]
@@ -190,7 +192,7 @@ def luminance(colour: str) -> float:
 @pytest.mark.parametrize("mode", [0, 1])
 def test_text_stands_out_in_light_and_dark(mode: int) -> None:
     """Contrast of at least 4.5, as WCAG 2.1 asks for text."""
-    sheet = report_pages.STYLE.read_text()
+    sheet = STYLE_SHEET.read_text()
     colours = {name: pair[mode] for name, *pair in re.findall(r"--(\w+): light-dark\((#\w+), (#\w+)\)", sheet)}
     for ground in ("paper", "panel"):
         for text in ("ink", "faint", "good", "bad", "warn", "link"):
@@ -198,8 +200,15 @@ def test_text_stands_out_in_light_and_dark(mode: int) -> None:
             assert (b + 0.05) / (a + 0.05) >= 4.5, (ground, text)
 
 
+def picture_beside(statistic: Statistic) -> str:
+    """The drawing beside a statistic on the page."""
+    text = report_page(Report("x", (Finding("copying", "?", "passed", "!", (statistic,)),), {}))
+    (picture,) = re.findall(r'<div class="against">(.*?)(?:<small>.*?)?</div>', text, re.DOTALL)
+    return picture
+
+
 def shapes(statistic: Statistic) -> dict[str, Any]:
-    text = report_pages._picture(statistic)
+    text = picture_beside(statistic)
     number = r"([\d.]+)"
     dot, band = re.search(rf'cx="{number}"', text), re.search(rf'class="band" x="{number}".*?width="{number}"', text)
     whisker = re.search(rf'class="whisker" d="M{number} [\d.]+H{number}"', text)
@@ -220,7 +229,7 @@ def test_a_number_is_drawn_where_it_stands() -> None:
     wide = shapes(Statistic("x", 10, None, None, 1, 1, 100))  # on a logarithmic scale the middle of 1 and 100
     assert wide["dot"] == pytest.approx(sum(wide["band"]) / 2)
     open_ended = shapes(Statistic("x", 2, 1, math.inf, 1.5))
-    assert open_ended["whisker"][1] == report_pages.WIDTH
+    assert open_ended["whisker"][1] == number_line.WIDTH
 
 
 @pytest.mark.parametrize(
@@ -228,7 +237,7 @@ def test_a_number_is_drawn_where_it_stands() -> None:
     [Statistic("x", 3), Statistic("x", 3, 3, 3, 3), Statistic("x", math.inf, 4, math.inf, 5), Statistic("x", math.nan)],
 )
 def test_nothing_is_drawn_where_there_is_nothing_to_compare(statistic: Statistic) -> None:
-    assert report_pages._picture(statistic) == ""
+    assert picture_beside(statistic) == ""
 
 
 @pytest.mark.parametrize(
@@ -246,14 +255,14 @@ def test_nothing_is_drawn_where_there_is_nothing_to_compare(statistic: Statistic
     ],
 )
 def test_numbers_in_words(value: float | None, unit: str, text: str) -> None:
-    assert words.number(value, unit) == text
+    assert formatting.number(value, unit) == text
 
 
 def test_ranges_in_words() -> None:
-    assert words.measured(Statistic("x", 3, 2, 4, unit="%")) == "3 % (2 to 4)"
-    assert words.expected(Statistic("x", 3, null=1, null_low=0, null_high=math.inf)) == "1 (0 or more)"
-    assert words.expected(Statistic("x", 3)) == ""
-    assert words.interval(math.nan, 1) == ""
+    assert formatting.measured(Statistic("x", 3, 2, 4, unit="%")) == "3 % (2 to 4)"
+    assert formatting.expected(Statistic("x", 3, null=1, null_low=0, null_high=math.inf)) == "1 (0 or more)"
+    assert formatting.expected(Statistic("x", 3)) == ""
+    assert formatting.interval(math.nan, 1) == ""
 
 
 def test_markdown_text_is_one_line_without_markup() -> None:
@@ -270,10 +279,10 @@ def test_the_same_report_gives_the_same_bytes(report: Report, tmp_path: Path) ->
 
 def test_healthy_says_what_it_is_not() -> None:
     silent = tuple(Finding(name, name, "passed", "Fine.") for name in ("copying", "support", "coverage"))
-    text = report_pages.report_page(Report("x", silent, {}))
+    text = report_page(Report("x", silent, {}))
     assert "Healthy" in text
     assert "That is no proof" in text
-    assert "That is no proof" not in report_pages.report_page(Report("x", silent[:1], {}))
+    assert "That is no proof" not in report_page(Report("x", silent[:1], {}))
 
 
 # --- figures ---------------------------------------------------------------------------------------------------------

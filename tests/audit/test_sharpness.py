@@ -13,7 +13,7 @@ from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Blurred, Honest, Noisy, OneImagePerClass
-from zoo.audit.questions.sharpness import ask, band_start, noise_levels, power_spectra, radial_frequency
+from zoo.audit.questions.sharpness import band_start, noise_levels, power_spectra, radial_frequency, run
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -56,7 +56,7 @@ def test_noise_on_a_plain_image_is_measured_and_a_stroke_is_not() -> None:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_planted_faults_ring_and_honest_images_do_not(seed: int) -> None:
+def test_planted_faults_raise_alarms_and_honest_images_do_not(seed: int) -> None:
     real, labels = digits(seed)
     honest = to_float(real[1200:])
     expected = {
@@ -65,15 +65,15 @@ def test_planted_faults_ring_and_honest_images_do_not(seed: int) -> None:
         "": Honest(honest),
     }
     for flag, subject in expected.items():
-        found = ask(evidence(subject, real))
+        found = run(evidence(subject, real))
         assert list(found.flags) == ([flag] if flag else [])
         assert found.status == ("alarm" if flag else "passed")
-    assert ask(evidence(OneImagePerClass(honest, labels[1200:], seed), real)).status == "passed"
+    assert run(evidence(OneImagePerClass(honest, labels[1200:], seed), real)).status == "passed"
 
 
 def test_numbers_of_honest_images_lie_beside_their_null() -> None:
     real, _ = digits()
-    found = ask(evidence(Honest(to_float(real[1200:])), real))
+    found = run(evidence(Honest(to_float(real[1200:])), real))
     detail, noise = found["fine detail"], found["noise level"]
     assert detail.low is not None
     assert detail.null_low is not None
@@ -84,10 +84,10 @@ def test_numbers_of_honest_images_lie_beside_their_null() -> None:
     assert found.protocol["band_from"] < 0.5  # enlarged from 8 px: the top octave is all but empty
 
 
-def test_what_cannot_be_asked_says_why() -> None:
+def test_a_question_that_does_not_apply_says_why() -> None:
     small = torch.zeros(30, 1, 4, 4, dtype=torch.uint8)
     with pytest.raises(NotApplicable, match="at least 8 px; these have 4 x 4"):
-        ask(evidence(Honest(to_float(small)), small))
+        run(evidence(Honest(to_float(small)), small))
     flat = torch.zeros(30, 1, 16, 16, dtype=torch.uint8)
-    with pytest.raises(NotApplicable, match="all of one colour"):
-        ask(evidence(Honest(to_float(flat)), flat))
+    with pytest.raises(NotApplicable, match="no contrast: each is of a single colour"):
+        run(evidence(Honest(to_float(flat)), flat))

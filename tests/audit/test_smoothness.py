@@ -13,7 +13,7 @@ import zoo
 from tests.helpers.training import tiny_dcgan
 from zoo.audit import Finding, audit
 from zoo.audit.questions import smoothness
-from zoo.audit.questions.smoothness import Walk
+from zoo.audit.questions.smoothness import Walks
 
 
 class Moves:
@@ -48,7 +48,7 @@ def test_a_linear_generator_walks_straight_and_evenly() -> None:
     assert found.protocol["path"] == "straight line"
     # Pixels are rounded to 256 levels, so a step of few levels is not exact.
     assert found["largest step"].value == pytest.approx(1, abs=0.3)
-    assert found["length of a walk"].value == pytest.approx(found["distance of a walk's ends"].value, rel=1e-3)
+    assert found["path length"].value == pytest.approx(found["distance between the endpoints"].value, rel=1e-3)
     assert found["walks with a jump"].value == 0
     assert found["walks with a jump"].low == 0
 
@@ -75,17 +75,17 @@ def test_a_fast_stretch_is_no_jump() -> None:
     assert found["largest step"].value > 1.5
 
 
-def test_a_generator_of_one_image_is_said_to_stand_still() -> None:
+def test_a_generator_of_one_image_is_reported_as_still() -> None:
     found = ask(Moves(lambda z: 0 * z[:, 0]))
     assert found.status == "note"
     assert "hardly changes" in found.answer
-    assert found["distance of a walk's ends"].value == 0
+    assert found["distance between the endpoints"].value == 0
 
 
 def test_normal_latents_walk_on_great_circles() -> None:
     assert ask(Moves(lambda z: torch.tanh(z[:, 0]), uniform=False)).protocol["path"] == "great circle"
     start, end = torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 2.0]])
-    walk = Walk(start, end, False, None, None)
+    walk = Walks(start, end, False, None, None)
     path = walk.latents(torch.linspace(0, 1, 5)[None])
     torch.testing.assert_close(path.norm(dim=1), torch.full((5,), 2.0))
     torch.testing.assert_close(path[2], torch.full((2,), math.sqrt(2)))

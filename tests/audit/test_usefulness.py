@@ -12,7 +12,7 @@ from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest
-from zoo.audit.questions.usefulness import _worse, ask, matched
+from zoo.audit.questions.usefulness import _worse, matched, run
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.features import extractor
@@ -57,14 +57,14 @@ def evidence(subject: object, digits: tuple[Tensor, Tensor], labelled: bool = Tr
     return Evidence(as_subject(subject), parts[0], parts[1], small, 0, extractor("pixels"), {})
 
 
-def test_matched_gives_the_classes_wanted_and_uses_images_as_often_as_told() -> None:
+def test_matched_gives_the_classes_wanted_and_uses_images_as_often_as_requested() -> None:
     labels = torch.arange(3).repeat_interleave(50)
     wanted = torch.tensor([2, 0] * 20)
     draw = torch.Generator().manual_seed(0)
     for times, distinct in ((1, 40), (10, 4)):
-        places = matched(labels, wanted, times, draw)
-        assert torch.equal(labels[places], wanted)
-        assert len(torch.unique(places)) == distinct
+        indices = matched(labels, wanted, times, draw)
+        assert torch.equal(labels[indices], wanted)
+        assert len(torch.unique(indices)) == distinct
     assert len(matched(labels, torch.zeros(200, dtype=torch.long), 1, draw).unique()) == 50  # there are no more
 
 
@@ -76,24 +76,24 @@ def test_the_paired_test_has_mcnemars_exact_p_value() -> None:
 
 
 def test_real_images_of_the_class_asked_for_teach_as_real_ones_do(digits: tuple[Tensor, Tensor]) -> None:
-    found = ask(evidence(Conditional(to_float(digits[0][1200:]), digits[1][1200:], deaf=False), digits))
+    found = run(evidence(Conditional(to_float(digits[0][1200:]), digits[1][1200:], deaf=False), digits))
     score = found["classification accuracy score"]
     assert (found.status, found.flags) == ("passed", {})
     assert score.null is not None
     assert score.value == pytest.approx(score.null, abs=0.12)
     assert score.value > 0.5
-    assert "from as many real images" in found.answer
+    assert "after as many real ones" in found.answer
 
 
 def test_a_generator_that_ignores_its_labels_teaches_nothing(digits: tuple[Tensor, Tensor]) -> None:
-    found = ask(evidence(Conditional(to_float(digits[0][1200:]), digits[1][1200:], deaf=True), digits))
+    found = run(evidence(Conditional(to_float(digits[0][1200:]), digits[1][1200:], deaf=True), digits))
     assert (found.status, found.flags) == ("note", {})
     assert found["classification accuracy score"].value < 0.35
-    assert "It teaches least about class" in found.answer
+    assert "They teach least about class" in found.answer
 
 
-def test_without_classes_it_cannot_be_asked(digits: tuple[Tensor, Tensor]) -> None:
-    with pytest.raises(NotApplicable, match="draws images without classes"):
-        ask(evidence(Honest(to_float(digits[0][1200:])), digits))
+def test_without_classes_the_question_does_not_apply(digits: tuple[Tensor, Tensor]) -> None:
+    with pytest.raises(NotApplicable, match="its images have no classes"):
+        run(evidence(Honest(to_float(digits[0][1200:])), digits))
     with pytest.raises(NotApplicable, match=r"give labels=\(training, held-out\)"):
-        ask(evidence(Conditional(to_float(digits[0][1200:]), digits[1][1200:], deaf=False), digits, labelled=False))
+        run(evidence(Conditional(to_float(digits[0][1200:]), digits[1][1200:], deaf=False), digits, labelled=False))

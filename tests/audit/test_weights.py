@@ -11,8 +11,8 @@ from torch import Tensor, nn
 import zoo
 from tests.helpers.training import tiny_dcgan
 from zoo.audit import Finding, audit
-from zoo.audit.evidence.subject import Questioned
 from zoo.audit.questions import weights
+from zoo.audit.zoo_model import adapt
 
 
 class Subject(nn.Module):
@@ -91,7 +91,7 @@ def test_broken_dead_and_narrow_layers_are_named() -> None:
 
 def test_the_average_is_the_generator() -> None:
     model = tiny_dcgan()
-    chosen = weights.chosen(Questioned(model))
+    chosen = weights.chosen(adapt(model))
     names = {f"{network}.{name}" for network, name, _ in chosen}
     own = {f"generator.{name}" for name, p in model.average.named_parameters() if p.ndim > 1}
     assert own <= names
@@ -120,5 +120,5 @@ def test_a_subject_without_weights_is_told_what_to_show() -> None:
 
 
 def test_a_release_passes() -> None:
-    layers = [weights.measured(*each) for each in weights.chosen(Questioned(zoo.from_pretrained("zoo:dcgan_digits")))]
-    assert all(not layer.broken and not layer.dead and not layer.one_direction for layer in layers)
+    layers = [weights.measured(*each) for each in weights.chosen(adapt(zoo.from_pretrained("zoo:dcgan_digits")))]
+    assert all(not layer.non_finite and not layer.zero_rows and not layer.one_direction for layer in layers)

@@ -98,7 +98,7 @@ def test_the_help_shows_summary_options_types_defaults_and_descriptions(name: st
 
 def test_the_help_lists_every_metric_with_its_description() -> None:
     items = paragraphs(documentation(COMMANDS["evaluate"]).docstring.arguments["metrics"])[1:]
-    assert items == [*(f"- {name}: {kind.says}" for name, kind in METRICS.items()), items[-1]]
+    assert items == [*(f"- {name}: {kind.description}" for name, kind in METRICS.items()), items[-1]]
     assert items[-1].startswith("- cas: ")
 
 

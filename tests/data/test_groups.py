@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from zoo.data import Folder, Pool
-from zoo.data.pool import split_pool, whole_groups
+from zoo.data.pool import sample_groups, split_pool
 from zoo.errors import DataError
 
 TONES = ["", "_1f3fb", "_1f3fc", "_1f3fd"]
@@ -70,8 +70,8 @@ def test_a_file_left_out_does_not_move_the_groups_of_the_others(tmp_path: Path) 
 
 def test_groups_are_chosen_by_the_split_seed() -> None:
     groups = np.repeat(np.arange(50), 3)
-    first, other = whole_groups(groups, 30, seed=0), whole_groups(groups, 30, seed=1)
-    assert np.array_equal(first, whole_groups(groups, 30, seed=0))
+    first, other = sample_groups(groups, 30, seed=0), sample_groups(groups, 30, seed=1)
+    assert np.array_equal(first, sample_groups(groups, 30, seed=0))
     assert first.tolist() != other.tolist()
     assert len(first) == len(other) == 30
 
@@ -79,7 +79,7 @@ def test_groups_are_chosen_by_the_split_seed() -> None:
 def test_a_group_too_large_for_the_room_left_makes_way_for_a_smaller() -> None:
     groups = np.array([0] * 9 + [1] * 2)
     for seed in range(5):
-        assert whole_groups(groups, 3, seed).tolist() == [9, 10]
+        assert sample_groups(groups, 3, seed).tolist() == [9, 10]
 
 
 def test_what_the_publisher_reserves_goes_before_groups() -> None:
@@ -89,7 +89,7 @@ def test_what_the_publisher_reserves_goes_before_groups() -> None:
 
 
 def test_no_room_for_any_group_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"2 held-out images have no room.*smallest of 10 has 4.*data\.held_out"):
+    with pytest.raises(DataError, match=r"2 held-out images have no room.*smallest of 10 groups has 4.*data\.held_out"):
         folder(people(tmp_path), group="1f4[0-9]{2}", held_out=2)
     assert not len(folder(tmp_path, group="1f4[0-9]{2}", held_out=0).held_out)
 
@@ -100,7 +100,7 @@ def test_one_group_of_all_cannot_be_split(tmp_path: Path) -> None:
 
 
 def test_a_group_that_no_file_has_is_said(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.group='cats' is found in .* none of 40 images .*such as emoji_u1f400"):
+    with pytest.raises(DataError, match=r"data\.group='cats' matches .* none of 40 images .*such as emoji_u1f400"):
         folder(people(tmp_path), group="cats")
 
 
@@ -111,7 +111,7 @@ def test_only_matching_files_are_read(tmp_path: Path) -> None:
 
 
 def test_a_match_that_finds_nothing_shows_what_a_path_looks_like(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.match='cats' is found in .* none of 40 images .*such as emoji_u1f400"):
+    with pytest.raises(DataError, match=r"data\.match='cats' matches .* none of 40 images .*such as emoji_u1f400"):
         folder(people(tmp_path), match="cats")
 
 

@@ -106,7 +106,9 @@ def test_other_variants_and_data_modules(base: dict[str, Any]) -> None:
 
 
 def test_too_few_held_out_images_are_refused() -> None:
-    with pytest.raises(ValueError, match="needs two batches of 64 held-out images, to pick and to judge"):
+    with pytest.raises(
+        ValueError, match="needs two batches of 64 held-out images, one to select best responses and one to evaluate"
+    ):
         duality_gap(shifted(0.0), (clouds()[0], clouds()[1][:100]))
 
 

@@ -98,18 +98,18 @@ def test_labels_have_the_shares_of_the_real_images() -> None:
 def test_reference_and_others_are_disjoint_and_the_same_every_time() -> None:
     data, network = ready(Digits()), extractor("pixels")
     reals = reference_features(data, "train", network, 700)
-    assert (len(reals.reference), len(reals.others or ())) == (700, 700)
-    assert len(torch.cat([reals.reference.values, reals.everything.values[700:]]).unique(dim=0)) > 1_390  # twins exist
+    assert (len(reals.reference), len(reals.additional or ())) == (700, 700)
+    assert len(torch.cat([reals.reference.values, reals.combined.values[700:]]).unique(dim=0)) > 1_390  # twins exist
     again = reference_features(ready(Digits(seed=5)), "train", network, 700)
     assert torch.equal(reals.reference.values, again.reference.values)
     all_of_it = reference_features(data, "train", network, 1_500)
-    assert (len(all_of_it.reference), len(all_of_it.others or ())) == (1_500, 297)  # 118 of training, 179 held out
+    assert (len(all_of_it.reference), len(all_of_it.additional or ())) == (1_500, 297)  # 118 of training, 179 held out
     held_out = reference_features(data, "held_out", network, 1_000)
-    assert (len(held_out.reference), len(held_out.others or ())) == (179, 1_000)
+    assert (len(held_out.reference), len(held_out.additional or ())) == (179, 1_000)
 
 
 def test_a_part_without_images_is_refused() -> None:
-    with pytest.raises(DataError, match=r"no images in its held_out part.*split=train"):
+    with pytest.raises(DataError, match=r"no images in its held_out split.*split=train"):
         reference_features(ready(Digits(held_out=0)), "held_out", extractor("pixels"), 100)
 
 

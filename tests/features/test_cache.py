@@ -96,7 +96,7 @@ def test_a_damaged_file_is_noticed_and_made_again(
     again = cached_features(extractor("digits"), data.held_out)
     assert torch.equal(first.values, again.values)
     assert sum(counted) == 2 * 179
-    assert "is damaged; these features are made again" in capsys.readouterr().err
+    assert "is damaged; these features are computed again" in capsys.readouterr().err
     cached_features(extractor("digits"), data.held_out)
     assert sum(counted) == 2 * 179
 

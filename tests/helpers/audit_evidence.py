@@ -9,7 +9,7 @@ from torch import Tensor
 
 from zoo.audit.evidence.budget import budget
 from zoo.audit.evidence.evidence import Evidence
-from zoo.audit.evidence.images import part_of
+from zoo.audit.evidence.reading import read_image_set
 from zoo.audit.evidence.subject import as_subject
 from zoo.features import extractor
 
@@ -32,8 +32,8 @@ def evidence(subject: Any, train: Tensor, held_out: Tensor, seed: int = 0) -> Ev
     """Evidence in pixel space alone, which is quick."""
     return Evidence(
         as_subject(subject),
-        part_of(train, "train"),
-        part_of(held_out, "held_out"),
+        read_image_set(train, "train"),
+        read_image_set(held_out, "held_out"),
         budget("quick"),
         seed,
         extractor("pixels", size=4),

@@ -22,6 +22,7 @@ from zoo.audit.command import main as audit
 from zoo.config.command_line import run_command
 from zoo.evaluate import main as evaluate
 from zoo.hub.__main__ import ACTIONS, main
+from zoo.releases import references
 from zoo.sample import main as sample
 
 ROOT = Path(__file__).parents[2]
@@ -45,7 +46,23 @@ def test_a_card_is_shown_and_a_release_verified(capsys: pytest.CaptureFixture[st
     assert command(f"show={NAME}") == 0
     assert f"# {NAME}" in capsys.readouterr().out
     assert command(f"verify={NAME}") == 0
-    assert "the card says what the other files say" in capsys.readouterr().out
+    assert "the card agrees with the other files" in capsys.readouterr().out
+
+
+def test_the_page_of_an_audit_is_written_and_a_card_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert command(f"page={NAME}") == 0
+    assert capsys.readouterr().out == f"report: audit-{NAME}.html\n"
+    assert Path(f"audit-{NAME}.html").read_text().startswith("<!DOCTYPE html>")
+    shutil.copytree(references.releases_folder() / NAME, "mine")
+    card = Path("mine/README.md").read_text()
+    Path("mine/README.md").write_text("other words")
+    assert command("card=mine") == 0
+    assert Path("mine/README.md").read_text() == card
+    assert command("page=nowhere") == 2
+    assert "cannot read nowhere/config.json" in capsys.readouterr().err
 
 
 def test_a_checkpoint_is_packed(
@@ -67,7 +84,7 @@ def test_a_checkpoint_is_packed(
     for fact in ("machine: a box", "source: a school", "- Numerals\n", "licence: CC0"):
         assert fact in text
     assert "- a\n- b\n" in text
-    assert "Nothing was picked" in text
+    assert "samples of seed 0, without selection" in text
     capsys.readouterr()
     assert command("run=run", "out=run") == 2
     assert "holds something that is no release" in capsys.readouterr().err
@@ -93,7 +110,7 @@ def test_weights_from_elsewhere_become_a_release(tmp_path: Path, capsys: pytest.
     assert (
         command(f"convert={tmp_path / 'netG.pth'}", "source=pytorch-tutorial-DCGAN", f"out={tmp_path / 'alone'}") == 0
     )
-    assert "it came without a discriminator" in (tmp_path / "alone/README.md").read_text()
+    assert "it was converted without a discriminator" in (tmp_path / "alone/README.md").read_text()
     capsys.readouterr()
     assert command("source=pytorch-tutorial-DCGAN", f"out={tmp_path / 'no'}") == 2
     assert "give one file, convert=FILE, or generator=FILE" in capsys.readouterr().err
@@ -104,7 +121,10 @@ def test_weights_from_elsewhere_become_a_release(tmp_path: Path, capsys: pytest.
     [
         ("show=dcgan_digit", "there is no release 'dcgan_digit' with a card here. Did you mean dcgan_digits?"),
         ("verify=nowhere", "cannot read nowhere/config.json"),
-        ("nothing=1", "one of show=, run=, audit=, verify=, push=, convert= says what to do; got nothing="),
+        (
+            "nothing=1",
+            "one of show=, run=, audit=, page=, card=, verify=, push=, convert= says what to do; got nothing=",
+        ),
         ("show=a verify=b", "says what to do; got show= verify="),
         ("run=a", "out: missing; pack needs it (a text)"),
         ("run=nowhere out=x", "there is no run folder or checkpoint nowhere"),

@@ -144,7 +144,7 @@ def test_a_callback_of_it_leaves_the_model_as_it_was(tmp_path: Path) -> None:
     find_class(WALK)
     model = tiny_biggan().train()
     before, state = weights(model), torch.random.get_rng_state()
-    seen = bolts._Sampled(model)
+    seen = bolts._Sampler(model)
     seen.eval()
     images = seen(torch.randn(5, seen.hparams.latent_dim, generator=torch.Generator().manual_seed(0)))
     seen.train()

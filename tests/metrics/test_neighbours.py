@@ -18,7 +18,7 @@ from zoo.metrics import (
     density_and_coverage,
     expected_coverage,
     neighbour_statistics,
-    neighbours,
+    pairwise_distances,
     precision_and_recall,
 )
 
@@ -79,7 +79,7 @@ def one_outlier(seed: int) -> Tensor:
 @pytest.mark.parametrize("strict", [True, False])
 @pytest.mark.parametrize("make", [copies, collapsed, tiny, huge, one_outlier])
 def test_counts_are_those_of_float64(make: Any, strict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(neighbours, "TILE", 64)  # several blocks, the last one smaller
+    monkeypatch.setattr(pairwise_distances, "TILE", 64)  # several blocks, the last one smaller
     real, fake = make(1), make(2)
     fake[:40] = real[20:60]  # copies across the sides as well
     for k, found in zip((3, 5), neighbour_statistics(real, fake, [Rule(3, strict), Rule(5, strict)])):
@@ -92,7 +92,7 @@ def test_counts_are_those_of_float64(make: Any, strict: bool, monkeypatch: pytes
 def test_blocks_do_not_matter(tile: int, monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = correlated(100, 12, 1), correlated(80, 12, 2)
     expected = all_four(real, fake)
-    monkeypatch.setattr(neighbours, "TILE", tile)
+    monkeypatch.setattr(pairwise_distances, "TILE", tile)
     assert all_four(real, fake) == expected
 
 

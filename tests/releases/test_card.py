@@ -126,10 +126,9 @@ def test_a_shipped_release_holds_what_it_claims(name: str) -> None:
         "model.safetensors",
         "recipe.yaml",
         "audit.json",
-        "audit.html",
     }
     config = release_format.read_config(folder / "config.json")
-    assert references.read_index()[name]["sha256"] == release_format.digest_of(config, "model.safetensors")
+    assert references.read_index()[name]["sha256"] == release_format.recorded_sha256(config, "model.safetensors")
 
 
 def test_the_shelf_is_small_and_all_of_it_is_in_the_index() -> None:
@@ -171,7 +170,7 @@ def test_a_card_shows_values_intervals_floors_and_sizes(tmp_path: Path) -> None:
         ({"sumary": "x"}, "about: there is no 'sumary'. Did you mean summary?"),
         ({"data": "MNIST"}, "about: data is a mapping; got 'MNIST'"),
         ({"training": {"hours": "2"}}, "about: training.hours is a number"),
-        ({"data": {"name": torch.zeros(1)}}, "about holds what is no plain, finite value"),
+        ({"data": {"name": torch.zeros(1)}}, "about: a card shows plain, finite values"),
     ],
 )
 def test_what_a_card_could_not_show_is_refused(about: Any, fault: str, tmp_path: Path) -> None:
@@ -193,7 +192,7 @@ def test_one_weakness_is_one_line(tmp_path: Path) -> None:
 
 
 def test_a_card_loads_a_mixture_of_ones_own_with_its_base(tmp_path: Path) -> None:
-    model = zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}, components=2)
+    model = zoo.MixGAN({"class": "tests.releases.test_release.Shifted", "resolution": 16, "width": 4}, components=2)
     assert "cls=Shifted)" in (model.save_pretrained(tmp_path / "it") / "README.md").read_text()
 
 
@@ -229,10 +228,10 @@ def test_weaknesses_follow_from_the_numbers() -> None:
     assert found == [
         "coverage-digits is 0.79, real images reach 1: parts of the data are rarely drawn",
         "2 classes are never drawn",
-        "it came without a discriminator: what is there has random weights",
+        "it was converted without a discriminator: the one here has random weights",
         "hands",
     ]
-    assert weaknesses({}, None) == ["nothing about this model was measured"]
+    assert weaknesses({}, None) == ["this model was not evaluated"]
     assert len(weaknesses({}, metrics(number("coverage", 0.9, 1.0)))) == 1
 
 

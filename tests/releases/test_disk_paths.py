@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
-from test_hub_audit import report
 
 import zoo
 from tests.helpers.training import tiny_dcgan
+from tests.releases.test_audited import report
 from zoo import hub
 from zoo.releases.disk_paths import disk_paths, without_disk_paths
 from zoo.releases.references import releases_folder

@@ -80,6 +80,7 @@ def progan() -> zoo.ProGAN:
     return model
 
 
+SHIFTED = f"{__name__}.Shifted"
 MODELS = {
     "vanilla": tiny_mlp,
     "dcgan": tiny_dcgan,
@@ -91,7 +92,7 @@ MODELS = {
     "mix": lambda: zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4, "num_classes": 3}, components=2),
     "own": odd,
     "own, built freely": free,
-    "mix of own": lambda: zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}, components=2),
+    "mix of own": lambda: zoo.MixGAN({"class": SHIFTED, "resolution": 16, "width": 4}, components=2),
 }
 OWN = {"own": Odd, "own, built freely": Free, "mix of own": Shifted}
 
@@ -184,9 +185,9 @@ def test_values_too_large_for_half_precision_are_refused(tmp_path: Path) -> None
 
 def test_a_user_s_own_class_is_handed_over_or_refused(tmp_path: Path) -> None:
     odd().save_pretrained(tmp_path / "it")
-    with pytest.raises(ReleaseError, match=r"holds a test_hub_release.Odd, .* never chooses .* cls=Odd"):
+    with pytest.raises(ReleaseError, match=r"holds a tests.releases.test_release.Odd, .* never chooses .* cls=Odd"):
         zoo.from_pretrained(tmp_path / "it")
-    with pytest.raises(ReleaseError, match=r"holds a test_hub_release.Odd, but cls is DCGAN"):
+    with pytest.raises(ReleaseError, match=r"holds a tests.releases.test_release.Odd, but cls is DCGAN"):
         zoo.from_pretrained(tmp_path / "it", cls=zoo.DCGAN)
     with pytest.raises(ReleaseError, match=r"must be a class that extends zoo.GAN"):
         zoo.from_pretrained(tmp_path / "it", cls=dict)  # type: ignore[arg-type]
@@ -196,8 +197,8 @@ def test_a_user_s_own_class_is_handed_over_or_refused(tmp_path: Path) -> None:
 
 
 def test_the_base_of_a_mixture_is_handed_over_or_refused(tmp_path: Path) -> None:
-    zoo.MixGAN({"class": "test_hub_release.Shifted", "resolution": 16, "width": 4}).save_pretrained(tmp_path / "it")
-    with pytest.raises(ReleaseError, match=r"test_hub_release.Shifted is refused: .* handed over with cls=Shifted"):
+    zoo.MixGAN({"class": SHIFTED, "resolution": 16, "width": 4}).save_pretrained(tmp_path / "it")
+    with pytest.raises(ReleaseError, match=rf"{SHIFTED} is refused: .* handed over with cls=Shifted"):
         zoo.from_pretrained(tmp_path / "it")
     with pytest.raises(ReleaseError, match=r"holds a MixGAN, but cls is Free"):
         zoo.from_pretrained(tmp_path / "it", cls=Free)
@@ -237,10 +238,11 @@ def test_the_file_alone_is_enough(tmp_path: Path) -> None:
 FRESH = """
 import sys, time
 import zoo
+load, known = zoo.from_pretrained, zoo.BigGAN  # modules are imported when a public name is first used
 began = time.monotonic()
-model = zoo.from_pretrained(sys.argv[1])
+model = load(sys.argv[1])
 seconds = time.monotonic() - began
-from zoo.callbacks.samples import draw
+from zoo.sampling.grids import draw
 import json, pathlib
 grid = json.loads((pathlib.Path(sys.argv[1]) / "config.json").read_text())["grid"]
 draw(model, grid["rows"], grid["columns"], grid["seed"]).save(sys.argv[2])

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import torch
-from test_command_fit import command
 
 import zoo
 from tests.helpers.training import equal, tiny_biggan, tiny_dcgan, tiny_mlp, weights
+from tests.test_fit import command
 from zoo import hub
 from zoo.errors import UserError
 from zoo.runs import packing

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from zoo.training.clock import Schedule, crossed, retention
+from zoo.training.clock import Clock, Clocked, Schedule, crossed, retention
 from zoo.training.seeding import derive_seed
 
 
@@ -23,6 +23,15 @@ def test_a_crossing_is_seen_once_whatever_the_step() -> None:
     for step in (1, 7, 64, 999, 1000, 1001, 2500):
         marks = [now for now in range(step, 10_001, step) if crossed(now - step, now, 1000)]
         assert len(marks) == len({now // 1000 for now in range(step, 10_001, step)} - {0})
+
+
+def test_models_may_share_a_clock() -> None:
+    one, other = Clocked(), Clocked()
+    one.clock = other.clock = Clock()
+    one.set_clock(330, rounds=19, images_undone=200)
+    other.images_seen += 70
+    assert one.clock_state() == {"images_seen": 400, "rounds": 19, "images_undone": 200}
+    assert (one.progress, one.images_before) == (200, 330)
 
 
 def test_retention_halves_with_each_halflife() -> None:

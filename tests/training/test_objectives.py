@@ -34,6 +34,21 @@ def test_hinge_and_least_squares_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(OBJECTIVES))
+def test_the_undecided_score_minimises_the_loss_where_real_and_generated_images_are_the_same(name: str) -> None:
+    loss = objective(name)
+    assert loss.undecided is not None
+    scores = torch.linspace(-2, 2, 401)[:, None] + loss.undecided
+    values = torch.stack([loss.discriminator_value(score, score) for score in scores])
+    assert values[200] == values.min()  # in the middle, at the undecided score
+    torch.testing.assert_close(values, values.flip(0))  # which side an image is on makes no difference there
+
+
+def test_a_critic_has_no_undecided_score() -> None:
+    assert Wasserstein().undecided is None
+    assert (objective("least_squares").undecided, objective("hinge").undecided) == (0.5, 0.0)
+
+
+@pytest.mark.parametrize("name", sorted(OBJECTIVES))
 def test_every_generator_wants_higher_scores(name: str) -> None:
     scores = torch.tensor([-0.4, 0.2], requires_grad=True)
     objective(name).generator_value(scores).backward()

@@ -1,8 +1,8 @@
-"""Live alarms: what is read from a run, when a signal has left its habits, which alarms that makes ring.
+"""Live alarms: signals of a run, detection of sudden changes in them, and the alarms that are then raised.
 
-One thing, one file: `observe` reads signals (on `fixed` inputs, with `diversity` and `spectrum`), `change` decides what
-has changed, `reading` puts both together, `named` holds the alarms, `healthy` the way back, `records` the files. The
-callback is `zoo.callbacks.Alarms`.
+`observe` measures the signals (on `fixed` inputs, with `diversity` and `spectrum`), `change` detects changes of one
+signal, `reading` combines both, `named` defines the alarms, `healthy` keeps checkpoints to roll back to, and `records`
+writes the files. The callback is `zoo.callbacks.Alarms`.
 """
 
 from zoo.alarms.named import ALARMS, alarm

@@ -1,7 +1,9 @@
-"""Watch a run, ring when it breaks, and act."""
+"""Callback that monitors a run, raises alarms when it breaks, and acts on them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -25,40 +27,49 @@ from zoo.training.replicas import Replicas
 
 Action = Literal["warn", "stop", "rollback"]
 FULL_READINGS = 25
-"""Where nothing else is said, every so many quick readings a full one."""
+"""Number of quick readings per full reading, if `every` is 0."""
 QUIET_READINGS = 16
-"""An alarm that has been silent for so many readings may ring anew."""
+"""Number of readings without an alarm after which it can be raised again."""
 REGAIN_ROUNDS = 100
-"""After a rollback, rounds over which learning rates rise from 0: what broke the run may not be over yet."""
-NOTHING, KEEP, STOP, ROLL_BACK = range(4)
+"""Rounds after a rollback over which learning rates rise from 0, since the cause may still be present."""
+
+
+class Decision(IntEnum):
+    """What all ranks do after a reading; rank 0 decides, and the largest value over all ranks is carried out."""
+
+    CONTINUE = 0
+    KEEP_CHECKPOINT = 1
+    STOP = 2
+    ROLL_BACK = 3
 
 
 class Alarms(Callback):
-    """Reads signals of both networks every few rounds, tells when one leaves the run's own habits, and acts.
+    """Callback that reads signals of both networks, raises an alarm when one leaves its habits in this run, and acts.
 
-    What is read: `zoo/alarms/observe.py`; which alarms there are: `zoo/alarms/named.py`; what they look like:
-    `docs/alarms.md`. Training is left untouched to the last bit unless an alarm makes the callback act.
+    The signals are measured in `zoo/alarms/observe.py`, the alarms are defined in `zoo/alarms/named.py`, and
+    `docs/alarms.md` explains both. Training stays the same, bit for bit, unless an alarm leads to an action.
 
-    In the run folder: `alarms/events.jsonl`, one line for each alarm with its reason, and `alarms/signals.jsonl`, the
-    signals over time; `healthy/IMAGES.ckpt`, if kept. Loggers get `signals/...`, TensorBoard the events as text. The
-    first of several processes watches, all of them act.
+    Files in the run folder: `alarms/events.jsonl`, one line for each alarm with its reason; `alarms/signals.jsonl`, the
+    signals over time; `healthy/IMAGES.ckpt`, the healthy checkpoint, if kept. Loggers get the signals as `signals/...`,
+    and TensorBoard gets the alarms as text. With several processes, rank 0 monitors the run and all ranks act.
 
     Args:
-        every: images between full readings (singular values, held-out images, Adam's updates); 0 makes every 25th quick
-            one a full one.
-        rounds: between quick readings. The one interval that counts batches: a collapse takes about a dozen of them,
-            however large they are.
-        action: when an alarm rings: `warn`; `stop` the run; or `rollback`, which puts networks, average and optimizers
-            back to the last checkpoint judged healthy. The clock goes on, so images and latents after it are other ones
-            than those that led to the alarm, and learning rates rise from 0 over 100 rounds. Where that does not help,
-            the next rollback lowers them. Rounds undone do not count: schedules and growth go back with the networks,
-            and the run becomes as much longer.
-        keep_healthy: keep that checkpoint also with `warn` and `stop`. Healthy means that no alarm rang for 160 rounds
-            after it.
-        rollbacks: at most so many; the alarm after the last one stops the run.
-        lr_drop: what every rollback after the first multiplies all learning rates by; 1 for no drop.
-        ignore: names of alarms that shall not ring.
-        classifier: an extractor with classes, such as `digits`, whose class shares of generated images are a signal.
+        every: images between full readings (singular values, held-out images, Adam's updates); 0 makes every 25th
+            reading a full one.
+        rounds: rounds between quick readings. It counts batches and not images, since a collapse takes about a dozen
+            batches, however large they are.
+        action: action on an alarm: `warn`; `stop` the run; or `rollback`, which restores networks, EMA and optimizers
+            from the last healthy checkpoint. The clock continues, so images and latents differ from those that led to
+            the alarm, and learning rates rise from 0 over 100 rounds; if the run breaks again, the next rollback also
+            lowers them. Undone rounds are trained again: schedules and growth go back with the networks, and the run
+            becomes longer by the same amount.
+        keep_healthy: keep the healthy checkpoint also with `warn` and `stop`. A checkpoint is healthy if no alarm was
+            raised for 160 rounds after it.
+        rollbacks: largest number of rollbacks; the next alarm stops the run.
+        lr_drop: factor on all learning rates at every rollback after the first, in (0, 1]; 1 for none.
+        ignore: names of alarms that are never raised.
+        classifier: name of an extractor with classes, such as `digits`, whose class shares of generated images become
+            signals; empty for none.
     """
 
     def __init__(
@@ -83,27 +94,31 @@ class Alarms(Callback):
                 raise ValueError(f"ignore: there is no alarm {name!r}.{did_you_mean(name, ALARMS)}")
         self.every, self.rounds, self.action, self.rollbacks, self.lr_drop = every, rounds, action, rollbacks, lr_drop
         self.keep_healthy, self.classifier = keep_healthy or action == "rollback", classifier
-        self.alarms = {name: look for name, look in ALARMS.items() if name not in ignore}
+        self.alarms = {name: check for name, check in ALARMS.items() if name not in ignore}
         self.habits = Habits()
         self.healthy = HealthyCheckpoints()
-        self.rolled_back = 0
-        self.rolled_back_in = 0  # round of the latest
-        self.lowered = 1.0  # what rollbacks have multiplied rates by
+        self.rolled_back = 0  # number of rollbacks
+        self.rolled_back_in = 0  # round of the latest rollback
+        self.lowered = 1.0  # factor of all rollbacks on the learning rates
         self.stopped: dict[str, Any] | None = None  # the event that ended the run
-        self.ringing: dict[str, int] = {}  # alarm -> the last round in which it rang
-        self.lasting: set[str] = set()  # alarms that the latest full reading showed, and quick ones cannot
+        self.active: dict[str, int] = {}  # by name of an active alarm: the last round in which it was raised
+        self.full_only: set[str] = set()  # alarms raised by the latest full reading that quick readings cannot raise
         self._read_at = 0  # images seen at the last quick reading
-        self.records: Records | None = None  # of the first process
+        self.records: Records | None = None  # on rank 0
         self._observer: Observer | None = None
         self._restored: dict[str, Any] = {}
 
-    # --- when --------------------------------------------------------------------------------------------------------
+    # --- hooks -------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose the fixed inputs; go on where a checkpoint stopped."""
+        """Choose the fixed inputs, and continue from the state of the checkpoint, if any.
+
+        Raises:
+            FeatureError: if the classifier is not available or has no classes.
+        """
         assert isinstance(pl_module, GAN)
         self._players = {
-            id(optimizer): (player.name, pl_module._owned[player.name])
+            id(optimizer): (player.name, pl_module.trained_parameters(player.name))
             for player, optimizer in zip(pl_module.players(), trainer.optimizers)
         }
         network = extractor(self.classifier).to(pl_module.device) if self.classifier else None
@@ -113,78 +128,92 @@ class Alarms(Callback):
         if trainer.is_global_zero:
             self.records = Records(RunFolder(Path(trainer.default_root_dir)), pl_module.images_seen)
         self._load(pl_module, self._restored, Path(trainer.default_root_dir))
-        self._set_rates(pl_module)
+        self._set_learning_rates(pl_module)
         pl_module.can_roll_back = self._rolls_back() and "not finite" in self.alarms
 
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
-        """Gradients are final here; clipping comes after."""
+        """Record gradient norms; gradients are final here and not yet clipped."""
         if self._observer is not None and self._observer.awaited and trainer.is_global_zero:
             self._observer.on_step(*self._players[id(optimizer)])
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Read when it is time."""
+        """Take a reading if it is due, and act on it."""
         assert isinstance(pl_module, GAN)
         assert self._observer is not None
-        if self._observer.fixed.wanting(pl_module):
+        if self._observer.fixed.missing(pl_module):
             self._observer.fixed.first_batch(Batch.of(batch))
-        self._set_rates(pl_module)
-        if pl_module.rounds % self.rounds == 0 and not self._observer.fixed.wanting(pl_module):
-            wish = self._watch(trainer, pl_module) if trainer.is_global_zero else NOTHING
+        self._set_learning_rates(pl_module)
+        if pl_module.rounds % self.rounds == 0 and not self._observer.fixed.missing(pl_module):
+            decision = self._read_and_report(trainer, pl_module) if trainer.is_global_zero else Decision.CONTINUE
             if isinstance(trainer.strategy, Replicas):
-                wish = trainer.strategy.largest(wish)
-            self._obey(wish, trainer, pl_module)
+                decision = Decision(trainer.strategy.largest(decision))
+            self._carry_out(decision, trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write what has not been written."""
+        """Write the signals that have not been written yet."""
         if self.records is not None:
             self.records.flush()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Write the readings before the end."""
+        """Write the signals that have not been written yet."""
         self.on_train_end(trainer, pl_module)
 
-    # --- what the first process does ---------------------------------------------------------------------------------
+    # --- on rank 0 ---------------------------------------------------------------------------------------------------
 
-    def _watch(self, trainer: Trainer, model: GAN) -> int:
-        """Take a reading, report alarms that begin to ring, and say what all processes shall do."""
+    def _read_and_report(self, trainer: Trainer, model: GAN) -> Decision:
+        """Take a reading, report new alarms, and decide what all ranks do."""
         assert self._observer is not None
         assert self.records is not None
         quick = self._observer.quick(trainer, model)
         full = self._observer.full(trainer, model) if self._full_is_due(model) else {}
-        now = self.habits.read(quick, self._stage(model, quick), full)
-        found = {name: why for name, look in self.alarms.items() if (why := look(now))}
-        new = {name: why for name, why in found.items() if name not in self.ringing}
-        if new and not full:  # names what else has changed, and is there to be looked at
+        reading = self.habits.read(quick, self._stage(model, quick), full)
+        raised = self._check(reading, self.alarms)
+        new = {name: reason for name, reason in raised.items() if name not in self.active}
+        if new and not full:  # a full reading names what else has changed, and is recorded for later inspection
             full = self._observer.full(trainer, model)
-            now = self.habits.read({}, self.habits.stage, full)
-            more = {name: why for name, look in self.alarms.items() if name not in found and (why := look(now))}
-            found, new = {**found, **more}, {**new, **{n: w for n, w in more.items() if n not in self.ringing}}
-        if full:  # what only full readings show is taken to last from one to the next
-            without = Reading(quick, self.habits.tracks)
-            self.lasting = {name for name in found if not self.alarms[name](without)}
-        self.ringing |= dict.fromkeys({*found, *self.lasting}, model.rounds)
-        quiet = model.rounds - QUIET_READINGS * self.rounds
-        self.ringing = {name: last for name, last in self.ringing.items() if last > quiet}
+            reading = self.habits.read({}, self.habits.stage, full)
+            further = self._check(reading, [name for name in self.alarms if name not in raised])
+            raised |= further
+            new |= {name: reason for name, reason in further.items() if name not in self.active}
+        if full:  # alarms that only a full reading can raise stay active until the next full reading
+            quick_reading = Reading(quick, self.habits.tracks)
+            self.full_only = {name for name in raised if not self.alarms[name](quick_reading)}
+        self.active |= dict.fromkeys({*raised, *self.full_only}, model.rounds)
+        quiet_since = model.rounds - QUIET_READINGS * self.rounds
+        self.active = {name: last for name, last in self.active.items() if last > quiet_since}
         kind = "alarm" if new else "full" if full else "quick"
         self.records.signals(model.images_seen, model.rounds, model.rounds // self.rounds, {**quick, **full}, kind)
         if full:
             self._log(trainer, model, {**quick, **full})
-        wish = self._wish(model, bool(new))
+        decision = self._decide(model, bool(new))
         if new:
             self.healthy.alarmed()
-        for name, why in new.items():
-            self._report(trainer, model, name, why, wish)
-        return wish
+        for name, reason in new.items():
+            self._report(trainer, model, name, reason, decision)
+        return decision
 
-    def _wish(self, model: GAN, alarmed: bool) -> int:
+    def _check(self, reading: Reading, names: Iterable[str]) -> dict[str, str]:
+        """Check alarms on a reading; return the reasons of those raised, by name."""
+        return {name: reason for name in names if (reason := self.alarms[name](reading))}
+
+    def _decide(self, model: GAN, alarmed: bool) -> Decision:
+        """Decide what all ranks do, and update the state of the healthy checkpoints.
+
+        Args:
+            model: the monitored model.
+            alarmed: whether this reading has raised a new alarm.
+        """
         if alarmed and self.action != "warn":
-            return ROLL_BACK if self._rolls_back() and self.healthy.confirmed else STOP
-        self.healthy.judge(model.rounds, bool(self.ringing), QUIET_READINGS * self.rounds)
-        return KEEP if self.keep_healthy and self.healthy.due(model.rounds, bool(self.ringing)) else NOTHING
+            return Decision.ROLL_BACK if self._rolls_back() and self.healthy.confirmed else Decision.STOP
+        self.healthy.judge(model.rounds, bool(self.active), QUIET_READINGS * self.rounds)
+        if self.keep_healthy and self.healthy.due(model.rounds, bool(self.active)):
+            return Decision.KEEP_CHECKPOINT
+        return Decision.CONTINUE
 
     def _full_is_due(self, model: GAN) -> bool:
+        """Check whether this reading is a full one."""
         before, self._read_at = self._read_at, model.images_seen
         if self.every:
             return crossed(before, model.images_seen, self.every)
@@ -192,79 +221,84 @@ class Alarms(Callback):
 
     @staticmethod
     def _stage(model: GAN, values: dict[str, float]) -> str:
-        """What decides how large signals are in health: the images' size and the layers in use."""
+        """Return a digest of what determines the usual size of signals: the resolution and the layers in use."""
         layers = sorted(name for name in values if name.startswith("activation/"))
         return digest_of_values(model.data_resolution(model.progress), layers)
 
-    def _report(self, trainer: Trainer, model: GAN, name: str, why: str, wish: int) -> None:
-        kept = self.healthy.confirmed
-        does = {STOP: "stop", ROLL_BACK: f"rollback to {kept}"}.get(wish, "warn")
-        if wish == STOP and self.action == "rollback":
-            does = "stop, the rollbacks are used up" if kept else "stop, no state has been judged healthy yet"
+    def _report(self, trainer: Trainer, model: GAN, name: str, reason: str, decision: Decision) -> None:
+        """Write an alarm to the file of events, the console and TensorBoard."""
+        healthy = self.healthy.confirmed
+        action = {Decision.STOP: "stop", Decision.ROLL_BACK: f"rollback to {healthy}"}.get(decision, "warn")
+        if decision == Decision.STOP and self.action == "rollback":
+            action = "stop, the rollbacks are used up" if healthy else "stop, no state has been judged healthy yet"
         event = {
             "images_seen": model.images_seen,
             "round": model.rounds,
             "alarm": name,
-            "reason": why,
-            "action": does,
-            "healthy": kept or None,
+            "reason": reason,
+            "action": action,
+            "healthy": healthy or None,
         }
         assert self.records is not None
         self.records.event(event)
-        self.stopped = event if wish == STOP else None
-        print(f"ALARM at {model.images_seen:,} images, {name}: {why}. Action: {does}", flush=True)
+        self.stopped = event if decision == Decision.STOP else None
+        print(f"ALARM at {model.images_seen:,} images, {name}: {reason}. Action: {action}", flush=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("alarms", f"**{name}**: {why}. Action: {does}", model.images_seen)
+                logger.experiment.add_text("alarms", f"**{name}**: {reason}. Action: {action}", model.images_seen)
 
     @staticmethod
     def _log(trainer: Trainer, model: GAN, values: dict[str, float]) -> None:
-        """The signals that are one number for the whole game."""
-        few = {
+        """Log the signals that are single numbers rather than one per layer."""
+        scalars = {
             f"signals/{name.replace('/', '_')}": value
             for name, value in values.items()
             if name.startswith(("score/", "diversity", "duplicates", "gradient/", "overfitting/", "classes/", "slope/"))
         }
         for logger in trainer.loggers:
-            logger.log_metrics(few, step=model.images_seen)
+            logger.log_metrics(scalars, step=model.images_seen)
 
-    # --- what all processes do ---------------------------------------------------------------------------------------
+    # --- on all ranks ------------------------------------------------------------------------------------------------
 
-    def _obey(self, wish: int, trainer: Trainer, model: GAN) -> None:
-        if wish == STOP:
+    def _carry_out(self, decision: Decision, trainer: Trainer, model: GAN) -> None:
+        """Carry out a decision."""
+        if decision == Decision.STOP:
             trainer.should_stop = True
-        elif wish == KEEP:
+        elif decision == Decision.KEEP_CHECKPOINT:
             self.healthy.keep(trainer, model)
-        elif wish == ROLL_BACK:
-            where = trainer.strategy.broadcast(self.healthy.confirmed)
-            healthy = RunFolder(Path(trainer.default_root_dir)).healthy_checkpoint(where)
-            state = roll_back(trainer, model, healthy)
-            self.lowered *= self.lr_drop if self.rolled_back else 1.0
-            self.rolled_back, self.rolled_back_in = self.rolled_back + 1, model.rounds
-            self._set_rates(model)
-            model.can_roll_back &= self._rolls_back()
-            assert self._observer is not None
-            mine = state["callbacks"].get(self.state_key, {})
-            if mine:
-                self._observer.load_state_dict(mine["observer"])
-                self.habits.load_state_dict(mine["habits"])
-            self.ringing, self.lasting = {}, set()
-            self.healthy.after_rollback(model.rounds)
+        elif decision == Decision.ROLL_BACK:
+            self._roll_back(trainer, model)
+
+    def _roll_back(self, trainer: Trainer, model: GAN) -> None:
+        """Restore the model and the state of the readings from the healthy checkpoint, and lower the learning rates."""
+        name = trainer.strategy.broadcast(self.healthy.confirmed)
+        state = roll_back(trainer, model, RunFolder(Path(trainer.default_root_dir)).healthy_checkpoint(name))
+        self.lowered *= self.lr_drop if self.rolled_back else 1.0
+        self.rolled_back, self.rolled_back_in = self.rolled_back + 1, model.rounds
+        self._set_learning_rates(model)
+        model.can_roll_back &= self._rolls_back()
+        assert self._observer is not None
+        saved = state["callbacks"].get(self.state_key, {})
+        if saved:
+            self._observer.load_state_dict(saved["observer"])
+            self.habits.load_state_dict(saved["habits"])
+        self.active, self.full_only = {}, set()
+        self.healthy.after_rollback(model.rounds)
 
     def _rolls_back(self) -> bool:
-        """Whether the next alarm leads to a rollback, if a state has been judged healthy: the first process knows."""
+        """Check whether the next alarm leads to a rollback, provided that there is a healthy checkpoint."""
         return self.action == "rollback" and self.rolled_back < self.rollbacks
 
-    def _set_rates(self, model: GAN) -> None:
-        """Learning rates of the next round: rising again after the latest rollback, lowered by those before it."""
+    def _set_learning_rates(self, model: GAN) -> None:
+        """Set the learning rates of the next round: rising after the latest rollback, lowered by all but the first."""
         if self.rolled_back:
-            since = model.rounds + 1 - self.rolled_back_in
-            model.lr_factor = self.lowered * min(1.0, since / REGAIN_ROUNDS)
+            rounds_since = model.rounds + 1 - self.rolled_back_in
+            model.lr_factor = self.lowered * min(1.0, rounds_since / REGAIN_ROUNDS)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """What later readings and decisions depend on; tensors and plain values."""
+        """Return the state of later readings and decisions: tensors and plain values."""
         if self._observer is None:
             return self._restored
         if self.records is not None:
@@ -272,17 +306,17 @@ class Alarms(Callback):
         return {
             "habits": self.habits.state_dict(),
             "observer": self._observer.state_dict(),
-            "ringing": dict(self.ringing),
+            "ringing": dict(self.active),
             "rolled_back": self.rolled_back,
             "rolled_back_in": self.rolled_back_in,
             "read_at": self._read_at,
             "lowered": self.lowered,
             "healthy": self.healthy.state_dict(),
-            "lasting": sorted(self.lasting),
+            "lasting": sorted(self.full_only),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Kept until training starts, when there is something to put it into."""
+        """Store a `state_dict` until training starts, when it is restored."""
         self._restored = state_dict
 
     def _load(self, model: GAN, state: dict[str, Any], folder: Path) -> None:
@@ -291,8 +325,8 @@ class Alarms(Callback):
         assert self._observer is not None
         self.habits.load_state_dict(state["habits"])
         self._observer.load_state_dict(state["observer"])
-        self.ringing, self._read_at = dict(state["ringing"]), state["read_at"]
+        self.active, self._read_at = dict(state["ringing"]), state["read_at"]
         self.rolled_back, self.rolled_back_in = state["rolled_back"], state.get("rolled_back_in", 0)
-        self.lowered, self.lasting = state.get("lowered", 1.0), set(state.get("lasting", ()))
+        self.lowered, self.full_only = state.get("lowered", 1.0), set(state.get("lasting", ()))
         self.healthy.load_state_dict(state["healthy"], folder)
         self._restored = {}

@@ -1,14 +1,20 @@
-"""Has a signal left its own habits? One detector for every signal of every variant, calibrated on the run itself.
+"""Change detector for one signal, calibrated on the run itself; the same for every signal of every model.
 
-A detector forecasts the next reading from the signal's level and slope (Brown 1963, "Smoothing, Forecasting and
-Prediction": exponential smoothing, twice) and knows its usual deviation from the forecast, all with a memory of a few
-hundred rounds. So healthy drift is expected, and a smooth signal may stray less than a noisy one. Deviations beyond the
-usual are summed one-sidedly (CUSUM; Page 1954, "Continuous inspection schemes", Biometrika 41): one reading far out or
-several moderately far out carry the sum over its threshold, noise does not. What is unusual enters level, slope and
-deviation clipped, so a break is not quickly taken for the new habit.
+The detector forecasts the next reading from the signal's level and slope (double exponential smoothing; Brown 1963,
+"Smoothing, Forecasting and Prediction") and tracks the usual deviation from the forecast, both with a memory of a few
+hundred rounds. Slow drift is therefore expected, and a smooth signal is allowed smaller deviations than a noisy one.
+Excess deviations are summed on each side (CUSUM; Page 1954, "Continuous inspection schemes", Biometrika 41):
 
-There are four numbers for all signals. With independent Gaussian readings a change is seen once in some 70,000, with
-heavier tails more often (`tests/test_alarms_change.py`); so alarms ask for a large change besides.
+    z    = (value - forecast) / usual deviation
+    up   = max(0, up + z - ALLOWANCE)
+    down = max(0, down - z - ALLOWANCE)
+
+A change is detected when a sum exceeds `THRESHOLD`: after one large deviation or several moderate ones, but not from
+noise. Unusual readings are clipped before they update level, slope and deviation, so that a break does not quickly
+become the new habit.
+
+The four constants below are the same for all signals. Independent Gaussian readings give a false change about once in
+70,000 readings, heavier tails more often (`tests/alarms/test_change.py`); alarms therefore also require a large change.
 """
 
 from __future__ import annotations
@@ -17,29 +23,29 @@ import math
 from dataclasses import asdict, dataclass
 
 MEMORY = 32
-"""Readings over which level, slope and deviation are averaged."""
+"""Number of readings over which level, slope and deviation are averaged."""
 ALLOWANCE = 1.5
-"""Deviations that each reading may stray without adding to the sum."""
+"""Deviation of a reading that does not add to the sums, in usual deviations."""
 THRESHOLD = 4.0
-"""Where the sum counts as a change, in deviations."""
+"""Value of a sum above which a change is detected, in usual deviations."""
 CLIP = 3.0
-"""Deviations that a reading may at most move the level and the deviation by."""
+"""Largest deviation with which a reading updates level and deviation, in usual deviations."""
 
 
 @dataclass
 class Track:
-    """The habits of one signal.
+    """Habits of one signal: its level, slope and usual deviation, and the state of the change detector.
 
     Args:
-        settle: readings before changes are looked for.
-        floor: smallest deviation that is believed, in the signal's unit (for most of them the logarithm).
-        count: readings so far.
-        level: where the signal is, smoothed.
-        slope: by how much it moves from reading to reading, smoothed.
-        deviation: its usual distance from what was forecast, as a standard deviation.
-        up: sum of what went beyond the usual, upwards.
-        down: and downwards.
-        change: the latest reading's distance from its forecast.
+        settle: number of readings before changes are detected.
+        floor: smallest usual deviation, in the signal's unit (for most signals the logarithm).
+        count: number of readings so far.
+        level: smoothed level of the signal.
+        slope: smoothed difference between consecutive readings.
+        deviation: usual deviation from the forecast, as a standard deviation.
+        up: sum of excess deviations upwards.
+        down: sum of excess deviations downwards.
+        change: deviation of the latest reading from its forecast.
     """
 
     settle: int = 16
@@ -53,7 +59,7 @@ class Track:
     change: float = 0.0
 
     def read(self, value: float) -> None:
-        """Take the next reading; one that is not finite changes nothing."""
+        """Update with the next reading; a value that is not finite is ignored."""
         if not math.isfinite(value):
             return
         self.count += 1
@@ -71,25 +77,27 @@ class Track:
         share = 2 / (min(self.count, MEMORY) + 1)
         self.level = forecast + (1 - (1 - share / 2) ** 2) * step
         self.slope += (share / 2) ** 2 * step
-        self.deviation += share * (math.sqrt(math.pi / 2) * abs(step) - self.deviation)  # of a Gaussian's mean distance
-        if self.calm:  # what is over does not linger in the sums
+        self.deviation += share * (
+            math.sqrt(math.pi / 2) * abs(step) - self.deviation
+        )  # from the mean |x| of a Gaussian
+        if self.calm:  # so that the sums fall soon after a change is over
             self.up, self.down = min(self.up, THRESHOLD), min(self.down, THRESHOLD)
 
     @property
     def calm(self) -> bool:
-        """Whether the latest reading is within the usual."""
+        """Whether the latest reading is within the allowance."""
         return abs(self.change) <= ALLOWANCE * max(self.deviation, self.floor)
 
     @property
     def rose(self) -> float:
-        """How far the latest reading lies above its forecast if that is a change, else 0."""
+        """Deviation of the latest reading above its forecast, if a rise is detected; otherwise 0."""
         return self.change if self.up > THRESHOLD and self.change > 0 else 0.0
 
     @property
     def fell(self) -> float:
-        """How far it lies below its forecast if that is a change, else 0."""
+        """Deviation of the latest reading below its forecast, if a fall is detected; otherwise 0."""
         return -self.change if self.down > THRESHOLD and self.change < 0 else 0.0
 
     def as_dict(self) -> dict[str, float]:
-        """Plain numbers, from which `Track(**numbers)` goes on."""
+        """Convert to plain numbers, from which `Track(**numbers)` continues."""
         return asdict(self)

@@ -1,4 +1,4 @@
-"""How different generated images are from each other, beside real ones."""
+"""Diversity of generated images, compared with real ones."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
 SIDE = 16
-"""Images are averaged down to this size: what collapses does so in the coarse, and larger ones cost more."""
+"""Images are averaged down to this size, in pixels: a collapse is visible at it, and larger images cost more."""
 NEAR = 0.5
-"""Two generated images are near-duplicates when they are closer than this times the closest two real ones."""
+"""Two generated images are near-duplicates if their distance is below this times the smallest of two real images."""
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Coarse pixels (N, D) of images (N, C, H, W), float32."""
+    """Average images (N, C, H, W) down to at most `SIDE` pixels and flatten them: (N, D), float32."""
     small = images.float()
     if small.shape[-1] > SIDE:
         small = adaptive_avg_pool2d(small, SIDE)
@@ -21,14 +21,19 @@ def pixels(images: Tensor) -> Tensor:
 
 
 def diversity(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """Two numbers that fall and rise when a generator collapses, as tensors on the images' device.
+    """Compute two signals of mode collapse.
 
-    `diversity` is the mean distance of two generated images over that of two real ones, about 1 in health and 0 when
-    all images are the same. `duplicates` is the share of generated images that have a near-duplicate among the others.
+        diversity  = mean distance of two generated images / mean distance of two real images
+        duplicates = share of generated images with a near-duplicate among the others (see `NEAR`)
+
+    Diversity is about 1 for a healthy generator and 0 if all its images are the same.
 
     Args:
         real: features (N, D) of real images, such as `pixels`.
-        fake: and of generated ones (M, D), of the same classes.
+        fake: features (M, D) of generated images of the same classes.
+
+    Returns:
+        Scalar tensors by name, on the features' device.
     """
     between_real, between_fake = torch.pdist(real), torch.pdist(fake)
     closest = torch.cdist(fake, fake, compute_mode="donot_use_mm_for_euclid_dist").fill_diagonal_(torch.inf).amin(1)

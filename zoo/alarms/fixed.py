@@ -1,6 +1,4 @@
-"""The fixed inputs on which a run is watched: the same latents and images at every reading, so that only the networks
-can be the reason when a signal moves.
-"""
+"""Fixed inputs of all readings: the same latents and images, so that signals change only if the networks change."""
 
 from __future__ import annotations
 
@@ -18,35 +16,34 @@ from zoo.training.batch import Batch
 from zoo.training.seeding import derive_seed, seeded
 
 CLASSES = 2
-"""Of a conditional model the fixed images show only so many classes, else few of them could be alike."""
+"""Number of classes among the fixed images of a conditional model; with more, few images could be alike."""
 
 
-class Fixed:
-    """Latents, training images and held-out images.
+class FixedInputs:
+    """Fixed latents, training images and held-out images.
 
-    Without a data module of the zoo the training images are those of the first batch, and none are held out.
+    Without a data module of zoo.data, the training images are those of the first batch, and there are no held-out ones.
 
     Args:
-        model: to be watched.
-        data: a data module of the zoo, or anything else.
-        n: images of each kind in a quick reading.
-        many: in a full one.
+        model: the monitored model.
+        data: the data module; ignored unless it is one of zoo.data.
+        n: number of latents, and of images of each kind, in a quick reading.
+        many: number of latents, and of images of each kind, in a full reading.
     """
 
     def __init__(self, model: GAN, data: Any, n: int, many: int) -> None:
         self.n, self.many = n, many
-        self.images: Tensor | None = None  # of the first batch, where there is no data module
+        self.images: Tensor | None = None  # of the first batch, if there is no data module
         self.labels: Tensor | None = None
         self._data = data if isinstance(data, Images) else None
-        self._held: dict[tuple[str, int, int], Batch] = {}
-        seed = derive_seed("alarms", model.seed)
-        self._rng_seed = seed
-        with seeded(seed, model.device):
+        self._cache: dict[tuple[str, int, int], Batch] = {}  # by split, number and resolution
+        self._seed = derive_seed("alarms", model.seed)
+        with seeded(self._seed, model.device):
             self.latents = model.sample_latent(many)
             self.classes = model.sample_labels(many)
 
-    def wanting(self, model: GAN) -> bool:
-        """Whether there are no two real images to look at, of the size that is wanted now."""
+    def missing(self, model: GAN) -> bool:
+        """Check whether there are fewer than two real images of the model's current resolution."""
         if self._data is not None:
             return len(self._data.train) < 2
         return (
@@ -54,57 +51,70 @@ class Fixed:
         )
 
     def first_batch(self, batch: Batch) -> None:
-        """Where there is no data module: keep images of the first batch, or of the first after images have grown."""
+        """Keep images of a batch: if there is no data module, of the first one at the model's current resolution."""
         self.images = batch.images[: self.many].detach().clone()
         self.labels = None if batch.labels is None else batch.labels[: self.many].clone()
 
     def real(self, model: GAN, many: bool = False) -> Batch:
-        """Training images as the discriminator sees them at this moment."""
-        found = self._take("train", model, self.many if many else self.n)
-        assert found is not None
-        return found
+        """Return training images as the discriminator currently sees them.
+
+        Args:
+            model: the monitored model.
+            many: return as many as in a full reading.
+        """
+        batch = self._prepared("train", model, self.many if many else self.n)
+        assert batch is not None
+        return batch
 
     def held_out(self, model: GAN) -> Batch | None:
-        """As many held-out images as a full reading takes, or None where there are none."""
-        return self._take("held_out", model, self.many)
+        """Return as many held-out images as a full reading uses, or None if there are none."""
+        return self._prepared("held_out", model, self.many)
 
     def fake(self, model: GAN, real: Batch) -> Batch:
-        """Generated images of the fixed latents, with the classes of the real ones."""
+        """Generate images from the fixed latents, with the classes of the real ones."""
         n = len(real)
         labels = real.labels if model.num_classes else None
-        with seeded(self._rng_seed, model.device):  # for generators that draw noise of their own
+        with seeded(self._seed, model.device):  # for generators that draw noise of their own
             return Batch(model.generate(model.generator, self.latents[:n], labels), labels)
 
-    def _take(self, part: str, model: GAN, n: int) -> Batch | None:
+    def _prepared(self, split_name: str, model: GAN, n: int) -> Batch | None:
+        """Return n images of a split as the discriminator currently sees them, or None if there are fewer than two."""
         if self._data is None:
-            if part != "train" or self.images is None:
+            if split_name != "train" or self.images is None:
                 return None
             labels = None if self.labels is None else self.labels[:n]
             raw = Batch(self.images[:n], labels).to(model.device)
         else:
-            raw = self._read(part, model, n)
+            raw = self._read(split_name, model, n)
             if len(raw) < 2:
                 return None
-        with seeded(self._rng_seed, model.device):  # dequantisation draws noise
+        with seeded(self._seed, model.device):  # dequantisation draws noise
             return model.prepare(raw if model.num_classes else Batch(raw.images))
 
-    def _read(self, part: str, model: GAN, n: int) -> Batch:
-        """Images at the resolution that is wanted now; kept, since it changes seldom."""
+    def _read(self, split_name: str, model: GAN, n: int) -> Batch:
+        """Read n images of a split at the model's current resolution; they are cached until it changes."""
         assert self._data is not None
         resolution = model.data_resolution(model.progress)
-        key = part, n, resolution
-        if key not in self._held:
-            if any(kept[2] != resolution for kept in self._held):
-                self._held.clear()
-            split: Split = getattr(self._data, part)
-            few = CLASSES if model.num_classes and n == self.n else 0
-            raw = split.batch(torch.from_numpy(places(split, n, few, self._rng_seed)), resolution)
-            self._held[key] = Batch(to_float(raw.images), raw.labels).to(model.device)
-        return self._held[key]
+        key = split_name, n, resolution
+        if key not in self._cache:
+            if any(cached[2] != resolution for cached in self._cache):
+                self._cache.clear()
+            split: Split = getattr(self._data, split_name)
+            classes = CLASSES if model.num_classes and n == self.n else 0
+            raw = split.batch(torch.from_numpy(random_indices(split, n, classes, self._seed)), resolution)
+            self._cache[key] = Batch(to_float(raw.images), raw.labels).to(model.device)
+        return self._cache[key]
 
 
-def places(split: Split, n: int, classes: int, seed: int) -> NDArray[np.int64]:
-    """At most n places in a part of the data, drawn without replacement; of `classes` classes in turn, 0 for any."""
+def random_indices(split: Split, n: int, classes: int, seed: int) -> NDArray[np.int64]:
+    """Draw indices of images within a split, without replacement.
+
+    Args:
+        split: the images.
+        n: number of indices; fewer if the split is smaller.
+        classes: number of classes that the images alternate between; 0 for any images.
+        seed: seed of the draw.
+    """
     rng = np.random.default_rng(seed)
     if not classes or split.pool.labels is None:
         return rng.permutation(len(split))[:n]

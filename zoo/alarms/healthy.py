@@ -1,4 +1,4 @@
-"""The checkpoint from before the damage, and the way back to it."""
+"""Checkpoints from before a failure, and rolling back to them."""
 
 from __future__ import annotations
 
@@ -16,36 +16,48 @@ from zoo.training.clock import progress_of
 from zoo.training.terms import NonFiniteLossError
 
 KEEP_ROUNDS = 160
-"""Between two candidates; as long as a candidate is on probation, so that a rollback loses at most twice as many."""
+"""Rounds between two candidates; as long as a candidate waits for confirmation, so a rollback undoes at most twice as
+many."""
 
 
 class HealthyCheckpoints:
-    """Keeps one confirmed checkpoint and one candidate in `healthy/` of the run folder.
+    """One confirmed checkpoint and one candidate in `healthy/` of the run folder.
 
-    A candidate saved just as a collapse begins would be no way back. So it counts as healthy only when no alarm has
-    rung for a while after it; until then the one before it stays.
+    A candidate that was saved at the beginning of a collapse must not be rolled back to. It is confirmed only after a
+    number of rounds without an alarm; until then the earlier checkpoint is kept.
     """
 
     def __init__(self) -> None:
         self.confirmed = ""  # file names
         self.candidate = ""
         self.saved_in = 0  # round of the candidate
-        self.before_alarm = ""  # what was confirmed when an alarm first rang: a collapse, too, becomes a habit
-        self.named = ""  # what the run's newest checkpoint would roll back to, if it were resumed
+        self.before_alarm = ""  # confirmed when the first alarm was raised, since a collapse becomes a habit in time
+        self.named = ""  # confirmed according to the run's newest checkpoint: a resumed run would roll back to it
 
-    def judge(self, rounds: int, ringing: bool, quiet: int) -> None:
-        """Drop the candidate if an alarm rings; confirm it after `quiet` rounds without one."""
-        if self.candidate and ringing:
+    def judge(self, rounds: int, alarmed: bool, quiet: int) -> None:
+        """Discard the candidate if an alarm is active, or confirm it after enough rounds without one.
+
+        Args:
+            rounds: current round.
+            alarmed: whether an alarm is active.
+            quiet: number of rounds without an alarm after which the candidate is confirmed.
+        """
+        if self.candidate and alarmed:
             self.candidate = ""
         elif self.candidate and rounds - self.saved_in >= quiet:
             self.confirmed, self.candidate = self.candidate, ""
 
-    def due(self, rounds: int, ringing: bool) -> bool:
-        """Whether a new candidate is wanted."""
-        return not self.candidate and not ringing and rounds - self.saved_in >= KEEP_ROUNDS
+    def due(self, rounds: int, alarmed: bool) -> bool:
+        """Check whether to save a new candidate.
+
+        Args:
+            rounds: current round.
+            alarmed: whether an alarm is active.
+        """
+        return not self.candidate and not alarmed and rounds - self.saved_in >= KEEP_ROUNDS
 
     def keep(self, trainer: Trainer, model: GAN) -> None:
-        """Save a candidate; what cannot be saved is left for the next time."""
+        """Save a candidate, on all ranks; if that fails, the next attempt is at the next reading that is due."""
         folder = RunFolder(Path(trainer.default_root_dir))
         name = folder.checkpoint(model.images_seen).name
         named, self.candidate, self.saved_in = self.named, name, model.rounds
@@ -56,27 +68,31 @@ class HealthyCheckpoints:
             self.candidate = ""
             return
         except CheckpointError as error:
-            trainer.strategy.barrier()  # where the other processes wait at the end of a save
+            trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             rank_zero_warn(f"{first_line(error)}. Training goes on without this healthy checkpoint")
             self.candidate = ""
             return
         finally:
-            self.named = named  # saving asked for `state_dict`, but this is none of the run's own checkpoints
+            self.named = named  # saving called `state_dict`, but a resumed run does not start from this checkpoint
         if trainer.is_global_zero:
             for old in folder.healthy_checkpoints():
                 if old.name not in (self.confirmed, self.candidate, self.before_alarm, self.named):
                     old.unlink()
 
     def alarmed(self) -> None:
-        """Spare what is confirmed now for good, unless an earlier alarm has done so."""
+        """Protect the confirmed checkpoint from deletion, unless an earlier alarm has protected one."""
         self.before_alarm = self.before_alarm or self.confirmed
 
     def after_rollback(self, rounds: int) -> None:
-        """What was saved since belongs to what went wrong."""
+        """Discard the candidate, which was saved after the failure began.
+
+        Args:
+            rounds: current round, from which the next candidate is counted.
+        """
         self.candidate, self.saved_in, self.before_alarm = "", rounds, ""
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values, for a checkpoint that is being written."""
+        """Convert to plain values, for a checkpoint that is being written."""
         self.named = self.confirmed
         return {
             "confirmed": self.confirmed,
@@ -86,25 +102,38 @@ class HealthyCheckpoints:
         }
 
     def load_state_dict(self, state: dict[str, Any], folder: Path) -> None:
-        """Go on from `state_dict`, with those checkpoints that the run folder still has."""
-        there = {path.name for path in RunFolder(folder).healthy_checkpoints()}
+        """Restore from a `state_dict`, with those checkpoints that the run folder still has.
+
+        Args:
+            state: the `state_dict`.
+            folder: the run folder.
+        """
+        existing = {path.name for path in RunFolder(folder).healthy_checkpoints()}
         self.confirmed, self.candidate = (
-            state[key] if state[key] in there else "" for key in ("confirmed", "candidate")
+            state[key] if state[key] in existing else "" for key in ("confirmed", "candidate")
         )
         self.saved_in, self.before_alarm = state["saved_in"], state.get("before_alarm", "")
-        self.named = self.confirmed  # by the checkpoint that the run goes on from, until it saves the next
+        self.named = self.confirmed  # according to the checkpoint that the run resumes from, until it saves the next
 
 
 def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
-    """Put networks, average, optimizers and progress back to a checkpoint; the clock goes on. Returns the checkpoint.
+    """Restore networks, EMA, optimizers and progress from a checkpoint; the clock continues.
+
+    Args:
+        trainer: the trainer, whose optimizers are restored.
+        model: the model to restore.
+        path: path of the checkpoint.
+
+    Returns:
+        The checkpoint.
 
     Raises:
-        CheckpointError: when it cannot be read.
+        CheckpointError: if the checkpoint cannot be read.
     """
     state = read_checkpoint(path)
     load_weights(model, state, path)
     for optimizer, moments in zip(trainer.optimizers, state["optimizer_states"]):
         optimizer.load_state_dict(moments)
-    model._running.clear()  # losses of rounds that are undone
+    model.discard_terms()
     model.images_undone = model.images_seen - progress_of(state["zoo"])
     return state

@@ -1,11 +1,11 @@
-"""What is read from a model in training: every signal by name, measured without a trace left in the model.
+"""Measurement of the signals of a model in training, without side effects on the model.
 
-Two kinds of reading. A *quick* one, every few rounds, since a collapse takes about a dozen: scores and images of the
-fixed inputs, activations, weights, gradients. A *full* one, seldom: singular values, Adam's relative updates, slopes
-between real and generated images, scores of held-out images, classes.
+There are two kinds of readings. A *quick* reading is taken every few rounds, because a collapse takes about a dozen:
+scores and images of the fixed inputs, activations, weights, gradients. A *full* reading is rarer: singular values,
+Adam's relative updates, gradient norms between real and generated images, scores of held-out images, class shares.
 
-Names are paths: `activation/g/body.0` is the generator's, `score/real` a mean score. All values of a reading travel to
-the host in one transfer, the only time that training waits.
+Signals are named by paths: `activation/g/body.0` belongs to the generator's layer `body.0`, `score/real` is a mean
+score. All values of a reading are transferred to the host at once, and only then does training wait for the device.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor, nn
 
 from zoo.alarms.diversity import diversity, pixels
-from zoo.alarms.fixed import Fixed
+from zoo.alarms.fixed import FixedInputs
 from zoo.alarms.spectrum import COUNT, Spectra
 from zoo.features import Extractor
 from zoo.gan import GAN
@@ -32,33 +32,33 @@ from zoo.training.seeding import seeded
 
 
 class Observer:
-    """Reads signals.
+    """Reader of the signals of a model.
 
     Args:
-        model: to be watched.
-        data: a data module of the zoo, or anything else.
-        n: images of each kind in a quick reading.
-        many: in a full one.
-        classifier: where one is at hand, an extractor with logits; the share of its classes is a signal, too.
+        model: the monitored model.
+        data: the data module; ignored unless it is one of zoo.data.
+        n: number of images of each kind in a quick reading.
+        many: number of images of each kind in a full reading.
+        classifier: extractor with logits, whose class shares of generated images become signals; None for none.
     """
 
     def __init__(self, model: GAN, data: Any, n: int = 16, many: int = 64, classifier: Extractor | None = None) -> None:
-        self.fixed = Fixed(model, data, n, many)
+        self.fixed = FixedInputs(model, data, n, many)
         self.spectra = Spectra()
         self.classifier = classifier
-        nothing = torch.zeros(1, device=model.device)
-        self.chance = model.objective.discriminator_value(nothing, nothing)  # loss of one that cannot tell; W: 0
+        undecided = torch.full((1,), model.objective.undecided or 0.0, device=model.device)
+        self.chance = model.objective.discriminator_value(undecided, undecided)  # loss of an undecided discriminator
         self.networks = {"g": model.generator, "d": model.discriminator}
         self.weights = {f"{name}/{key}": w for name, net in self.networks.items() for key, w in weights_of(net).items()}
-        self.buffers = list(model.buffers())  # of a subclass's own, too: looking must not move them
+        self.buffers = list(model.buffers())  # also a subclass's own: a reading must not change them
         self.layers = [layer for name, network in self.networks.items() for layer in _layers(name, network)]
-        self.gradients: dict[str, Tensor] = {}  # of each player's latest measured step: (tensors,) norms
-        self.awaited = [player.name for player in model.players()]
+        self.gradients: dict[str, Tensor] = {}  # by player: norm of each gradient in its latest measured step
+        self.awaited = [player.name for player in model.players()]  # players not measured since the last reading
 
     # --- during a step -----------------------------------------------------------------------------------------------
 
     def on_step(self, player: str, parameters: Sequence[nn.Parameter]) -> None:
-        """Before an optimizer's step: keep the norms of its gradients, once between two readings."""
+        """Record the norms of a player's gradients before its optimizer's step, once between two readings."""
         if player in self.awaited:
             self.awaited.remove(player)
             gradients = [p.grad for p in parameters if p.grad is not None]
@@ -68,40 +68,40 @@ class Observer:
     # --- between rounds ----------------------------------------------------------------------------------------------
 
     def quick(self, trainer: Trainer, model: GAN) -> dict[str, float]:
-        """The signals of a quick reading."""
-        found = self._forward(trainer, model)
+        """Measure the signals of a quick reading, by name."""
+        signals = self._forward(trainer, model)
         with torch.no_grad():
             norms = torch._foreach_norm(list(self.weights.values()))
         for (name, weight), norm in zip(self.weights.items(), norms):
-            found[f"weight/{name}"] = norm / weight.numel() ** 0.5
-        found |= {f"gradient/{name}": norms.norm() for name, norms in self.gradients.items()}
+            signals[f"weight/{name}"] = norm / weight.numel() ** 0.5
+        signals |= {f"gradient/{name}": norms.norm() for name, norms in self.gradients.items()}
         self.awaited = [player.name for player in model.players()]
-        return fetched(found)
+        return to_host(signals)
 
     def full(self, trainer: Trainer, model: GAN) -> dict[str, float]:
-        """The further signals of a full reading."""
-        found: dict[str, Tensor] = {}
+        """Measure the further signals of a full reading, by name."""
+        signals: dict[str, Tensor] = {}
         for name, values in self.spectra.of(self.weights).items():
-            found |= {f"sigma{i + 1}/{name}": values[i] for i in range(COUNT)}
+            signals |= {f"sigma{i + 1}/{name}": values[i] for i in range(COUNT)}
         for player, optimizer in zip(model.players(), trainer.optimizers):
-            found |= {f"update/{player.name}/{key}": v for key, v in updates(player.network, optimizer).items()}
-        found |= self._held_out(trainer, model)
+            signals |= {f"update/{player.name}/{key}": v for key, v in updates(player.network, optimizer).items()}
+        signals |= self._held_out(trainer, model)
         if isinstance(model.objective, Wasserstein):
-            found |= self._slopes(trainer, model)
+            signals |= self._gradient_norms(trainer, model)
         if self.classifier is not None:
-            found |= self._classes(trainer, model, self.classifier)
-        return fetched(found)
+            signals |= self._classes(trainer, model, self.classifier)
+        return to_host(signals)
 
     def _forward(self, trainer: Trainer, model: GAN) -> dict[str, Tensor]:
-        """One pass of both networks over the fixed inputs, in the mode in which they train."""
-        squares: dict[str, list[tuple[Tensor, int]]] = {}
-        with self._unseen(trainer), _listening(self.layers, squares):
+        """Run both networks on the fixed inputs, in training mode, and measure scores, images and activations."""
+        activations: dict[str, list[tuple[Tensor, int]]] = {}
+        with self._without_side_effects(trainer), _recording(self.layers, activations):
             real = self.fixed.real(model)
             fake = self.fixed.fake(model, real)
             shown = [augmented(batch, model.augment) for batch in (real, fake)]
             real_scores, fake_scores = (scores.float() for scores in model.scores(*shown))
         loss = model.objective.discriminator_value(real_scores, fake_scores)
-        found = {
+        signals = {
             "score/real": real_scores.mean(),
             "score/fake": fake_scores.mean(),
             "score/scale": torch.cat([real_scores, fake_scores]).std(correction=0),
@@ -109,54 +109,62 @@ class Observer:
             "loss/chance": self.chance,
             **diversity(pixels(real.images), pixels(fake.images)),
         }
-        for name, parts in squares.items():
-            total = torch.stack([norm.square() for norm, _ in parts]).sum()
-            found[f"activation/{name}"] = (total / sum(count for _, count in parts)).sqrt()
-        return found
+        for name, calls in activations.items():
+            total = torch.stack([norm.square() for norm, _ in calls]).sum()
+            signals[f"activation/{name}"] = (total / sum(count for _, count in calls)).sqrt()
+        return signals
 
     def _held_out(self, trainer: Trainer, model: GAN) -> dict[str, Tensor]:
-        """Scores of many training, held-out and generated images, and what they say of overfitting."""
-        with self._unseen(trainer):
+        """Measure scores of many training, held-out and generated images, and the overfitting of the discriminator.
+
+        With mean scores of training images t, held-out images h and generated images g (Karras et al. 2020,
+        arXiv:2006.06676, equation 1):
+
+            r_v       = (t - h) / |t - g|
+            r_t       = mean sign of training images' scores
+            certainty = (t - h) / its standard error
+        """
+        with self._without_side_effects(trainer):
             held_out = self.fixed.held_out(model)
             if held_out is None:
                 return {}
             train = self.fixed.real(model, many=True)
             fake = self.fixed.fake(model, train)
             shown = [augmented(batch, model.augment) for batch in (train, held_out, fake)]  # as in training
-            r, h, f = (scores.float() for batch in shown for scores in model.scores(batch))
-        zero = h.mean() if isinstance(model.objective, Wasserstein) else 0.0  # whose scores have no absolute zero
-        error = (r.var() / len(r) + h.var() / len(h)).sqrt()
+            t, h, g = (scores.float() for batch in shown for scores in model.scores(batch))
+        zero = h.mean() if model.objective.undecided is None else model.objective.undecided
+        error = (t.var() / len(t) + h.var() / len(h)).sqrt()
         return {
-            "overfitting/r_v": (r.mean() - h.mean()) / (r.mean() - f.mean()).abs().clamp_min(1e-12),
-            "overfitting/r_t": (r - zero).sign().mean(),
-            "overfitting/certainty": (r.mean() - h.mean()) / error.clamp_min(1e-12),
-            "score/train": r.mean(),
+            "overfitting/r_v": (t.mean() - h.mean()) / (t.mean() - g.mean()).abs().clamp_min(1e-12),
+            "overfitting/r_t": (t - zero).sign().mean(),
+            "overfitting/certainty": (t.mean() - h.mean()) / error.clamp_min(1e-12),
+            "score/train": t.mean(),
             "score/held_out": h.mean(),
-            "score/generated": f.mean(),
+            "score/generated": g.mean(),
         }
 
-    def _slopes(self, trainer: Trainer, model: GAN) -> dict[str, Tensor]:
-        """Norms of the discriminator's gradient at points between real and generated images."""
-        with self._unseen(trainer):
+    def _gradient_norms(self, trainer: Trainer, model: GAN) -> dict[str, Tensor]:
+        """Measure the norms of the discriminator's gradient at points between real and generated images."""
+        with self._without_side_effects(trainer):
             real = self.fixed.real(model)
             shown = [augmented(batch, model.augment) for batch in (real, self.fixed.fake(model, real))]
             with torch.enable_grad():
-                slopes = interpolated_gradient_norms(model.scores, *shown).detach()
-        return {"slope/mean": slopes.mean(), "slope/largest": slopes.amax()}
+                norms = interpolated_gradient_norms(model.scores, *shown).detach()
+        return {"slope/mean": norms.mean(), "slope/largest": norms.amax()}
 
     def _classes(self, trainer: Trainer, model: GAN, classifier: Extractor) -> dict[str, Tensor]:
-        """How evenly an outside classifier's classes appear: entropy over its largest value, and the rarest share."""
-        with self._unseen(trainer):
+        """Measure the normalised entropy and the minimum of a classifier's mean class probabilities."""
+        with self._without_side_effects(trainer):
             images = self.fixed.fake(model, self.fixed.real(model, many=True)).images.float().clamp(-1, 1)
         shares = classifier.logits(images).softmax(1).mean(0)
         evenness = torch.special.entr(shares).sum() / math.log(len(shares))
         return {"classes/evenness": evenness, "classes/rarest": shares.amin()}
 
     @contextmanager
-    def _unseen(self, trainer: Trainer) -> Iterator[None]:
-        """Inside, networks compute as in training; afterwards every buffer and the random state are as they were.
+    def _without_side_effects(self, trainer: Trainer) -> Iterator[None]:
+        """Run networks as in training inside the context, and restore all buffers and the random state afterwards.
 
-        Batch norm moves its averages and spectral norm its vectors in every pass in training mode; dropout draws.
+        In training mode batch norm updates its averages, spectral norm updates its vectors, and dropout draws numbers.
         """
         saved = [buffer.clone() for buffer in self.buffers]
         with torch.no_grad(), seeded(0, self.fixed.latents.device), trainer.precision_plugin.forward_context():
@@ -169,7 +177,7 @@ class Observer:
     # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """What the next reading depends on beside the model: tensors and plain values."""
+        """Return the state of the next reading apart from the model: tensors and plain values."""
         return {
             "vectors": self.spectra.vectors,
             "gradients": self.gradients,
@@ -179,7 +187,7 @@ class Observer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Restore the state from a `state_dict`."""
         self.spectra.vectors = dict(state["vectors"])
         self.gradients = {key: norms.to(self.fixed.latents.device) for key, norms in state["gradients"].items()}
         self.awaited = list(state["awaited"])
@@ -188,8 +196,13 @@ class Observer:
 
 
 def updates(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """RMS of Adam's latest update over that of the weight, for each weight that an Adam moves; else nothing."""
-    found = {}
+    """Compute the size of Adam's latest update relative to the weight, |update| / |weight|, by name of the weight.
+
+    Args:
+        network: network with the weights.
+        optimizer: its optimizer; the result is empty if it is not Adam.
+    """
+    sizes = {}
     with torch.no_grad():
         for group in optimizer.param_groups:
             names = {id(weight): key for key, weight in weights_of(network).items()}
@@ -200,12 +213,12 @@ def updates(network: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, T
                 step, (beta1, beta2) = state["step"].to(weight.device), group["betas"]
                 mean = state["exp_avg"] / (1 - beta1**step)
                 root = (state["exp_avg_sq"] / (1 - beta2**step)).sqrt_().add_(group["eps"])
-                found[names[id(weight)]] = group["lr"] * (mean / root).norm() / weight.norm().clamp_min(1e-12)
-    return found
+                sizes[names[id(weight)]] = group["lr"] * (mean / root).norm() / weight.norm().clamp_min(1e-12)
+    return sizes
 
 
 def _layers(prefix: str, network: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Layers whose activations are watched: those with a weight that is a matrix or filters, and pixel norms."""
+    """Return the layers whose activations are monitored: those with a matrix or filters as weight, and pixel norms."""
     return [
         (f"{prefix}/{name}", module)
         for name, module in network.named_modules()
@@ -214,28 +227,32 @@ def _layers(prefix: str, network: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 @contextmanager
-def _listening(layers: Sequence[tuple[str, nn.Module]], squares: dict[str, list[tuple[Tensor, int]]]) -> Iterator[None]:
-    """Collect norms of what every layer puts out, and of what goes into and out of pixel norms.
+def _recording(layers: Sequence[tuple[str, nn.Module]], norms: dict[str, list[tuple[Tensor, int]]]) -> Iterator[None]:
+    """Record norms of the outputs of layers inside the context, and of the inputs and outputs of pixel norms.
 
-    A pixel norm may be one module called at many places, so its calls are numbered. The hooks are there only inside:
-    training itself pays nothing for them.
+    One pixel norm may be called several times in a pass, so its calls are numbered. The hooks exist only inside the
+    context, so they cost nothing in training.
+
+    Args:
+        layers: layers by name.
+        norms: filled with the norm and the number of elements of each output, by name of the layer.
     """
     calls: dict[str, int] = {}
 
-    def keep(name: str, value: Any) -> None:
+    def record(name: str, value: Any) -> None:
         if isinstance(value, Tensor) and value.is_floating_point():
             norm = torch.linalg.vector_norm(value.detach(), dtype=torch.float32)
-            squares.setdefault(name, []).append((norm, value.numel()))
+            norms.setdefault(name, []).append((norm, value.numel()))
 
-    def hear(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+    def hook(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
         if isinstance(module, PixelNorm):
             calls[name] = calls.get(name, -1) + 1
-            keep(f"{name}#{calls[name]}.before", inputs[0])
-            keep(f"{name}#{calls[name]}.after", output)
+            record(f"{name}#{calls[name]}.before", inputs[0])
+            record(f"{name}#{calls[name]}.after", output)
         else:
-            keep(name, output)
+            record(name, output)
 
-    handles = [module.register_forward_hook(partial(hear, name)) for name, module in layers]
+    handles = [module.register_forward_hook(partial(hook, name)) for name, module in layers]
     try:
         yield
     finally:
@@ -244,12 +261,12 @@ def _listening(layers: Sequence[tuple[str, nn.Module]], squares: dict[str, list[
 
 
 def weights_of(network: nn.Module) -> dict[str, nn.Parameter]:
-    """Parameters that are matrices or filters, by name without the `.weight` that most end in."""
+    """Return the parameters that are matrices or filters, by name without a final `.weight`."""
     return {name.removesuffix(".weight"): weight for name, weight in network.named_parameters() if weight.ndim > 1}
 
 
-def fetched(tensors: dict[str, Tensor]) -> dict[str, float]:
-    """Scalars of the device as numbers of the host, in one transfer."""
+def to_host(tensors: dict[str, Tensor]) -> dict[str, float]:
+    """Transfer scalars from the device to the host, all at once."""
     if not tensors:
         return {}
     return dict(zip(tensors, torch.stack([value.float() for value in tensors.values()]).tolist()))

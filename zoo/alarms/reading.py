@@ -1,4 +1,4 @@
-"""A reading and the habits it is held against: what every alarm looks at."""
+"""Readings, and the habits of a run that they are compared with: the input of every alarm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINEAR = (
     "classes/",
     "loss/",
 )
-"""Signals that are followed as they are; all others are positive and followed by their logarithm."""
+"""Prefixes of signals that are tracked as they are; all others are positive, and their logarithm is tracked."""
 FLOORS = {
     "weight/": 0.005,
     "activation/": 0.05,
@@ -32,12 +32,12 @@ FLOORS = {
     "loss/": 0.05,
     "slope/": 0.2,
 }
-"""Smallest usual deviation of each kind of signal: what varies less than this in a run is not therefore alarming."""
+"""Smallest usual deviation by prefix of the signal, so that tiny changes of a very smooth signal do not count."""
 SETTLE, SETTLE_FULL = 16, 3
-"""Readings before changes are looked for; full readings are rarer."""
+"""Number of readings before changes are detected; smaller for signals of full readings, which are rarer."""
 SETTLE_GROWN = MEMORY
-"""The same after a network has grown: new layers and fresh moments of Adam set off slow swings in both networks, which
-half a memory takes for a drift."""
+"""Number of readings before changes are detected after a network has grown: new layers and reset moments of Adam cause
+slow swings in both networks, which look like a drift over half a memory."""
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Moved:
     """A signal that has changed.
 
     Args:
-        name: of the signal.
-        before: its usual value.
-        now: its value.
+        name: name of the signal.
+        before: forecast value, from its habits.
+        now: current value.
     """
 
     name: str
@@ -56,7 +56,7 @@ class Moved:
 
     @property
     def factor(self) -> float:
-        """Now over before."""
+        """Current value divided by the forecast."""
         return self.now / self.before if self.before else math.inf
 
     def __str__(self) -> str:
@@ -64,11 +64,11 @@ class Moved:
 
 
 class Reading:
-    """The values of one moment beside what is usual. An alarm asks for values, and for what rose or fell.
+    """The values of all signals at one moment, with their habits. Alarms ask it for values and for detected changes.
 
     Args:
-        values: by name.
-        tracks: habits of the signals, this reading included.
+        values: values by name of the signal.
+        tracks: habits by name of the signal, updated with this reading.
     """
 
     def __init__(self, values: dict[str, float], tracks: dict[str, Track]) -> None:
@@ -78,23 +78,32 @@ class Reading:
         return self.values[name]
 
     def get(self, name: str, default: float = math.nan) -> float:
-        """A value, or `default` where this reading does not have it."""
+        """Return a value, or `default` if this reading does not have it."""
         return self.values.get(name, default)
 
     def usual(self, name: str) -> float:
-        """The level of a signal, in its own unit; not a number where there is none yet."""
+        """Return the usual level of a signal, in its own unit; NaN before its habits have settled."""
         track = self.tracks.get(name)
         if track is None or track.count <= track.settle:
             return math.nan
-        before = track.level
-        return before if is_linear(name) else math.exp(before)
+        return track.level if is_linear(name) else math.exp(track.level)
 
     def rose(self, prefix: str, by: float) -> Moved | None:
-        """The signal whose name begins so that rose most, if it changed, and at least by a factor (linear: a step)."""
+        """Return the signal that rose most, among those with a detected change of sufficient size.
+
+        Args:
+            prefix: first part of the names of the signals to consider.
+            by: smallest factor over the forecast; for linear signals (see `LINEAR`) the smallest difference.
+        """
         return self._moved(prefix, by, up=True)
 
     def fell(self, prefix: str, by: float) -> Moved | None:
-        """The signal whose name begins so that fell most, if it changed, and at least by a factor (linear: a step)."""
+        """Return the signal that fell most, among those with a detected change of sufficient size.
+
+        Args:
+            prefix: first part of the names of the signals to consider.
+            by: smallest factor below the forecast; for linear signals (see `LINEAR`) the smallest difference.
+        """
         return self._moved(prefix, by, up=False)
 
     def _moved(self, prefix: str, by: float, up: bool) -> Moved | None:
@@ -114,17 +123,17 @@ class Reading:
 
 
 def is_linear(name: str) -> bool:
-    """Whether a signal is followed as it is."""
+    """Check whether a signal is tracked as it is, rather than by its logarithm."""
     return name.startswith(LINEAR)
 
 
 def scaled(name: str, value: float) -> float:
-    """A value as it is followed: itself, or its logarithm."""
+    """Return the tracked value of a signal: itself or its logarithm."""
     return value if is_linear(name) or not math.isfinite(value) else math.log(max(value, 1e-12))
 
 
 class Habits:
-    """The tracks of all signals of a run; begins anew when the game itself changes, as when a network grows."""
+    """Habits of all signals of a run. They start again when the training itself changes, as when a network grows."""
 
     def __init__(self) -> None:
         self.tracks: dict[str, Track] = {}
@@ -132,17 +141,17 @@ class Habits:
         self.grown = False
 
     def read(self, values: dict[str, float], stage: str, full: dict[str, float]) -> Reading:
-        """Take a reading.
+        """Update the habits with new values and return them as a reading.
 
         Args:
-            values: of a quick reading.
-            stage: what is played, such as a resolution; where it is another one, habits are forgotten.
-            full: of a full reading, or nothing.
+            values: values of a quick reading, by name of the signal.
+            stage: stage of training, such as a resolution; if it differs from the last one, all habits start again.
+            full: further values of a full reading; empty after a quick reading.
         """
         if stage != self.stage:
             self.tracks, self.stage, self.grown = {}, stage, bool(self.stage)
-        for part, settle in ((values, SETTLE_GROWN if self.grown else SETTLE), (full, SETTLE_FULL)):
-            for name, value in part.items():
+        for signals, settle in ((values, SETTLE_GROWN if self.grown else SETTLE), (full, SETTLE_FULL)):
+            for name, value in signals.items():
                 if name not in self.tracks:
                     floor = next((floor for start, floor in FLOORS.items() if name.startswith(start)), 0.05)
                     self.tracks[name] = Track(settle, floor)
@@ -150,7 +159,7 @@ class Habits:
         return Reading({**values, **full}, self.tracks)
 
     def state_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Convert to plain values, for a checkpoint."""
         return {
             "stage": self.stage,
             "grown": self.grown,
@@ -158,6 +167,6 @@ class Habits:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from `state_dict`."""
+        """Restore the habits from a `state_dict`."""
         self.stage, self.grown = state["stage"], state.get("grown", False)
         self.tracks = {name: Track(**numbers) for name, numbers in state["tracks"].items()}

@@ -1,4 +1,4 @@
-"""What the alarms leave in the run folder: events, and the signals over time in a file that stays small."""
+"""Files of the alarms in the run folder: the events, and the signals over time in a file of bounded size."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from zoo.io.files import atomic_write, read_jsonl
 from zoo.io.run_folder import RunFolder
 
 ROWS = 600
-"""Rows of signals beyond which every second one is dropped, however long the run."""
+"""Number of rows of signals above which every second one is dropped."""
 Row = dict[str, Any]
 
 
 class Records:
-    """The files of events and of signals in a run folder.
+    """Writer of the files of events and of signals in a run folder.
 
-    A resumed run leaves out what the killed one wrote after the checkpoint.
+    A resumed run removes the rows that the interrupted one wrote after the checkpoint.
 
     Args:
-        folder: of the run.
-        images_seen: where the run goes on; 0 for a new one.
+        folder: the run folder.
+        images_seen: images seen at the start or resume; 0 for a new run.
     """
 
     def __init__(self, folder: RunFolder, images_seen: int) -> None:
         self._paths = {"events": folder.events, "signals": folder.signals}
-        self.events = self._kept("events", images_seen)
-        self._rows = self._kept("signals", images_seen)
+        self.events = self._rows_until("events", images_seen)
+        self._rows = self._rows_until("signals", images_seen)
         self._stride = int(self._rows[-1]["stride"]) if self._rows else 1
         self._written = 0
         for name, rows in (("events", self.events), ("signals", self._rows)):
@@ -36,20 +36,20 @@ class Records:
         self._written = len(self._rows)
 
     def event(self, event: Row) -> None:
-        """Write an event at once."""
+        """Write an event immediately."""
         self.events.append(event)
         self._append("events", [event])
         self.flush()
 
     def signals(self, images_seen: int, rounds: int, reading: int, values: dict[str, float], kind: str) -> None:
-        """Note a reading; written with the next `flush`.
+        """Add a row of signals; it is written by the next `flush`.
 
         Args:
-            images_seen: of the reading.
-            rounds: of the reading.
-            reading: counts quick readings since the start of the run.
-            values: by name.
-            kind: `quick`, `full`, or `alarm`, which is never thinned out.
+            images_seen: images seen at the reading.
+            rounds: round of the reading.
+            reading: number of the quick reading since the start of the run.
+            values: signals by name.
+            kind: kind of the reading: `quick`, `full`, or `alarm`, which is never dropped.
         """
         if kind == "quick" and reading % self._stride:
             return
@@ -58,28 +58,29 @@ class Records:
         self._rows.append({**row, "values": short})
         if len(self._rows) > ROWS:
             self._thin_out()
-        elif kind != "quick" or not self._written:  # the first at once, so that others see that there are readings
+        elif kind != "quick" or not self._written:  # the first row at once, so that the page of the run shows signals
             self.flush()
 
     def _thin_out(self) -> None:
+        """Drop every second quick row and every second full row, and rewrite the file."""
         self._stride *= 2
-        full = [row["round"] for row in self._rows if row["kind"] == "full"]
-        kept = set(full[::2]) | {
+        full_rounds = [row["round"] for row in self._rows if row["kind"] == "full"]
+        kept_rounds = set(full_rounds[::2]) | {
             row["round"]
             for row in self._rows
             if row["kind"] == "alarm" or (row["kind"] == "quick" and row["reading"] % self._stride == 0)
         }
-        self._rows = [{**row, "stride": self._stride} for row in self._rows if row["round"] in kept]
+        self._rows = [{**row, "stride": self._stride} for row in self._rows if row["round"] in kept_rounds]
         self._rewrite("signals", self._rows)
         self._written = len(self._rows)
 
     def flush(self) -> None:
-        """Write what has been noted."""
+        """Write the rows of signals that have not been written yet."""
         if len(self._rows) > self._written:
             self._append("signals", self._rows[self._written :])
             self._written = len(self._rows)
 
-    def _kept(self, name: str, images_seen: int) -> list[Row]:
+    def _rows_until(self, name: str, images_seen: int) -> list[Row]:
         rows = read_jsonl(self._paths[name]) if images_seen else []
         return [row for row in rows if row["images_seen"] <= images_seen]
 
@@ -94,5 +95,5 @@ class Records:
 
 
 def rounded(value: float) -> float | str:
-    """Five digits; what is not finite as text, since JSON has no such number."""
+    """Round to five digits; values that are not finite become text, since JSON has no such numbers."""
     return float(f"{value:.5g}") if math.isfinite(value) else str(value)

@@ -1,9 +1,9 @@
-"""The largest singular values of every weight, followed by a power iteration that never starts anew.
+"""Largest singular values of all weights, tracked by a warm-started block power iteration.
 
-BigGAN's authors watch the first three of each weight: their explosion announces the collapse (Brock et al. 2019,
-arXiv:1809.11096, section 4.1). An exact decomposition at every reading would cost more than the training. Here each
-reading makes one step of a block power iteration on `count + 2` vectors kept from the last one. Weights move little
-between readings, so the block follows them; the first reading makes several steps.
+The first three singular values of the generator's weights explode before BigGAN collapses (Brock et al. 2019,
+arXiv:1809.11096, section 4.1). An exact decomposition at each reading would cost more than the training. Instead, each
+reading makes one step of a block power iteration from the vectors of the previous one; weights move little between
+readings, so the block follows them. The first reading makes `FIRST_STEPS` steps.
 """
 
 from __future__ import annotations
@@ -14,27 +14,31 @@ import torch
 from torch import Tensor
 
 COUNT = 3
+"""Number of singular values of each weight."""
 SPARE = 2
-"""Further vectors, which make the leading ones converge faster."""
+"""Number of further vectors in the block, which make the leading ones converge faster."""
 FIRST_STEPS = 8
+"""Number of iterations at the first reading."""
 
 
 class Spectra:
-    """Singular values of weights by name; `vectors` is its state."""
+    """Tracker of the largest singular values of several weights; the attribute `vectors` is its state."""
 
     def __init__(self) -> None:
         self.vectors: dict[str, Tensor] = {}
 
     @torch.no_grad()
     def of(self, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The three largest singular values (3,) of each weight, the largest first; 0 where there are fewer.
+        """Update and return the three largest singular values (3,) of each weight, in descending order.
+
+        Missing values of small matrices are 0; values of a weight that is not finite are infinite.
 
         Args:
-            weights: with two dimensions or more; the first is one side of the matrix, the others together the second.
+            weights: weights by name, with at least two dimensions; each is the matrix `weight.flatten(1)`.
         """
-        return {name: self._follow(name, weight) for name, weight in weights.items()}
+        return {name: self._update(name, weight) for name, weight in weights.items()}
 
-    def _follow(self, name: str, weight: Tensor) -> Tensor:
+    def _update(self, name: str, weight: Tensor) -> Tensor:
         matrix = weight.detach().float().flatten(1)
         if not min(matrix.shape) > COUNT:
             values = torch.linalg.svdvals(matrix.nan_to_num())[:COUNT]
@@ -52,5 +56,5 @@ class Spectra:
             left = torch.linalg.qr(matrix @ vectors).Q
             vectors, triangle = torch.linalg.qr(matrix.T @ left)
         self.vectors[name] = vectors
-        values = torch.linalg.svdvals(triangle.nan_to_num())[:COUNT]  # which refuses what is not finite
+        values = torch.linalg.svdvals(triangle.nan_to_num())[:COUNT]  # svdvals raises an error for NaN
         return torch.where(triangle.isfinite().all(), values, torch.inf)

@@ -1,7 +1,8 @@
 """The audit: does a generator memorise, has it collapsed, how many images can it make?
 
-`audit(subject, train, held_out)` asks ten questions and gives a report with a verdict. Each answer stands beside a null
-from held-out real data. What is audited need not be of this zoo: anything with `sample(n)`, or a folder of images.
+`audit(subject, train, held_out)` asks ten questions and returns a report with a verdict. Each number is compared with
+its null, the same number for held-out real data. The subject is a model of this library, anything else with
+`sample(n)`, or a folder of images.
 
 A public name is imported when it is first used, so that `python -m zoo.audit --help` needs no torch.
 """

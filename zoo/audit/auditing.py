@@ -1,4 +1,4 @@
-"""`audit`: all questions to one subject, one after another, with shared evidence."""
+"""`audit`: ask one subject all questions, one after another, with shared evidence."""
 
 from __future__ import annotations
 
@@ -14,35 +14,50 @@ from torch import Tensor
 
 from zoo.audit.evidence.budget import budget as budget_named
 from zoo.audit.evidence.evidence import Evidence
-from zoo.audit.evidence.images import ImageSet, check_parts, part_of, read_like, without_overlap
-from zoo.audit.evidence.subject import as_subject
+from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.overlap import FEWEST_IMAGES, check_image_sets, without_overlap
+from zoo.audit.evidence.reading import read_folder_like, read_image_set
 from zoo.audit.findings.finding import Finding, NotApplicable
 from zoo.audit.questions import NAMES, question
 from zoo.audit.reporting.report import Report
+from zoo.audit.zoo_model import adapt
 from zoo.errors import UserError, did_you_mean
 from zoo.features import Extractor, extractor
 
 EXTRACTOR = "effnet-lite0"
 
 
-class Watcher:
-    """Is told how an audit goes on; this one keeps it to itself."""
+class ProgressListener:
+    """A listener to the progress of an audit. This one ignores all events; a subclass overrides those it needs."""
 
     def asking(self, name: str, question: str) -> None:
-        """A question is about to be asked."""
+        """Handle the beginning of a question.
+
+        Args:
+            name: name of the question, as in `only=`.
+            question: the question as shown in the report.
+        """
 
     def step(self, text: str) -> None:
-        """Something longer is being done for it."""
+        """Handle the beginning of a longer step of the current question.
+
+        Args:
+            text: description of the step.
+        """
 
     def answered(self, finding: Finding) -> None:
-        """The question has its answer."""
+        """Handle the end of a question.
+
+        Args:
+            finding: the answer.
+        """
 
 
-class Written(Watcher):
-    """Writes what is being done to the console's error stream."""
+class StderrListener(ProgressListener):
+    """A listener that prints every step to the standard error stream."""
 
     def step(self, text: str) -> None:
-        """Write a line."""
+        """Print the description of the step."""
         print(text, file=sys.stderr, flush=True)
 
 
@@ -59,26 +74,29 @@ def audit(
     name: str = "",
     extras: dict[str, Any] | None = None,
     quiet: bool = True,
-    watcher: Watcher | None = None,
+    watcher: ProgressListener | None = None,
     keep: bool = False,
 ) -> Report:
-    """Ask a generator what its users should know: does it copy, has it collapsed, how much can it draw?
+    """Audit a generator: does it copy training images, has it collapsed, how many distinct images can it draw?
 
     Args:
-        subject: anything with `sample(n)` (see `zoo.audit.Subject` for what else it may have), or a folder of
-            generated images, or a tensor of them.
-        train: the images it was trained on: a tensor (N, C, H, W) in [-1, 1] or uint8, a data set, or a folder.
-        held_out: images of the same origin that training never saw, the null of every statistic.
-        labels: classes of the training and of the held-out images, where those do not hold them.
+        subject: a model of this library, anything else with `sample(n)` (`zoo.audit.Subject` lists what it may have
+            besides), a folder of generated images, or a tensor of them.
+        train: training images: a tensor (N, C, H, W) in [-1, 1] or uint8, a data set, or a folder.
+        held_out: images of the same origin that were not used in training, the null of every statistic.
+        labels: classes of the training and of the held-out images, if `train` and `held_out` have none.
         budget: `quick`, `standard` or `full`.
-        seed: of every random draw; the same seed gives the same report.
-        only: names of questions; None asks all.
+        seed: seed of every random draw; the same seed gives the same report.
+        only: names of questions, as a list or joined by commas; None asks all.
         features: an extractor or its name; None takes `effnet-lite0`.
-        name: of the subject, for the report.
+        name: name of the subject in the report; empty for the name of its class or folder.
         extras: settings of single questions.
-        quiet: say nothing on the way.
-        watcher: is told how it goes on, in place of what `quiet` decides.
-        keep: features of the real images in the cache, so that the next audit on them need not make them again.
+        quiet: whether no progress is printed.
+        watcher: listener that is informed of the progress, in place of the one that `quiet` chooses.
+        keep: whether features of the real images are stored in the cache, where the next audit finds them.
+
+    Returns:
+        The report.
 
     Raises:
         UserError: for images that cannot be compared, or unknown names.
@@ -86,14 +104,14 @@ def audit(
     sizes = budget_named(budget)
     asked = chosen_questions(only)
     network = features if isinstance(features, Extractor) else extractor(features or EXTRACTOR)
-    own = labels or (None, None)
-    known = part_of(train, "train", own[0])
+    train_labels, held_out_labels = labels or (None, None)
+    known = read_image_set(train, "train", train_labels)
     new = (
-        read_like(Path(held_out), "held_out", known)
+        read_folder_like(Path(held_out), "held_out", known)
         if isinstance(held_out, str | Path)
-        else part_of(held_out, "held_out", own[1])
+        else read_image_set(held_out, "held_out", held_out_labels)
     )
-    check_parts(known, new)
+    check_image_sets(known, new)
     new, shared = without_overlap(known, new)
     about = {
         "budget": budget,
@@ -102,36 +120,40 @@ def audit(
         "train": {"images": len(known), "digest": known.digest},
         "held_out": {"images": len(new), "digest": new.digest, "removed_as_training_images": shared},
     }
-    questioned = as_subject(subject, name, lambda folder: read_like(folder, "generated", known).images())
-    shrink = torch.Generator().manual_seed(seed)
-    told = watcher or (Watcher() if quiet else Written())
+    adapter = adapt(subject, name, lambda folder: read_folder_like(folder, "generated", known).images())
+    if adapter.available is not None and adapter.available < FEWEST_IMAGES:
+        raise UserError(f"{adapter.name} has {adapter.available} images; an audit needs at least {FEWEST_IMAGES}")
+    rng = torch.Generator().manual_seed(seed)
+    listener = watcher or (ProgressListener() if quiet else StderrListener())
     evidence = Evidence(
-        questioned,
-        _at_most(known, sizes.train, shrink),
-        _at_most(new, sizes.images, shrink),
+        adapter,
+        _at_most(known, sizes.train, rng),
+        _at_most(new, sizes.images, rng),
         sizes,
         seed,
         network,
         dict(extras or {}),
-        told.step,
+        listener.step,
         keep,
     )
-    _check_enough(evidence)
     began = time.monotonic()
-    findings = [_answer(name, evidence, told) for name in asked]
+    findings = [_answer(name, evidence, listener) for name in asked]
     about |= {
         "used": evidence.used,
         "torch": torch.__version__,
         "seconds": round(time.monotonic() - began, 1),
     }
-    return Report(questioned.name, tuple(findings), about)
+    return Report(adapter.name, tuple(findings), about)
 
 
 def chosen_questions(only: Sequence[str] | str | None) -> list[str]:
-    """Names of questions, in the report's order.
+    """Return the names of the chosen questions, in the order of the report.
+
+    Args:
+        only: names of questions, as a list or joined by commas; None chooses all.
 
     Raises:
-        UserError: for one there is not.
+        UserError: for an unknown name.
     """
     names = only.replace(" ", "").split(",") if isinstance(only, str) else list(NAMES if only is None else only)
     for name in names:
@@ -140,27 +162,22 @@ def chosen_questions(only: Sequence[str] | str | None) -> list[str]:
     return [name for name in NAMES if name in names]
 
 
-def _check_enough(evidence: Evidence) -> None:
-    available = getattr(evidence.subject.subject, "available", None)
-    if available is not None and available < 20:
-        raise UserError(f"{evidence.subject.name} has {available} images; an audit needs at least 20")
-
-
-def _answer(name: str, evidence: Evidence, told: Watcher) -> Finding:
+def _answer(name: str, evidence: Evidence, listener: ProgressListener) -> Finding:
+    """Ask one question; a question that does not apply gives a finding with the status `skipped`."""
     module = question(name)
-    told.asking(name, module.QUESTION)
+    listener.asking(name, module.QUESTION)
     began = time.monotonic()
     try:
-        found = module.ask(evidence)
+        finding = module.run(evidence)
     except NotApplicable as reason:
-        found = Finding(name, module.QUESTION, "skipped", str(reason))
-    answered = replace(found, seconds=time.monotonic() - began)
-    told.answered(answered)
-    return answered
+        finding = Finding(name, module.QUESTION, "skipped", str(reason))
+    finding = replace(finding, seconds=time.monotonic() - began)
+    listener.answered(finding)
+    return finding
 
 
-def _at_most(part: ImageSet, n: int, generator: torch.Generator) -> ImageSet:
-    """A random part of the images when there are more than n; 0 means all."""
-    if not n or len(part) <= n:
-        return part
-    return part.take(torch.randperm(len(part), generator=generator)[:n].sort().values)
+def _at_most(image_set: ImageSet, n: int, rng: torch.Generator) -> ImageSet:
+    """Return n random images in their order, or all of them if there are no more or n is 0."""
+    if not n or len(image_set) <= n:
+        return image_set
+    return image_set.take(torch.randperm(len(image_set), generator=rng)[:n].sort().values)

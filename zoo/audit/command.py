@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from zoo.audit.auditing import Watcher, audit, chosen_questions
+from zoo.audit.auditing import ProgressListener, audit, chosen_questions
 from zoo.audit.evidence.budget import budget as budget_named
-from zoo.audit.findings import words
+from zoo.audit.findings import formatting
 from zoo.audit.findings.finding import Finding, Status
 from zoo.audit.opening import Opened, open_checkpoint, open_folders
 from zoo.audit.reporting.report import Report
@@ -89,7 +89,7 @@ def run_audit(
         network = extractor_named(extractor or opened.extractor, **(options or {})).to(where)
     folder = _created(Path(out) if out else opened.out)
     console.print(f"audit of {opened.name}, budget {budget}", markup=False, highlight=False)
-    watcher = ConsoleWatcher(console)
+    watcher = ConsoleProgress(console)
     with watcher.status:
         report = audit(
             opened.subject,
@@ -114,7 +114,7 @@ def run_audit(
     return report
 
 
-class ConsoleWatcher(Watcher):
+class ConsoleProgress(ProgressListener):
     """Progress of an audit in the console: a line for each answer, and in a terminal the current step."""
 
     def __init__(self, console: Console) -> None:
@@ -136,10 +136,10 @@ class ConsoleWatcher(Watcher):
         colour = COLOURS[finding.status]
         flags = f": {', '.join(finding.flags)}" if finding.flags else ""
         line = Text.assemble(
-            (f"{words.SIGNS[finding.status]} ", colour),
+            (f"{formatting.STATUS_SIGNS[finding.status]} ", colour),
             finding.question,
             "  ",
-            (words.STATES[finding.status] + flags, colour),
+            (formatting.STATUS_LABELS[finding.status] + flags, colour),
             (f"  {finding.seconds:.1f} s", "dim"),
         )
         self.console.print(line)
@@ -151,11 +151,11 @@ def show(console: Console, report: Report, opened: Opened) -> None:
     for name in ("question", "", "answer"):
         table.add_column(name)
     for finding in report.findings:
-        state = Text(words.STATES[finding.status], COLOURS[finding.status])
+        state = Text(formatting.STATUS_LABELS[finding.status], COLOURS[finding.status])
         table.add_row(Text(finding.question), state, Text(finding.answer))
     console.print(table)
     colour = "bold green" if report.verdict == ("healthy",) else "bold red" if report.verdict else "bold yellow"
-    console.print(Text.assemble("verdict: ", (words.verdict_in_words(report.verdict), colour)))
+    console.print(Text.assemble("verdict: ", (formatting.verdict_heading(report.verdict), colour)))
     console.print(Text(report.summary))
     if "note" in opened.about:
         console.print(Text(f"note: {opened.about['note']}"))

@@ -1,7 +1,4 @@
-"""What the command audits: a run, a checkpoint or a release with its data, or folders of images.
-
-The only file of the audit, beside the command, that knows models of this zoo.
-"""
+"""Open the subject of an audit: a run, a checkpoint or a release with its data, image folders, or a saved report."""
 
 from __future__ import annotations
 
@@ -12,32 +9,37 @@ from typing import Any
 
 import torch
 
+from zoo.audit.reporting.page import report_page
+from zoo.audit.reporting.reading import read_report
 from zoo.data import Folder
 from zoo.data.points import Points
-from zoo.errors import UserError
+from zoo.errors import ReleaseError, UserError
 from zoo.evaluation.reference import default_extractor
 from zoo.hub.loading import UserClasses
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder
-from zoo.runs.opening import name_of, open_trained, ready
+from zoo.releases import references, release_format
+from zoo.runs.locating import report_name
+from zoo.runs.opening import open_trained
+from zoo.runs.training_data import set_up_data
 
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
-SIGMA = re.compile(r"sigma([123])/(.+)")
+SINGULAR_VALUE = re.compile(r"sigma([123])/(.+)")  # name of a signal: rank of the singular value, and the layer
 
 
 @dataclass(frozen=True)
 class Opened:
-    """What is audited, with the images it is held against.
+    """A subject with the images that it is compared with.
 
     Args:
         subject: a model, or a folder of generated images.
-        name: for the report.
+        name: name of the subject in the report.
         train: training images, as `zoo.audit.audit` takes them.
-        held_out: held-out images.
-        extractor: name of the one that suits the images.
-        out: folder of the report unless told otherwise.
+        held_out: held-out images, as `zoo.audit.audit` takes them.
+        extractor: name of the extractor that suits the images.
+        out: default folder of the report.
         history: singular values over the run, see `history_of`.
-        about: facts for the report.
+        about: facts about subject and data for the report.
     """
 
     subject: Any
@@ -57,17 +59,17 @@ def open_checkpoint(
     folders: tuple[str, str] | None = None,
     cls: UserClasses | None = None,
 ) -> Opened:
-    """A model with the data of its own recipe.
+    """Open a model with the data of its own recipe.
 
     Args:
         where: a run folder, a checkpoint file, or a release, as `zoo.sample` takes them.
-        changes: settings in place of those of the recipe's data.
-        device: of the model.
-        folders: of training and of held-out images, in place of the recipe's data.
-        cls: class of a user's own that a release was made of, or its import path.
+        changes: settings that replace those of the recipe's data.
+        device: device of the model.
+        folders: folders of training and of held-out images, in place of the recipe's data.
+        cls: class of the user's own that a release was made of, or its import path.
 
     Raises:
-        UserError: for what cannot be opened, or data that are not here or do not fit.
+        UserError: for a model that cannot be opened, or data that are missing or do not fit.
     """
     opened = open_trained(where, changes, with_data=folders is None, cls=cls)
     model = opened.model.to(device)
@@ -76,17 +78,17 @@ def open_checkpoint(
         "model": f"{type(model).__name__} after {model.images_seen:,} images",
         "generator": "averaged",
     }
-    name = name_of(where) if opened.run is None else opened.run.resolve().name
+    name = report_name(where) if opened.run is None else opened.run.resolve().name
     out = Path(f"audit-{name}") if opened.run is None else RunFolder(opened.run).audit
     history = [] if opened.run is None else history_of(opened.run)
     if opened.data is None:
         assert folders is not None
-        parts = [
-            ready(Folder(place, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
-            for place in folders
-        ]
+        train, held_out = (
+            set_up_data(Folder(folder, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
+            for folder in folders
+        )
         about |= {"train_folder": folders[0], "held_out_folder": folders[1]}
-        return Opened(model, name, parts[0].train, parts[1].train, default_extractor(parts[0]), out, history, about)
+        return Opened(model, name, train.train, held_out.train, default_extractor(train), out, history, about)
     data = opened.data
     if isinstance(data, Points):
         raise UserError(
@@ -99,12 +101,14 @@ def open_checkpoint(
 
 
 def open_folders(fake: str, train: str, held_out: str) -> Opened:
-    """A folder of generated images between folders of real ones, which are read at the size of the generated ones.
+    """Open a folder of generated images with folders of real ones, all read at the size of the training images.
 
-    Raises:
-        UserError: for a folder without images.
+    Args:
+        fake: folder of generated images.
+        train: folder of training images.
+        held_out: folder of held-out images.
     """
-    name = name_of(fake)
+    name = report_name(fake)
     return Opened(
         fake,
         name,
@@ -118,20 +122,47 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
 
 
 def history_of(run: Path) -> list[dict[str, Any]]:
-    """The largest singular values of each layer over a run, where the Alarms callback wrote them down.
+    """Read the largest singular values of each layer over a run, which the `Alarms` callback records.
+
+    Args:
+        run: the run folder.
 
     Returns:
-        One entry for each full reading: `images`, and for each layer `[first, second, third]`.
+        One entry for each full reading: `images`, and for each layer its singular values, largest first.
     """
-    found = []
+    readings = []
     for row in read_jsonl(RunFolder(run).signals):
         layers: dict[str, dict[int, float]] = {}
         for name, value in row["values"].items():
-            match = SIGMA.fullmatch(name)
+            match = SINGULAR_VALUE.fullmatch(name)
             if match:
                 layers.setdefault(match[2], {})[int(match[1])] = float(value)
         if layers:
-            found.append(
-                {"images": row["images_seen"], **{name: [v[i] for i in sorted(v)] for name, v in layers.items()}}
-            )
-    return found
+            values = {name: [ranked[rank] for rank in sorted(ranked)] for name, ranked in layers.items()}
+            readings.append({"images": row["images_seen"], **values})
+    return readings
+
+
+def write_release_report(page: str, out: str = "") -> None:
+    """Write the audit report of a release as an HTML page, and print the path of the page.
+
+    Args:
+        page: name of a release of this library, or the folder of a release.
+        out: path of the HTML file; empty for `audit-NAME.html`.
+
+    Raises:
+        UserError: for a release without a report, or a path that cannot be written.
+    """
+    folder = references.releases_folder() / page if page in references.release_names() else Path(page)
+    config = release_format.read_config(folder / release_format.CONFIG)
+    if release_format.AUDIT not in config["files"]:
+        raise ReleaseError(
+            f"{page} has no audit report. Audit it, python -m zoo.audit checkpoint={page}, and add the report: python "
+            f"-m zoo.hub audit={page} report=FOLDER"
+        )
+    release_format.check_files(folder, config, only=release_format.AUDIT)
+    report = read_report(folder / release_format.AUDIT)
+    note = "A release keeps no figures of its report; python -m zoo.audit draws them."
+    path = Path(out or f"audit-{folder.resolve().name}.html")
+    release_format.write_text(path, report_page(report, note))
+    print(f"report: {path}")

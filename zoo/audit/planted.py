@@ -1,4 +1,4 @@
-"""Subjects whose fault is known, made from real images: on them each alarm is proven, and on `Honest` each silence."""
+"""Generators with a known fault, made from real images, and `Honest`, one without a fault, to calibrate the audit."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from zoo.rendering.pictures import to_uint8
 
 
 class Honest(FolderSubject):
-    """Real images that are in neither set of the audit, each drawn at most once: the best generator there can be.
+    """A perfect generator: real images that are in neither set of the audit, each drawn at most once.
 
     Args:
-        images: (N, C, H, W) in [-1, 1].
-        labels: their classes (N,), or None.
+        images: images (N, C, H, W) in [-1, 1].
+        labels: classes (N,), or None.
     """
 
 
 class Finite:
-    """Exactly k images, drawn evenly with replacement.
+    """A generator with exactly k images, drawn uniformly with replacement.
 
     Args:
-        images: (N, C, H, W) in [-1, 1] that the k are chosen from.
-        k: how many.
-        seed: of the choice.
+        images: images (N, C, H, W) in [-1, 1] from which the k are chosen.
+        k: number of images that the generator can draw.
+        seed: seed of the choice.
     """
 
     def __init__(self, images: Tensor, k: int, seed: int = 0) -> None:
@@ -38,20 +38,20 @@ class Finite:
         self.images = images[torch.randperm(len(images), generator=_rng(seed))[:k]]
 
     def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Images (n, C, H, W), the same ones again and again."""
+        """Draw images (n, C, H, W) with replacement."""
         return self.images[torch.randint(len(self.images), (n,), generator=_rng(seed))]
 
 
 class Memoriser:
-    """Training images, with or without slight changes, for a share of what it draws; the rest is honest.
+    """A generator whose samples are, to a given share, copies of training images, exact or slightly changed.
 
     Args:
-        train: (N, C, H, W) in [-1, 1], the images it copies.
-        share: of copies.
-        honest: images (M, C, H, W) for the rest, each used at most once.
-        shift: largest shift of a copy in pixels.
-        noise: standard deviation added to a copy, in the range of 2 from black to white.
-        mirrored: exchange left and right of every copy.
+        train: training images (N, C, H, W) in [-1, 1].
+        share: share of copies among the samples, in (0, 1].
+        honest: images (M, C, H, W) for the other samples, each used at most once.
+        shift: largest shift of a copy, in pixels.
+        noise: standard deviation of the noise added to a copy; 2 is the difference of black and white.
+        mirrored: whether copies are flipped horizontally.
     """
 
     def __init__(
@@ -70,31 +70,31 @@ class Memoriser:
 
     @property
     def available(self) -> int:
-        """How many images can be drawn until the honest ones run out."""
+        """The largest number of samples for which there are enough honest images."""
         return sys.maxsize if self.honest is None or self.share == 1 else int(len(self.honest) / (1 - self.share))
 
     def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Images (n, C, H, W) in random order."""
-        draw = _rng(seed)
+        """Draw copies and honest images, (n, C, H, W), in random order."""
+        rng = _rng(seed)
         copies = math.ceil(self.share * n)
-        images = self.train[torch.randint(len(self.train), (copies,), generator=draw)].clone()
+        images = self.train[torch.randint(len(self.train), (copies,), generator=rng)].clone()
         if self.shift:
-            images = _shifted(images, self.shift, draw)
+            images = _shifted(images, self.shift, rng)
         if self.noise:
-            images = (images + self.noise * torch.randn(images.shape, generator=draw)).clamp(-1, 1)
+            images = (images + self.noise * torch.randn(images.shape, generator=rng)).clamp(-1, 1)
         if copies < n:
             assert self.honest is not None
             images = torch.cat([images, Honest(self.honest).sample(n - copies, seed=seed + 1)])
-        return images[torch.randperm(n, generator=draw)]
+        return images[torch.randperm(n, generator=rng)]
 
 
 class Dropper(Honest):
-    """Honest images without some classes.
+    """A generator that never draws some of the classes.
 
     Args:
-        images: (N, C, H, W) in [-1, 1].
-        labels: their classes (N,).
-        dropped: the classes it never draws.
+        images: images (N, C, H, W) in [-1, 1].
+        labels: classes (N,).
+        dropped: classes that are never drawn.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, dropped: tuple[int, ...]) -> None:
@@ -103,13 +103,13 @@ class Dropper(Honest):
 
 
 class OneImagePerClass:
-    """One image of each class, again and again: collapse inside the classes.
+    """A generator that is collapsed within each class: it has one image of each, with or without noise.
 
     Args:
-        images: (N, C, H, W) in [-1, 1].
-        labels: their classes (N,).
-        seed: of the choice.
-        noise: standard deviation added to each draw.
+        images: images (N, C, H, W) in [-1, 1].
+        labels: classes (N,).
+        seed: seed of the choice of the images.
+        noise: standard deviation of the noise added to each sample.
     """
 
     def __init__(self, images: Tensor, labels: Tensor, seed: int = 0, noise: float = 0.0) -> None:
@@ -118,37 +118,18 @@ class OneImagePerClass:
         self.images, self.noise = images[torch.tensor(first)], noise
 
     def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Images (n, C, H, W), classes evenly."""
-        draw = _rng(seed)
-        images = self.images[torch.randint(len(self.images), (n,), generator=draw)]
-        return (images + self.noise * torch.randn(images.shape, generator=draw)).clamp(-1, 1)
-
-
-class CollapsedClass(Honest):
-    """Honest images, but for one class of which there is a single image, again and again.
-
-    Args:
-        images: (N, C, H, W) in [-1, 1].
-        labels: their classes (N,).
-        collapsed: the class.
-        noise: standard deviation added to each draw of the single image.
-    """
-
-    def __init__(self, images: Tensor, labels: Tensor, collapsed: int, noise: float = 0.0) -> None:
-        super().__init__(images, labels)
-        places = (labels == collapsed).nonzero()[:, 0]
-        draw = _rng(0)
-        single = images[places[:1]]
-        alike = single + noise * torch.randn(len(places), *images.shape[1:], generator=draw)
-        self.images = images.index_copy(0, places, alike.clamp(-1, 1))
+        """Draw images (n, C, H, W), each class with the same probability."""
+        rng = _rng(seed)
+        images = self.images[torch.randint(len(self.images), (n,), generator=rng)]
+        return (images + self.noise * torch.randn(images.shape, generator=rng)).clamp(-1, 1)
 
 
 class Noisy(Honest):
-    """Honest images with Gaussian noise.
+    """A generator of real images with Gaussian noise.
 
     Args:
-        images: (N, C, H, W) in [-1, 1].
-        deviation: of the noise, in the range of 2 from black to white.
+        images: images (N, C, H, W) in [-1, 1].
+        deviation: standard deviation of the noise; 2 is the difference of black and white.
     """
 
     def __init__(self, images: Tensor, deviation: float = 0.2) -> None:
@@ -156,40 +137,40 @@ class Noisy(Honest):
         self.deviation = deviation
 
     def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Different images with noise."""
+        """Draw images (n, C, H, W) with noise, each image at most once."""
         images = super().sample(n, seed=seed)
         return (images + self.deviation * torch.randn(images.shape, generator=_rng(seed + 1))).clamp(-1, 1)
 
 
 class Blurred(Honest):
-    """Honest images, blurred.
+    """A generator of blurred real images.
 
     Args:
-        images: (N, C, H, W) in [-1, 1].
-        deviation: of the Gaussian kernel, in pixels.
+        images: images (N, C, H, W) in [-1, 1].
+        deviation: standard deviation of the Gaussian kernel, in pixels.
     """
 
     def __init__(self, images: Tensor, deviation: float = 1.0) -> None:
         super().__init__(images)
-        reach = max(1, round(3 * deviation))
-        line = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * deviation**2))
+        radius = max(1, round(3 * deviation))
+        line = torch.exp(-torch.arange(-radius, radius + 1).float().square() / (2 * deviation**2))
         self.kernel = torch.outer(line, line) / line.sum().square()
 
     def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Different images, blurred."""
+        """Draw blurred images (n, C, H, W), each image at most once."""
         images = super().sample(n, seed=seed)
-        reach = self.kernel.shape[0] // 2
-        flat = pad(images.flatten(0, 1)[:, None], (reach,) * 4, mode="replicate")
+        radius = self.kernel.shape[0] // 2
+        flat = pad(images.flatten(0, 1)[:, None], (radius,) * 4, mode="replicate")
         return conv2d(flat, self.kernel[None, None]).view_as(images)
 
 
 class WithMemorisingDiscriminator(Honest):
-    """An honest generator beside a discriminator that knows its training images by heart.
+    """A perfect generator with a discriminator that has memorised the training images.
 
     Args:
-        images: (N, C, H, W) in [-1, 1], drawn as by `Honest`.
-        train: (M, C, H, W) in [-1, 1]; the discriminator gives these 1 and everything else -1, with some noise.
-        noise: standard deviation of the scores.
+        images: images (N, C, H, W) in [-1, 1], drawn as by `Honest`.
+        train: training images (M, C, H, W) in [-1, 1]. The mean score is 1 for these and -1 for all others.
+        noise: standard deviation of the scores around their mean.
     """
 
     zero = 0.0
@@ -200,23 +181,24 @@ class WithMemorisingDiscriminator(Honest):
         self._known = {_key(image) for image in train}
 
     def score(self, images: Tensor) -> Tensor:
-        """Scores (N,)."""
+        """Score images (N, C, H, W); returns (N,)."""
         known = torch.tensor([1.0 if _key(image) in self._known else -1.0 for image in images])
         return known + self.noise * torch.randn(len(images), generator=_rng(int(images.double().sum() * 1e3) % 2**31))
 
 
 def _key(image: Tensor) -> bytes:
-    """Of the pixels as bytes, so that rounding to uint8 and back does not hide an image."""
+    """Return the pixels as bytes, which are the same after an image was rounded to uint8 and converted back."""
     return to_uint8(image).numpy().tobytes()
 
 
-def _shifted(images: Tensor, reach: int, draw: torch.Generator) -> Tensor:
-    """Each image moved by up to `reach` pixels in both directions, edges repeated."""
+def _shifted(images: Tensor, largest: int, rng: torch.Generator) -> Tensor:
+    """Shift each image by up to `largest` pixels in both directions, and repeat its border pixels."""
     size = images.shape[-1]
-    padded = pad(images, (reach,) * 4, mode="replicate")
-    moves = torch.randint(0, 2 * reach + 1, (len(images), 2), generator=draw).tolist()
-    return torch.stack([image[:, y : y + size, x : x + size] for image, (y, x) in zip(padded, moves)])
+    padded = pad(images, (largest,) * 4, mode="replicate")
+    shifts = torch.randint(0, 2 * largest + 1, (len(images), 2), generator=rng).tolist()
+    return torch.stack([image[:, y : y + size, x : x + size] for image, (y, x) in zip(padded, shifts)])
 
 
 def _rng(seed: int) -> torch.Generator:
+    """Return a random generator with this seed."""
     return torch.Generator().manual_seed(seed)

@@ -1,4 +1,4 @@
-"""What happens beside the training: pictures, checkpoints, progress, stopping. Everything follows the clock."""
+"""Callbacks: sample grids, checkpoints, metrics, alarms, progress, stopping. Intervals are counted in images seen."""
 
 from zoo.alarms.callback import Alarms
 from zoo.callbacks.duality import DualityGapEvery

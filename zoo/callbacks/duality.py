@@ -1,4 +1,4 @@
-"""The duality gap over time."""
+"""Callback that estimates the duality gap during training."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from zoo.gan import GAN
 
 
 class DualityGapEvery(Every):
-    """Estimates the duality gap every so many images and logs it as `duality/gap`, with both gains and V.
+    """Callback that estimates the duality gap at regular intervals and logs it as `duality/gap`, with both gains and V.
 
-    Each time two fresh networks are trained, so this costs what `2 * repeats * images` images of one player's training
-    do. Training itself is not touched.
+    Each estimate trains `2 * repeats` new networks on `images` real images each; see `zoo.duality_gap`. The training of
+    the model is not affected.
 
     Args:
-        every: in images seen.
-        images: real images that each answer learns from.
-        repeats: answers for each side.
-        seed: of everything drawn.
+        every: interval in images seen.
+        images: number of real images that each best response is trained on.
+        repeats: number of best responses per side.
+        seed: seed of all random draws.
     """
 
     def __init__(self, every: int, images: int = 20_000, repeats: int = 1, seed: int = 0) -> None:
@@ -31,16 +31,20 @@ class DualityGapEvery(Every):
         self.images, self.repeats, self.seed = images, repeats, seed
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Ask for the data module, whose held-out images judge."""
+        """Check that there is a data module of zoo.data, whose held-out images are needed.
+
+        Raises:
+            DataError: if there is none.
+        """
         if not isinstance(self._data(trainer), Images):
-            raise DataError("DualityGapEvery judges on held-out images: train with a data module of zoo.data")
+            raise DataError("DualityGapEvery needs held-out images: train with a data module of zoo.data")
         super().on_train_start(trainer, pl_module)
 
     def act(self, trainer: Trainer, model: GAN) -> None:
-        """Estimate and log."""
+        """Estimate the duality gap and log it, on rank 0."""
         if not trainer.is_global_zero:
             return
-        found = duality_gap(
+        estimate = duality_gap(
             model,
             self._data(trainer),
             images=self.images,
@@ -49,10 +53,10 @@ class DualityGapEvery(Every):
             seed=self.seed,
         )
         numbers = {
-            "duality/gap": found.gap,
-            "duality/discriminator_gain": found.discriminator_gain,
-            "duality/generator_gain": found.generator_gain,
-            "duality/value": found.value,
+            "duality/gap": estimate.gap,
+            "duality/discriminator_gain": estimate.discriminator_gain,
+            "duality/generator_gain": estimate.generator_gain,
+            "duality/value": estimate.value,
         }
         for logger in trainer.loggers:
             logger.log_metrics(numbers, step=model.images_seen)

@@ -1,4 +1,4 @@
-"""Sample quality while a run goes on: measured, logged, plotted, and the best checkpoint kept."""
+"""Callback that measures sample quality during training and keeps the best checkpoint."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
@@ -42,28 +42,28 @@ Row = dict[str, Any]
 
 
 class SampleMetrics(Every):
-    """Measures the averaged generator every so many images, and keeps the best checkpoint beside the last.
+    """Callback that measures the EMA generator at regular intervals and keeps the best checkpoint in `best/`.
 
-    Numbers during the run compare with *training* images, and the best checkpoint is chosen by them. The held-out
-    images are looked at only for reporting, at the best and at the last checkpoint, so no choice was made on what is
-    reported. Each Fréchet distance has its floor beside it. Training is left untouched to the last bit.
+    During training, samples are compared with *training* images, and the best checkpoint is selected by these numbers.
+    Held-out images serve only to report the best and the last checkpoint, so nothing is selected on the reported
+    numbers. Each Fréchet distance is logged with its floor. Training stays the same, bit for bit.
 
-    In the run folder: `evaluation/training-EXTRACTOR.jsonl`, one line for each moment, and its picture (.png), where
-    matplotlib is installed; `evaluation/report-EXTRACTOR.json`, the best and the last on held-out images;
-    `best/IMAGES.ckpt`. Loggers get `metrics/LABEL`.
+    Files in the run folder: `evaluation/training-EXTRACTOR.jsonl`, one line per measurement, and a plot of it (.png) if
+    matplotlib is installed; `evaluation/report-EXTRACTOR.json`, the best and the last measurement on held-out images;
+    `best/IMAGES.ckpt`, the best checkpoint. Loggers get the numbers as `metrics/LABEL`.
 
-    Of several processes the first measures while the others wait, since batch norm's averages are each process's own
-    and the first one's are saved.
+    With several processes, rank 0 measures while the others wait, because each rank has its own batch norm averages and
+    those of rank 0 are saved.
 
     Args:
-        every: in images seen.
-        n: generated images, and at most as many real ones.
-        metrics: names among those of `python -m zoo.evaluate`.
-        extractor: of the features; empty for the one that suits the data without a download.
-        options: of the extractor, such as {weights: PATH}.
-        select: the number that decides which checkpoint is best, such as `fid` or `recall`; empty keeps none.
-        seed: of latents and of the choice of real images.
-        required: stop at the start where the extractor cannot be had; if false, say so and train without.
+        every: interval in images seen.
+        n: number of generated images, and largest number of real ones.
+        metrics: names of metrics, as in `python -m zoo.evaluate`.
+        extractor: name of the extractor; empty for the one that suits the data and needs no download.
+        options: options of the extractor, such as {weights: PATH}.
+        select: name of the number that selects the best checkpoint, such as `fid` or `recall`; empty keeps none.
+        seed: seed of latents and of the choice of real images.
+        required: stop at the start if the extractor is not available; if false, warn and train without metrics.
     """
 
     def __init__(
@@ -95,10 +95,14 @@ class SampleMetrics(Every):
         self._latest: Features | None = None
         self._drawn_at = 0.0
 
-    # --- when --------------------------------------------------------------------------------------------------------
+    # --- hooks -------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Find the real images and their features before the first round, so that faults show at once."""
+        """Compute the features of the real images before the first round, so that errors occur at once.
+
+        Raises:
+            FeatureError: if the extractor is not available and `required`.
+        """
         assert isinstance(pl_module, GAN)
         self._off = False
         try:
@@ -111,8 +115,8 @@ class SampleMetrics(Every):
         super().on_train_start(trainer, pl_module)
 
     def act(self, trainer: Trainer, model: GAN) -> None:
-        """Measure; where the selecting number is the best so far, save."""
-        if self._off or _stopping(trainer):  # there may be seconds left, and they belong to the checkpoint
+        """Measure, and save a checkpoint if the selecting number is the best so far."""
+        if self._off or _stopping(trainer):  # after a signal only seconds may be left, which the checkpoint needs
             return
         try:
             improved = run_on_rank_zero(trainer, lambda: self._measure(trainer, model))
@@ -123,7 +127,7 @@ class SampleMetrics(Every):
             self._save_best(trainer, model)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure the final model, report the best and the last on held-out images."""
+        """Measure the final model, and report the best and the last measurement on held-out images."""
         super().on_train_end(trainer, pl_module)
         assert isinstance(pl_module, GAN)
         if not trainer.is_global_zero or not self._rows or _stopping(trainer):
@@ -134,7 +138,7 @@ class SampleMetrics(Every):
         except (UserError, OSError) as error:
             rank_zero_warn(f"no report on held-out images: {first_line(error)}")
 
-    # --- what the first process does ---------------------------------------------------------------------------------
+    # --- on rank 0 ---------------------------------------------------------------------------------------------------
 
     def _prepare(self, trainer: Trainer, model: GAN) -> None:
         data: Any = getattr(trainer, "datamodule", None)
@@ -153,23 +157,23 @@ class SampleMetrics(Every):
         self._folder = RunFolder(Path(trainer.default_root_dir))
         self._file = self._folder.training_metrics(self._extractor.name)
         self._rows = []
-        if model.images_seen and self._file.exists():  # a resumed run: rows after its checkpoint are written again
+        if model.images_seen and self._file.exists():  # a resumed run writes the rows after its checkpoint again
             rows = [json.loads(line) for line in self._file.read_text().splitlines()]
             self._rows = [row for row in rows if row["images_seen"] <= model.images_seen]
 
     def _measure(self, trainer: Trainer, model: GAN) -> bool:
-        """One row; whether the selecting number is the best so far."""
+        """Measure and write one row; return whether the selecting number is the best so far."""
         labels = None
         if model.num_classes:
-            counts = class_counts(self._reals.split, self._reals.places, model.num_classes)
+            counts = class_counts(self._reals.split, self._reals.indices, model.num_classes)
             labels = labels_like(counts, self.n, self.seed)
         batches = in_batches(model, self.n, seed=self.seed, labels=labels)
         self._latest = features_of(self._extractor, batches, total=self.n, title="measuring samples")
         numbers = self._numbers(model, self._reals, self._latest)
-        before = [value for row in self._rows if (value := row["selected"]) is not None]
+        earlier = [value for row in self._rows if (value := row["selected"]) is not None]
         selected = next((number.value for number in numbers if number.key == self.select), None)
-        best = max if self.select_highest else min
-        improved = selected is not None and best([selected, *before]) == selected and selected not in before
+        best_of = max if self.select_highest else min
+        improved = selected is not None and best_of([selected, *earlier]) == selected and selected not in earlier
         self._rows.append(
             {
                 "images_seen": model.images_seen,
@@ -196,7 +200,7 @@ class SampleMetrics(Every):
             "data": type(self._data).__name__,
             "data_digest": self._data.digest,
         }
-        floors = self._floors[reals.part]
+        floors = self._floors[reals.split_name]
         return measure_numbers(
             self.metrics,
             self._extractor,
@@ -210,7 +214,7 @@ class SampleMetrics(Every):
         )
 
     def _report(self, model: GAN) -> None:
-        """Numbers of the latest features on held-out images, beside those of the best moment."""
+        """Write the numbers of the latest features on held-out images to the report; those of the best stay in it."""
         if self._latest is None or not len(self._data.held_out):
             return
         path = self._folder.held_out_report(self._extractor.name)
@@ -241,7 +245,7 @@ class SampleMetrics(Every):
             self._drawn_at = time.monotonic()
             draw_curves(self._rows, "images_seen", "images seen", self._file.with_suffix(".png"))
 
-    # --- what all processes do ---------------------------------------------------------------------------------------
+    # --- on all ranks ------------------------------------------------------------------------------------------------
 
     def _save_best(self, trainer: Trainer, model: GAN) -> None:
         folder = RunFolder(Path(trainer.default_root_dir))
@@ -249,7 +253,7 @@ class SampleMetrics(Every):
         try:
             trainer.save_checkpoint(path)
         except CheckpointError as error:
-            trainer.strategy.barrier()  # where the other processes wait at the end of a save
+            trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             rank_zero_warn(f"{first_line(error)}. Training goes on without this best checkpoint")
             return
         if trainer.is_global_zero:
@@ -259,21 +263,28 @@ class SampleMetrics(Every):
 
 
 def run_on_rank_zero(trainer: Trainer, work: Callable[[], T]) -> T:
-    """Do something in the first process and give all of them what came of it, the fault of a user included."""
+    """Call a function on rank 0 and return its result on all ranks.
+
+    Args:
+        trainer: the trainer.
+        work: function to call.
+
+    Raises:
+        FeatureError: on all ranks, if the function raised a UserError or an OSError; with the same text.
+    """
     outcome: tuple[Any, str | None] = (None, None)
     if trainer.is_global_zero:
         try:
             outcome = work(), None
         except (UserError, OSError) as error:
             outcome = None, str(error)
-    outcome = trainer.strategy.broadcast(outcome)
-    if outcome[1] is not None:
-        raise FeatureError(outcome[1])
-    result: T = outcome[0]
-    return result
+    result, fault = trainer.strategy.broadcast(outcome)
+    if fault is not None:
+        raise FeatureError(fault)
+    return cast("T", result)
 
 
 def _stopping(trainer: Trainer) -> bool:
-    """Whether somebody asked the run to end before its length."""
+    """Check whether a signal is ending the run before its length."""
     callbacks: list[Any] = getattr(trainer, "callbacks", [])
     return any(isinstance(callback, StopOnSignal) and callback.received is not None for callback in callbacks)

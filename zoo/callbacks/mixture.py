@@ -1,4 +1,4 @@
-"""What the members of a mixture do: who beats whom, and whether they can be told apart."""
+"""Reports on the members of a mixture: payoffs, samples, and how separable the generators are."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from zoo.training.batch import Batch
 
 
 class MixtureReport(Every):
-    """For a `MixGAN`: the payoff matrix as a picture, samples of each member, and how separable the generators are.
+    """Callback for a `MixGAN` that reports its payoff matrix, samples of each generator, and their separability.
 
-    Every so many images it writes `mixture/IMAGES_payoffs.png` and `mixture/IMAGES_members.png` (a row for each
+    Every `every` images it writes `mixture/IMAGES_payoffs.png` and `mixture/IMAGES_members.png` (a row for each
     generator, the same latents in each column) into the run folder, and logs `mixture/separability`. The weights
-    themselves are logged by the model, with its terms. With a data module of the zoo each generator's precision and
-    recall on pixels are logged, too; `python -m zoo.evaluate component=all` measures each in any features.
+    themselves are logged by the model, with its terms. With a data module of the zoo it also logs each generator's
+    precision and recall on pixels; `python -m zoo.evaluate component=all` measures each in any features.
 
     Args:
-        every: in images seen.
-        samples: images of each generator by which they are told apart.
-        seed: of the latents.
+        every: images seen from one report to the next.
+        samples: images of each generator from which separability is measured, at least 20.
+        seed: seed of the latents.
     """
 
     def __init__(self, every: int, samples: int = 400, seed: int = 0) -> None:
@@ -42,7 +42,7 @@ class MixtureReport(Every):
         self._batch: Any = None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse models without members."""
+        """Refuse models that are not mixtures."""
         if not isinstance(pl_module, MixGAN):
             raise ValueError(f"MixtureReport is for a MixGAN; got a {type(pl_module).__name__}")
         super().on_train_start(trainer, pl_module)
@@ -50,12 +50,12 @@ class MixtureReport(Every):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Act when it is time, on the images of the round."""
+        """Keep the images of the round, and report if it is due."""
         self._batch = batch
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
 
     def act(self, trainer: Trainer, model: GAN) -> None:
-        """Draw, measure, save and log."""
+        """Write the pictures and log the measures."""
         if not trainer.is_global_zero or self._batch is None:
             return
         assert isinstance(model, MixGAN)
@@ -68,61 +68,61 @@ class MixtureReport(Every):
         pictures.save(pictures.matrix(payoffs.cpu().numpy(), rows, columns), folder / f"{stem}_payoffs.png")
         k = len(model.generator)
         labels = torch.arange(10) % model.num_classes if model.num_classes else None
-        members = torch.cat([model.sample(10, component=i, seed=self.seed, labels=labels) for i in range(k)])
-        pictures.save(pictures.grid(members, 10), folder / f"{stem}_members.png")
-        found = {"mixture/separability": separability(model, self.samples, self.seed)}
+        samples = torch.cat([model.member(i).sample(10, seed=self.seed, labels=labels) for i in range(k)])
+        pictures.save(pictures.grid(samples, 10), folder / f"{stem}_members.png")
+        measures = {"mixture/separability": separability(model, self.samples, self.seed)}
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, Images):
             real_images = data.train.tensor(limit=self.samples)
             for i, scores in enumerate(precision_and_recall(model, real_images, self.seed)):
-                found |= {f"mixture/{name}_{i}": value for name, value in scores.items()}
+                measures |= {f"mixture/{name}_{i}": value for name, value in scores.items()}
         for logger in trainer.loggers:
-            logger.log_metrics(found, step=model.images_seen)
+            logger.log_metrics(measures, step=model.images_seen)
 
 
 @torch.no_grad()
 def precision_and_recall(
     model: MixGAN, real: Tensor, seed: int = 0, features: Callable[[Tensor], Tensor] | None = None
 ) -> list[dict[str, float]]:
-    """Precision and recall (Kynkäänniemi et al. 2019) of each averaged generator by itself, both in [0, 1].
+    """Measure precision and recall (Kynkäänniemi et al. 2019) of each averaged generator separately, in [0, 1].
 
-    What a specialist leaves out lowers its own recall and not necessarily the mixture's.
+    Images that a specialised generator never draws lower its own recall and not necessarily the mixture's.
 
     Args:
         model: a mixture.
-        real: images (N, C, H, W) in [-1, 1]; each generator draws as many.
-        seed: of the latents; each generator draws its own.
-        features: from images to (N, D), such as an extractor; None takes all pixels as they are.
+        real: real images (N, C, H, W) in [-1, 1]; each generator draws as many.
+        seed: seed of the latents, which differ between generators.
+        features: function from images to features (N, D), such as an extractor; None takes the pixels.
     """
     describe = features or (lambda images: images.flatten(1))
-    found = []
+    scores = []
     for i in range(len(model.generator)):
         metric = PrecisionRecall()
         metric.update(describe(real), real=True)
-        metric.update(describe(model.sample(len(real), component=i, seed=seed + i).cpu()), real=False)
-        found.append({name: float(value) for name, value in metric.compute().items()})
-    return found
+        metric.update(describe(model.member(i).sample(len(real), seed=seed + i).cpu()), real=False)
+        scores.append({name: float(value) for name, value in metric.compute().items()})
+    return scores
 
 
 def separability(model: MixGAN, samples: int = 400, seed: int = 0) -> float:
-    """Share, in [0, 1], of images for which a classifier names the generator that drew them; 1/k is chance.
+    """Measure the accuracy, in [0, 1], of a classifier that names the generator of an image; 1/k is chance.
 
-    15 nearest neighbours among half of the images, on the first 32 principal components of the pixels, judge the other
-    half. Each generator draws latents of its own.
+    The 15 nearest neighbours among half of the images, on the first 32 principal components of the pixels, classify the
+    other half.
 
     Args:
         model: a mixture.
-        samples: images of each averaged generator.
-        seed: of the latents.
+        samples: number of images of each averaged generator.
+        seed: seed of the latents, which differ between generators.
     """
     from sklearn.decomposition import PCA
     from sklearn.neighbors import KNeighborsClassifier
 
     k = len(model.generator)
-    images = [model.sample(samples, component=i, seed=seed + i).flatten(1).cpu().numpy() for i in range(k)]
+    images = [model.member(i).sample(samples, seed=seed + i).flatten(1).cpu().numpy() for i in range(k)]
     half = samples // 2
-    learn, judge = np.concatenate([x[:half] for x in images]), np.concatenate([x[half:] for x in images])
-    answers = [np.repeat(np.arange(k), len(images[0][part])) for part in (slice(None, half), slice(half, None))]
-    reduce = PCA(min(32, *learn.shape), random_state=0).fit(learn)
-    nearest = KNeighborsClassifier(min(15, len(learn))).fit(reduce.transform(learn), answers[0])
-    return float(nearest.score(reduce.transform(judge), answers[1]))
+    train, test = np.concatenate([x[:half] for x in images]), np.concatenate([x[half:] for x in images])
+    generators = [np.repeat(np.arange(k), len(images[0][part])) for part in (slice(None, half), slice(half, None))]
+    projection = PCA(min(32, *train.shape), random_state=0).fit(train)
+    classifier = KNeighborsClassifier(min(15, len(train))).fit(projection.transform(train), generators[0])
+    return float(classifier.score(projection.transform(test), generators[1]))

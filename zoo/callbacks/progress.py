@@ -1,4 +1,4 @@
-"""How far a run is: a live display on a terminal, plain lines elsewhere."""
+"""Progress of a run: a live display on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ REFRESH_SECONDS = 0.25
 
 
 class RunProgress(ProgressBar):
-    """Images seen of the total, images per second, the latest losses, time left.
+    """Progress display: images of the total, images per second, latest losses, time left.
 
-    Shows only what the loop has logged anyway, so it never waits for the device.
+    It shows only losses that the training loop has logged already, so it never waits for the device.
 
     Args:
-        images: the run's length.
-        line_seconds: without a terminal, time between two lines.
+        images: length of the run, in images.
+        line_seconds: time between two lines, in seconds, if there is no terminal.
     """
 
     def __init__(self, images: int, line_seconds: float = 10.0) -> None:
@@ -36,15 +36,15 @@ class RunProgress(ProgressBar):
         self._enabled = True
 
     def disable(self) -> None:
-        """Stay quiet; Lightning calls this on all processes but the first."""
+        """Disable the display; Lightning calls this on all ranks but 0."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Show again."""
+        """Enable the display."""
         self._enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start measuring."""
+        """Start the clock of the display."""
         assert isinstance(pl_module, GAN)
         self._started_at = self._shown_at = time.monotonic()
         self._started_images = pl_module.images_seen
@@ -57,21 +57,21 @@ class RunProgress(ProgressBar):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Show something, not too often."""
+        """Update the display, at most once per refresh interval."""
         now = time.monotonic()
-        pause = REFRESH_SECONDS if self._live else self.line_seconds
-        if self._enabled and now - self._shown_at >= pause:
+        interval = REFRESH_SECONDS if self._live else self.line_seconds
+        if self._enabled and now - self._shown_at >= interval:
             self._shown_at = now
             self._show(pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Show the last state and stop."""
+        """Show the final state and close the display."""
         if self._enabled:
             self._show(pl_module)
         self._close()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the terminal back."""
+        """Close the display, so that the terminal is usable again."""
         self._close()
 
     def _show(self, model: LightningModule) -> None:

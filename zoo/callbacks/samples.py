@@ -1,4 +1,4 @@
-"""Pictures of the same latents over time."""
+"""Sample grids of fixed latents during training."""
 
 from __future__ import annotations
 
@@ -20,16 +20,17 @@ GIF_FRAMES = 60
 
 
 class SampleGrid(Every):
-    """Draws fixed latents every so many images: `samples/IMAGES.png` in the run folder, and TensorBoard.
+    """Callback that draws a grid of samples from the same latents at regular intervals.
 
-    At the end `samples/evolution.png` shows the first row of the grid over time and `samples/evolution.gif` the whole
-    of it. For a conditional model each column is one class, as far as there are columns.
+    The grids are saved as `samples/IMAGES.png` in the run folder and sent to TensorBoard. At the end of training,
+    `samples/evolution.png` shows the first row of the grid over time, and `samples/evolution.gif` the entire grid. The
+    columns of a conditional model show one class each.
 
     Args:
-        every: in images seen.
-        rows: of the grid.
-        columns: of the grid; 0 takes one for each class of a model with 2 to 16 classes, else 10.
-        seed: of the latents.
+        every: interval in images seen.
+        rows: number of rows.
+        columns: number of columns; 0 means one for each class of a model with 2 to 16 classes, otherwise 10.
+        seed: seed of the latents.
     """
 
     def __init__(self, every: int, rows: int = 8, columns: int = 0, seed: int = 0) -> None:
@@ -39,7 +40,7 @@ class SampleGrid(Every):
         self.rows, self.columns, self.seed = rows, columns, seed
 
     def act(self, trainer: Trainer, model: GAN) -> None:
-        """Draw, save and log one grid."""
+        """Draw, save and log one grid, on rank 0."""
         if not trainer.is_global_zero:
             return
         picture = draw(model, self.rows, self.columns, self.seed)
@@ -51,27 +52,27 @@ class SampleGrid(Every):
                 logger.experiment.add_image("samples", pixels, model.images_seen)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Draw the final grid and what led to it."""
+        """Draw the final grid, and the evolution of the grid over the run."""
         super().on_train_end(trainer, pl_module)
         folder = RunFolder(Path(trainer.default_root_dir))
-        found = folder.sample_grids()
-        if not trainer.is_global_zero or len(found) < 2:
+        paths = folder.sample_grids()
+        if not trainer.is_global_zero or len(paths) < 2:
             return
-        frames = [Image.open(path).convert("RGB") for path in spread(found, GIF_FRAMES)]
+        frames = [Image.open(path).convert("RGB") for path in spread(paths, GIF_FRAMES)]
         pictures.save(
             frames[0], folder.evolution_animation, save_all=True, append_images=frames[1:], duration=150, loop=0
         )
-        moments = [Image.open(path).convert("RGB") for path in spread(found, STRIP_ROWS)]
+        grids = [Image.open(path).convert("RGB") for path in spread(paths, STRIP_ROWS)]
         assert isinstance(pl_module, GAN)
         if pl_module.resolution == 1:
-            strip = pictures.evolution(moments)
+            strip = pictures.evolution(grids)
         else:
-            strip = pictures.evolution(moments, (moments[0].height - pictures.MARGIN) // self.rows)
+            strip = pictures.evolution(grids, (grids[0].height - pictures.MARGIN) // self.rows)
         pictures.save(strip, folder.evolution_strip)
 
 
 def spread(paths: list[Path], count: int) -> list[Path]:
-    """At most `count` of the paths, evenly spaced, the first and the last among them."""
+    """Select at most `count` of the paths, evenly spaced, including the first and the last."""
     if len(paths) <= count:
         return paths
     return [paths[round(i * (len(paths) - 1) / (count - 1))] for i in range(count)]

@@ -1,4 +1,4 @@
-"""Save the whole state of a run, by images seen."""
+"""Callback that saves checkpoints at regular intervals."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from zoo.training.terms import NonFiniteLossError
 
 
 class SaveEvery(Every):
-    """Keeps the last `keep` checkpoints in `checkpoints/` of the run folder; also saves when a run ends or is stopped.
+    """Callback that saves checkpoints in `checkpoints/` of the run folder, also when a run ends or is stopped.
 
-    A state with a loss or a weight that is not finite is never saved. A checkpoint that cannot be written, as on a
-    full disk, leaves the earlier ones intact: training goes on with a warning and tries again at the next interval.
+    A state with a loss or a weight that is not finite is never saved. If a checkpoint cannot be written, for instance
+    because the disk is full, the earlier ones stay intact: training continues with a warning, and the next attempt is
+    at the next interval.
 
     Args:
-        every: in images seen.
-        keep: how many checkpoints stay; older ones are removed after a newer one is complete.
+        every: interval in images seen.
+        keep: number of checkpoints to keep; older ones are removed after a newer one is complete.
     """
 
     def __init__(self, every: int, keep: int = 3) -> None:
@@ -32,15 +33,15 @@ class SaveEvery(Every):
         self.keep = keep
 
     def due(self, trainer: Trainer, model: GAN) -> bool:
-        """At each crossing, and as soon as somebody asked to stop."""
+        """Check whether to save: at each multiple of `every`, and as soon as a stop was requested."""
         return super().due(trainer, model) or trainer.should_stop
 
     def act(self, trainer: Trainer, model: GAN) -> None:
-        """Write one checkpoint and remove the oldest beyond `keep`.
+        """Save a checkpoint and remove the oldest ones beyond `keep`.
 
         Raises:
-            NonFiniteLossError: instead of saving a broken state, unless that will be undone.
-            CheckpointError: when the last checkpoint of a run cannot be written.
+            NonFiniteLossError: if the state is not finite and will not be rolled back; nothing is saved.
+            CheckpointError: if the last checkpoint of a run cannot be written.
         """
         try:
             model.assert_finite()
@@ -52,7 +53,7 @@ class SaveEvery(Every):
         try:
             trainer.save_checkpoint(folder.checkpoint(model.images_seen))
         except CheckpointError as error:
-            trainer.strategy.barrier()  # where the other processes wait at the end of a save
+            trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             if trainer.should_stop:
                 raise
             rank_zero_warn(f"{error}. Training goes on; the next attempt is in {self.every:,} images")

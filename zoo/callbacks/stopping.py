@@ -1,4 +1,4 @@
-"""End a run: at its length in images, or when the user or the machine asks."""
+"""Callbacks that end a run: at its length in images, or on a signal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from zoo.training.replicas import Replicas
 
 
 class StopAt(Callback):
-    """Stops after the round in which the run has its length. Rounds that a rollback undid do not count.
+    """Callback that stops a run at its length. Rounds undone by a rollback do not count.
 
     Args:
-        images: the length.
+        images: length of the run, in images.
     """
 
     def __init__(self, images: int) -> None:
@@ -28,38 +28,38 @@ class StopAt(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Ask the trainer to stop when the run has its length."""
+        """Request a stop if the run has reached its length."""
         assert isinstance(pl_module, GAN)
         if pl_module.progress >= self.images:
             trainer.should_stop = True
 
 
 class StopOnSignal(Callback):
-    """Ctrl-C and SIGTERM finish the round, save and end the run; a second Ctrl-C ends the process at once.
+    """Callback that ends a run on Ctrl-C or SIGTERM: it finishes the round and saves; a second Ctrl-C exits at once.
 
-    Lightning by itself breaks off in mid-round, where one player has moved and the other has not. Of several processes
-    it is enough that one is asked: all of them stop after the same round.
+    Without it, Lightning stops in mid-round, when one player has been updated and the other has not. With several
+    processes, a signal to one of them stops all of them after the same round.
 
-    `received` is the signal that ends the run, once all processes know of it.
+    The attribute `received` is the signal that ends the run, set as soon as all processes know of it; None before.
     """
 
     signals = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self.received: int | None = None
-        self._heard: int | None = None  # in this process; one that acted on it alone would leave the others waiting
+        self._received_here: int | None = None  # by this rank, which must not stop alone: the others would wait for it
         self._before: dict[int, Any] = {}
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listen from the first round on."""
+        """Install the signal handlers."""
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._handle) for number in self.signals}
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self._heard is not None and number == signal.SIGINT:
+        if self._received_here is not None and number == signal.SIGINT:
             os._exit(128 + number)
-        self._heard = number
-        if getattr(rank_zero_only, "rank", 0):  # one voice is enough
+        self._received_here = number
+        if getattr(rank_zero_only, "rank", 0):  # only rank 0 prints
             return
         again = "; press Ctrl-C again to end at once, unsaved" if number == signal.SIGINT else ""
         os.write(2, f"\n{signal.Signals(number).name}: finishing this round, then saving{again}\n".encode())
@@ -67,20 +67,20 @@ class StopOnSignal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stop between two rounds."""
-        heard = self._heard or 0
-        if isinstance(trainer.strategy, Replicas):  # what comes while they talk, all learn after the next round
-            heard = trainer.strategy.largest(heard)
-        if heard:
-            self.received = heard
+        """Request a stop after this round if any rank has received a signal."""
+        received = self._received_here or 0
+        if isinstance(trainer.strategy, Replicas):  # a signal during this exchange is shared after the next round
+            received = trainer.strategy.largest(received)
+        if received:
+            self.received = received
             trainer.should_stop = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         self._restore()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Give the signals back."""
+        """Restore the previous signal handlers."""
         self._restore()
 
     def _restore(self) -> None:

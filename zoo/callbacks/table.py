@@ -1,4 +1,4 @@
-"""The run's numbers as one CSV file that survives a resume."""
+"""Logger that writes all numbers of a run to one CSV file, also across resumes."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ STEP = "images_seen"
 
 
 class MetricsTable(Logger):
-    """`metrics.csv`: one row for each moment, one column for each number, `images_seen` first.
+    """Logger of `metrics.csv`: one row for each value of `images_seen` (the first column), one column for each number.
 
-    Lightning's own CSVLogger deletes the file of a run that is resumed. This one goes on in it, leaving out rows that
-    the killed run wrote after the checkpoint.
+    Lightning's CSVLogger deletes the file of a run that is resumed. This one continues it, without the rows that the
+    interrupted run wrote after the checkpoint.
 
     Args:
-        folder: of the run.
-        resumed_at: images seen by the checkpoint that the run goes on from; 0 starts a new table.
+        folder: the run folder.
+        resumed_at: images seen by the checkpoint that the run resumes from; 0 starts a new table.
     """
 
     def __init__(self, folder: str | Path, resumed_at: int = 0) -> None:
@@ -41,26 +41,31 @@ class MetricsTable(Logger):
 
     @property
     def name(self) -> str:
-        """Of the logger."""
+        """Name of the logger."""
         return "metrics"
 
     @property
     def version(self) -> str:
-        """None: the run folder is the version."""
+        """Version of the logger, empty: each run folder has one table."""
         return ""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Append one row, or add to the last one where it is of the same moment; a new number adds a column."""
+        """Append a row, or update the last row if it has the same `images_seen`; a new name adds a column.
+
+        Args:
+            metrics: numbers by name.
+            step: images seen.
+        """
         row = {STEP: step or 0, **{key: float(value) for key, value in metrics.items()}}
         new = [key for key in row if key not in self._columns]
         self._columns += new
-        same = bool(self._rows) and int(self._rows[-1][STEP]) == row[STEP]
-        if same:  # losses come from the loop, metrics from a callback
+        updates_last = bool(self._rows) and int(self._rows[-1][STEP]) == row[STEP]
+        if updates_last:  # for instance metrics of a callback after losses of the loop
             self._rows[-1].update(row)
         else:
             self._rows.append(row)
-        if new or same or self._rewrite:
+        if new or updates_last or self._rewrite:
             self._write_all()
         else:
             with open(self.path, "a", newline="") as file:
@@ -75,4 +80,4 @@ class MetricsTable(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the run folder holds the whole recipe."""
+        """Do nothing, since the run folder contains the recipe."""

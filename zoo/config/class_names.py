@@ -17,7 +17,7 @@ PUBLIC = {
     # zoo
     "DualityGap": "zoo.evaluation.duality.DualityGap",
     "GAN": "zoo.gan.GAN",
-    "Player": "zoo.gan.Player",
+    "Player": "zoo.training.player.Player",
     "BigGAN": "zoo.models.biggan.BigGAN",
     "BigGANDeep": "zoo.models.biggan_deep.BigGANDeep",
     "DCGAN": "zoo.models.dcgan.DCGAN",

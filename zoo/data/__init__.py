@@ -1,4 +1,4 @@
-"""Sources of images. Each is a LightningDataModule with a training part and a held-out part."""
+"""Data sources: LightningDataModules with a training part and a held-out part."""
 
 from zoo.data.digits import Digits, StackedDigits
 from zoo.data.folder import Folder

@@ -1,7 +1,8 @@
-"""Decode images once, to a uint8 memory map at training resolution.
+"""Decode images once, into a memory map of uint8 at training resolution.
 
-The map is keyed by a digest of the source and of everything done to an image, so a changed file, size or crop makes a
-new one. It is written under a temporary name and renamed when complete: a killed decoding leaves no half map behind.
+The key of the memory map is a digest of the source and of everything that is done to an image, so a changed file, size
+or crop makes a new one. It is written in a temporary folder that is renamed when complete, so decoding that was killed
+leaves no incomplete map behind.
 """
 
 from __future__ import annotations
@@ -27,15 +28,25 @@ from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 
 Box = tuple[int, int, int, int]
+"""A rectangle in pixels: left, top, right, bottom."""
+
 OnCorrupt = Literal["raise", "skip"]
 
 
 def to_square(image: Image.Image, resolution: int, channels: int, crop: Box | None = None) -> NDArray[np.uint8]:
-    """One image as (resolution, resolution, channels) uint8.
+    """Convert an image to a square array.
 
-    Turned upright, transparency put on white, cut to `crop` (left, top, right, bottom) or to the largest centred
-    square, then resized with Pillow's antialiased bicubic filter, the one that FID is least sensitive to (Parmar et
-    al. 2022, arXiv:2104.11222).
+    The image is turned upright and composited on white, cropped, and resized with Pillow's antialiased bicubic filter,
+    the one that FID is least sensitive to (Parmar et al. 2022, arXiv:2104.11222).
+
+    Args:
+        image: an image of any size and mode.
+        resolution: height and width of the result in pixels.
+        channels: 1 for grey, 3 for colour.
+        crop: the rectangle to cut out; None for the largest centred square.
+
+    Returns:
+        An array (resolution, resolution, channels) of uint8.
     """
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit grey; `convert` would clip it at 255
@@ -70,30 +81,31 @@ def decode_once(
     on_corrupt: OnCorrupt = "raise",
     content_of: Callable[[int], bytes] | None = None,
 ) -> Pool:
-    """The pool of `count` images, from the cache if it is there, otherwise decoded with a progress bar.
+    """Return a pool of images from the cache, after decoding them with a progress bar if they are not there.
 
     Args:
-        open_image: the i-th image, still encoded; called from several threads.
-        count: how many there are.
-        labels: (count,) or None.
-        source: identifies the files and their state; a change of it decodes anew.
-        name_of: what to call the i-th image in an error, such as its path.
-        resolution: of the result, in pixels.
-        channels: 1 or 3.
-        crop: box cut from every image instead of the centred square.
-        held_out: indices reserved by the publisher.
-        class_names: of the labels.
-        groups: (count,) or None; which images stay together in a split.
-        on_corrupt: `raise` stops at the first image that cannot be decoded; `skip` leaves such images out and says
-            how many and which.
-        content_of: what the i-th image's file holds. Given where `source` is true of one machine only, as times of
-            change are: the pool's digest is then that of the files, read once, and a copy of them has the same.
+        open_image: function that returns the i-th image without decoding it; it is called from several threads.
+        count: number of images.
+        labels: class indices (count,), or None.
+        source: identifier of the files and their state; if it changes, the images are decoded again.
+        name_of: function that returns a name of the i-th image for messages, such as its path.
+        resolution: height and width of the decoded images in pixels.
+        channels: 1 for grey, 3 for colour.
+        crop: rectangle to cut out of every image; None for the largest centred square.
+        held_out: indices of the images that the publisher reserves for testing, or None.
+        class_names: names of the classes.
+        groups: group numbers (count,) of images that stay together in a split, or None.
+        on_corrupt: `raise` stops at the first image that cannot be decoded; `skip` leaves out such images and reports
+            their number and names.
+        content_of: function that returns the bytes of the i-th image's file, or None. It is given if `source` depends
+            on the machine, as modification times do. The digest of the pool is then that of the files' contents, which
+            are read once, so that a copy of the files has the same digest.
 
     Raises:
-        DataError: for a corrupt image under `raise`, or when none could be decoded.
+        DataError: for a corrupt image under `raise`, or if no image could be decoded.
     """
-    treatment = (count, resolution, channels, crop, on_corrupt, "bicubic 1")
-    key = digest_of_values(source, *treatment)
+    processing = (count, resolution, channels, crop, on_corrupt, "bicubic 1")
+    key = digest_of_values(source, *processing)
     folder = cache_folder() / "images" / key
     if not (folder / "kept.json").exists():
         _decode(folder, open_image, count, name_of, resolution, channels, crop, on_corrupt)
@@ -104,18 +116,18 @@ def decode_once(
     images = np.load(folder / "images.npy", mmap_mode="r")
     reserved = None if held_out is None else np.flatnonzero(np.isin(kept, held_out))
     labels = None if labels is None else labels[kept]
-    identity = key if content_of is None else digest_of_values(_content(folder, content_of, count), *treatment)
+    identity = key if content_of is None else digest_of_values(_content_digest(folder, content_of, count), *processing)
     digest = digest_of_values(identity, None if labels is None else labels.tobytes())
     return Pool(images, labels, digest, reserved, class_names, None if groups is None else groups[kept])
 
 
-def _content(folder: Path, content_of: Callable[[int], bytes], count: int) -> str:
-    """Digest of all files, kept beside the decoded images."""
+def _content_digest(folder: Path, content_of: Callable[[int], bytes], count: int) -> str:
+    """Return the digest of the contents of all files, which is stored beside the decoded images."""
     path = folder / "content.json"
     if not path.exists():
         with ThreadPoolExecutor(os.cpu_count()) as threads, atomic_write(path) as scratch:
-            each = threads.map(lambda i: hashlib.blake2b(content_of(i), digest_size=16).hexdigest(), range(count))
-            scratch.write_text(json.dumps(digest_of_values(*each)))
+            digests = threads.map(lambda i: hashlib.blake2b(content_of(i), digest_size=16).hexdigest(), range(count))
+            scratch.write_text(json.dumps(digest_of_values(*digests)))
     return str(json.loads(path.read_text()))
 
 
@@ -129,12 +141,18 @@ def _decode(
     crop: Box | None,
     on_corrupt: OnCorrupt,
 ) -> None:
-    """Write `images.npy` and `kept.json` into `folder`, all or nothing."""
+    """Decode all images and write `images.npy` and `kept.json` into `folder`, both or neither.
+
+    The arguments are those of `decode_once`.
+
+    Raises:
+        DataError: for a corrupt image under `raise`, or if no image could be decoded.
+    """
 
     def read(i: int) -> NDArray[np.uint8] | str:
         try:
             return to_square(open_image(i), resolution, channels, crop)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # what Pillow raises
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
             return f"{name_of(i)}: {error}"
 
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +181,7 @@ def _decode(
         (scratch / "kept.json").write_text(json.dumps({"skipped": skipped}))
         try:
             os.rename(scratch, folder)
-        except OSError:  # another process finished the same set first
+        except OSError:  # another process was first to finish the same images
             if not (folder / "kept.json").exists():
                 raise
     finally:
@@ -173,10 +191,13 @@ def _decode(
 def _in_parallel(
     read: Callable[[int], NDArray[np.uint8] | str], count: int, title: str
 ) -> Iterator[tuple[int, NDArray[np.uint8] | str]]:
-    """Results in order, read by as many threads as there are cores (Pillow lets go of the interpreter lock)."""
+    """Yield index and result of each image in order, read by as many threads as there are cores.
+
+    Threads suffice because Pillow releases the interpreter lock.
+    """
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    quiet = count < 5_000 or not sys.stderr.isatty()  # 5,000 take a few seconds
-    with ThreadPoolExecutor(os.cpu_count()) as threads, Progress(*columns, disable=quiet) as progress:
+    is_hidden = count < 5_000 or not sys.stderr.isatty()  # 5,000 images take a few seconds
+    with ThreadPoolExecutor(os.cpu_count()) as threads, Progress(*columns, disable=is_hidden) as progress:
         task = progress.add_task(title, total=count)
         for first in range(0, count, 1024):
             span = range(first, min(first + 1024, count))

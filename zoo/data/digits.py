@@ -1,4 +1,4 @@
-"""The handwritten digits inside the scikit-learn wheel: real images without a download."""
+"""Handwritten digits that are part of the scikit-learn package: real images without a download."""
 
 from __future__ import annotations
 
@@ -15,12 +15,19 @@ from zoo.errors import DataError
 
 
 def load_digits(resolution: int, channels: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """All 1,797 digits as (N, H, W, C) uint8, white on black, and their labels 0..9.
+    """Load all 1,797 digits and their labels.
 
-    Source: UCI "Optical Recognition of Handwritten Digits" test set (Alpaydin and Kaynak 1998), 8x8 pixels with 17
-    grey levels, enlarged with a bicubic filter.
+    Source: UCI "Optical Recognition of Handwritten Digits" (Alpaydin and Kaynak 1998), its test set, with 8x8 pixels
+    and 17 grey levels. The images are enlarged with a bicubic filter.
+
+    Args:
+        resolution: height and width of the result in pixels.
+        channels: 1, or 3 for three equal channels.
+
+    Returns:
+        Images (1797, resolution, resolution, channels) of uint8, white on black, and labels (1797,) in 0..9.
     """
-    from sklearn import datasets  # a second of import time, paid only by those who use the digits
+    from sklearn import datasets  # imported here because the import takes a second
 
     raw = datasets.load_digits()
     grey = np.round(raw.images * (255 / 16)).astype(np.uint8)
@@ -29,11 +36,11 @@ def load_digits(resolution: int, channels: int) -> tuple[NDArray[np.uint8], NDAr
 
 
 class Digits(Images):
-    """scikit-learn's 1,797 handwritten digits, ten classes.
+    """The 1,797 handwritten digits of scikit-learn, in ten classes; see `load_digits` for their source.
 
     Args:
-        resolution: enlarged from 8x8 to this many pixels.
-        channels: 1, or 3 for the same grey in each.
+        resolution: height and width in pixels, to which the images are enlarged from 8x8.
+        channels: 1, or 3 for three equal channels.
         images: settings shared by all sources, see `zoo.data.Images`.
     """
 
@@ -41,22 +48,24 @@ class Digits(Images):
         super().__init__(resolution=resolution, channels=channels, **images)
 
     def read(self) -> Pool:
-        """All digits."""
+        """Load all digits."""
         images, labels = load_digits(self.resolution, self.channels)
         return Pool(images, labels, content_digest(images, labels), class_names=tuple("0123456789"))
 
 
 class StackedDigits(Images):
-    """Three digits as the red, green and blue of one image: 1,000 known, equally likely modes.
+    """Images whose red, green and blue channels are three digits: 1,000 known, equally likely modes.
 
-    After the stacked MNIST of Metz et al. 2017 (arXiv:1611.02163); mode = 1 * red + 10 * green + 100 * blue, as in the
-    ProGAN code. Held-out images are made of held-out digits, so no digit is on both sides.
+    The data set follows the stacked MNIST of Metz et al. 2017 (arXiv:1611.02163), with the digits of `load_digits`. The
+    label of an image is its mode, 1 * red + 10 * green + 100 * blue, as in the ProGAN code. Held-out images consist of
+    held-out digits, so no digit is in both parts.
 
     Args:
-        resolution: in pixels.
-        channels: 3; there is nothing else to choose.
+        resolution: height and width in pixels.
+        channels: 3; no other value is possible.
         triples: number of training images; a tenth as many more are held out.
-        images: settings shared by all sources; `held_out` is here the share of digits set aside.
+        images: settings shared by all sources, see `zoo.data.Images`; `held_out` is the share or number of digits that
+            are held out.
     """
 
     def __init__(self, *, resolution: int = 16, channels: int = 3, triples: int = 50_000, **images: Any) -> None:
@@ -70,17 +79,17 @@ class StackedDigits(Images):
         self.triples = triples
 
     def read(self) -> Pool:
-        """All triples: first the training images, then the held-out ones."""
+        """Draw all images: first those for training, then the held-out ones."""
         digits, classes = load_digits(self.resolution, 1)
         if self.held_out_size >= len(digits):
             raise DataError(f"data.held_out: there are {len(digits):,} digits; {self.held_out_size:,.0f} leave none")
         generator = np.random.default_rng(self.split_seed)
         order = generator.permutation(len(digits))
-        set_aside = int(self.held_out_size * len(digits)) if self.held_out_size < 1 else int(self.held_out_size)
-        parts = [(order[set_aside:], self.triples)] + ([(order[:set_aside], self.triples // 10)] if set_aside else [])
-        chosen = np.concatenate([generator.choice(some, size=(count, 3)) for some, count in parts])
-        images = np.concatenate([digits[chosen[:, channel]] for channel in range(3)], axis=3)
-        labels = classes[chosen] @ np.array([1, 10, 100])
+        count = int(self.held_out_size * len(digits)) if self.held_out_size < 1 else int(self.held_out_size)
+        parts = [(order[count:], self.triples)] + ([(order[:count], self.triples // 10)] if count else [])
+        indices = np.concatenate([generator.choice(part, size=(size, 3)) for part, size in parts])  # (images, 3)
+        images = np.concatenate([digits[indices[:, channel]] for channel in range(3)], axis=3)
+        labels = classes[indices] @ np.array([1, 10, 100])
         held_out = np.arange(self.triples, len(images))
         names = tuple(f"{mode % 10}, {mode // 10 % 10}, {mode // 100}" for mode in range(1000))  # red, green, blue
         return Pool(images, labels, content_digest(images, labels), held_out, names)

@@ -1,4 +1,4 @@
-"""Any folder of images."""
+"""Images from a folder of files."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", 
 
 
 class Folder(Images):
-    """All images below a folder, at any depth and of any size: cut to the centred square, resized with antialiasing.
+    """All images below a folder, at any depth and of any size, cropped to the centred square and resized.
 
     Args:
         root: the folder.
-        resolution: in pixels.
-        channels: 3, or 1 to make them grey.
-        labels: whether each subfolder of `root` is a class, in alphabetical order.
-        match: regular expression; only files in whose path it is found are read. Paths are as seen from `root`, with
-            forward slashes. Empty reads all.
-        group: regular expression; files for whose paths its parentheses (or, without any, the whole of it) hold the
-            same text show one thing several times, such as frames of a video or an emoji in several skin tones. They
-            go to one side of the split together: else held-out images have near-copies among those trained on, and
-            nothing that is compared with them can be believed. A file where it is not found stands for itself.
-        on_corrupt: `raise` at a file that cannot be decoded, or `skip` it and say so.
+        resolution: height and width in pixels, to which the images are resized with antialiasing.
+        channels: 3 for colour, or 1 to convert to grey.
+        labels: whether each subfolder of `root` is a class; classes are numbered in alphabetical order.
+        match: regular expression; only files whose path contains a match are read. Paths are relative to `root`, with
+            forward slashes. The empty expression reads all files.
+        group: regular expression that puts files into groups, such as the frames of a video or an emoji in several skin
+            tones: files whose paths agree in the text of the expression's parentheses (or, without parentheses, of the
+            match) are one group. A group is held out together or not at all. Otherwise held-out images would have
+            near-copies among the training images, and comparisons with them would be meaningless. A file whose path
+            does not match is a group of its own.
+        on_corrupt: `raise` for an error at a file that cannot be decoded, or `skip` to leave it out with a message.
         images: settings shared by all sources, see `zoo.data.Images`.
     """
 
@@ -56,10 +57,10 @@ class Folder(Images):
             raise ValueError(f"on_corrupt is 'raise' or 'skip'; got {on_corrupt!r}")
         super().__init__(resolution=resolution, channels=channels, **images)
         self.root, self.labels, self.on_corrupt = Path(root).expanduser(), labels, on_corrupt
-        self.match, self.group = expression("match", match), expression("group", group)
+        self.match, self.group = compile_pattern("match", match), compile_pattern("group", group)
 
     def read(self) -> Pool:
-        """Decode all files once.
+        """Decode all files, or take them from the cache.
 
         Raises:
             DataError: for a missing or empty folder, labels without subfolders, or a corrupt image.
@@ -68,16 +69,16 @@ class Folder(Images):
         names: tuple[str, ...] = ()
         labels = None
         if self.labels:
-            owners = [file.relative_to(self.root).parts for file in files]
-            loose = [file for file, parts in zip(files, owners) if len(parts) < 2]
-            if loose:
+            relative = [file.relative_to(self.root).parts for file in files]
+            unlabelled = [file for file, parts in zip(files, relative) if len(parts) < 2]
+            if unlabelled:
                 raise DataError(
-                    f"data.labels=true needs every image in a subfolder that names its class; {len(loose):,} lie "
-                    f"directly in {self.root}, such as {loose[0].name}. Move them, or set data.labels=false"
+                    f"data.labels=true needs every image in a subfolder that names its class; {len(unlabelled):,} lie "
+                    f"directly in {self.root}, such as {unlabelled[0].name}. Move them, or set data.labels=false"
                 )
-            names = tuple(sorted({parts[0] for parts in owners}))
+            names = tuple(sorted({parts[0] for parts in relative}))
             number = {name: i for i, name in enumerate(names)}
-            labels = np.array([number[parts[0]] for parts in owners], dtype=np.int64)
+            labels = np.array([number[parts[0]] for parts in relative], dtype=np.int64)
         state = [(str(file.relative_to(self.root)), *size_and_time(file)) for file in files]
         return decode_once(
             lambda i: Image.open(files[i]),
@@ -90,57 +91,66 @@ class Folder(Images):
             channels=self.channels,
             class_names=names,
             on_corrupt=self.on_corrupt,
-            content_of=lambda i: bytes_of(files[i]),
+            content_of=lambda i: read_bytes(files[i]),
         )
 
     def files(self) -> list[Path]:
-        """All image files below the root that `match` lets through, sorted; links to folders are not followed."""
+        """Return the image files below the root whose path matches `match`, sorted; links to folders are not followed.
+
+        Raises:
+            DataError: if there is no folder, it contains no images, or no path matches.
+        """
         if not self.root.is_dir():
             raise DataError(
                 f"there is no folder {self.root} (data.root). Any of these gives images: data.root=FOLDER with images "
                 "at any depth; data.class=CIFAR10 (or another set that torchvision downloads) with data.download=true; "
                 "data.class=Digits, which needs no files at all"
             )
-        found = [
-            Path(place) / name
-            for place, _, names in os.walk(self.root, followlinks=False)
+        files = [
+            Path(folder) / name
+            for folder, _, names in os.walk(self.root, followlinks=False)
             for name in names
-            if Path(name).suffix.lower() in SUFFIXES and not _hidden(Path(place, name).relative_to(self.root))
+            if Path(name).suffix.lower() in SUFFIXES and not _is_hidden(Path(folder, name).relative_to(self.root))
         ]
-        if not found:
+        if not files:
             raise DataError(
                 f"no images below {self.root} (data.root); looked for {', '.join(sorted(SUFFIXES))} at any depth"
             )
-        found.sort()
+        files.sort()
         if self.match is None:
-            return found
-        return [file for file, where in zip(found, self._search("match", self.match, found)) if where]
+            return files
+        return [file for file, match in zip(files, self._search("match", self.match, files)) if match]
 
-    def _name(self, file: Path) -> str:
+    def _relative_path(self, file: Path) -> str:
         return file.relative_to(self.root).as_posix()
 
     def _search(self, setting: str, pattern: re.Pattern[str], files: list[Path]) -> list[re.Match[str] | None]:
-        """Where an expression is found in each file's path.
+        """Return the match of a pattern in the path of each file, None where there is none.
 
         Raises:
-            DataError: when it is found in none.
+            DataError: if it matches no path.
         """
-        found = [pattern.search(self._name(file)) for file in files]
-        if not any(found):
+        matches = [pattern.search(self._relative_path(file)) for file in files]
+        if not any(matches):
             raise DataError(
-                f"data.{setting}={pattern.pattern!r} is found in the path of none of {len(files):,} images below "
-                f"{self.root}, such as {self._name(files[0])}. Paths are as seen from there, with forward slashes"
+                f"data.{setting}={pattern.pattern!r} matches the path of none of {len(files):,} images below "
+                f"{self.root}, such as {self._relative_path(files[0])}. Paths are relative to this folder and have "
+                "forward slashes"
             )
-        return found
+        return matches
 
     def _groups(self, files: list[Path]) -> NDArray[np.int64]:
-        """Which group each file belongs to, (N,), counted from 0 in the order of first appearance."""
+        """Return the group number of each file (N,), counted from 0 in the order of first appearance.
+
+        Raises:
+            DataError: if all files are in one group.
+        """
         assert self.group is not None
         number: dict[tuple[str, ...], int] = {}
         groups = []
-        for file, found in zip(files, self._search("group", self.group, files)):
-            parts = (self._name(file),) if found is None else found.groups(default="") or (found[0],)
-            key = ("alone" if found is None else "together", *parts)
+        for file, match in zip(files, self._search("group", self.group, files)):
+            parts = (self._relative_path(file),) if match is None else match.groups(default="") or (match[0],)
+            key = ("file" if match is None else "group", *parts)
             groups.append(number.setdefault(key, len(number)))
         if len(number) == 1 and len(files) > 1:
             raise DataError(
@@ -150,11 +160,11 @@ class Folder(Images):
         return np.array(groups, dtype=np.int64)
 
 
-def expression(name: str, pattern: str) -> re.Pattern[str] | None:
-    """A setting that is a regular expression; None where it is empty.
+def compile_pattern(name: str, pattern: str) -> re.Pattern[str] | None:
+    """Compile the regular expression of a setting; return None if it is empty.
 
     Raises:
-        ValueError: for one that cannot be read.
+        ValueError: if it is not a valid expression.
     """
     try:
         return re.compile(pattern) if pattern else None
@@ -163,7 +173,7 @@ def expression(name: str, pattern: str) -> re.Pattern[str] | None:
 
 
 def size_and_time(file: Path) -> tuple[int, int]:
-    """What tells a changed file from an unchanged one; zeros for a link that leads nowhere."""
+    """Return size in bytes and modification time in ns, by which a change is noticed; zeros for a broken link."""
     try:
         stat = file.stat()
     except OSError:
@@ -171,13 +181,13 @@ def size_and_time(file: Path) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
 
 
-def bytes_of(file: Path) -> bytes:
-    """What a file holds; nothing for one that cannot be read."""
+def read_bytes(file: Path) -> bytes:
+    """Return the content of a file, empty for a file that cannot be read."""
     try:
         return file.read_bytes()
     except OSError:
         return b""
 
 
-def _hidden(path: Path) -> bool:
+def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)

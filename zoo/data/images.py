@@ -1,4 +1,4 @@
-"""`Images`: the data module that every source of images extends."""
+"""The data module that every source of images extends, and its loader of training batches."""
 
 from __future__ import annotations
 
@@ -18,27 +18,29 @@ from zoo.errors import DataError, require_at_least
 from zoo.training.batch import Batch
 from zoo.training.seeding import derive_seed
 
-RESIDENT_BYTES = 2**30  # on a GPU, sets up to this size are kept in its memory
+RESIDENT_BYTES = 2**30  # data sets up to this size are kept in the memory of a GPU
 
 
 class Images(LightningDataModule):
-    """Images with a fixed held-out part that training never sees.
+    """A data module whose images have a fixed held-out part that is never trained on.
 
-    A source extends this class with `read`, which returns a `Pool`. After `setup` there are `train` and `held_out`,
-    two `Split`s. Batches are drawn as a function of images seen, so a resumed run goes on with the next image; they
-    travel as uint8 and become float in [-1, 1] on the device.
+    A source extends this class with `read`, which returns a `Pool`. `setup` sets the attributes `train` and `held_out`,
+    two `Split`s. The next batch is a function of the number of images seen, so a resumed run continues with the next
+    image. Batches are moved to the device as uint8 and converted there to float in [-1, 1].
 
     Args:
-        resolution: height and width, in pixels.
+        resolution: height and width in pixels.
         channels: 1 for grey, 3 for colour.
-        batch_size: images in one batch of one process; or, for a model that grows, a mapping such as
-            {4: 128, 32: 64, 128: 16} from a resolution to the size from there on.
-        held_out: never trained on: a share if below 1, otherwise a number of images. Sets whose publisher has a test
-            part hold out that part instead.
-        flip: mirror each training image with probability 1/2.
-        num_workers: processes that read ahead; 0 reads in the training process, which suits decoded images.
-        seed: of the shuffling and the mirroring.
-        split_seed: of the held-out part; one for all runs, so that runs with other seeds hold out the same images.
+        batch_size: number of images in a batch of one process; for a growing model also a mapping such as
+            {4: 128, 32: 64, 128: 16}, from a resolution in pixels to the batch size from that resolution on.
+        held_out: images that are never trained on: a share of all images if below 1, otherwise their number. A data set
+            whose publisher has a test part holds out that part instead.
+        flip: whether to mirror each training image horizontally with probability 1/2.
+        num_workers: number of processes that read batches in advance; 0 reads in the training process, which is fast
+            enough for decoded images.
+        seed: seed of the shuffling and the mirroring.
+        split_seed: seed of the held-out part. It does not depend on `seed`, so that runs with different seeds hold out
+            the same images.
     """
 
     def __init__(
@@ -66,24 +68,27 @@ class Images(LightningDataModule):
         self.seed, self.split_seed = seed, split_seed
         self._pool: Pool | None = None
 
-    # --- what a source provides --------------------------------------------------------------------------------------
+    # --- implemented by a source -------------------------------------------------------------------------------------
 
     def read(self) -> Pool:
-        """All images of the source at training resolution."""
+        """Return all images of the source at training resolution."""
         raise NotImplementedError
 
-    # --- what the rest of the zoo uses -------------------------------------------------------------------------------
+    # --- used by the rest of the library -----------------------------------------------------------------------------
 
     def prepare_data(self) -> None:
-        """Download and decode, once and in one process; the others read what it left in the cache."""
+        """Download and decode the images in one process; the other processes read them from the cache afterwards."""
         if self._pool is None:
             self._pool = self.read()
 
     def setup(self, stage: str | None = None) -> None:
-        """Read the images and split them.
+        """Read the images and split them into `train` and `held_out`.
+
+        Args:
+            stage: unused; part of Lightning's interface.
 
         Raises:
-            DataError: when too few images are left to train on.
+            DataError: if fewer training images are left than one batch needs.
         """
         if self._pool is None:
             self._pool = self.read()
@@ -99,24 +104,27 @@ class Images(LightningDataModule):
 
     @property
     def num_classes(self) -> int:
-        """Number of classes, also those that no image happens to show; 0 without labels."""
+        """The number of classes, including those without images; 0 if there are no labels."""
         if self._pool is None or self._pool.labels is None:
             return 0
         return max(len(self._pool.class_names), int(self._pool.labels.max()) + 1)
 
     @property
     def digest(self) -> str:
-        """Identifies the content and the split."""
+        """The digest of the images and the split, 32 hexadecimal digits."""
         assert self._pool is not None, "setup() comes first"
         digest = hashlib.blake2b(self._pool.digest.encode(), digest_size=16)
         digest.update(self.held_out.indices.tobytes())
         return digest.hexdigest()
 
     def train_dataloader(self) -> Loader:
-        """Training batches from the present clock on.
+        """Return a loader of training batches, which begins at the current clock.
 
-        Without a bound on epochs (`max_epochs=-1`, as `zoo.fit` trains) the loader never ends, which spares the work
-        between epochs; under a bound an epoch is as many batches as the set fills.
+        Without a limit on epochs (`max_epochs=-1`, as in `zoo.fit`) the loader is endless, which avoids the work
+        between epochs. With a limit, an epoch has as many complete batches as the training images fill.
+
+        Raises:
+            DataError: if resolution or classes do not fit the model.
         """
         assert self.trainer is not None
         model = self.trainer.lightning_module
@@ -128,27 +136,30 @@ class Images(LightningDataModule):
         return Loader(self._stream, self.resolution_at, self.train, self._resident_device(), self.num_workers, length)
 
     def resolution_at(self, images_seen: int) -> int:
-        """Resolution that the model in training wants after so many images; the data's own otherwise."""
+        """Return the resolution in pixels at which the model trains after a number of images.
+
+        This is the resolution of the data for models that do not grow.
+        """
         model: Any = None if self.trainer is None else self.trainer.lightning_module
         if not hasattr(model, "data_resolution"):
             return self.resolution
         return int(model.data_resolution(images_seen - getattr(model, "images_undone", 0)))
 
     def batch_size_at(self, resolution: int) -> int:
-        """Batch size of one process at a resolution.
+        """Return the batch size of one process at a resolution in pixels.
 
         Raises:
-            DataError: when the mapping begins at a larger one.
+            DataError: if the mapping of batch sizes begins at a larger resolution.
         """
-        below = [start for start in self.batch_sizes if start <= resolution]
-        if not below:
+        starts = [start for start in self.batch_sizes if start <= resolution]
+        if not starts:
             raise DataError(
                 f"data.batch_size has no entry for {resolution} px; it begins at {min(self.batch_sizes)} px"
             )
-        return self.batch_sizes[max(below)]
+        return self.batch_sizes[max(starts)]
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Mirror and convert to float in [-1, 1], on the device."""
+        """Mirror images at random if `flip` is set, and convert them to float in [-1, 1], on the device."""
         images = batch.images
         if self.flip:
             assert self.trainer is not None
@@ -161,14 +172,14 @@ class Images(LightningDataModule):
         return Batch(to_float(images), batch.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint records of the data: content and split, so that audits can compare against the same."""
+        """Return digest and sizes of both parts for the checkpoint, so that audits can check that they use the same."""
         return {"digest": self.digest, "train": len(self.train), "held_out": len(self.held_out)}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Refuse to continue on other data than the run began with.
+        """Check that a resumed run uses the data it began with.
 
         Raises:
-            DataError: when content or split differ.
+            DataError: if the images or the split differ.
         """
         if state_dict["digest"] != self.digest:
             raise DataError(
@@ -178,7 +189,7 @@ class Images(LightningDataModule):
                 "start a new run"
             )
 
-    # --- in between --------------------------------------------------------------------------------------------------
+    # --- helpers of the loader ---------------------------------------------------------------------------------------
 
     def _batch_size(self, images_seen: int) -> int:
         return self.batch_size_at(self.resolution_at(images_seen))
@@ -202,7 +213,7 @@ class Images(LightningDataModule):
         return device if device.type == "cuda" and self._pool.images.nbytes <= RESIDENT_BYTES else None
 
     def _check_resolution(self, wanted: int) -> None:
-        if wanted != self.resolution:  # a model that grows would notice only when it has outgrown the data
+        if wanted != self.resolution:  # a growing model would otherwise fail only after hours
             raise DataError(
                 f"{type(self).__name__} gives images of {self.resolution} px, the model was built for {wanted} px. Set "
                 f"data.resolution={wanted}, or the model's resolution to the data's"
@@ -223,17 +234,17 @@ class Images(LightningDataModule):
 
 
 class Loader:
-    """Training batches for Lightning, from wherever the clock stands when an iteration begins.
+    """An iterable over training batches for Lightning, beginning at the clock of the start of the iteration.
 
-    Not a `DataLoader` itself, so that Lightning leaves its order alone under several processes.
+    It is not a `DataLoader`, because Lightning would change the order of one when there are several processes.
 
     Args:
-        stream: makes the index stream at the start of an iteration.
-        resolution_at: resolution of images after so many images seen.
-        split: what the indices point into.
-        device: keep all images in this device's memory and index them there; None reads them batch by batch.
-        num_workers: reader processes.
-        length: batches in an epoch; None for no end.
+        stream: function that returns the stream of indices; it is called at the start of an iteration.
+        resolution_at: function from images seen to the resolution of the images in pixels.
+        split: training images.
+        device: device in whose memory all images are kept; None reads images batch by batch.
+        num_workers: number of processes that read batches in advance.
+        length: number of batches in an epoch; None for an endless loader.
     """
 
     def __init__(
@@ -247,7 +258,7 @@ class Loader:
     ) -> None:
         self.stream, self.resolution_at, self.split = stream, resolution_at, split
         self.device, self.num_workers, self.length = device, num_workers, length
-        self._resident: tuple[int, Batch] | None = None  # resolution and all images at it, on the device
+        self._resident: tuple[int, Batch] | None = None  # a resolution, and all images at it on the device
 
     def __len__(self) -> int:
         if self.length is None:
@@ -265,23 +276,27 @@ class Loader:
         return iter(DataLoader(reader, batch_size=None, sampler=draws, num_workers=self.num_workers, pin_memory=pin))
 
     def state_dict(self) -> dict[str, Any]:
-        """Nothing to keep: the clock says where to go on. Being there tells Lightning that the loader can resume."""
+        """Return nothing: the position follows from the clock. Lightning resumes only loaders that have this method."""
         return {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Nothing to restore."""
+        """Restore nothing."""
 
     def _gather(self, resolution: int, chosen: Tensor) -> Batch:
         if self._resident is None or self._resident[0] != resolution:
-            everything = self.split.batch(torch.arange(len(self.split)), resolution)
-            self._resident = resolution, everything.to(self.device)
+            all_images = self.split.batch(torch.arange(len(self.split)), resolution)
+            self._resident = resolution, all_images.to(self.device)
         images, labels = self._resident[1].images, self._resident[1].labels
         chosen = chosen.to(images.device, non_blocking=True)
         return Batch(images[chosen], None if labels is None else labels[chosen])
 
 
 class _Reader(torch.utils.data.Dataset[Batch]):
-    """Lets a `DataLoader` fetch a whole batch with one call."""
+    """A data set whose items are batches, so that a `DataLoader` reads a batch with one call.
+
+    Args:
+        split: training images.
+    """
 
     def __init__(self, split: Split) -> None:
         self.split = split

@@ -1,4 +1,4 @@
-"""All images of a data set in memory or in a memory map, and its two parts: what is trained on and what is held out."""
+"""The images of a data set, in memory or in a memory map, and their split into a training part and a held-out part."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ from zoo.training.batch import Batch
 
 @dataclass(frozen=True)
 class Pool:
-    """Decoded images of one data set at training resolution.
+    """The decoded images of a data set at training resolution.
 
     Args:
-        images: (N, H, W, C) uint8, or (N, H, W, C) float32 in [-1, 1] for point sets.
-        labels: (N,) int64 class indices, or None.
-        digest: identifies the content.
-        held_out: indices that the data set's publisher reserves for testing, or None when there is no such split.
-        class_names: of the labels, where known.
-        groups: (N,) int64; images of one number show one thing and stay together in a split. None: all stand alone.
+        images: images (N, H, W, C) of uint8, or of float32 in [-1, 1] for points in the plane.
+        labels: class indices (N,) of int64, or None.
+        digest: digest of the content.
+        held_out: indices of the images that the publisher reserves for testing, or None if there is no such split.
+        class_names: names of the classes, empty if they are not known.
+        groups: group numbers (N,) of int64; images with the same number show the same thing and stay together in a
+            split. None if there are no groups.
     """
 
     images: NDArray[np.uint8] | NDArray[np.float32]
@@ -40,19 +41,30 @@ class Pool:
     _smaller: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32]:
-        """All images at a smaller resolution, (N, R, R, C): averages over boxes of pixels, of uint8 rounded once.
+        """Return all images at a resolution (N, R, R, C), as averages over squares of pixels.
 
-        Made when first asked for; of a memory map in a file beside it, so that the next start finds it.
+        They are computed at the first call. Those of a memory map are stored in a file beside it, for later runs.
+
+        Args:
+            resolution: R in pixels, a divisor of the pool's resolution.
         """
         if resolution == self.images.shape[1]:
             return self.images
         if resolution not in self._smaller:
-            self._smaller[resolution] = shrunk(self.images, resolution)
+            self._smaller[resolution] = downsample(self.images, resolution)
         return self._smaller[resolution]
 
 
-def shrunk(images: NDArray[Any], resolution: int) -> NDArray[Any]:
-    """Images (N, H, W, C) averaged over boxes to (N, R, R, C) of the same type, a thousand at a time."""
+def downsample(images: NDArray[Any], resolution: int) -> NDArray[Any]:
+    """Average images over squares of pixels, a thousand images at a time; averages of uint8 are rounded.
+
+    Args:
+        images: images (N, H, H, C); the result for a memory map is stored in a file beside it.
+        resolution: R, a divisor of H.
+
+    Returns:
+        Images (N, R, R, C) of the same type.
+    """
     shape = (len(images), resolution, resolution, images.shape[3])
     path = None
     if isinstance(images, np.memmap) and images.filename is not None:
@@ -77,7 +89,7 @@ def _fill(result: NDArray[Any], images: NDArray[Any]) -> NDArray[Any]:
 
 
 def content_digest(*arrays: NDArray[np.generic]) -> str:
-    """Digest of arrays' bytes, shapes and types; for sets small enough to be read whole."""
+    """Return a digest of the bytes, shapes and types of arrays that are small enough to be in memory."""
     digest = hashlib.blake2b(digest_size=16)
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}".encode())
@@ -86,18 +98,18 @@ def content_digest(*arrays: NDArray[np.generic]) -> str:
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Float32 in [-1, 1] from uint8 in 0..255; float images pass unchanged."""
+    """Convert images of uint8 in 0..255 to float32 in [-1, 1]; images of float are returned unchanged."""
     return images.float().mul_(1 / 127.5).sub_(1.0) if images.dtype == torch.uint8 else images
 
 
 class Split(Dataset[tuple[Tensor, int]]):
-    """One part of a pool, as a torch data set and as batches by index.
+    """A part of a pool, as a torch data set and as batches by index.
 
-    `split[i]` is (image (C, H, W) float in [-1, 1], label); the label is -1 where there are none.
+    `split[i]` is a pair of an image (C, H, W), float in [-1, 1], and its label; without labels, the label is -1.
 
     Args:
-        pool: the images.
-        indices: (M,) which of them belong to this part.
+        pool: all images of the data set.
+        indices: indices (M,) of the images in this part.
     """
 
     def __init__(self, pool: Pool, indices: NDArray[np.int64]) -> None:
@@ -111,36 +123,43 @@ class Split(Dataset[tuple[Tensor, int]]):
         return to_float(batch.images)[0], -1 if batch.labels is None else int(batch.labels[0])
 
     def batch(self, chosen: Tensor, resolution: int | None = None) -> Batch:
-        """The images at places `chosen` (B,) of this part, not yet converted: (B, C, H, W), channels_last in memory.
+        """Return images by index, in the type in which they are stored.
 
         Args:
-            chosen: places within this part.
-            resolution: smaller than the pool's, by a whole factor, or None for the pool's own.
+            chosen: indices (B,) within this part.
+            resolution: height and width in pixels, a divisor of the pool's resolution; None for the pool's own.
+
+        Returns:
+            Images (B, C, H, W), channels_last in memory, and labels (B,) or None.
         """
-        rows = self.indices[chosen.numpy()]
+        indices = self.indices[chosen.numpy()]
         source = self.pool.images if resolution is None else self.pool.at(resolution)
-        images = torch.from_numpy(source[rows]).permute(0, 3, 1, 2)
-        labels = None if self.pool.labels is None else torch.from_numpy(self.pool.labels[rows])
+        images = torch.from_numpy(source[indices]).permute(0, 3, 1, 2)
+        labels = None if self.pool.labels is None else torch.from_numpy(self.pool.labels[indices])
         return Batch(images, labels)
 
     def tensor(self, limit: int | None = None) -> Tensor:
-        """The first `limit` images, or all, as one float tensor (M, C, H, W) in [-1, 1]."""
+        """Return the first `limit` images, or all, as one tensor (M, C, H, W), float in [-1, 1]."""
         count = len(self) if limit is None else min(limit, len(self))
         return to_float(self.batch(torch.arange(count)).images)
 
 
 def split_pool(pool: Pool, held_out: float, seed: int) -> tuple[Split, Split]:
-    """Training and held-out parts; the publisher's split where there is one, else a random one fixed by `seed`.
+    """Split a pool into a training part and a held-out part.
 
-    Groups are held out whole, as many of them as the size has room for.
+    The publisher's split is used if there is one, otherwise a random one. A group is held out completely or not at all.
 
     Args:
         pool: all images.
-        held_out: share of the images if below 1, otherwise how many; unused where the publisher has a split.
-        seed: of the random split.
+        held_out: share of the images if below 1, otherwise their number, which groups may not reach exactly; unused if
+            the publisher has a split.
+        seed: seed of the random split.
+
+    Returns:
+        The training part and the held-out part.
 
     Raises:
-        DataError: where something shall be held out and every group is larger.
+        DataError: if images are to be held out and every group is larger than their number.
     """
     size = len(pool.images)
     if pool.held_out is not None:
@@ -150,24 +169,36 @@ def split_pool(pool: Pool, held_out: float, seed: int) -> tuple[Split, Split]:
         if pool.groups is None:
             reserved = np.random.default_rng(seed).permutation(size)[:count].astype(np.int64)
         else:
-            reserved = whole_groups(pool.groups, count, seed)
+            reserved = sample_groups(pool.groups, count, seed)
     kept = np.ones(size, dtype=bool)
     kept[reserved] = False
     return Split(pool, np.flatnonzero(kept)), Split(pool, np.sort(reserved))
 
 
-def whole_groups(groups: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Indices of at most `count` images, chosen group by group at random, so that none is torn apart."""
+def sample_groups(groups: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
+    """Draw complete groups at random until no further group fits into a number of images.
+
+    Args:
+        groups: group numbers (N,).
+        count: largest number of images.
+        seed: seed of the order in which groups are drawn.
+
+    Returns:
+        Indices of the images in the drawn groups, at most `count`, in ascending order.
+
+    Raises:
+        DataError: if every group is larger than `count`.
+    """
     numbers, sizes = np.unique(groups, return_counts=True)
     if count and sizes.min() > count:
         raise DataError(
-            f"{count:,} held-out images have no room for a group: the smallest of {len(numbers):,} has "
+            f"{count:,} held-out images have no room for a group: the smallest of {len(numbers):,} groups has "
             f"{sizes.min():,} images. Hold out more (data.held_out), or make smaller groups (data.group)"
         )
     chosen: list[int] = []
-    room = count
+    remaining = count
     for i in np.random.default_rng(seed).permutation(len(numbers)):
-        if sizes[i] <= room:
+        if sizes[i] <= remaining:
             chosen.append(int(numbers[i]))
-            room -= int(sizes[i])
+            remaining -= int(sizes[i])
     return np.flatnonzero(np.isin(groups, chosen))

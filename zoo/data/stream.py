@@ -1,8 +1,8 @@
-"""Which images come next: a pure function of the seed and of how many were seen.
+"""The order of training images, a pure function of the seed and of the number of images seen.
 
-The training images are shuffled anew in every epoch and laid end to end to one endless row. A batch is the next piece
-of that row, so no image is dropped at an epoch's end, a resumed run continues with the image the killed one would have
-shown, and several processes together see what one process with the joined batch would see.
+The training images, shuffled again for every epoch, form one endless sequence, and a batch is the next part of it.
+Therefore no image is dropped at the end of an epoch, a resumed run continues with the image that the interrupted run
+would have shown next, and several processes together see the images that one process would see with the joined batch.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from zoo.training.seeding import derive_seed
 
 
 class Stream:
-    """Endless index batches (B,) for one process.
+    """An endless iterator over batches of indices (B,) for one process.
 
     Args:
         size: number of training images.
-        batch_size: B, for each process; or B as a function of images seen.
-        seed: of the shuffling.
-        start: images seen by all processes before the first batch.
-        rank: of this process.
+        batch_size: B, the batch size of one process, or a function from images seen to B.
+        seed: seed of the shuffling.
+        start: number of images that all processes have seen before the first batch.
+        rank: rank of this process.
         world_size: number of processes.
     """
 
@@ -43,24 +43,24 @@ class Stream:
         self._epoch, self._order = -1, torch.empty(0, dtype=torch.long)
 
     def order(self, epoch: int) -> Tensor:
-        """The permutation (size,) of one epoch."""
+        """Return the permutation (size,) of an epoch."""
         if epoch != self._epoch:
             generator = torch.Generator().manual_seed(derive_seed("order", self.seed, epoch))
             self._epoch, self._order = epoch, torch.randperm(self.size, generator=generator)
         return self._order
 
     def between(self, first: int, last: int) -> Tensor:
-        """Indices at places first..last-1 of the endless row."""
+        """Return the image indices (last - first,) at positions first..last-1 of the endless sequence."""
         pieces = []
         while first < last:
-            epoch, place = divmod(first, self.size)
-            piece = self.order(epoch)[place : place + last - first]
+            epoch, position = divmod(first, self.size)
+            piece = self.order(epoch)[position : position + last - first]
             pieces.append(piece)
             first += len(piece)
         return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
 
     def draws(self) -> Iterator[tuple[int, Tensor]]:
-        """Images seen before each batch, and its indices."""
+        """Yield, for each batch, the number of images that were seen before it, and its indices (B,)."""
         seen = self.start
         while True:
             batch_size = self.batch_size(seen)

@@ -1,8 +1,9 @@
-"""The public data sets that torchvision reads, each with its publisher's test part held out.
+"""Public data sets that torchvision reads, with the test part of their publisher held out.
 
-Files are looked for below `root` in torchvision's layout and, with `download=true`, fetched by torchvision, which
-checks their digests. Where the publisher asks for a licence or hosts no direct link, the error says what to put where.
-A changed set is noticed by the sizes of its parts and by sixteen images, not by looking at every file.
+Files are expected below `root` in torchvision's layout. With `download=true`, torchvision downloads those that are
+missing and checks their digests. If the publisher asks for a licence or offers no direct link, the error message says
+which files to put where. A changed data set is recognised by the sizes of its parts and by sixteen of its images; not
+every file is read.
 """
 
 from __future__ import annotations
@@ -21,23 +22,34 @@ from zoo.io.files import digest_of_values
 
 
 class TorchvisionSet(Images):
-    """A data set of `torchvision.datasets`, training parts first, held-out part last.
+    """A data set of `torchvision.datasets`; in the pool, the training parts come first and the held-out part last.
+
+    A subclass has the name of torchvision's class and sets the attributes below where they differ.
 
     Args:
-        root: folder that holds the set in torchvision's layout.
-        download: fetch what is missing.
-        resolution: in pixels.
-        channels: 1 or 3.
-        on_corrupt: `raise` at a file that cannot be decoded, or `skip` it and say so.
-        images: settings shared by all sources; the held-out part is the publisher's where there is one.
+        root: folder that contains the data set in torchvision's layout.
+        download: whether to download missing files.
+        resolution: height and width in pixels, to which the images are resized with antialiasing.
+        channels: 3 for colour, or 1 to convert to grey.
+        on_corrupt: `raise` for an error at a file that cannot be decoded, or `skip` to leave it out with a message.
+        images: settings shared by all sources, see `zoo.data.Images`; the held-out part is the publisher's test part if
+            there is one.
     """
 
     train_parts: tuple[dict[str, Any], ...] = ({"train": True},)
+    """Arguments of torchvision's class for each training part."""
+
     test_parts: tuple[dict[str, Any], ...] = ({"train": False},)
+    """Arguments of torchvision's class for each part of the publisher's test set."""
+
     crop: Box | None = None
+    """Rectangle to cut out of every image; None for the largest centred square."""
+
     downloadable = True
+    """Whether torchvision can download the data set."""
+
     by_hand = ""
-    """What to put where when torchvision cannot download the set."""
+    """Instructions for data sets that torchvision cannot download: which files to put where."""
 
     def __init__(
         self,
@@ -55,23 +67,27 @@ class TorchvisionSet(Images):
         self.root, self.download, self.on_corrupt = root, download, on_corrupt
 
     def open_part(self, **part: Any) -> Any:
-        """One part of the set, as torchvision's class gives it."""
-        import torchvision  # here, because most runs need none of its data sets
+        """Return a part of the data set as an object of torchvision's class.
+
+        Args:
+            part: arguments of torchvision's class, one of `train_parts` or `test_parts`.
+        """
+        import torchvision  # imported here because most runs need none of its data sets
 
         options = {**part, "download": True} if self.download else part
         return getattr(torchvision.datasets, type(self).__name__)(self.root, **options)
 
     def read(self) -> Pool:
-        """Decode all parts once.
+        """Decode all parts, or take them from the cache.
 
         Raises:
-            DataError: when files are missing or cannot be fetched, with the ways to get the set.
+            DataError: if files are missing or cannot be downloaded; the text says how to get the data set.
         """
         try:
             train = [self.open_part(**part) for part in self.train_parts]
             test = [self.open_part(**part) for part in self.test_parts]
-        except Exception as error:  # torchvision and what it downloads with raise all kinds, bare Exception among them
-            raise DataError(self._ways_to_get_it(error)) from error
+        except Exception as error:  # torchvision and its downloaders raise many types, among them Exception itself
+            raise DataError(self._instructions(error)) from error
         parts = [*train, *test]
         sizes = [len(part) for part in parts]
         ends = np.cumsum(sizes)
@@ -81,8 +97,8 @@ class TorchvisionSet(Images):
             return parts[part], i - int(ends[part] - sizes[part])
 
         def open_image(i: int) -> Image.Image:
-            part, place = locate(i)
-            image: Image.Image = part[place][0]
+            part, index = locate(i)
+            image: Image.Image = part[index][0]
             return image
 
         def probe(i: int) -> bytes | str:
@@ -92,7 +108,7 @@ class TorchvisionSet(Images):
                 return str(error)
 
         total = int(ends[-1])
-        probes = np.linspace(0, total - 1, num=16).astype(int)  # reading all files would undo the cache's point
+        probes = np.linspace(0, total - 1, num=16).astype(int)  # reading all files would make the cache useless
         state = digest_of_values(type(self).__name__, self.train_parts, sizes, *(probe(i) for i in probes))
         return decode_once(
             open_image,
@@ -109,68 +125,78 @@ class TorchvisionSet(Images):
         )
 
     def labels_of(self, parts: list[Any]) -> NDArray[np.int64] | None:
-        """Class indices of all parts in a row."""
+        """Return the class indices (N,) of the images of all parts, in order, or None.
+
+        Args:
+            parts: all parts as objects of torchvision's class.
+        """
         return np.concatenate([np.asarray(part.targets) for part in parts]).astype(np.int64)
 
-    def _ways_to_get_it(self, error: Exception) -> str:
+    def _instructions(self, error: Exception) -> str:
+        """Return an error message with three ways to get images.
+
+        Args:
+            error: exception of torchvision.
+        """
         name = type(self).__name__
         reason = " ".join(str(error).split())
         if not self.downloadable:
-            fetch, first = f"cannot be read below {self.root!r} ({reason})", "torchvision cannot download it"
+            fault, first = f"cannot be read below {self.root!r} ({reason})", "torchvision cannot download it"
         elif self.download:
-            fetch = f"torchvision could not fetch or read it ({reason})"
+            fault = f"torchvision could not fetch or read it ({reason})"
             first = f"check the connection and remove damaged files below {self.root!r}, then run again"
         else:
-            fetch = f"cannot be read below {self.root!r} ({reason})"
+            fault = f"cannot be read below {self.root!r} ({reason})"
             first = "data.download=true fetches it where it is missing; remove damaged files first"
-        hand = self.by_hand or f"put torchvision's files of {name} below data.root={self.root}"
+        second = self.by_hand or f"put torchvision's files of {name} below data.root={self.root}"
         return (
-            f"{name}: {fetch}\n  three ways on:\n  1. {first}\n  2. by hand: {hand}\n  3. other images: "
+            f"{name}: {fault}\n  three ways on:\n  1. {first}\n  2. by hand: {second}\n  3. other images: "
             "data.class=Folder data.root=FOLDER, or data.class=Digits, which needs no files"
         )
 
 
 class MNIST(TorchvisionSet):
-    """60,000 + 10,000 handwritten digits, 28x28 grey (LeCun et al. 1998)."""
+    """60,000 + 10,000 handwritten digits in ten classes, 28x28 grey (LeCun et al. 1998)."""
 
 
 class FashionMNIST(TorchvisionSet):
-    """60,000 + 10,000 pieces of clothing, 28x28 grey (Xiao et al. 2017, arXiv:1708.07747)."""
+    """60,000 + 10,000 pictures of clothing in ten classes, 28x28 grey (Xiao et al. 2017, arXiv:1708.07747)."""
 
 
 class CIFAR10(TorchvisionSet):
-    """50,000 + 10,000 colour images of ten classes, 32x32 (Krizhevsky 2009)."""
+    """50,000 + 10,000 images of ten classes, 32x32 colour (Krizhevsky 2009)."""
 
 
 class CIFAR100(TorchvisionSet):
-    """50,000 + 10,000 colour images of a hundred classes, 32x32 (Krizhevsky 2009)."""
+    """50,000 + 10,000 images of a hundred classes, 32x32 colour (Krizhevsky 2009)."""
 
 
 class SVHN(TorchvisionSet):
-    """73,257 + 26,032 house numbers, 32x32 colour (Netzer et al. 2011)."""
+    """73,257 + 26,032 digits of house numbers in ten classes, 32x32 colour (Netzer et al. 2011)."""
 
     train_parts = ({"split": "train"},)
     test_parts = ({"split": "test"},)
 
     def labels_of(self, parts: list[Any]) -> NDArray[np.int64]:
-        """Digits 0..9."""
+        """Return the digits (N,) in 0..9."""
         return np.concatenate([np.asarray(part.labels) for part in parts]).astype(np.int64)
 
 
 class STL10(TorchvisionSet):
-    """5,000 labelled and 100,000 unlabelled colour images, 96x96; 8,000 held out (Coates et al. 2011). No labels."""
+    """105,000 + 8,000 images, 96x96 colour (Coates et al. 2011), without labels."""
 
     train_parts = ({"split": "train+unlabeled"},)
     test_parts = ({"split": "test"},)
 
     def labels_of(self, parts: list[Any]) -> None:
-        """None: most of the training images have no label."""
+        """Return None: most of the training images have no label."""
 
 
 class CelebA(TorchvisionSet):
-    """182,637 + 19,962 aligned faces (Liu et al. 2015), cut to the 128x128 square that ProGAN's dataset tool cuts.
+    """182,637 + 19,962 aligned faces (Liu et al. 2015), cropped to the 128x128 square of ProGAN's dataset tool.
 
-    Trained on are the publisher's training and validation parts. No labels: attributes are not classes.
+    The training part consists of the publisher's training and validation parts. There are no labels, because attributes
+    are not classes.
     """
 
     train_parts = ({"split": "train"}, {"split": "valid"})
@@ -183,11 +209,11 @@ class CelebA(TorchvisionSet):
     )
 
     def labels_of(self, parts: list[Any]) -> None:
-        """None."""
+        """Return None: attributes are not classes."""
 
 
 class ImageNet(TorchvisionSet):
-    """1,281,167 + 50,000 colour images of 1,000 classes (ILSVRC 2012)."""
+    """1,281,167 + 50,000 images of 1,000 classes, colour, of many sizes (ILSVRC 2012)."""
 
     train_parts = ({"split": "train"},)
     test_parts = ({"split": "val"},)
@@ -198,22 +224,22 @@ class ImageNet(TorchvisionSet):
     )
 
     def open_part(self, **part: Any) -> Any:
-        """One part; there is no download to ask for."""
+        """Return a part of the data set as an object of torchvision's class, which cannot download it."""
         import torchvision
 
         return torchvision.datasets.ImageNet(self.root, **part)
 
 
 class LSUN(TorchvisionSet):
-    """One category of LSUN (Yu et al. 2015, arXiv:1506.03365), such as 3,033,042 bedrooms. No labels.
+    """A category of LSUN (Yu et al. 2015, arXiv:1506.03365), such as 3,033,042 bedrooms, without labels.
 
-    The publisher's validation part has 300 images, too few to compare against, so `held_out` images of the training
-    part are set aside.
+    The publisher's validation part has only 300 images, too few for comparisons, so `held_out` images of the training
+    part are held out instead.
 
     Args:
-        category: such as `bedroom`, `church_outdoor`, `kitchen`: one of torchvision's ten kinds of scenes.
-        root: folder that holds `CATEGORY_train_lmdb`.
-        images: settings of `TorchvisionSet`.
+        category: one of torchvision's ten scene categories, such as `bedroom`, `church_outdoor` or `kitchen`.
+        root: folder that contains `CATEGORY_train_lmdb`.
+        images: settings of `TorchvisionSet` and `zoo.data.Images`.
     """
 
     test_parts = ()
@@ -229,10 +255,10 @@ class LSUN(TorchvisionSet):
         )
 
     def open_part(self, **part: Any) -> Any:
-        """One category; torchvision cannot download LSUN."""
+        """Return the category as an object of torchvision's class, which cannot download it."""
         import torchvision
 
         return torchvision.datasets.LSUN(self.root, **part)
 
     def labels_of(self, parts: list[Any]) -> None:
-        """None: one category."""
+        """Return None: all images are of one category."""

@@ -1,4 +1,4 @@
-"""Numbers about samples, each with the protocol by which it was measured. Shared by the command and the callback."""
+"""Measured numbers about samples, each with its protocol. Used by `python -m zoo.evaluate` and `SampleMetrics`."""
 
 from zoo.evaluation.classification_accuracy import ClassificationAccuracy, classification_accuracy_score
 from zoo.evaluation.labels import labels_like

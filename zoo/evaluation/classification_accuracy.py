@@ -1,11 +1,12 @@
-"""Classification accuracy score (Ravuri and Vinyals 2019, arXiv:1905.10887): can one learn from generated images?
+"""Classification accuracy score (CAS; Ravuri and Vinyals 2019, arXiv:1905.10887).
 
-A classifier is trained on generated images alone, one for each real training image and of its class, and tested on
-held-out real images; beside it stands the same classifier trained on the real images. A class that the generator drops
-or muddles shows in its own accuracy. A memoriser scores like real data, so read it together with the audits.
+A classifier is trained on generated images alone, as many of each class as there are real training images, and tested
+on held-out real images. The reference is the accuracy of the same classifier trained on the real images. A class that
+the generator misses or confuses has a low accuracy of its own. A generator that copies its training images scores like
+real data, so read the score together with an audit.
 
-The paper trains ResNet-50 on ImageNet for 90 epochs. Here the classifier is small, so that a CPU can do it: scores
-compare with the reference beside them, not with the paper's tables.
+The paper trains a ResNet-50 on ImageNet for 90 epochs. The classifier here is small enough for a CPU, so scores are
+comparable with their reference, not with the paper's tables.
 """
 
 from __future__ import annotations
@@ -26,21 +27,21 @@ from zoo.features import quantised
 from zoo.metrics.intervals import wilson
 from zoo.metrics.small_classifier import classified_right, trained_classifier
 
-Drawn = Callable[[Tensor], Iterable[Tensor]]
+Generate = Callable[[Tensor], Iterable[Tensor]]
 
 
 @dataclass(frozen=True)
 class ClassificationAccuracy:
-    """The score and its reference, shares of held-out images that are classified correctly.
+    """Classification accuracy score and its reference: accuracies on held-out real images, in [0, 1].
 
     Args:
-        score: of the classifier trained on generated images.
-        reference: of the one trained on real images.
-        per_class: the score of each class; None for a class without held-out images.
-        reference_per_class: the reference of each class.
-        low: lower end of the score's 95 % interval, for the number of held-out images (Wilson).
-        high: upper end.
-        protocol: how both were trained.
+        score: accuracy of the classifier trained on generated images.
+        reference: accuracy of the classifier trained on real images.
+        per_class: score of each class; None for a class without held-out images.
+        reference_per_class: reference of each class; None for a class without held-out images.
+        low: lower end of the score's 95 % interval (Wilson, for the number of held-out images).
+        high: upper end of the score's 95 % interval.
+        protocol: settings of both classifiers.
     """
 
     score: float
@@ -52,12 +53,12 @@ class ClassificationAccuracy:
     protocol: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
+        """Convert to plain values, for JSON."""
         return asdict(self)
 
 
 def classification_accuracy_score(
-    draw: Drawn,
+    generate: Generate,
     train: Split,
     held_out: Split,
     num_classes: int,
@@ -67,20 +68,20 @@ def classification_accuracy_score(
     seed: int = 0,
     device: torch.device | None = None,
 ) -> ClassificationAccuracy:
-    """Train on generated images and on real ones, test both on held-out ones.
+    """Train one classifier on generated images and one on real images, and test both on held-out real images.
 
     Args:
-        draw: batches of generated images in [-1, 1] for given classes (N,), in their order.
-        train: real training images, whose number and classes the generated ones get.
+        generate: function from class indices (N,) to batches of generated images in [-1, 1], N in all, in this order.
+        train: real training images; as many images of each class are generated.
         held_out: real images to test on.
-        num_classes: how many classes there are.
-        epochs: over the training images.
-        batch_size: of the training.
-        seed: of initial weights and order, the same for both.
-        device: to train on.
+        num_classes: number of classes.
+        epochs: number of passes over the training images.
+        batch_size: training batch size.
+        seed: seed of initial weights and order, the same for both classifiers.
+        device: device to train on; None for the CPU.
 
     Raises:
-        FeatureError: when the data have no labels, or a part has no images.
+        FeatureError: if the data have no labels, or there are no training or no held-out images.
     """
     if train.pool.labels is None or num_classes < 2:
         raise FeatureError(
@@ -89,17 +90,16 @@ def classification_accuracy_score(
     if not len(held_out) or not len(train):
         raise FeatureError("metrics: cas needs training images and held-out ones. Hold some out (data.held_out)")
     classes = torch.from_numpy(train.pool.labels[train.indices])
-    test = _labelled(held_out)
-    fake = torch.cat([quantised(images).to(torch.uint8).cpu() for images in draw(classes)])
-    accuracy = []
+    test_images, test_labels = _images_and_labels(held_out)
+    fake = torch.cat([quantised(images).to(torch.uint8).cpu() for images in generate(classes)])
+    correct = []  # of each classifier: whether each held-out image is classified correctly
     for images, title in ((fake, "classifier on generated images"), (None, "classifier on real images")):
-        own = _labelled(train)[0] if images is None else images
-        network = _trained(own, classes, num_classes, epochs, batch_size, seed, device, title)
-        accuracy.append(classified_right(network, *test, device))
-    labels = test[1]
-    score, reference = (float(right.float().mean()) for right in accuracy)
-    by_class, reference_by_class = ([_share(right[labels == c]) for c in range(num_classes)] for right in accuracy)
-    low, high = wilson(int(accuracy[0].sum()), len(labels))
+        train_images = _images_and_labels(train)[0] if images is None else images
+        network = _train(train_images, classes, num_classes, epochs, batch_size, seed, device, title)
+        correct.append(classified_right(network, test_images, test_labels, device))
+    score, reference = (float(hits.float().mean()) for hits in correct)
+    by_class, reference_by_class = ([_mean(hits[test_labels == c]) for c in range(num_classes)] for hits in correct)
+    low, high = wilson(int(correct[0].sum()), len(test_labels))
     protocol = {
         "classifier": "small ResNet, width 32, halved to 4 px",
         "epochs": epochs,
@@ -107,21 +107,21 @@ def classification_accuracy_score(
         "optimizer": "AdamW 1e-3, weight decay 0.01, cosine to 0",
         "augmentation": "shifts of up to a sixteenth",
         "n_train": len(classes),
-        "n_test": len(labels),
+        "n_test": len(test_labels),
         "seed": seed,
         "interval": "95 %, Wilson, of the test images",
     }
     return ClassificationAccuracy(score, reference, by_class, reference_by_class, low, high, protocol)
 
 
-def _labelled(split: Split) -> tuple[Tensor, Tensor]:
-    """All images of a part as uint8 and their classes."""
+def _images_and_labels(split: Split) -> tuple[Tensor, Tensor]:
+    """Return all images (N, C, H, W) of a split as uint8 and their classes (N,)."""
     batch = split.batch(torch.arange(len(split)))
     assert batch.labels is not None
     return quantised(to_float(batch.images)).to(torch.uint8), batch.labels
 
 
-def _trained(
+def _train(
     images: Tensor,
     classes: Tensor,
     num_classes: int,
@@ -131,7 +131,7 @@ def _trained(
     device: torch.device | None,
     title: str,
 ) -> nn.Module:
-    """A classifier trained on uint8 images (N, C, H, W), with a bar on terminals."""
+    """Train a classifier on uint8 images (N, C, H, W) of classes (N,), with a progress bar on terminals."""
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
     bar = Progress(*columns, disable=not sys.stderr.isatty(), console=Console(stderr=True), transient=True)
     with bar:
@@ -148,5 +148,5 @@ def _trained(
         )
 
 
-def _share(right: Tensor) -> float | None:
-    return float(right.float().mean()) if len(right) else None
+def _mean(hits: Tensor) -> float | None:
+    return float(hits.float().mean()) if len(hits) else None

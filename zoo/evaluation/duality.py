@@ -1,17 +1,19 @@
-"""How far a pair of players is from equilibrium: the duality gap.
+"""Duality gap: the distance of a pair of players from equilibrium (Grnarova et al. 2019, arXiv:1811.05512).
 
-Of a zero-sum game with payoff V to the discriminator, `max_D' V(G, D') - min_G' V(G', D)` is never negative and is 0 at
-an equilibrium only (Grnarova et al. 2019, arXiv:1811.05512). For a mixture G and D are its mixed strategies, and one
-pure answer is enough: no mixture answers better (Arora et al. 2017, arXiv:1703.00573, section 4).
+In a zero-sum game with payoff V(G, D) to the discriminator, the gap is
 
-Both answers are trained here, so what comes out is an estimate, and from below where training falls short. A fresh
-discriminator may also learn the training images by heart, which is no win over the generator. Hence answers are picked
-on one half of the held-out images and judged on the other, and both curves are returned.
+    gap = max_D' V(G, D') - min_G' V(G', D)
 
-V is the negative adversarial term of the discriminator's loss, without penalties, as scored in training mode: batch
-norm that the two players had in the game they have here. Fresh players train with their own losses; of a game that is
-not zero-sum, such as the non-saturating one, V is still the discriminator's payoff, which both losses move in the
-same direction.
+It is never negative, and 0 only at an equilibrium. For a mixture, G and D are its mixed strategies, and one network is
+a sufficient best response: no mixture does better (Arora et al. 2017, arXiv:1703.00573, section 4).
+
+Both best responses are trained, so the result is an estimate, from below if training falls short. A new discriminator
+can also memorise the training images, which is not a gain against the generator. Best responses are therefore selected
+on one half of the held-out images and evaluated on the other; their training curves are returned.
+
+V is the negative adversarial term of the discriminator's loss, without penalties, with both networks in training mode,
+so that batch norm works as in training. New players are trained with their own losses. If the game is not zero-sum, as
+with the non-saturating loss, V is still the discriminator's payoff, and both losses move it in the same direction.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from zoo.data import Images, Split
 from zoo.data.pool import to_float
 from zoo.errors import require_at_least
 from zoo.gan import GAN
-from zoo.models.mix.mixture import Mixture
+from zoo.models.mix.mixgan import MixGAN
 from zoo.training.batch import Batch
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Terms
@@ -38,12 +40,12 @@ Side = Literal["generator", "discriminator"]
 
 @dataclass(frozen=True)
 class Curve:
-    """How an answer was learnt.
+    """Payoff V while a best response is trained.
 
     Args:
-        images: seen at each measurement.
-        train: V on training images.
-        validation: V on the half of the held-out images by which the answer is picked.
+        images: images seen at each measurement.
+        train: V on training images at each measurement.
+        validation: V on the selection half of the held-out images at each measurement.
     """
 
     images: list[int] = field(default_factory=list)
@@ -53,13 +55,14 @@ class Curve:
 
 @dataclass(frozen=True)
 class DualityGap:
-    """An estimate, all of it on held-out images that picked nothing.
+    """Estimate of the duality gap; all payoffs are on held-out images that were not used to select best responses.
 
     Args:
-        value: V of the two players against each other.
-        against_discriminator: V of the best fresh discriminator against the generator.
-        against_generator: V of the best fresh generator against the discriminator.
-        curves: of the answers, side by side with the seeds: `curves["discriminator"][0]`.
+        value: payoff V of the two players against each other.
+        against_discriminator: payoff V of the best new discriminator against the generator.
+        against_generator: payoff V of the best new generator against the discriminator.
+        curves: training curves of the best responses of each side, one for each repeat:
+            `curves["discriminator"][0]`.
     """
 
     value: float
@@ -69,17 +72,17 @@ class DualityGap:
 
     @property
     def gap(self) -> float:
-        """The sum of both gains: 0 at an equilibrium."""
+        """The duality gap, the sum of both gains; 0 at an equilibrium."""
         return self.against_discriminator - self.against_generator
 
     @property
     def discriminator_gain(self) -> float:
-        """What a fresh discriminator wins beyond the present one."""
+        """The payoff that a new discriminator gains over the current one."""
         return self.against_discriminator - self.value
 
     @property
     def generator_gain(self) -> float:
-        """What a fresh generator takes from the present discriminator beyond the present generator."""
+        """The payoff that a new generator takes from the current discriminator, compared with the current generator."""
         return self.value - self.against_generator
 
 
@@ -94,48 +97,51 @@ def duality_gap(
     repeats: int = 1,
     seed: int = 0,
 ) -> DualityGap:
-    """Train an answer to each side of a model and compare. The model and the global random state stay as they are.
+    """Estimate the duality gap of a model by training a best response to each of its players.
+
+    The model and the global random state are left unchanged.
 
     Args:
-        model: any GAN; its live networks are judged, not the average.
-        data: a data module, or training and held-out images (N, C, H, W) in [-1, 1] of an unconditional model.
-        images: real images that each answer learns from; more bring the estimate up to the gap.
-        measure_every: images between measurements.
-        batch_size: of training and of measurements.
-        evaluation: real, and as many generated, images of each measurement.
-        repeats: answers for each side, each with its own initial weights; the best on validation counts.
-        seed: of everything drawn.
+        model: any GAN; its live networks are evaluated, not the EMA generator.
+        data: a data module, or training and held-out images (N, C, H, W) in [-1, 1] for an unconditional model.
+        images: number of real images that each best response is trained on; the estimate rises with it towards the gap.
+        measure_every: number of images between measurements.
+        batch_size: batch size of training and of measurements.
+        evaluation: number of real images, and of generated images, in each measurement.
+        repeats: number of best responses per side, each with its own initial weights; the best on the selection half is
+            used.
+        seed: seed of all random draws.
 
     Raises:
-        ValueError: for numbers out of range, or fewer than two batches of held-out images.
+        ValueError: if a number is out of range, or there are fewer than two batches of held-out images.
     """
     require_at_least(1, images=images, measure_every=measure_every, evaluation=evaluation, repeats=repeats)
     require_at_least(2, batch_size=batch_size)
     train, held_out = _splits(model, data)
     if len(held_out) < 2 * batch_size:
         raise ValueError(
-            f"the duality gap needs two batches of {batch_size} held-out images, to pick and to judge answers; there "
-            f"are {len(held_out)}"
+            f"the duality gap needs two batches of {batch_size} held-out images, one to select best responses and one "
+            f"to evaluate them; there are {len(held_out)}. Hold out more images, or lower batch_size"
         )
     half = len(held_out) // 2
     parts = {"train": train, "validation": held_out.part(0, half), "test": held_out.part(half, len(held_out))}
     with seeded(seed, model.device), torch.enable_grad():
-        present = _measure(_opponents(model, None), parts["test"], evaluation, batch_size)
-        found: dict[str, float] = {}
+        value = _measure(_copy_of_game(model, None), parts["test"], evaluation, batch_size)
+        best_values: dict[str, float] = {}
         curves: dict[str, list[Curve]] = {}
         for side, sign in (("discriminator", 1), ("generator", -1)):
             best = -float("inf")
             for _ in range(repeats):
-                answer = _Answer(model, side, sign, parts, evaluation, batch_size)  # type: ignore[arg-type]
-                answer.learn(images, measure_every)
-                curves.setdefault(side, []).append(answer.curve)
-                if answer.best > best:
-                    best, found[side] = answer.best, answer.judged()
-    return DualityGap(present, found["discriminator"], found["generator"], curves)
+                response = _BestResponse(model, side, sign, parts, evaluation, batch_size)  # type: ignore[arg-type]
+                response.train(images, measure_every)
+                curves.setdefault(side, []).append(response.curve)
+                if response.best > best:
+                    best, best_values[side] = response.best, response.test_value()
+    return DualityGap(value, best_values["discriminator"], best_values["generator"], curves)
 
 
-class _Part:
-    """Images to draw batches from, at the resolution the model wants."""
+class _ImageSet:
+    """Images to draw batches from, at the model's current resolution."""
 
     def __init__(self, source: Split | Tensor, rows: Tensor, resolution: int, model: GAN) -> None:
         self.source, self.rows, self.resolution, self.model = source, rows, resolution, model
@@ -143,11 +149,11 @@ class _Part:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def part(self, start: int, stop: int) -> _Part:
-        return _Part(self.source, self.rows[start:stop], self.resolution, self.model)
+    def part(self, start: int, stop: int) -> _ImageSet:
+        return _ImageSet(self.source, self.rows[start:stop], self.resolution, self.model)
 
     def batches(self, size: int) -> Iterator[Batch]:
-        """Without end, every image once before any comes again."""
+        """Yield random batches without end; each pass uses every image at most once."""
         while True:
             order = self.rows[torch.randperm(len(self.rows))]
             for chosen in torch.split(order, size):
@@ -162,7 +168,8 @@ class _Part:
         return Batch(to_float(batch.images), batch.labels if self.model.num_classes else None)
 
 
-def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_Part, _Part]:
+def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_ImageSet, _ImageSet]:
+    """Return training images, and held-out images in a random order."""
     if isinstance(data, Images):
         if not hasattr(data, "train"):
             data.prepare_data()
@@ -171,28 +178,28 @@ def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_Part, _P
     else:
         sources = data
     resolution = model.data_resolution(model.progress)
-    found = [_Part(source, torch.arange(len(source)), resolution, model) for source in sources]
-    # A random order, fixed: held-out images of most sets lie class by class.
-    rows = torch.randperm(len(found[1]), generator=torch.Generator().manual_seed(0))
-    return found[0], _Part(sources[1], rows, resolution, model)
+    train, held_out = (_ImageSet(source, torch.arange(len(source)), resolution, model) for source in sources)
+    # The order is random and fixed, since the held-out images of most data sets are sorted by class.
+    rows = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))
+    return train, _ImageSet(sources[1], rows, resolution, model)
 
 
-def _opponents(model: GAN, fresh: Side | None) -> GAN:
-    """A copy of the game with a fresh network on one side, a single one if the model is a mixture."""
+def _copy_of_game(model: GAN, new_side: Side | None) -> GAN:
+    """Copy a model, with a new network on one side (a single one if the model is a mixture) or on none."""
     settings = dict(model.hparams)
-    if isinstance(model.generator, Mixture):
+    if isinstance(model, MixGAN):
         for side in ("generator", "discriminator"):
-            settings[f"{side}s"] = 1 if side == fresh else len(getattr(model, side))
+            settings[f"{side}s"] = 1 if side == new_side else len(getattr(model, side))
     copy = type(model)(**settings).to(model.device).train()
     copy.set_clock(**model.clock_state())
     for side in ("generator", "discriminator"):
-        if side != fresh:
+        if side != new_side:
             getattr(copy, side).load_state_dict(getattr(model, side).state_dict())
     return copy
 
 
 def _play(game: GAN, real: Batch, loss: Any, fakes: int = 1, real_labels: bool = False) -> Terms:
-    """Terms of one loss on freshly generated images."""
+    """Compute the terms of one loss on real images and newly generated ones."""
     real = game.prepare(real)
     z = game.sample_latent(len(real) * fakes)
     labels = game.sample_labels(len(real) * fakes)
@@ -202,14 +209,13 @@ def _play(game: GAN, real: Batch, loss: Any, fakes: int = 1, real_labels: bool =
     return terms
 
 
-def _measure(game: GAN, part: _Part, count: int, batch_size: int) -> float:
-    """V over `count` images of a part."""
-    state = {name: value.clone() for name, value in game.state_dict().items()}  # what batch norm would gather
+def _measure(game: GAN, images: _ImageSet, count: int, batch_size: int) -> float:
+    """Measure V on `count` real images and as many generated ones."""
+    state = {name: value.clone() for name, value in game.state_dict().items()}  # batch norm updates its averages
     total, batches = 0.0, max(1, count // batch_size)
     player = next(p for p in game.players() if p.network is game.discriminator)
-    source = part.batches(min(batch_size, len(part)))
-    everything = [p for p in game.parameters() if p.requires_grad]
-    with frozen(everything):
+    source = images.batches(min(batch_size, len(images)))
+    with frozen([p for p in game.parameters() if p.requires_grad]):
         for _ in range(batches):
             terms = _play(game, next(source), player.loss, real_labels=player.real_labels)
             total -= float(terms["adversarial"] if "adversarial" in terms else sum(terms.values()))
@@ -217,13 +223,22 @@ def _measure(game: GAN, part: _Part, count: int, batch_size: int) -> float:
     return total / batches
 
 
-class _Answer:
-    """A fresh player against what the model has on the other side."""
+class _BestResponse:
+    """A new player, trained against the model's other side.
+
+    Args:
+        model: the model.
+        side: side of the new player.
+        sign: 1 if the player maximises V, -1 if it minimises V.
+        parts: images by name: `train`, `validation` (to select the best state), `test`.
+        evaluation: number of real images in each measurement.
+        batch_size: batch size of training and of measurements.
+    """
 
     def __init__(
-        self, model: GAN, side: Side, sign: int, parts: dict[str, _Part], evaluation: int, batch_size: int
+        self, model: GAN, side: Side, sign: int, parts: dict[str, _ImageSet], evaluation: int, batch_size: int
     ) -> None:
-        self.game, self.sign, self.parts = _opponents(model, side), sign, parts
+        self.game, self.sign, self.parts = _copy_of_game(model, side), sign, parts
         self.evaluation, self.batch_size = evaluation, batch_size
         self.network = getattr(self.game, side)
         self.player = next(p for p in self.game.players() if p.network is self.network)
@@ -231,15 +246,20 @@ class _Answer:
         self.best = -float("inf")
         self._state: dict[str, Tensor] = {}
 
-    def learn(self, images: int, every: int) -> None:
-        """Train on so many images; the state that is best on validation is kept."""
+    def train(self, images: int, every: int) -> None:
+        """Train on real images and keep the state that is best on the validation images.
+
+        Args:
+            images: number of real images to train on.
+            every: number of images between measurements.
+        """
         owned = [p for p in self.network.parameters() if p.requires_grad]
-        idle = {id(p) for p in owned}
+        owned_ids = {id(p) for p in owned}
         optimizer = self.game.configure_optimizer(self.player, owned)
         source = self.parts["train"].batches(min(self.batch_size, len(self.parts["train"])))
         seen = measured = 0
         while seen < images:
-            with frozen([p for p in self.game.parameters() if p.requires_grad and id(p) not in idle]):
+            with frozen([p for p in self.game.parameters() if p.requires_grad and id(p) not in owned_ids]):
                 optimizer.zero_grad()
                 real = next(source)
                 terms = _play(self.game, real, self.player.loss, self.player.fakes, self.player.real_labels)
@@ -248,9 +268,9 @@ class _Answer:
             seen += len(real)
             if seen // every > measured or seen >= images:
                 measured = seen // every
-                self._look(seen)
+                self._measure_and_keep_best(seen)
 
-    def _look(self, seen: int) -> None:
+    def _measure_and_keep_best(self, seen: int) -> None:
         values = {name: self._value(name) for name in ("train", "validation")}
         self.curve.images.append(seen)
         self.curve.train.append(values["train"])
@@ -262,7 +282,7 @@ class _Answer:
     def _value(self, part: str) -> float:
         return _measure(self.game, self.parts[part], self.evaluation, self.batch_size)
 
-    def judged(self) -> float:
-        """V of the state that was kept, on images that did not pick it."""
+    def test_value(self) -> float:
+        """Return V of the best state on the test images, which did not select it."""
         self.network.load_state_dict(self._state)
         return self._value("test")

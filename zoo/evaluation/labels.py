@@ -1,4 +1,4 @@
-"""Classes of generated images for measuring: in the shares of the real ones."""
+"""Class labels of the generated images that are measured: with the class shares of the real images."""
 
 from __future__ import annotations
 
@@ -10,18 +10,36 @@ from torch import Tensor
 from zoo.data.pool import Split
 
 
-def class_counts(split: Split, places: NDArray[np.int64] | None, num_classes: int) -> NDArray[np.int64]:
-    """How many images each class has in a part of the data, (num_classes,)."""
+def class_counts(split: Split, indices: NDArray[np.int64] | None, num_classes: int) -> NDArray[np.int64]:
+    """Count the images of each class.
+
+    Args:
+        split: labelled images.
+        indices: indices (N,) of images within the split; None for all.
+        num_classes: number of classes K.
+
+    Returns:
+        Number of images of each class (K,).
+    """
     assert split.pool.labels is not None
-    rows = split.indices if places is None else split.indices[places]
+    rows = split.indices if indices is None else split.indices[indices]
     return np.bincount(split.pool.labels[rows], minlength=num_classes)
 
 
 def labels_like(counts: NDArray[np.int64], n: int, seed: int) -> Tensor:
-    """Class indices (n,) in random order, in the shares of `counts`, rounded by largest remainders."""
-    shares = counts * (n / counts.sum())
-    whole = np.floor(shares).astype(np.int64)
-    rest = n - int(whole.sum())
-    whole[np.argsort(whole - shares, kind="stable")[:rest]] += 1
-    ordered = torch.from_numpy(np.repeat(np.arange(len(counts)), whole))
+    """Draw class labels in random order, with the class shares of `counts` (rounded by largest remainders).
+
+    Args:
+        counts: number of real images of each class (K,).
+        n: number of labels.
+        seed: seed of the order.
+
+    Returns:
+        Class indices (n,), int64.
+    """
+    exact = counts * (n / counts.sum())
+    rounded = np.floor(exact).astype(np.int64)
+    missing = n - int(rounded.sum())
+    rounded[np.argsort(rounded - exact, kind="stable")[:missing]] += 1
+    ordered = torch.from_numpy(np.repeat(np.arange(len(counts)), rounded))
     return ordered[torch.randperm(n, generator=torch.Generator().manual_seed(seed))]

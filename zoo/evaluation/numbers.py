@@ -1,11 +1,11 @@
-"""From features to numbers: what each metric is called, what stands beside it, and by which protocol."""
+"""Numbers computed from features: the metrics by name, with labels, floors, confidence intervals and protocols."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,79 +26,81 @@ from zoo.metrics import (
 from zoo.metrics.intervals import measure
 
 Modes = tuple[Tensor, float]
+"""Centres (K, D) and standard deviation of points with known modes."""
 
 
-class Neighbours(StoredFeatures):
-    """Improved precision and recall (k = 3) and density and coverage (k = 5) from one pass over the distances."""
+class NeighbourMetrics(StoredFeatures):
+    """Improved precision and recall (k = 3), and density and coverage (k = 5), from one pass over the distances."""
 
     higher_is_better = True
 
     def compute(self) -> dict[str, Tensor]:
-        """`precision`, `recall`, `density`, `coverage`."""
-        improved, rim = neighbour_statistics(*self.features(), [Rule(3, False), Rule(5, True)])
-        return precision_and_recall(improved) | density_and_coverage(rim, 5)
+        """Return `precision`, `recall`, `density` and `coverage`."""
+        of_three, of_five = neighbour_statistics(*self.features(), [Rule(3, False), Rule(5, True)])
+        return precision_and_recall(of_three) | density_and_coverage(of_five, 5)
 
 
 @dataclass(frozen=True)
-class Kind:
-    """One name of `metrics=`.
+class MetricSpec:
+    """Specification of one name of `metrics=`.
 
     Args:
-        says: what it is, with its settings; recorded in the protocol.
-        takes: `values`, `logits`, or `classes` (the largest logit).
-        keys: of its results, and whether higher is better; other results are not numbers of their own.
-        make: a fresh metric, from the width, the smaller number of samples, and the known modes or None.
-        bootstraps: whether random halves give an interval.
+        description: the metric and its settings; recorded in the protocol.
+        input: input of the metric: `values` (features), `logits`, or `classes` (the largest logit).
+        keys: names of the reported results, each with whether higher is better.
+        make: function from the input's width, the smaller number of samples, and the known modes or None, to a new
+            metric.
+        bootstraps: whether random halves give a valid confidence interval.
     """
 
-    says: str
-    takes: str
+    description: str
+    input: Literal["values", "logits", "classes"]
     keys: dict[str, bool]
     make: Callable[[int, int, Modes | None], FeatureMetric]
     bootstraps: bool = True
 
 
-METRICS: dict[str, Kind] = {
-    "fid": Kind("Fréchet distance", "values", {"fid": False}, lambda width, n, modes: metrics.FID(width)),
-    "fid_infinity": Kind(
+METRICS: dict[str, MetricSpec] = {
+    "fid": MetricSpec("Fréchet distance", "values", {"fid": False}, lambda width, n, modes: metrics.FID(width)),
+    "fid_infinity": MetricSpec(
         "Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n",
         "values",
         {"fid_infinity": False},
         lambda width, n, modes: metrics.FIDInfinity(),
         bootstraps=False,
     ),
-    "kid": Kind(
+    "kid": MetricSpec(
         "kernel distance, 100 subsets of min(1000, n/2)",
         "values",
         {"kid": False},
         lambda width, n, modes: metrics.KID(subset_size=min(1000, max(2, n // 2))),
     ),
-    "is": Kind(
+    "is": MetricSpec(
         "Inception Score, 10 splits (1 below 200 samples)",
         "logits",
         {"is": True},
         lambda width, n, modes: metrics.InceptionScore(splits=10 if n >= 200 else 1),
     ),
-    "prdc": Kind(
+    "prdc": MetricSpec(
         "improved precision and recall (k=3), density and coverage (k=5)",
         "values",
         {"precision": True, "recall": True, "density": True, "coverage": True},
-        lambda width, n, modes: Neighbours(),
+        lambda width, n, modes: NeighbourMetrics(),
     ),
-    "prd": Kind(
+    "prd": MetricSpec(
         "precision and recall for distributions: F8 and F1/8, 20 clusters, 10 clusterings",
         "values",
         {"f8": True, "f1/8": True},
         lambda width, n, modes: metrics.PRD(),
         bootstraps=False,
     ),
-    "classes": Kind(
+    "classes": MetricSpec(
         "total variation between class frequencies; classes that are missing",
         "classes",
         {"class_distance": False, "classes_missing": False},
         lambda width, n, modes: metrics.ClassHistogram(width),
     ),
-    "modes": Kind(
+    "modes": MetricSpec(
         "modes reached, divergence from equal shares; points within 3 deviations count",
         "classes",
         {"modes": True, "kl": False, "high_quality": True},
@@ -108,28 +110,30 @@ METRICS: dict[str, Kind] = {
         bootstraps=False,
     ),
 }
-COUNTS = ("classes_missing",)  # halves of the samples miss more: no interval follows from them
+COUNTS = ("classes_missing",)  # without interval: a half of the samples misses more classes
 FRECHET = ("fid", "fid_infinity")
-SHARES = ("precision", "recall", "coverage", "class_distance")  # within 0 and 1, and so are their intervals
-INCEPTIONS_NAMES = {"fid": "FID", "fid_infinity": "FID-infinity", "kid": "KID", "is": "IS"}
-OTHERS_NAMES = {"fid": "FD", "fid_infinity": "FD-infinity", "kid": "KD", "is": "score"}
+SHARES = ("precision", "recall", "coverage", "class_distance")  # in [0, 1], as their intervals
+INCEPTION_LABELS = {"fid": "FID", "fid_infinity": "FID-infinity", "kid": "KID", "is": "IS"}
+OTHER_LABELS = {"fid": "FD", "fid_infinity": "FD-infinity", "kid": "KD", "is": "score"}
 
 
 @dataclass(frozen=True)
 class Number:
-    """A measured number and how it was measured.
+    """A measured number with its floor, its confidence interval and its protocol.
+
+    The floor is the value of the same metric between two disjoint sets of real images of the same sizes. A perfect
+    generator would get the floor, so compare `value` with it and not with zero.
 
     Args:
-        key: of the metric's result, such as `fid` or `precision`.
-        label: with the extractor in it, such as `FID`, `FD-digits` or `precision-digits`.
-        value: as measured.
-        low: lower end of the confidence interval, None where there is none.
-        high: upper end.
-        floor: the same between two disjoint sets of real images, what a perfect generator would get; None where real
-            images are too few.
-        floor_n: sizes of the two sets: those of the number itself, or smaller ones where there are not so many.
-        higher_is_better: otherwise lower is.
-        protocol: everything that it depends on.
+        key: name of the metric's result, such as `fid` or `precision`.
+        label: name that includes the extractor, such as `FID`, `FD-digits` or `precision-digits`.
+        value: measured value.
+        low: lower end of the 95 % confidence interval; None without an interval.
+        high: upper end of the 95 % confidence interval; None without an interval.
+        floor: floor of the number; None if there are too few real images.
+        floor_n: sizes of the two sets of the floor; smaller than those of the number if there are too few real images.
+        higher_is_better: whether a higher value is better; otherwise a lower one is.
+        protocol: everything that the number depends on.
     """
 
     key: str
@@ -143,16 +147,16 @@ class Number:
     protocol: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON; what is not finite becomes None."""
+        """Convert to plain values, for JSON; values that are not finite become None."""
         plain = asdict(self)
         return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in plain.items()}
 
 
 def check_metrics(names: list[str]) -> None:
-    """Refuse names that no metric has.
+    """Check that every name is a key of `METRICS`, and that there is at least one.
 
     Raises:
-        FeatureError: naming the nearest.
+        FeatureError: naming an unknown metric and the known name nearest to it.
     """
     for name in names:
         if name not in METRICS:
@@ -162,10 +166,15 @@ def check_metrics(names: list[str]) -> None:
 
 
 def label_of(key: str, extractor: str) -> str:
-    """What a number is called: the published names are for the published network alone."""
+    """Return the label of a number; published names such as FID are reserved for the published network.
+
+    Args:
+        key: name of the metric's result.
+        extractor: name of the extractor.
+    """
     if extractor == "inception":
-        return INCEPTIONS_NAMES.get(key, f"{key}-inception")
-    return f"{OTHERS_NAMES.get(key, key)}-{extractor}"
+        return INCEPTION_LABELS.get(key, f"{key}-inception")
+    return f"{OTHER_LABELS.get(key, key)}-{extractor}"
 
 
 def measure_numbers(
@@ -181,54 +190,56 @@ def measure_numbers(
     floors: dict[str, Floor] | None = None,
     device: torch.device | None = None,
 ) -> list[Number]:
-    """Numbers about generated features.
+    """Measure generated images against real ones, from the features of both.
 
     Args:
-        names: keys of `METRICS`.
-        extractor: that made the features.
+        names: names of metrics, keys of `METRICS`.
+        extractor: extractor of the features.
         reals: features of real images.
-        fake: features of generated ones.
-        protocol: what else the numbers depend on; the extractor, the parts and their sizes are added.
-        modes: centres and deviation of points with known modes.
-        repeats: random halves for the confidence intervals; 0 for none.
-        seed: of subsets, halves and floors.
-        floors: those measured before on the same real images, by metric; new ones are added.
-        device: to compute on.
+        fake: features of generated images.
+        protocol: what else the numbers depend on; extractor, split and numbers of images are added.
+        modes: centres and standard deviation of points with known modes.
+        repeats: number of random halves for the confidence intervals; 0 for no intervals.
+        seed: seed of subsets, halves and floors.
+        floors: floors measured before on the same real images, by metric; new ones are added to it.
+        device: device to compute on; None for the CPU.
 
     Raises:
-        FeatureError: for an unknown metric, or features that it cannot take.
+        FeatureError: if a metric is unknown or does not accept the features.
     """
     check_metrics(names)
     floors = {} if floors is None else floors
-    whole = {
+    full_protocol = {
         **protocol,
         "extractor": extractor.name,
         **extractor.protocol,
-        "split": reals.part,
+        "split": reals.split_name,
     }
     numbers: list[Number] = []
     for name in names:
-        kind = METRICS[name]
-        real, made, everything = (
-            _taken(kind, name, f, extractor, modes).to(device or "cpu")
-            for f in (reals.reference, fake, reals.everything)
+        spec = METRICS[name]
+        real, generated, all_real = (
+            _input_of(spec, name, features, extractor, modes).to(device or "cpu")
+            for features in (reals.reference, fake, reals.combined)
         )
-        n = min(len(real), len(made))
+        n = min(len(real), len(generated))
         if name == "prd":
-            real, made = real[:n], made[:n]
-        width = extractor.logits_width if kind.takes == "classes" else extractor.width
+            real, generated = real[:n], generated[:n]
+        width = extractor.logits_width if spec.input == "classes" else extractor.width
 
-        def fresh(kind: Kind = kind, width: int = width, n: int = n) -> FeatureMetric:
-            metric = kind.make(width, n, modes)
-            metric.distributed_available_fn = _alone  # one process has all features; others do not come to meet it
+        def new_metric(spec: MetricSpec = spec, width: int = width, n: int = n) -> FeatureMetric:
+            metric = spec.make(width, n, modes)
+            metric.distributed_available_fn = _not_distributed  # only rank 0 computes: no rank would join a collective
             return metric
 
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # of the bias; the floor beside the number shows it
+                warnings.simplefilter("ignore", UserWarning)  # about the bias, which the floor shows
                 if name not in floors:
-                    floors[name] = _floor(fresh, everything, len(real), len(made), seed)
-                numbers += _numbers(name, fresh, real, made, repeats, seed, floors[name], extractor.name, whole)
+                    floors[name] = _floor(new_metric, all_real, len(real), len(generated), seed)
+                numbers += _numbers(
+                    name, new_metric, real, generated, repeats, seed, floors[name], extractor.name, full_protocol
+                )
         except ValueError as error:
             raise FeatureError(f"metrics: {name}: {first_line(error)}") from error
     return numbers
@@ -236,71 +247,97 @@ def measure_numbers(
 
 @dataclass(frozen=True)
 class Floor:
-    """A metric's numbers between two disjoint sets of real images of sizes `n`."""
+    """Floors of a metric's results; see `Number`.
+
+    Args:
+        n: sizes of the two disjoint sets of real images.
+        values: floor of each result; empty if there are too few real images.
+    """
 
     n: tuple[int, int]
     values: dict[str, float]
 
 
-def _alone() -> bool:
-    """Whether several processes compute together: never here."""
+def _not_distributed() -> bool:
+    """Return False: a metric that asks computes on one process, even if there are several."""
     return False
 
 
-def _floor(fresh: Callable[[], FeatureMetric], everything: Tensor, n_real: int, n_fake: int, seed: int) -> Floor:
-    """At the sizes of the number itself, or at halves of all real images; without values where those are too few."""
-    size = len(everything) // 2
-    sizes = (n_real, n_fake) if n_real + n_fake <= len(everything) else (size, size)
-    order = torch.randperm(len(everything), generator=torch.Generator().manual_seed(seed)).to(everything.device)
-    first, second = everything[order[: sizes[0]]], everything[order[sizes[0] : sum(sizes)]]
+def _floor(new_metric: Callable[[], FeatureMetric], real: Tensor, n_real: int, n_fake: int, seed: int) -> Floor:
+    """Measure the floor at the sizes of the number itself, or on two halves if there are too few real images.
+
+    Args:
+        new_metric: factory of the metric.
+        real: inputs of all real images.
+        n_real: number of real images that the number is measured with.
+        n_fake: number of generated images that the number is measured with.
+        seed: seed of the two sets.
+    """
+    half = len(real) // 2
+    sizes = (n_real, n_fake) if n_real + n_fake <= len(real) else (half, half)
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed)).to(real.device)
+    first, second = real[order[: sizes[0]]], real[order[sizes[0] : sum(sizes)]]
     try:
-        return Floor(sizes, measure(fresh, first, second))
+        return Floor(sizes, measure(new_metric, first, second))
     except ValueError:
         return Floor(sizes, {})
 
 
 def _numbers(
     name: str,
-    fresh: Callable[[], FeatureMetric],
+    new_metric: Callable[[], FeatureMetric],
     real: Tensor,
     fake: Tensor,
     repeats: int,
     seed: int,
-    base: Floor,
+    floor: Floor,
     extractor: str,
     protocol: dict[str, Any],
 ) -> list[Number]:
-    """All numbers of one metric."""
-    kind = METRICS[name]
-    values = {key: value for key, value in measure(fresh, real, fake).items() if key in kind.keys}
-    intervals = metrics.bootstrap(fresh, real, fake, repeats, seed) if repeats and kind.bootstraps else {}
-    own = {
+    """Measure all numbers of one metric, with their confidence intervals."""
+    spec = METRICS[name]
+    values = {key: value for key, value in measure(new_metric, real, fake).items() if key in spec.keys}
+    intervals = metrics.bootstrap(new_metric, real, fake, repeats, seed) if repeats and spec.bootstraps else {}
+    metric_protocol = {
         **protocol,
-        "metric": kind.says,
+        "metric": spec.description,
         "n_real": len(real),
         "n_fake": len(fake),
         "interval": f"95 %, {repeats} random halves" if intervals else None,
     }
     result = []
     for key, value in values.items():
-        sure = key in intervals and key not in COUNTS
-        low, high = (intervals[key].low, intervals[key].high) if sure else (None, None)
+        has_interval = key in intervals and key not in COUNTS
+        low, high = (intervals[key].low, intervals[key].high) if has_interval else (None, None)
         if low is not None and high is not None and key in SHARES:
             low, high = max(low, 0.0), min(high, 1.0)
-        floor_n = base.n if key in base.values else None
         result.append(
-            Number(key, label_of(key, extractor), value, low, high, base.values.get(key), floor_n, kind.keys[key], own)
+            Number(
+                key=key,
+                label=label_of(key, extractor),
+                value=value,
+                low=low,
+                high=high,
+                floor=floor.values.get(key),
+                floor_n=floor.n if key in floor.values else None,
+                higher_is_better=spec.keys[key],
+                protocol=metric_protocol,
+            )
         )
     return result
 
 
-def _taken(kind: Kind, name: str, features: Features, extractor: Extractor, modes: Modes | None) -> Tensor:
-    """What a metric takes of an extractor's features."""
-    if kind.takes == "values" or (name == "modes" and modes is not None):
+def _input_of(spec: MetricSpec, name: str, features: Features, extractor: Extractor, modes: Modes | None) -> Tensor:
+    """Return the input of a metric: features, logits, or classes.
+
+    Raises:
+        FeatureError: if the metric needs classes and the extractor has none.
+    """
+    if spec.input == "values" or (name == "modes" and modes is not None):
         return features.values
     if features.logits is None:
         raise FeatureError(
             f"metrics: {name} needs classes, which extractor {extractor.name} does not have. Use extractor=inception, "
-            "extractor=digits for handwritten digits, or leave it out"
+            "extractor=digits for handwritten digits, or leave this metric out"
         )
-    return features.logits.argmax(1) if kind.takes == "classes" else features.logits
+    return features.logits.argmax(1) if spec.input == "classes" else features.logits

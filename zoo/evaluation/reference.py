@@ -1,4 +1,4 @@
-"""Real images for measuring: which of them stand against the generated ones, and which give the floor."""
+"""Real images to measure against: those that generated images are compared with, and further ones for the floor."""
 
 from __future__ import annotations
 
@@ -20,72 +20,86 @@ SplitName = Literal["held_out", "train"]
 
 @dataclass(frozen=True)
 class ReferenceSet:
-    """Features of real images.
+    """Features of real images that generated images are compared with.
 
     Args:
-        part: of the data that the reference is from.
-        split: that part.
-        places: of the reference images within it.
-        reference: features that generated images are compared with.
-        others: features of further real images, disjoint from the reference; the floor needs them.
+        split_name: name of the split that the reference images are from.
+        split: images of that split.
+        indices: indices (N,) of the reference images within the split.
+        reference: features of the N reference images.
+        additional: features of further real images, disjoint from the reference, which the floor needs; None if there
+            are none.
     """
 
-    part: SplitName
+    split_name: SplitName
     split: Split
-    places: NDArray[np.int64]
+    indices: NDArray[np.int64]
     reference: Features
-    others: Features | None
+    additional: Features | None
 
     @property
-    def everything(self) -> Features:
-        """The reference and the others."""
-        if self.others is None:
+    def combined(self) -> Features:
+        """Features of the reference images and of the additional ones, in this order."""
+        if self.additional is None:
             return self.reference
-        a, b = self.reference, self.others
+        a, b = self.reference, self.additional
         logits = None if a.logits is None or b.logits is None else torch.cat([a.logits, b.logits])
         return Features(torch.cat([a.values, b.values]), logits)
 
 
-def reference_features(data: Images, part: SplitName, extractor: Extractor, n: int, seed: int = 0) -> ReferenceSet:
-    """Features of `n` images of a part, or of all it has, and of as many others, as far as there are.
+def reference_features(
+    data: Images, split_name: SplitName, extractor: Extractor, n: int, seed: int = 0
+) -> ReferenceSet:
+    """Compute the features of n real images for reference and of n additional ones for the floor, or read the cache.
 
-    Which ones is decided by `seed` alone, so that all runs on the data share the cached features. The others come from
-    the same part, then from the other part.
+    The choice of images depends on `seed` alone, so that all runs on the same data share the cached features. The
+    additional images come from the same split and, if it has too few, from the other one.
+
+    Args:
+        data: data module, set up.
+        split_name: name of the split of the reference images.
+        extractor: extractor of the features.
+        n: number of images of each kind; fewer if there are not so many.
+        seed: seed of the choice.
 
     Raises:
-        DataError: when the part is empty.
+        DataError: if the split is empty.
     """
-    split, rest = (data.held_out, data.train) if part == "held_out" else (data.train, data.held_out)
+    split, other_split = (data.held_out, data.train) if split_name == "held_out" else (data.train, data.held_out)
     if not len(split):
-        other = "train" if part == "held_out" else "held_out"
+        other_name = "train" if split_name == "held_out" else "held_out"
         raise DataError(
-            f"{type(data).__name__} has no images in its {part} part (data.held_out={data.held_out_size:g}). Use "
-            f"split={other}, or data that hold images out"
+            f"{type(data).__name__} has no images in its {split_name} split (data.held_out={data.held_out_size:g}). "
+            f"Use split={other_name}, or data that hold images out"
         )
-    chosen, more = _drawn(len(split), n, seed), _remaining(len(split), n, seed)[:n]
-    missing = max(0, n - len(more))
-    further = _drawn(len(rest), missing, seed)
+    chosen, remaining = _random_indices(len(split), n, seed), _remaining_indices(len(split), n, seed)[:n]
+    missing = max(0, n - len(remaining))
+    from_other_split = _random_indices(len(other_split), missing, seed)
     reference = cached_features(extractor, split, chosen)
-    found = [cached_features(extractor, a, places) for a, places in ((split, more), (rest, further)) if len(places)]
-    others = None
-    if found:
-        logits = [f.logits for f in found if f.logits is not None]
-        others = Features(torch.cat([f.values for f in found]), torch.cat(logits) if logits else None)
-    return ReferenceSet(part, split, chosen, reference, others)
+    parts = [
+        cached_features(extractor, images, indices)
+        for images, indices in ((split, remaining), (other_split, from_other_split))
+        if len(indices)
+    ]
+    additional = None
+    if parts:
+        logits = [part.logits for part in parts if part.logits is not None]
+        additional = Features(torch.cat([part.values for part in parts]), torch.cat(logits) if logits else None)
+    return ReferenceSet(split_name, split, chosen, reference, additional)
 
 
-def _drawn(size: int, n: int, seed: int) -> NDArray[np.int64]:
-    """At most n places of `size`, in their order."""
+def _random_indices(size: int, n: int, seed: int) -> NDArray[np.int64]:
+    """Draw at most n indices below `size`, without replacement, in ascending order."""
     return np.sort(np.random.default_rng(seed).permutation(size)[:n].astype(np.int64))
 
 
-def _remaining(size: int, n: int, seed: int) -> NDArray[np.int64]:
-    """The places that `_drawn` leaves."""
+def _remaining_indices(size: int, n: int, seed: int) -> NDArray[np.int64]:
+    """Return the indices below `size` that `_random_indices` does not draw, in random order."""
     return np.random.default_rng(seed).permutation(size)[n:].astype(np.int64)
 
 
 def default_extractor(data: Images) -> str:
-    """The extractor that suits the data and needs no download."""
+    """Return the name of the extractor that suits the data and needs no download."""
     if isinstance(data, StackedDigits):
         return "stacked-digits"
     if isinstance(data, Digits):

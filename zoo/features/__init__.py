@@ -1,4 +1,4 @@
-"""Extractors: from images to features, in which sample quality is measured; and the cache of real images' features."""
+"""Extractors, which map images to the features that metrics compare, and the disk cache of real images' features."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
 
 
 def extractor(name: str, **options: Any) -> Extractor:
-    """An extractor by its name.
+    """Build an extractor by its name.
 
     Args:
-        name: `inception`, `effnet-lite0`, `digits`, `stacked-digits`, `pixels` or `points`.
-        options: of its constructor, such as `weights=PATH` (inception), `size=128` or `features=320` (effnet-lite0),
-            `size=8` (pixels).
+        name: name of the extractor: `inception`, `effnet-lite0`, `digits`, `stacked-digits`, `pixels` or `points`.
+        options: options of its constructor, such as `weights=PATH` (inception), `size=128` or `features=320`
+            (effnet-lite0), `size=8` (pixels).
 
     Raises:
-        FeatureError: for an unknown name or option, a missing package, or weights that cannot be had.
+        FeatureError: if the name or an option is unknown, a package is missing, or the weights are not available.
     """
     if name not in EXTRACTORS:
         raise FeatureError(f"there is no extractor {name!r}.{did_you_mean(name, EXTRACTORS)}")

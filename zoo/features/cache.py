@@ -1,8 +1,8 @@
-"""Features of images in bulk, and those of real images kept on disk.
+"""Features of many images, and the disk cache of real images' features.
 
-A cache entry is keyed by what decides its content: the digest of the images (files, transform and resolution are in
-it), which of them, and the extractor's name and protocol. It is written whole or not at all, and holds a digest of
-itself, so a damaged file is noticed and made again.
+The key of a cache entry contains everything that determines its content: the digest of the images (which covers files,
+transform and resolution), the chosen images, and the extractor's name and protocol. Entries are written atomically. An
+entry contains a digest of its tensors, so a damaged file is detected and computed again.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from zoo.io.files import atomic_write, cache_folder, digest_of_values
 
 @dataclass(frozen=True)
 class Features:
-    """What an extractor makes of a set of images, on the CPU.
+    """Features and logits of a set of images, on the CPU.
 
     Args:
-        values: (N, width) float32.
-        logits: (N, K) float32, or None where the network has no classes.
+        values: features (N, D), float32.
+        logits: class logits (N, K), float32; None if the network has no classes.
     """
 
     values: Tensor
@@ -51,16 +51,16 @@ class Features:
 def features_of(
     extractor: Extractor, images: Tensor | Iterable[Tensor], *, total: int | None = None, title: str = ""
 ) -> Features:
-    """Features of images (N, C, H, W) in [-1, 1], given as one tensor or as an iterable of batches.
+    """Compute features of many images, in batches, with a progress bar on terminals.
 
     Args:
-        extractor: whose device is used; the result is on the CPU.
-        images: batches of any sizes; they are passed on in the extractor's own.
-        total: how many there are, for the progress bar.
-        title: of the progress bar; none is shown without.
+        extractor: extractor; images are moved to its device.
+        images: images (N, C, H, W) in [-1, 1], as one tensor or as an iterable of batches of any sizes.
+        total: number of images, for the progress bar.
+        title: title of the progress bar; without a title there is no bar.
 
     Raises:
-        FeatureError: for images that the extractor cannot take, or for none at all.
+        FeatureError: if the extractor does not accept the images, or there are none.
     """
     if isinstance(images, Tensor):
         total, images = len(images), torch.split(images, 1024)
@@ -72,71 +72,73 @@ def features_of(
         task = progress.add_task(title, total=total)
         for part in images:
             for batch in part.split(extractor.batch_size):
-                found, classes = extractor.features_and_logits(batch if device is None else batch.to(device))
-                values.append(found.cpu())
-                if classes is not None:
-                    logits.append(classes.cpu())
+                batch_values, batch_logits = extractor.features_and_logits(
+                    batch if device is None else batch.to(device)
+                )
+                values.append(batch_values.cpu())
+                if batch_logits is not None:
+                    logits.append(batch_logits.cpu())
                 progress.advance(task, len(batch))
     if not values:
-        raise FeatureError("there are no images to take features of")
+        raise FeatureError("there are no images to compute features of")
     result = torch.cat(values)
     if not bool(result.isfinite().all()):
         raise FeatureError(
-            f"some images have features ({extractor.name}) that are not finite, so they hold values that are not finite"
+            f"some images have features ({extractor.name}) that are not finite: the images hold NaN or infinity"
         )
     return Features(result, torch.cat(logits) if logits else None)
 
 
-def cached_features(extractor: Extractor, split: Split, chosen: NDArray[np.int64] | None = None) -> Features:
-    """Features of real images, from the cache if they are there.
+def cached_features(extractor: Extractor, split: Split, indices: NDArray[np.int64] | None = None) -> Features:
+    """Return features of real images, from the cache if it has them.
 
     Args:
-        extractor: what makes them.
-        split: a part of a pool.
-        chosen: places within the part; None for all of it, in order.
+        extractor: extractor of the features.
+        split: training or held-out images of a data set.
+        indices: indices (N,) of images within the split; None for all, in order.
 
     Raises:
-        FeatureError: for images that the extractor cannot take.
+        FeatureError: if the extractor does not accept the images.
     """
-    places = np.arange(len(split)) if chosen is None else chosen
-    path = entry(extractor, split, places)
-    return _kept(path, extractor, lambda: _batches(split, places), len(places))
+    chosen = np.arange(len(split)) if indices is None else indices
+    path = entry_path(extractor, split, chosen)
+    return _read_or_compute(path, extractor, lambda: _batches(split, chosen), len(chosen))
 
 
 def features_by_digest(extractor: Extractor, images: Callable[[], Iterable[Tensor]], n: int, digest: str) -> Features:
-    """Features of images that are in no pool, from the cache if they are there.
+    """Return features of images that belong to no pool, from the cache if it has them.
 
     Args:
-        extractor: what makes them.
-        images: gives them in batches (B, C, H, W) in [-1, 1]; called only where they are not in the cache.
-        n: how many there are.
-        digest: of all their pixels and their order.
+        extractor: extractor of the features.
+        images: function that returns batches (B, C, H, W) in [-1, 1]; called only if the cache lacks the features.
+        n: number of images.
+        digest: digest of all pixels, in order.
 
     Raises:
-        FeatureError: for images that the extractor cannot take.
+        FeatureError: if the extractor does not accept the images.
     """
     key = digest_of_values(digest, n, extractor.name, sorted(extractor.protocol.items()), "features 1")
-    return _kept(cache_folder() / "features" / f"{key}.safetensors", extractor, images, n)
+    return _read_or_compute(cache_folder() / "features" / f"{key}.safetensors", extractor, images, n)
 
 
-def _kept(path: Path, extractor: Extractor, images: Callable[[], Iterable[Tensor]], n: int) -> Features:
-    """What is in an entry, or what is made for it."""
+def _read_or_compute(path: Path, extractor: Extractor, images: Callable[[], Iterable[Tensor]], n: int) -> Features:
+    """Read a cache entry, or compute and write it."""
     if path.exists():
-        found = _read(path)
-        if found is not None and len(found) == n:
-            return found
-        print(f"note: {path} is damaged; these features are made again", file=sys.stderr)
-    made = features_of(extractor, images(), total=n, title="features of real images")
+        cached = _read(path)
+        if cached is not None and len(cached) == n:
+            return cached
+        print(f"note: {path} is damaged; these features are computed again", file=sys.stderr)
+    features = features_of(extractor, images(), total=n, title="features of real images")
     try:
-        _write(path, made, extractor)
-    except OSError as error:  # as on a full disk; the features are there, only the next run pays for them again
+        _write(path, features, extractor)
+    except OSError as error:  # for instance a full disk: the features are used, and the next run computes them again
         print(f"note: cannot keep features in {path}: {error}", file=sys.stderr)
-    return made
+    return features
 
 
-def entry(extractor: Extractor, split: Split, places: NDArray[np.int64]) -> Path:
-    """The file in which these features are kept."""
-    rows = np.ascontiguousarray(split.indices[places], dtype=np.int64)
+def entry_path(extractor: Extractor, split: Split, indices: NDArray[np.int64]) -> Path:
+    """Return the path of the cache entry for images of a split, by their indices (N,)."""
+    rows = np.ascontiguousarray(split.indices[indices], dtype=np.int64)
     key = digest_of_values(
         split.pool.digest,
         split.pool.images.shape,
@@ -148,9 +150,9 @@ def entry(extractor: Extractor, split: Split, places: NDArray[np.int64]) -> Path
     return cache_folder() / "features" / f"{key}.safetensors"
 
 
-def _batches(split: Split, places: NDArray[np.int64]) -> Iterator[Tensor]:
-    for first in range(0, len(places), 1024):
-        yield to_float(split.batch(torch.from_numpy(places[first : first + 1024])).images)
+def _batches(split: Split, indices: NDArray[np.int64]) -> Iterator[Tensor]:
+    for first in range(0, len(indices), 1024):
+        yield to_float(split.batch(torch.from_numpy(indices[first : first + 1024])).images)
 
 
 def _write(path: Path, features: Features, extractor: Extractor) -> None:
@@ -163,7 +165,7 @@ def _write(path: Path, features: Features, extractor: Extractor) -> None:
 
 
 def _read(path: Path) -> Features | None:
-    """An entry, or None when it is damaged."""
+    """Read a cache entry; return None if it is damaged."""
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict

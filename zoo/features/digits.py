@@ -1,4 +1,4 @@
-"""A small classifier of handwritten digits: features and classes for the digit sets, with the base installation."""
+"""Small classifier of handwritten digits: features and classes for the digit data sets, without further packages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor, resized
-from zoo.features.weights import sha256_of
+from zoo.features.weights import weights_sha256
 
 SIZE = 16
 FEATURES = 64
@@ -20,7 +20,10 @@ SHA256 = "3e128384523c642111211431b202135775f820034b361f5961113d67903562f3"
 
 
 def classifier() -> nn.Sequential:
-    """Images (B, 1, 16, 16) in [-1, 1] to 64 features (all but the last layer) and 10 logits (all)."""
+    """Build the untrained network: images (B, 1, 16, 16) in [-1, 1] to logits (B, 10).
+
+    Without its last layer it computes the 64 features.
+    """
     return nn.Sequential(
         nn.Conv2d(1, 16, 3, padding=1),
         nn.ReLU(),
@@ -38,13 +41,13 @@ def classifier() -> nn.Sequential:
 
 
 class DigitClassifier(Extractor):
-    """Features and logits of a classifier trained on the training part of scikit-learn's digits.
+    """Features (64) and logits (10) of a classifier trained on the training split of scikit-learn's digits.
 
-    For images like those: white on black, 16 px or resized to it; its accuracy on their held-out part is in the
-    protocol. `studies/train_digit_classifier.py` made the weights.
+    It suits similar images: white digits on black, 16 px or resized to it. Its accuracy on the held-out digits is part
+    of the protocol. The weights were trained by `studies/train_digit_classifier.py`.
 
     Args:
-        stacked: take each of three channels as a digit of its own: 3 x 64 features, and 1,000 classes numbered
+        stacked: treat each of three channels as a digit: 3 x 64 features, and 1,000 classes numbered
             red + 10 green + 100 blue, as in `zoo.data.StackedDigits`.
     """
 
@@ -74,7 +77,7 @@ class DigitClassifier(Extractor):
         self.freeze()
 
     def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and logits."""
+        """Compute features and logits; see `Extractor.forward_pixels`."""
         images = resized(pixels, SIZE) / 127.5 - 1
         if not self.stacked:
             features: Tensor = self.body(images.mean(1, keepdim=True))
@@ -87,12 +90,12 @@ class DigitClassifier(Extractor):
 
 
 def _facts() -> dict[str, float]:
-    """What is recorded with the weights: sizes of the parts, accuracy on the held-out one.
+    """Read the facts recorded with the weights: sizes of the splits, held-out accuracy, scale of the features.
 
     Raises:
-        FeatureError: when the file is damaged.
+        FeatureError: if the file is damaged.
     """
-    if sha256_of(WEIGHTS) != SHA256:
+    if weights_sha256(WEIGHTS) != SHA256:
         raise FeatureError(f"{WEIGHTS} is damaged; install the package again")
     with safe_open(WEIGHTS, framework="pt") as file:
         facts: dict[str, float] = json.loads(file.metadata()["facts"])

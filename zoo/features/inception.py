@@ -1,4 +1,4 @@
-"""The Inception network of the FID: Google's of 2015-12-05, as ported by torch-fidelity."""
+"""Inception network of the FID: Google's of 2015-12-05, as ported by torch-fidelity."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.errors import FeatureError
+from zoo.errors import DownloadError, FeatureError
 from zoo.features.extractor import Extractor
-from zoo.features.weights import download, load_verified, sha256_of
+from zoo.features.weights import load_verified, weights_sha256
+from zoo.io.download import download
 from zoo.io.files import cache_folder
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -19,18 +20,17 @@ SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 
 
 class Inception(Extractor):
-    """Pooled features (2048) and logits (1008, without the bias) of the network in which FID and Inception Score are
-    defined (Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498).
+    """Pooled features (2048) and logits (1008, without the bias) of the network of FID and Inception Score.
 
-    Network, weights and the TF1-compatible resizing to 299 px are torch-fidelity's `inception-v3-compat`: no half-pixel
-    centres and no antialiasing, since published numbers have neither. The logits lack the last layer's bias, as in
-    the original score.
+    See Heusel et al. 2017 (arXiv:1706.08500) and Salimans et al. 2016 (arXiv:1606.03498). Network, weights and the
+    TF1-compatible resizing to 299 px are those of torch-fidelity's `inception-v3-compat`: no half-pixel centres and no
+    antialiasing, as in published numbers. The logits lack the last layer's bias, as in the original score.
 
-    Only these weights give the name `inception`; a file with other weights is accepted, but its digest is in the name,
-    so that no number from it passes for an FID.
+    Only with these weights is the extractor named `inception`. A file with other weights is accepted, but its digest
+    becomes part of the name, so that no number computed with it is mistaken for an FID.
 
     Args:
-        weights: a local file; None takes the one in the cache, which is downloaded when first needed (91 MB).
+        weights: path of a local file; None uses the file in the cache, which is downloaded on first use (91 MB).
     """
 
     logits_width = 1008
@@ -43,12 +43,12 @@ class Inception(Extractor):
                 f"extractor=inception needs {error.name}. Install it with pip install 'gan-zoo[metrics]'; "
                 "extractor=effnet-lite0 needs no download"
             ) from error
-        path = Path(weights).expanduser() if weights else fetched()
-        digest = sha256_of(path)
+        path = Path(weights).expanduser() if weights else cached_weights()
+        digest = weights_sha256(path)
         official = digest == SHA256
         if not (weights or official):
             raise FeatureError(
-                f"{path} is damaged: its sha256 begins with {digest[:16]}, not {SHA256[:16]}. Remove it; it is then "
+                f"{path} is damaged: its sha256 begins with {digest[:16]}, not {SHA256[:16]}. Remove it to have it "
                 "downloaded again"
             )
         state = load_verified(path, digest)
@@ -64,11 +64,11 @@ class Inception(Extractor):
             },
             batch_size=32,
         )
-        # torch-fidelity reads its file as a pickle of anything; it is handed one written here from checked tensors.
+        # torch-fidelity would unpickle arbitrary objects; it gets a file written here from verified tensors.
         safe = io.BytesIO()
         torch.save(state, safe)
         safe.seek(0)
-        with torch.random.fork_rng(devices=[]):  # the initial weights, drawn in vain
+        with torch.random.fork_rng(devices=[]):  # the initial weights are replaced; keep the caller's random state
             try:
                 network: Any = FeatureExtractorInceptionV3(
                     "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=safe
@@ -79,22 +79,25 @@ class Inception(Extractor):
         self.freeze()
 
     def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and logits."""
+        """Compute features and logits; see `Extractor.forward_pixels`."""
         pixels = pixels.to(torch.uint8).contiguous(memory_format=torch.channels_last)
         features, logits = self.network(pixels)
         return features, logits
 
 
-def fetched() -> Path:
-    """The weights in the cache, downloaded when first asked for.
+def cached_weights() -> Path:
+    """Return the path of the published weights in the cache, downloading them on first use.
 
     Raises:
-        FeatureError: when they cannot be fetched.
+        FeatureError: if they cannot be downloaded.
     """
-    return download(
-        URL,
-        cache_folder() / "weights" / "inception-2015-12-05.pth",
-        SHA256,
-        "Fetch it elsewhere and name it with weights=PATH, or use extractor=effnet-lite0, which needs no download but "
-        "whose numbers are no FIDs",
-    )
+    path = cache_folder() / "weights" / "inception-2015-12-05.pth"
+    if path.exists():  # its digest is checked when it is read
+        return path
+    try:
+        return download(URL, path, SHA256)
+    except DownloadError as error:
+        raise FeatureError(
+            f"{error}. Download it elsewhere and pass it with weights=PATH, or use extractor=effnet-lite0, which needs "
+            "no download but whose numbers are not FIDs"
+        ) from error

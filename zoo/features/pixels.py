@@ -1,4 +1,4 @@
-"""Features that are the pixels themselves."""
+"""Extractors without a network: the pixels of images, and the coordinates of points."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ Shape = tuple[int, int, int]
 
 
 class Pixels(Extractor):
-    """The pixels, flattened, in [-1, 1]; optionally shrunk first. Grey images stay grey.
+    """Flattened pixels in [-1, 1], optionally resized first. Grey images are not expanded to three channels.
 
-    Cheap and without weights, but distances between pixels say little about what is seen: for tiny images, and tests.
+    Pixels need no weights, but their distances say little about the content of images: use them for tiny images and in
+    tests.
 
     Args:
-        shape: (C, H, W) of the images; None takes that of the first ones, and `width` is 0 until then.
-        size: shrink to so many pixels on each side; 0 leaves them as they are.
+        shape: shape (C, H, W) of the images; None takes that of the first batch, and `width` is 0 until then.
+        size: height and width to resize images to, in pixels; 0 keeps their own.
     """
 
     channels = ()
@@ -36,16 +37,16 @@ class Pixels(Extractor):
         self.shape: Shape | None = None
         self.size = size
         if shape is not None:
-            self._take(shape)
+            self._set_shape(shape)
 
     def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, None]:
-        """The flattened images."""
+        """Return the flattened pixels; see `Extractor.forward_pixels`."""
         channels, height, width = pixels.shape[1:]
-        self._take((channels, height, width))
+        self._set_shape((channels, height, width))
         return (resized(pixels, self.size) if self.size else pixels).flatten(1) / 127.5 - 1, None
 
-    def _take(self, shape: Shape) -> None:
-        """Fix the shape of images, which decides the width."""
+    def _set_shape(self, shape: Shape) -> None:
+        """Set the shape of images, which determines the width; later images must have the same shape."""
         if self.shape not in (None, shape):
             raise FeatureError(f"this extractor is for images {self.shape} (C, H, W); got {shape}")
         self.shape = shape
@@ -56,7 +57,7 @@ class Points(Extractor):
     """Coordinates of points (B, C, 1, 1), neither rounded nor clamped.
 
     Args:
-        shape: (C, 1, 1).
+        shape: shape (C, 1, 1) of a point.
     """
 
     channels = ()
@@ -72,5 +73,5 @@ class Points(Extractor):
         )
 
     def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, None]:
-        """The coordinates."""
+        """Return the coordinates; see `Extractor.forward_pixels`."""
         return pixels.flatten(1), None

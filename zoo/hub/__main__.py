@@ -11,6 +11,8 @@ ACTIONS = {
     "show": "zoo.runs.releasing.show",
     "run": "zoo.runs.releasing.pack",
     "audit": "zoo.runs.releasing.attach",
+    "page": "zoo.audit.opening.write_release_report",
+    "card": "zoo.runs.releasing.card",
     "verify": "zoo.runs.releasing.verify",
     "push": "zoo.runs.releasing.push",
     "convert": "zoo.runs.releasing.convert",
@@ -28,6 +30,7 @@ def main(**options: Any) -> None:
         python -m zoo.hub show=dcgan_digits
         python -m zoo.hub run=runs/dcgan_digits/TIME out=my_digits licence="CC BY 4.0" weaknesses=[TEXT,TEXT]
         python -m zoo.hub audit=my_digits report=runs/dcgan_digits/TIME/audit
+        python -m zoo.hub page=my_digits out=audit.html
         python -m zoo.hub verify=my_digits
         python -m zoo.hub push=my_digits repo=ORG/NAME private=true
         python -m zoo.hub convert=netG.pth source=pytorch-tutorial-DCGAN out=converted facts.latent=normal

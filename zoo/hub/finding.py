@@ -1,44 +1,70 @@
-"""Find the weights that a release name, path or address refers to, fetching them when needed."""
+"""Find the files of a release, and download them if they are not on this machine."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import ReleaseError
-from zoo.io.files import sha256_of
+from zoo.errors import DownloadError, ReleaseError
+from zoo.io.download import download
+from zoo.io.files import cache_folder, sha256_of
 from zoo.io.run_folder import RunFolder
 from zoo.releases import references, release_format
+from zoo.releases.references import Reference
 from zoo.releases.release_format import PICKLED, check_files
 
 
-def find(where: str | Path, revision: str | None = None) -> tuple[Path, dict[str, Any] | None]:
-    """The weights that are meant, fetched where they are not here, and the `config.json` beside them if there is one.
+@dataclass(frozen=True)
+class ReleaseFiles:
+    """The files of a release on this machine.
 
     Args:
-        where: as for `from_pretrained`.
-        revision: likewise.
+        weights: the file `model.safetensors`.
+        config: the content of `config.json`; None if the release is a single file of weights.
+        folder: the folder that holds the recipe and the metrics of the release if it has any; None for weights that
+            were downloaded from a URL.
+    """
+
+    weights: Path
+    config: dict[str, Any] | None
+    folder: Path | None
+
+
+def find(reference: Reference) -> ReleaseFiles:
+    """Find the files of a release, and download them if they are not on this machine.
 
     Raises:
-        ReleaseError: when there is nothing there, it is ambiguous, or it is not what it should be.
+        ReleaseError: if there is no such release, or its files are incomplete or damaged.
     """
-    place = references.parse_reference(where, revision)
-    if place.kind == "url":
-        from zoo.hub.download import fetch
+    if reference.kind == "url":
+        return ReleaseFiles(fetch_weights(reference.name, reference.sha256), None, None)
+    if reference.kind == "hub":
+        from zoo.releases.huggingface import download_release
 
-        return fetch(place.name, place.sha256), None
-    if place.kind == "hub":
-        from zoo.releases.huggingface import download
-
-        return _in_folder(download(place.name, revision))
-    if place.kind == "path":
-        return _at_path(Path(place.name).expanduser())
-    return _ours(place.name)
+        return _in_folder(download_release(reference.name, reference.revision))
+    if reference.kind == "path":
+        return _at_path(Path(reference.name).expanduser())
+    return _shipped(reference.name)
 
 
-def _at_path(path: Path) -> tuple[Path, dict[str, Any] | None]:
+def fetch_weights(address: str, sha256: str) -> Path:
+    """Return the weights with this digest from the cache, after downloading them from a URL if necessary.
+
+    The cache is the folder `releases` in `ZOO_CACHE`; each file is in a folder named by its digest.
+
+    Raises:
+        ReleaseError: if the file cannot be downloaded, or has another digest.
+    """
+    try:
+        return download(address, cache_folder() / "releases" / sha256 / release_format.WEIGHTS, sha256)
+    except DownloadError as error:
+        raise ReleaseError(str(error)) from error
+
+
+def _at_path(path: Path) -> ReleaseFiles:
     if path.is_file():
-        return path, None
+        return ReleaseFiles(path, None, path.parent)
     if not path.is_dir():
         raise ReleaseError(f"there is no folder or file {path}")
     if RunFolder(path).checkpoint_folder.is_dir() and not (path / release_format.CONFIG).exists():
@@ -49,20 +75,18 @@ def _at_path(path: Path) -> tuple[Path, dict[str, Any] | None]:
     return _in_folder(path)
 
 
-def _in_folder(folder: Path) -> tuple[Path, dict[str, Any] | None]:
+def _in_folder(folder: Path) -> ReleaseFiles:
     if not (folder / release_format.CONFIG).is_file():
-        pickled = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
-        besides = (
-            f" Its {pickled[0]} is a pickle, which is never read as it is; zoo.hub.convert takes it" if pickled else ""
-        )
-        raise ReleaseError(f"{folder} is no release: it has no {release_format.CONFIG}.{besides}")
+        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in PICKLED)
+        note = f" Its {pickles[0]} is a pickle, which is never read directly; use zoo.hub.convert" if pickles else ""
+        raise ReleaseError(f"{folder} is no release: it has no {release_format.CONFIG}.{note}")
     config = release_format.read_config(folder / release_format.CONFIG)
     check_files(folder, config, only=release_format.WEIGHTS)
-    return folder / release_format.WEIGHTS, config
+    return ReleaseFiles(folder / release_format.WEIGHTS, config, folder)
 
 
-def _ours(name: str) -> tuple[Path, dict[str, Any] | None]:
-    """A release of ours: shipped, or fetched by the digest in the index."""
+def _shipped(name: str) -> ReleaseFiles:
+    """Find a release of this library: in its folder, or downloaded and checked against the digest in the index."""
     entry = references.entry_of(name)
     folder = references.releases_folder() / name
     if (folder / release_format.WEIGHTS).is_file():
@@ -72,7 +96,5 @@ def _ours(name: str) -> tuple[Path, dict[str, Any] | None]:
             )
         return _in_folder(folder)
     if not entry.get("url"):
-        raise ReleaseError(f"{name} should lie in {folder}, and {references.INDEX} has no address to fetch it from")
-    from zoo.hub.download import fetch
-
-    return fetch(entry["url"], entry["sha256"]), None
+        raise ReleaseError(f"{name} should be in {folder}, and {references.INDEX} has no URL to download it from")
+    return ReleaseFiles(fetch_weights(entry["url"], entry["sha256"]), None, folder)

@@ -1,7 +1,8 @@
-"""Building the model that a release speaks of, from arguments that came from outside.
+"""Load a release: check what it names and holds, build the model, and fill in the weights.
 
-Nothing that a release says is imported. A class of the zoo is first built without memory and its tensors are held
-against the file's; a class that was handed over is its owner's code, and is built as its owner would.
+A release is untrusted input. No class that it names is imported. A class of this library is first built without memory,
+and its tensors are compared with those of the file. A class that the user passes is the user's own code and is built
+normally.
 """
 
 from __future__ import annotations
@@ -22,18 +23,21 @@ from zoo.errors import ReleaseError, UserError, did_you_mean, first_line
 from zoo.gan import GAN
 from zoo.hub.finding import find
 from zoo.releases import references, weights
-from zoo.releases.release_format import AVERAGE, LIVE, fill, named_classes, read_own
+from zoo.releases.references import parse_reference
+from zoo.releases.release_format import AVERAGE, LIVE, fill, named_classes, read_header_config
 
 UserClasses = type[GAN] | str | Sequence[type[GAN] | str]
-"""Classes of a user's own, or their import paths: of the model, or of what a mixture mixes."""
+"""Classes that a user wrote, or their import paths: of the model, or of the members of a mixture."""
 
 
 def user_classes(cls: UserClasses | None) -> tuple[type[GAN], ...]:
-    """What was handed over as `cls`, as a tuple. Import paths are followed: they are the user's word, not a release's.
+    """Return the argument `cls` as a tuple of classes, importing those that are given by path.
+
+    Importing is safe here: the paths were written by the user, not by a release.
 
     Raises:
-        ReleaseError: for anything but classes of GANs.
-        UserError: for a path that leads nowhere.
+        ReleaseError: for anything but classes that extend `zoo.GAN`.
+        UserError: for a path that cannot be imported.
     """
     several = cls if isinstance(cls, (tuple, list)) else () if cls is None else (cls,)
     classes = tuple(find_class(each, GAN) if isinstance(each, str) else each for each in several)
@@ -43,81 +47,100 @@ def user_classes(cls: UserClasses | None) -> tuple[type[GAN], ...]:
     return classes
 
 
-def class_of(config: Mapping[str, Any], own: tuple[type[GAN], ...], where: object) -> type[GAN]:
-    """The class a release is built with: one of the zoo, or one that was handed over.
+def class_of(config: Mapping[str, Any], allowed: tuple[type[GAN], ...], file: Path) -> type[GAN]:
+    """Return the class to build a release with: a class of this library, or one that the user passed.
+
+    Args:
+        config: configuration of the release.
+        allowed: classes that the user passed.
+        file: the weights, for error messages.
 
     Raises:
-        ReleaseError: for any other name, or a class handed over that the release does not name.
+        ReleaseError: for any other class, or if the user passed a class that the release does not name.
     """
     name = str(config["class"])
-    named = {text.rpartition(".")[2] for text in named_classes(config)}
-    for each in own:
-        if each.__name__ not in named:
-            raise ReleaseError(f"{where} holds a {name}, but cls is {each.__name__}")
+    names = {path.rpartition(".")[2] for path in named_classes(config)}
+    for each in allowed:
+        if each.__name__ not in names:
+            raise ReleaseError(f"{file} holds a {name}, but cls is {each.__name__}")
         if each.__name__ == name.rpartition(".")[2]:
             return each
     if "." in name:
         raise ReleaseError(
-            f"{where} holds a {name}, which is no class of the zoo, and a release never chooses what code is "
-            f"imported. If it is yours, hand the class over: zoo.from_pretrained(..., cls={name.rpartition('.')[2]}), "
+            f"{file} holds a {name}, which is no class of the zoo, and a release never chooses what code is "
+            f"imported. If it is yours, pass the class: zoo.from_pretrained(..., cls={name.rpartition('.')[2]}), "
             f"or cls={name} after a command"
         )
     try:
-        found = find_class(name, GAN)
+        target = find_class(name, GAN)
     except UserError as error:
-        raise ReleaseError(f"{where}: {error}") from error
-    if not (isinstance(found, type) and issubclass(found, GAN)) or found is GAN:
-        raise ReleaseError(f"{where} is refused: {name} is no variant of a GAN")
-    return found
+        raise ReleaseError(f"{file}: {error}") from error
+    if not (isinstance(target, type) and issubclass(target, GAN)) or target is GAN:
+        raise ReleaseError(f"{file} is refused: {name} is no variant of a GAN")
+    return target
 
 
-def built(config: dict[str, Any], header: weights.Header, file: Path, own: tuple[type[GAN], ...]) -> tuple[GAN, bool]:
-    """The model, and whether it is empty: built on torch's meta device, which has shapes but no memory.
+def build_model(
+    config: dict[str, Any], header: weights.Header, file: Path, allowed: tuple[type[GAN], ...]
+) -> tuple[GAN, bool]:
+    """Build the model of a release, without its weights, and check it against the file.
 
-    So tensors are held against what the class would have before memory is taken, initialisation costs nothing, and no
-    random number is drawn. A class that keeps tensors outside its state is then built for real, and so is every class
-    of a user's own: only by its own constructor are its tied weights tied and its other tensors there.
+    The model is built on torch's meta device, where tensors have shapes but no memory. The file's tensors are thus
+    compared with those of the class before any memory is allocated, initialisation costs nothing, and no random number
+    is drawn. A class that keeps tensors outside its state dict is then built again with memory. So is every class that
+    the user passed: only its own constructor ties its weights and creates its other tensors.
+
+    Args:
+        config: configuration of the release.
+        header: header of the weights.
+        file: the weights, for error messages.
+        allowed: classes that the user passed.
+
+    Returns:
+        The model, and whether it is still on the meta device.
+
+    Raises:
+        ReleaseError: if class, arguments or tensors are refused.
     """
-    with without_imports(*own), torch.random.fork_rng(devices=[]):
-        target = class_of(config, own, file)
+    with without_imports(*allowed), torch.random.fork_rng(devices=[]):
+        target = class_of(config, allowed, file)
         values, faults = check_settings(target, config["arguments"], "", complete=False)
         if faults:
             raise ReleaseError(f"{file} does not fit this version of {target.__name__}: {'; '.join(faults[:3])}")
         try:
-            with _at_most(10 * len(header.tensors) + 1_000):
-                model = target(**values) if own else _sketch(target, values)
+            with _limited_parameters(10 * len(header.tensors) + 1_000):
+                model = target(**values) if allowed else _on_meta_device(target, values)
             _check_tensors(model, header, file)
-            if own:
+            if allowed:
                 return model, False
-            return (target(**values), False) if _keeps_tensors_elsewhere(model) else (model, True)
+            return (target(**values), False) if _has_tensors_outside_state(model) else (model, True)
         except UserError as error:
             raise error if isinstance(error, ReleaseError) else ReleaseError(f"{file}: {error}") from error
         except (ValueError, TypeError, RuntimeError, ArithmeticError) as error:
             raise ReleaseError(f"{file}: {target.__name__} refuses its arguments: {first_line(error)}") from error
 
 
-def _sketch(target: type[GAN], values: dict[str, Any]) -> GAN:
-    """The model on the meta device."""
+def _on_meta_device(target: type[GAN], values: dict[str, Any]) -> GAN:
     with torch.device("meta"):
         return target(**values)
 
 
 @contextmanager
-def _at_most(parameters: int) -> Iterator[None]:
-    """Inside, building stops after so many parameters: a million layers fit into a small file's arguments.
+def _limited_parameters(limit: int) -> Iterator[None]:
+    """Stop the construction of a model after a number of parameters: a small file can ask for a million layers.
 
     Raises:
-        ReleaseError: when there are more.
+        ReleaseError: if more parameters than `limit` are registered in this thread.
     """
     thread, count = threading.get_ident(), 0
 
-    def counted(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+    def count_parameter(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count
         count += threading.get_ident() == thread
-        if count > parameters and threading.get_ident() == thread:
-            raise ReleaseError(f"its arguments ask for more than {parameters:,} tensors, many times those in the file")
+        if count > limit and threading.get_ident() == thread:
+            raise ReleaseError(f"its arguments ask for more than {limit:,} tensors, many times those in the file")
 
-    hook = register_module_parameter_registration_hook(counted)
+    hook = register_module_parameter_registration_hook(count_parameter)
     try:
         yield
     finally:
@@ -125,25 +148,25 @@ def _at_most(parameters: int) -> Iterator[None]:
 
 
 def _check_tensors(model: GAN, header: weights.Header, file: Path) -> None:
-    """Hold the file's tensors against the model's.
+    """Compare the names, shapes and kinds of the file's tensors with those of the model.
 
     Raises:
-        ReleaseError: naming the first that differ.
+        ReleaseError: naming up to three tensors that differ.
     """
-    mine = model.state_dict()
-    needed = {
+    state = model.state_dict()
+    expected = {
         name: tensor
-        for name, tensor in mine.items()
-        if not (name.startswith(LIVE) and AVERAGE + name.removeprefix(LIVE) in mine)
+        for name, tensor in state.items()
+        if not (name.startswith(LIVE) and AVERAGE + name.removeprefix(LIVE) in state)
     }
-    faults = [f"{name} is missing" for name in needed if name not in header.tensors]
+    faults = [f"{name} is missing" for name in expected if name not in header.tensors]
     for name, (dtype, shape) in header.tensors.items():
-        if name not in needed:
-            faults.append(f"{name} is not in the model.{did_you_mean(name, needed) if len(needed) < 20 else ''}")
-        elif shape != tuple(needed[name].shape):
-            faults.append(f"{name} is {shape}, the model's {tuple(needed[name].shape)}")
-        elif dtype.is_floating_point != needed[name].is_floating_point():
-            faults.append(f"{name} is {dtype}, the model's {needed[name].dtype}")
+        if name not in expected:
+            faults.append(f"{name} is not in the model.{did_you_mean(name, expected) if len(expected) < 20 else ''}")
+        elif shape != tuple(expected[name].shape):
+            faults.append(f"{name} is {shape}, the model's {tuple(expected[name].shape)}")
+        elif dtype.is_floating_point != expected[name].is_floating_point():
+            faults.append(f"{name} is {dtype}, the model's {expected[name].dtype}")
     if faults:
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise ReleaseError(
@@ -153,8 +176,8 @@ def _check_tensors(model: GAN, header: weights.Header, file: Path) -> None:
         )
 
 
-def _keeps_tensors_elsewhere(model: GAN) -> bool:
-    """Whether a module has tensors that its state does not hold: buffers that are not saved, or plain attributes."""
+def _has_tensors_outside_state(model: GAN) -> bool:
+    """Return whether any module has tensors that are not in the state dict: unsaved buffers or plain attributes."""
     state = model.state_dict()
     if any(name not in state for name, _ in model.named_buffers()):
         return True
@@ -162,42 +185,43 @@ def _keeps_tensors_elsewhere(model: GAN) -> bool:
 
 
 def from_pretrained(where: str | Path, revision: str | None = None, cls: UserClasses | None = None) -> GAN:
-    """A trained model, in eval mode on the CPU: `zoo.from_pretrained("dcgan_digits").sample(16)`.
+    """Load a trained model, in eval mode on the CPU: `zoo.from_pretrained("dcgan_digits").sample(16)`.
 
     Args:
-        where: the name of one of our releases (`zoo.pretrained()`), `org/name` of the Hugging Face hub, a path
-            (`./folder`, or a file ending in .safetensors), or `https://...#sha256=...`, the address of such a file with
-            its digest. `zoo:NAME` and `hf:ORG/NAME` say which is meant where a folder has the same name.
-        revision: branch, tag or commit of a hub repository.
-        cls: the class of a model of your own, or of the base of a mixture (of both: a tuple), or its import path.
-            Without it only classes of the zoo are built; nothing that a release says is ever imported.
+        where: the name of a release of this library (`zoo.pretrained()` lists them), `org/name` of the Hugging Face
+            hub, a path (`./folder`, or a file ending in .safetensors), or `https://...#sha256=...`, the URL of such a
+            file with its digest. `zoo:NAME` and `hf:ORG/NAME` are unambiguous where a folder has the same name.
+        revision: a branch, tag or commit of a hub repository.
+        cls: the class of a model that you wrote, or of the members of a mixture (of both: a tuple), or its import
+            path. Without it only classes of this library are built; no class that a release names is ever imported.
 
     Raises:
-        ReleaseError: when there is nothing there, it is ambiguous, or it is refused, with the reason.
+        ReleaseError: if there is no such release, the name is ambiguous, or the release is refused; the text says why.
     """
-    return load(*find(where, revision), cls)
+    files = find(parse_reference(where, revision))
+    return load(files.weights, files.config, cls)
 
 
 def pretrained() -> list[str]:
-    """Names of our releases, each for `from_pretrained`."""
+    """Return the names of this library's releases, each an argument for `from_pretrained`."""
     return references.release_names()
 
 
 def load(file: Path, config: dict[str, Any] | None = None, cls: UserClasses | None = None) -> GAN:
-    """The model of a `model.safetensors`, in eval mode on the CPU.
+    """Load the model of a `model.safetensors`, in eval mode on the CPU.
 
     Args:
         file: the weights.
-        config: what `config.json` says beside it; None where there is none.
-        cls: the class of a user's own model, or of a mixture's base; several in a tuple.
+        config: the content of the `config.json` beside them; None where there is none.
+        cls: the class of a model that the user wrote, or of the members of a mixture; several in a tuple.
 
     Raises:
-        ReleaseError: when file and configuration disagree, or name or hold anything that the class does not have.
+        ReleaseError: if file and configuration disagree, or name or hold anything that the class does not have.
     """
-    own, header = read_own(file, config)
-    model, is_empty = built(own, header, file, user_classes(cls))
-    fill(model, weights.read(file), own, assign=is_empty)
-    if is_empty:  # what was built had shapes only; strides are as the constructor would have left them
+    header_config, header = read_header_config(file, config)
+    model, is_on_meta_device = build_model(header_config, header, file, user_classes(cls))
+    fill(model, weights.read(file), header_config, assign=is_on_meta_device)
+    if is_on_meta_device:  # tensors were replaced by the file's; strides become those that the constructor makes
         model.to(torch.device("cpu"))
         for network in (model.generator, model.discriminator, model.average):
             network.to(memory_format=torch.channels_last)

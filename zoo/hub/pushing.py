@@ -11,17 +11,17 @@ from zoo.hub.verifying import verify
 def push(
     folder: str | Path, repo: str, revision: str | None = None, private: bool = False, cls: UserClasses | None = None
 ) -> str:
-    """Verify a release and upload it to the Hugging Face hub; returns the repository's address.
+    """Verify a release, upload it to the Hugging Face hub, and return the address of the repository.
 
     Args:
-        folder: of the release.
-        repo: `org/name`; made if it does not exist.
-        revision: branch to write to; None for the main one.
-        private: whether a repository that is made is private.
-        cls: as for `from_pretrained`.
+        folder: folder of the release.
+        repo: name of the repository, `org/name`; the repository is created if it does not exist.
+        revision: branch to write to; None for the main branch.
+        private: whether a newly created repository is private.
+        cls: classes that the user wrote, as for `from_pretrained`.
 
     Raises:
-        ReleaseError: when it does not hold what it claims, or the hub refuses it.
+        ReleaseError: if the verification fails, or the hub refuses the upload.
     """
     from zoo.releases.huggingface import push as upload
 

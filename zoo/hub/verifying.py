@@ -1,4 +1,4 @@
-"""Holding a release against itself: digests, tensors, card, and the grid against a fresh sample."""
+"""Verify a release: digests, tensors, the card, and the sample grid against a newly drawn one."""
 
 from __future__ import annotations
 
@@ -14,78 +14,116 @@ from zoo.hub.loading import UserClasses, load
 from zoo.releases import release_format
 from zoo.releases.audited import card_of
 from zoo.releases.release_format import PICKLED, check_files
-from zoo.releases.writing import grid_again, this_platform
+from zoo.releases.writing import redraw_grid, this_platform
 
-ROUNDING = 2  # grey levels by which another platform's grid may differ
+ROUNDING = 2  # largest difference in grey levels between grids that were drawn on different platforms
 
 
 def verify(folder: str | Path, cls: UserClasses | None = None) -> list[str]:
-    """Check everything that a release claims; returns a line for each check that it passed.
+    """Check everything that a release claims.
+
+    Args:
+        folder: folder of the release.
+        cls: class of the user's own that the release was made of, or its import path.
+
+    Returns:
+        One line for each check, all of which were passed.
 
     Raises:
-        ReleaseError: naming the first that it fails.
+        ReleaseError: naming the first check that failed.
     """
-    place = Path(folder)
-    config = release_format.read_config(place / release_format.CONFIG)
-    check_files(place, config)
+    release = Path(folder)
+    config = release_format.read_config(release / release_format.CONFIG)
+    check_files(release, config)
     passed = [f"{len(config['files'])} files have the digests of {release_format.CONFIG}"]
-    pickled = [path.name for path in place.iterdir() if path.suffix in PICKLED]
+    pickled = [path.name for path in release.iterdir() if path.suffix in PICKLED]
     if pickled:
-        raise ReleaseError(f"{place} holds {pickled[0]}, a pickle. A release has none; remove it")
-    unlisted = [name for name in release_format.OPTIONAL if name not in config["files"] and (place / name).exists()]
+        raise ReleaseError(f"{release} holds {pickled[0]}, a pickle. A release has none; remove it")
+    unlisted = [name for name in release_format.OPTIONAL if name not in config["files"] and (release / name).exists()]
     if unlisted:
         raise ReleaseError(
-            f"{place} holds {unlisted[0]}, of which its {release_format.CONFIG} has no digest: nobody vouches "
-            "for what it says. Remove it, or pack the release again"
+            f"{release} holds {unlisted[0]}, of which its {release_format.CONFIG} has no digest, so that its content "
+            "cannot be checked. Remove it, or pack the release again"
         )
-    model = load(place / release_format.WEIGHTS, config, cls)
+    model = load(release / release_format.WEIGHTS, config, cls)
     passed.append(f"a {type(model).__name__} with {sum(p.numel() for p in model.parameters()):,} weights loads")
     try:
-        _check_numbers(place, config)
-        written, made = (place / release_format.CARD).read_text(encoding="utf-8"), card_of(place, config)
-        picture = np.asarray(Image.open(place / release_format.GRID).convert("RGB")).astype(int)
-        again, facts = grid_again(model, config["grid"])
+        _check_numbers(release, config)
+        written, expected = (release / release_format.CARD).read_text(encoding="utf-8"), card_of(release, config)
+        stored = np.asarray(Image.open(release / release_format.GRID).convert("RGB")).astype(int)
+        grid, facts = redraw_grid(model, config["grid"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         if isinstance(error, ReleaseError):
             raise
-        raise ReleaseError(f"{place} cannot be verified: {type(error).__name__}: {first_line(error)}") from error
-    if written != made:
-        line = next((a for a, b in zip(written.splitlines(), made.splitlines()) if a != b), "its length")
-        raise ReleaseError(f"the card of {place} is not what its files say; the first line that differs: {line}")
-    passed.append("the card says what the other files say")
-    passed.append(_compare_grids(place, config["grid"], picture, np.asarray(again).astype(int), facts))
+        raise ReleaseError(f"{release} cannot be verified: {type(error).__name__}: {first_line(error)}") from error
+    _check_card(release, written, expected)
+    passed.append("the card agrees with the other files")
+    passed.append(_compare_grids(release, config["grid"], stored, np.asarray(grid).astype(int), facts))
     return passed
 
 
-def _check_numbers(place: Path, config: dict[str, Any]) -> None:
-    """Numbers must be those of this model at this moment of its training.
+def _check_numbers(release: Path, config: dict[str, Any]) -> None:
+    """Check that the numbers were measured on this model after as many images as it has seen.
 
     Raises:
-        ReleaseError: when they are another's.
+        ReleaseError: when they were measured on another model.
     """
     if release_format.METRICS not in config["files"]:
         return
-    found = json.loads((place / release_format.METRICS).read_text(encoding="utf-8"))
-    for number in (n for each in found["evaluations"] for row in each["rows"] for n in row["numbers"]):
+    metrics = json.loads((release / release_format.METRICS).read_text(encoding="utf-8"))
+    for number in (n for evaluation in metrics["evaluations"] for row in evaluation["rows"] for n in row["numbers"]):
         seen = number["protocol"].get("images_seen")
         if seen != config["images_seen"]:
             raise ReleaseError(
-                f"{place / release_format.METRICS} measured a model after {seen} images, this one has seen "
+                f"{release / release_format.METRICS} measured a model after {seen} images, this one has seen "
                 f"{config['images_seen']}"
             )
 
 
-def _compare_grids(place: Path, claimed: dict[str, Any], picture: Any, again: Any, facts: dict[str, Any]) -> str:
+def _check_card(release: Path, written: str, expected: str) -> None:
+    """Compare the card of a release with the one that its other files give.
+
+    Raises:
+        ReleaseError: naming the first line that differs.
+    """
+    if written == expected:
+        return
+    pairs = zip(written.splitlines(), expected.splitlines())
+    line = next((ours for ours, theirs in pairs if ours != theirs), "its length")
+    raise ReleaseError(
+        f"the card of {release} is not what its other files give; the first line that differs: {line}. If the release "
+        f"was packed by another version of the zoo, write the card again: python -m zoo.hub card={release}"
+    )
+
+
+def _compare_grids(release: Path, claimed: dict[str, Any], stored: Any, drawn: Any, facts: dict[str, Any]) -> str:
+    """Compare the grid of a release with a newly drawn one.
+
+    Args:
+        release: folder of the release.
+        claimed: facts about the grid in the configuration.
+        stored: pixels (H, W, 3) of `grid.png`.
+        drawn: pixels (H, W, 3) of the new grid.
+        facts: facts about the new grid.
+
+    Returns:
+        The result in a sentence.
+
+    Raises:
+        ReleaseError: when the pixels differ by more than the rounding of another platform explains.
+    """
     same_platform = claimed["platform"] == this_platform()
-    if picture.shape != again.shape:
+    if stored.shape != drawn.shape:
         raise ReleaseError(
-            f"the grid of {place} is not of this model: {picture.shape} pixels, a fresh one {again.shape}"
+            f"the grid of {release} is not of this model: {stored.shape} pixels, a fresh one {drawn.shape}"
         )
-    largest = int(np.abs(picture - again).max())
+    largest = int(np.abs(stored - drawn).max())
     if largest > (0 if same_platform else ROUNDING):
-        raise ReleaseError(f"the grid of {place} is not what its weights draw: pixels differ by up to {largest} of 255")
+        raise ReleaseError(
+            f"the grid of {release} is not what its weights draw: pixels differ by up to {largest} of 255"
+        )
     if same_platform and claimed["pixels_sha256"] != facts["pixels_sha256"]:
-        raise ReleaseError(f"the grid of {place} has another digest than its {release_format.CONFIG} says")
+        raise ReleaseError(f"the digest of the grid of {release} is not the one in its {release_format.CONFIG}")
     if largest:
         return f"a fresh grid differs by at most {largest} of 255; it was drawn on {claimed['platform']}"
     return "a fresh grid has the same pixels"

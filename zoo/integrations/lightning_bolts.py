@@ -1,20 +1,20 @@
-"""The bridge to lightning-bolts: its data modules and two of its callbacks, by class path in a recipe.
+"""Adapter for lightning-bolts: its data modules and two of its callbacks can be named in a recipe by their class path.
 
     pip install --no-deps lightning-bolts==0.7.0
 
-Its last release wants pytorch-lightning below 2, so it is installed without its requirements. It then imports once the
-module `pytorch_lightning.utilities.apply_func`, which Lightning 2 has no more, is there again; and of what it offers,
-some classes need a repair, and some cannot work. All of that is here, and nothing happens until a `pl_bolts` class is
-asked for.
+Its last release requires pytorch-lightning below 2, so it is installed without its requirements. To be imported it
+needs the module `pytorch_lightning.utilities.apply_func`, which was removed in Lightning 2. Some of its classes need
+changes, and some cannot work. This module does all of that, and only when a class of `pl_bolts` is named.
 
-| of pl_bolts | here |
+| class of pl_bolts | support |
 |---|---|
-| `datamodules.*` of images | work; `resolution` is added, and images come in [-1, 1] (see `adapted`) |
+| `datamodules.*` of images | work; `resolution` is added, and images are in [-1, 1] (see `adapted`) |
 | `callbacks.TensorboardGenerativeModelImageSampler`, `callbacks.LatentDimInterpolator` | work; `every` is added |
-| other callbacks | as they are |
+| other callbacks | used unchanged |
 | `models.gans.*` | refused: they need automatic optimization of two optimizers, which Lightning 2 does not have |
 
-A loader of pl_bolts shuffles as it likes: what a resumed run sees is not what the unbroken one would have seen.
+The order in which a loader of pl_bolts shuffles is not recorded, so a resumed run sees other batches than an
+uninterrupted one.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ from zoo.errors import UserError
 
 PACKAGE = "pl_bolts"
 ALIAS = "pytorch_lightning.utilities.apply_func"
-REPLACED = {
+REPLACEMENTS = {
     "GAN": "VanillaGAN",
     "DCGAN": "DCGAN",
     "Pix2Pix": None,
     "SRGAN": None,
     "SRResNet": None,
 }
+"""The class of this library that replaces a GAN of pl_bolts, or None."""
 
 
 def enable() -> None:
-    """Make `import pl_bolts` work; called when a class of it is asked for.
+    """Make `import pl_bolts` work, and import it.
 
     Raises:
-        UserError: when it is not installed.
+        UserError: if it is not installed.
     """
     if importlib.util.find_spec(PACKAGE) is None:
         raise UserError(
@@ -57,48 +58,48 @@ def enable() -> None:
         alias = ModuleType(ALIAS)
         vars(alias).update(apply_to_collection=apply_to_collection, move_data_to_device=move_data_to_device)
         sys.modules[ALIAS] = alias
-    with warnings.catch_warnings(record=True):  # every class of it is "under review", whatever filters say
+    with warnings.catch_warnings(record=True):  # its warnings on every class ignore filters
         importlib.import_module(PACKAGE)
 
 
 def adapted(target: Any) -> Any:
-    """What a recipe gets for a class of pl_bolts: the class, or one built on it that works here.
+    """Return a class of pl_bolts, or a subclass or wrapper of it that works with this library.
 
     Raises:
-        UserError: for its GANs, naming what to use instead.
+        UserError: for its GANs; the text names the class to use instead.
     """
     from pytorch_lightning import LightningDataModule
 
     if not inspect.isclass(target):
         return target
     if target.__module__.startswith(f"{PACKAGE}.models.gans"):
-        ours = REPLACED.get(target.__name__)
-        instead = f"use {ours} of the zoo" if ours else "the zoo has nothing like it"
-        besides = (
-            "; zoo.hub.convert(..., source='lightning-bolts-DCGAN') brings its weights along" if ours == "DCGAN" else ""
-        )
+        replacement = REPLACEMENTS.get(target.__name__)
+        remedy = f"use {replacement} of the zoo" if replacement else "the zoo has nothing like it"
+        if replacement == "DCGAN":
+            remedy += "; zoo.hub.convert(..., source='lightning-bolts-DCGAN') converts its weights"
         raise UserError(
             f"{target.__name__} of pl_bolts does not train under Lightning 2, which has no automatic "
-            f"optimization of two optimizers: {instead}{besides}"
+            f"optimization of two optimizers: {remedy}"
         )
     if target.__name__ in ("TensorboardGenerativeModelImageSampler", "LatentDimInterpolator"):
-        return _callback(target)
+        return _adapt_callback(target)
     if issubclass(target, LightningDataModule):
-        return _data_module(target)
+        return _adapt_data_module(target)
     return target
 
 
-def _named_as(original: type, built: type) -> type:
-    """So that a run's recipe.yaml names the original, and finds its way here again."""
-    built.__module__, built.__qualname__, built.__name__ = original.__module__, original.__qualname__, original.__name__
-    return built
+def _named_as(original: type, adapted: type) -> type:
+    """Give a class the name and the module of another, so that the recipe of a run names the original class."""
+    for attribute in ("__module__", "__qualname__", "__name__"):
+        setattr(adapted, attribute, getattr(original, attribute))
+    return adapted
 
 
 # --- data modules ----------------------------------------------------------------------------------------------------
 
 
-def _data_module(original: Any) -> type:
-    """A data module whose images are in [-1, 1] and of a wanted size."""
+def _adapt_data_module(original: Any) -> type:
+    """Return a subclass of a data module whose images are in [-1, 1] and have the resolution that the user set."""
 
     class Adapted(original):  # type: ignore[misc]
         def __init__(self, resolution: int = 0, **bolts: Any) -> None:
@@ -119,7 +120,13 @@ def _data_module(original: Any) -> type:
 
 
 def to_range(images: Any, is_normalised: bool, resolution: int) -> Any:
-    """Images in [-1, 1] of a size, from what pl_bolts loads: [0, 1], or [-1, 1] with `normalize`."""
+    """Convert images of pl_bolts to [-1, 1] and resize them.
+
+    Args:
+        images: images (B, C, H, W), in [-1, 1] if they are normalised, otherwise in [0, 1].
+        is_normalised: whether the data module was built with `normalize`.
+        resolution: height and width of the result in pixels; 0 keeps those of the images.
+    """
     from torch.nn.functional import interpolate
 
     images = images if is_normalised else images * 2 - 1
@@ -131,11 +138,14 @@ def to_range(images: Any, is_normalised: bool, resolution: int) -> Any:
 # --- callbacks -------------------------------------------------------------------------------------------------------
 
 
-def _callback(original: Any) -> type:
-    """One of the two generative callbacks, on our clock, drawing from the averaged generator."""
+def _adapt_callback(original: Any) -> type:
+    """Return a callback that calls one of the two generative callbacks at intervals in images seen.
+
+    Its samples are drawn by the averaged generator.
+    """
     from zoo.callbacks.every import Every
 
-    _give_back_range(original)
+    _restore_range_argument(original)
 
     class Adapted(Every):
         def __init__(self, every: int, **bolts: Any) -> None:
@@ -149,15 +159,16 @@ def _callback(original: Any) -> type:
         def act(self, trainer: Any, model: Any) -> None:
             board = _tensorboard(trainer)
             if board is not None and trainer.is_global_zero:
-                stand_in = SimpleNamespace(logger=board, current_epoch=0, global_step=model.images_seen)
-                self.bolts.on_train_epoch_end(stand_in, _Sampled(model))
+                trainer_view = SimpleNamespace(logger=board, current_epoch=0, global_step=model.images_seen)
+                self.bolts.on_train_epoch_end(trainer_view, _Sampler(model))
 
-    own = inspect.signature(original.__init__).parameters.values()
-    kept = [p for p in own if p.name not in ("self", "interpolate_epoch_interval")]
+    # The check of a recipe reads this signature: `every`, then the original's parameters.
+    parameters = inspect.signature(original.__init__).parameters.values()
+    others = [p for p in parameters if p.name not in ("self", "interpolate_epoch_interval")]
     every = inspect.signature(Adapted.__init__).parameters["every"]
     self_ = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    Adapted.__init__.__signature__ = inspect.Signature([self_, every, *kept])  # type: ignore[attr-defined]
-    hints = {p.name: p.annotation for p in kept if p.annotation is not inspect.Parameter.empty}
+    Adapted.__init__.__signature__ = inspect.Signature([self_, every, *others])  # type: ignore[attr-defined]
+    hints = {p.name: p.annotation for p in others if p.annotation is not inspect.Parameter.empty}
     Adapted.__init__.__annotations__ = {"every": int, **hints, "return": None}
     return _named_as(original, Adapted)
 
@@ -172,16 +183,20 @@ def _tensorboard(trainer: Any) -> Any:
     return next((logger for logger in trainer.loggers if isinstance(logger, TensorBoardLogger)), None)
 
 
-class _Sampled:
-    """A model as these callbacks want one: called with latents, it gives images.
+class _Sampler:
+    """The interface of a model that the callbacks of pl_bolts expect: called with latents, it returns images.
 
-    Images are those of the averaged generator; modes and buffers of the model stay as they are. Classes come in turn.
+    Images are drawn by the averaged generator; classes are assigned in turn. Modes and buffers of the model are not
+    changed.
+
+    Args:
+        model: the model in training.
     """
 
     def __init__(self, model: Any) -> None:
         self.model, self.device = model, model.device
         self.hparams = SimpleNamespace(latent_dim=model.latent_dim)
-        self.__class__ = type(type(model).__name__, (_Sampled,), {})  # its name is in the picture's title
+        self.__class__ = type(type(model).__name__, (_Sampler,), {})  # the name of the class is in the picture's title
 
     def __call__(self, z: Any) -> Any:
         import torch
@@ -190,17 +205,17 @@ class _Sampled:
 
         classes = self.model.num_classes
         labels = torch.arange(len(z), device=z.device) % classes if classes else None
-        return render(self.model, z, labels, members=self.model.sample_members(len(z)))
+        return render(self.model, z, labels)
 
     def eval(self) -> None:
-        """Nothing: the average always is."""
+        """Do nothing: the averaged generator is always in evaluation mode."""
 
     def train(self) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
-def _give_back_range(original: Any) -> None:
-    """Torchvision's `make_grid` lost its argument `range` (now `value_range`); its caller sees one that has it."""
+def _restore_range_argument(original: Any) -> None:
+    """Give the module of a callback a `make_grid` that takes `range`, which torchvision renamed `value_range`."""
     module = sys.modules[original.__module__]
     torchvision = getattr(module, "torchvision", None)
     if torchvision is None or isinstance(torchvision, SimpleNamespace):

@@ -1,1 +1,1 @@
-"""Files: atomic writing, checkpoints, and the record of the software environment."""
+"""Files on disk: atomic writing, downloads, checkpoints, run folders, and the record of the software environment."""

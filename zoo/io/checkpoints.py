@@ -1,8 +1,7 @@
-"""Run-state files: everything a run needs to go on, written all or nothing and read without running code."""
+"""Checkpoints: the complete state of a run, written atomically and read without running code."""
 
 from __future__ import annotations
 
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -12,34 +11,33 @@ import torch
 from lightning_fabric.plugins import TorchCheckpointIO
 
 from zoo.errors import CheckpointError, first_line
+from zoo.io.files import atomic_write
 
 
 class CheckpointFiles(TorchCheckpointIO):
-    """Lightning's reading and writing of checkpoints, made atomic and safe."""
+    """A Lightning plugin that writes checkpoints atomically and reads them without running code."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        """Write beside the target and rename, so that the target is the old file or the complete new one.
+        """Write a checkpoint atomically and flush it to the disk.
+
+        Args:
+            checkpoint: the state to save.
+            path: the file to write.
+            storage_options: unused; part of Lightning's interface.
 
         Raises:
-            CheckpointError: when the file cannot be written; what was there before is untouched.
+            CheckpointError: if the file cannot be written; an earlier file at `path` is then unchanged.
         """
-        target = Path(path)
-        scratch = target.with_name(f".{target.name}.{os.getpid()}")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with open(scratch, "wb") as file:
+            # A file object, not a path: torch.save writes the file's name into the file.
+            with atomic_write(Path(path), sync=True) as scratch, open(scratch, "wb") as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(scratch, target)
         except (OSError, RuntimeError) as error:  # torch's writer turns a full disk into a RuntimeError
             reason = error.__cause__ or error.__context__ or error
             raise CheckpointError(
-                f"cannot write {target}: {reason}. The checkpoints written before are intact. Make room or choose "
+                f"cannot write {path}: {reason}. The checkpoints written before are intact. Make room or choose "
                 "another folder with out=FOLDER"
             ) from error
-        finally:
-            scratch.unlink(missing_ok=True)
 
     def load_checkpoint(
         self,
@@ -47,15 +45,15 @@ class CheckpointFiles(TorchCheckpointIO):
         map_location: Callable[..., Any] | None = None,
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """Read with `read_checkpoint`, whatever the arguments."""
+        """Read a checkpoint with `read_checkpoint`; `map_location` and `weights_only` are ignored."""
         return read_checkpoint(path)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """The content of a run-state file, on the CPU. Only tensors and plain values are read; no code can run.
+    """Read a checkpoint onto the CPU. Only tensors and plain values are accepted, so no code can run.
 
     Raises:
-        CheckpointError: when the file is missing, damaged, holds Python objects, or is no checkpoint of the zoo.
+        CheckpointError: if the file is missing or damaged, contains Python objects, or is not a checkpoint of a run.
     """
     path = Path(path)
     if not path.is_file():
@@ -65,7 +63,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} is refused: it holds Python objects beyond tensors and plain values, and reading those could run "
-            "code, or it is no file of torch.save at all"
+            "code, or it was not written by torch.save"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
@@ -73,23 +71,28 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "earlier checkpoint of the run"
         ) from error
     if not isinstance(content, dict) or "zoo" not in content or "state_dict" not in content:
-        raise CheckpointError(f"{path} is not a checkpoint of a zoo run: it has no clock beside its weights")
+        raise CheckpointError(f"{path} is not a checkpoint of a zoo run: it has no weights, or no clock beside them")
     return content
 
 
 def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str | Path) -> None:
-    """Put a checkpoint's weights into a model.
+    """Load the weights of a checkpoint into a model.
+
+    Args:
+        model: a model of the architecture that was saved.
+        checkpoint: the content of the checkpoint, as `read_checkpoint` returns it.
+        path: the file of the checkpoint, for error messages.
 
     Raises:
-        CheckpointError: when they belong to another architecture; the model is then unchanged.
+        CheckpointError: if the weights belong to another architecture; the model is then unchanged.
     """
-    theirs, mine = checkpoint["state_dict"], model.state_dict()
-    faults = [f"{name} is missing" for name in mine if name not in theirs]
-    faults += [f"{name} is not in the model" for name in theirs if name not in mine]
+    saved, current = checkpoint["state_dict"], model.state_dict()
+    faults = [f"{name} is missing" for name in current if name not in saved]
+    faults += [f"{name} is not in the model" for name in saved if name not in current]
     faults += [
-        f"{name} is {tuple(theirs[name].shape)}, the model's {tuple(mine[name].shape)}"
-        for name in mine
-        if name in theirs and theirs[name].shape != mine[name].shape
+        f"{name} is {tuple(saved[name].shape)}, the model's {tuple(current[name].shape)}"
+        for name in current
+        if name in saved and saved[name].shape != current[name].shape
     ]
     if faults:
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
@@ -98,4 +101,4 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str |
             + "; ".join(faults[:3])
             + more
         )
-    model.load_state_dict(theirs)
+    model.load_state_dict(saved)

@@ -1,4 +1,4 @@
-"""What a run or a measurement ran on, for its record."""
+"""The software and hardware environment, for the record of a run or a measurement."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PACKAGES = ("gan-zoo", "torch", "torchvision", "pytorch-lightning", "torchmetric
 
 
 def environment() -> dict[str, Any]:
-    """Commit, Python, machine and packages, as plain values."""
+    """Return the git commit, the Python version, the machine, the GPU and the package versions as plain values."""
     return {
         "git_commit": git_commit(),
         "python": platform.python_version(),
@@ -27,22 +27,22 @@ def environment() -> dict[str, Any]:
 
 
 def git_commit() -> str | None:
-    """Commit of the checkout the package lies in, or None."""
+    """Return the commit of the git checkout that contains this package, or None outside a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        process = subprocess.run(command, capture_output=True, text=True, timeout=10)
     except (OSError, subprocess.TimeoutExpired):
         return None
-    return done.stdout.strip() if done.returncode == 0 else None
+    return process.stdout.strip() if process.returncode == 0 else None
 
 
 def versions_of(packages: Iterable[str]) -> dict[str, str | None]:
-    """Installed versions; None for what is not installed."""
+    """Return the installed version of each package, None for a package that is not installed."""
 
-    def installed(package: str) -> str | None:
+    def installed_version(package: str) -> str | None:
         try:
             return version(package)
         except PackageNotFoundError:
             return None
 
-    return {package: installed(package) for package in packages}
+    return {package: installed_version(package) for package in packages}

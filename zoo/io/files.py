@@ -1,4 +1,4 @@
-"""Files: written whole or not at all, and told apart by their digest."""
+"""Atomic writing of files, their digests, JSON lines, and the cache folder."""
 
 from __future__ import annotations
 
@@ -12,26 +12,35 @@ from typing import Any
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
-    """Make a path to write to; what was written takes the place of `path` when the block ends without a fault.
+def atomic_write(path: Path, sync: bool = False) -> Iterator[Path]:
+    """Write a file completely or not at all.
 
-    It lies in the same folder, which is made, with the same ending and this process's number. After a fault nothing of
-    it is left, and what was at `path` is as it was.
+    The context yields the path of a temporary file. When the block ends without an exception, that file is renamed to
+    `path`. After an exception it is removed, and what was at `path` before is unchanged. The temporary file is in the
+    same folder, which is created where it is missing, and has the same suffix; its name contains the process id.
+
+    Args:
+        path: the file to write.
+        sync: flush the file to the disk before it is renamed, so that a crash of the machine leaves the old file or the
+            complete new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".{os.getpid()}.{path.name}")
     try:
         yield scratch
+        if sync:
+            with open(scratch, "rb+") as file:
+                os.fsync(file.fileno())
         os.replace(scratch, path)
     finally:
         scratch.unlink(missing_ok=True)
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file.
+    """Return the SHA-256 digest of a file as 64 hexadecimal digits.
 
     Raises:
-        OSError: when it cannot be read.
+        OSError: if the file cannot be read.
     """
     digest = hashlib.sha256()
     with open(path, "rb") as file:
@@ -40,8 +49,16 @@ def sha256_of(path: Path) -> str:
     return digest.hexdigest()
 
 
+def digest_of_values(*values: object) -> str:
+    """Return a key for a combination of plain values: 32 hexadecimal digits, from the values' `repr`."""
+    return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()
+
+
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Lines of a JSON-lines file, without one that a kill cut short; none where there is no file."""
+    """Return the rows of a JSON-lines file, up to the first line that is incomplete because the process was killed.
+
+    A file that does not exist has no rows.
+    """
     if not path.is_file():
         return []
     rows = []
@@ -53,13 +70,8 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def digest_of_values(*parts: object) -> str:
-    """Hex digest (32 characters) of the parts' representations: one key for one combination of plain values."""
-    return hashlib.blake2b(repr(parts).encode(), digest_size=16).hexdigest()
-
-
 def cache_folder() -> Path:
-    """Where decoded sets are kept: `ZOO_CACHE`, or `zoo` in the user's cache folder."""
+    """Return the cache folder: `ZOO_CACHE` if it is set, otherwise `zoo` in the user's cache folder."""
     chosen = os.environ.get("ZOO_CACHE")
     base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     return Path(chosen).expanduser() if chosen else Path(base).expanduser() / "zoo"

@@ -1,19 +1,21 @@
-"""The files of a run folder: every name, and how each is read. Nothing else in the package spells them.
+"""The files of a run folder: their names and their readers. No other module contains these names.
 
 RUN/
-  recipe.yaml                 the resolved recipe
+  recipe.yaml                 the recipe as it ran, with every default written out
   environment.jsonl           one line for each start of the run
   ends.jsonl                  one line for each end that was not a kill
-  metrics.csv                 logged terms and metrics, one row a moment
-  tensorboard/
-  checkpoints/IMAGES.ckpt     run state; checkpoints/left/ holds those set aside by an earlier resume
-  best/IMAGES.ckpt            the best checkpoint by a metric (`SampleMetrics`)
-  healthy/IMAGES.ckpt         what a rollback returns to (`Alarms`)
+  metrics.csv                 logged loss terms and metrics, one row for each logged round
+  tensorboard/                the same for TensorBoard
+  checkpoints/IMAGES.ckpt     state of the run; checkpoints/left/ holds those that a resume set aside
+  best/IMAGES.ckpt            best checkpoint by a metric (`SampleMetrics`)
+  healthy/IMAGES.ckpt         checkpoints that a rollback may return to (`Alarms`)
   samples/IMAGES.png          grids of the same latents; evolution.png and evolution.gif at the end
-  evaluation/                 metrics during the run, held-out reports, results of `python -m zoo.evaluate`
-  alarms/events.jsonl, alarms/signals.jsonl
-  watch.html, watch/          the page of `python -m zoo.watch` and its plots
-  audit/                      the report of `python -m zoo.audit`
+  evaluation/                 metrics during the run, reports on held-out images, results of `python -m zoo.evaluate`
+  alarms/events.jsonl         alarms that were raised; alarms/signals.jsonl holds the signals they read
+  watch.html, watch/          page of `python -m zoo.watch`, and its plots
+  audit/                      report of `python -m zoo.audit`
+
+IMAGES is the number of real images seen so far, with leading zeros to twelve digits.
 """
 
 from __future__ import annotations
@@ -26,15 +28,17 @@ from typing import Any
 from zoo.io.files import read_jsonl
 
 CHECKPOINT_SUFFIX = ".ckpt"
+CHECKPOINTS = "checkpoints"
+BEST = "best"
 TENSORBOARD = "tensorboard"
 
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths and readers of one run folder, whether or not the files exist.
+    """Paths and readers of one run folder; the folder and its files need not exist.
 
     Args:
-        path: of the folder.
+        path: the folder.
     """
 
     path: Path
@@ -43,7 +47,7 @@ class RunFolder:
 
     @property
     def recipe(self) -> Path:
-        """The resolved recipe. A folder that has one is a run folder."""
+        """The recipe as it ran. A folder that has this file is a run folder."""
         return self.path / "recipe.yaml"
 
     @property
@@ -52,11 +56,11 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     def starts(self) -> list[dict[str, Any]]:
-        """Return what was recorded at each start: recipe name, time, command, environment."""
+        """Return the records of all starts: recipe name, time, command, environment."""
         return read_jsonl(self.path / "environment.jsonl")
 
     def ends(self) -> list[dict[str, Any]]:
-        """Return what was recorded at each end that was not a kill: seconds, images seen, number of its start."""
+        """Return the records of all ends except kills: seconds, images seen, number of the start."""
         return read_jsonl(self.path / "ends.jsonl")
 
     def record_start(self, record: dict[str, Any]) -> None:
@@ -71,11 +75,11 @@ class RunFolder:
 
     @property
     def checkpoint_folder(self) -> Path:
-        """Where `SaveEvery` writes."""
-        return self.path / "checkpoints"
+        """The folder in which `SaveEvery` writes checkpoints."""
+        return self.path / CHECKPOINTS
 
     def checkpoint(self, images_seen: int) -> Path:
-        """Return the path of the checkpoint after so many images."""
+        """Return the path of the checkpoint after a number of images."""
         return self.checkpoint_folder / f"{images_seen:012d}{CHECKPOINT_SUFFIX}"
 
     def checkpoints(self) -> list[Path]:
@@ -83,31 +87,34 @@ class RunFolder:
         return sorted(self.checkpoint_folder.glob(f"*{CHECKPOINT_SUFFIX}"), reverse=True)
 
     def set_aside(self, checkpoint: Path) -> Path:
-        """Move a checkpoint from after the point where a run is resumed out of the way; returns its new path."""
+        """Move a checkpoint into `checkpoints/left/` and return its new path.
+
+        This is done with checkpoints that are newer than the one from which a run is resumed.
+        """
         target = self.checkpoint_folder / "left" / checkpoint.name
         target.parent.mkdir(exist_ok=True)
         return checkpoint.replace(target)
 
     def best_checkpoint(self, images_seen: int) -> Path:
-        """Return the path of a best checkpoint after so many images."""
-        return self.path / "best" / f"{images_seen:012d}{CHECKPOINT_SUFFIX}"
+        """Return the path of a best checkpoint after a number of images."""
+        return self.path / BEST / f"{images_seen:012d}{CHECKPOINT_SUFFIX}"
 
     def best_checkpoints(self) -> list[Path]:
         """Return the best checkpoints, the newest last: one, unless a kill came between writing and removing."""
-        return sorted((self.path / "best").glob(f"*{CHECKPOINT_SUFFIX}"))
+        return sorted((self.path / BEST).glob(f"*{CHECKPOINT_SUFFIX}"))
 
     def healthy_checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint that a rollback may return to, by its file name."""
         return self.path / "healthy" / name
 
     def healthy_checkpoints(self) -> list[Path]:
-        """Return the checkpoints that a rollback may return to."""
+        """Return the checkpoints that a rollback may return to, the oldest first."""
         return sorted((self.path / "healthy").glob(f"*{CHECKPOINT_SUFFIX}"))
 
     # --- samples, measurements, alarms -------------------------------------------------------------------------------
 
     def sample_grid(self, images_seen: int) -> Path:
-        """Return the path of the grid drawn after so many images."""
+        """Return the path of the grid drawn after a number of images."""
         return self.path / "samples" / f"{images_seen:012d}.png"
 
     def sample_grids(self) -> list[Path]:
@@ -116,20 +123,20 @@ class RunFolder:
 
     @property
     def evolution_strip(self) -> Path:
-        """The first row of the grid over time."""
+        """The picture that shows the first row of the grid over time."""
         return self.path / "samples" / "evolution.png"
 
     @property
     def evolution_animation(self) -> Path:
-        """The grid over time."""
+        """The animation of the grid over time."""
         return self.path / "samples" / "evolution.gif"
 
     def training_metrics(self, extractor: str) -> Path:
-        """Return the path of the metrics measured during the run with an extractor."""
+        """Return the path of the metrics that were measured during the run with an extractor."""
         return self.path / "evaluation" / f"training-{extractor}.jsonl"
 
     def held_out_report(self, extractor: str) -> Path:
-        """Return the path of the report on the best and the last checkpoint."""
+        """Return the path of an extractor's report on the best and the last checkpoint on held-out images."""
         return self.path / "evaluation" / f"report-{extractor}.json"
 
     def held_out_reports(self) -> list[dict[str, Any]]:
@@ -138,21 +145,21 @@ class RunFolder:
         return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
     def evaluation(self, checkpoint: Path, split: str, extractor: str) -> Path:
-        """Return the path of what `python -m zoo.evaluate` measured of a checkpoint."""
+        """Return the path of the numbers that `python -m zoo.evaluate` measured for a checkpoint."""
         return self.path / "evaluation" / f"{checkpoint.stem}-{split}-{extractor}.json"
 
     def evaluations(self, checkpoint: Path) -> list[Path]:
-        """Return what `python -m zoo.evaluate` measured of a checkpoint."""
+        """Return the paths of all numbers that `python -m zoo.evaluate` measured for a checkpoint."""
         return sorted((self.path / "evaluation").glob(f"{checkpoint.stem}-*.json"))
 
     @property
     def signals(self) -> Path:
-        """The signals that the alarms read over time."""
+        """The file of the signals that the alarms read over time."""
         return self.path / "alarms" / "signals.jsonl"
 
     @property
     def events(self) -> Path:
-        """The alarms that were raised."""
+        """The file of the alarms that were raised."""
         return self.path / "alarms" / "events.jsonl"
 
     @property
@@ -167,13 +174,18 @@ class RunFolder:
 
 
 def run_of(checkpoint: Path) -> RunFolder:
-    """Return the folder that a checkpoint would belong to: the one above `checkpoints/`, `best/` or `healthy/`."""
+    """Return the run folder of a checkpoint: the folder that contains `checkpoints/`, `best/` or `healthy/`."""
     return RunFolder(checkpoint.parent.parent)
 
 
 def checkpoints_in(folder: str | Path) -> list[Path]:
     """Return the checkpoints of a run folder, the newest first."""
     return RunFolder(Path(folder)).checkpoints()
+
+
+def watch_picture(page: Path, name: str) -> Path:
+    """Return the path of a plot of the page that `python -m zoo.watch` wrote."""
+    return page.parent / "watch" / f"{name}.png"
 
 
 def _append(path: Path, record: dict[str, Any]) -> None:

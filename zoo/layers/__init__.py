@@ -1,1 +1,1 @@
-"""Layers that several models share, one file each, named for what it knows."""
+"""Layers shared by several models, one kind of layer in each file."""

@@ -1,6 +1,6 @@
-"""Self-attention over the places of a feature map: Zhang et al. 2019, "Self-Attention Generative Adversarial Networks",
-arXiv:1805.08318, section 3, in the form of BigGAN's official code (ajbrock/BigGAN-PyTorch, layers.py): keys and values
-are max-pooled to a quarter of the places, and values have half the channels.
+"""Self-attention over the positions of a feature map: Zhang et al. 2019, "Self-Attention Generative Adversarial
+Networks", arXiv:1805.08318, section 3, as in the authors' BigGAN code (ajbrock/BigGAN-PyTorch, layers.py): keys and
+values are max-pooled to a quarter of the positions, and values have half the channels.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from zoo.layers.spectral import SpectralConv2d
 
 
 class SelfAttention(nn.Module):
-    """`x + gamma * o(attention)`, (B, C, H, W) to the same; gamma starts at 0, so that the layer starts as identity.
+    """Residual self-attention: `x + gamma * o(softmax(q^T k) v)`, from (B, C, H, W) to the same shape.
 
-    Written out instead of torch's `scaled_dot_product_attention`, whose fast kernels have no second derivative: R1
-    goes through it.
+    gamma starts at 0, so the layer starts as the identity (section 3, equation 3). The attention is written out instead
+    of torch's `scaled_dot_product_attention`, whose fast kernels have no second derivative: the R1 penalty needs one.
 
     Args:
-        channels: C, at least 8; H and W must be even.
+        channels: channels C of the maps, at least 8; H and W must be even.
     """
 
     def __init__(self, channels: int) -> None:
@@ -33,7 +33,7 @@ class SelfAttention(nn.Module):
         self.gamma = nn.Parameter(torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Attend from every place to every pooled place."""
+        """Let every position attend to every pooled position."""
         query = self.query(x).flatten(2)  # (B, C/8, H * W)
         key = max_pool2d(self.key(x), 2).flatten(2)  # (B, C/8, H * W / 4)
         value = max_pool2d(self.value(x), 2).flatten(2)  # (B, C/2, H * W / 4)

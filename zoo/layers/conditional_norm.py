@@ -1,5 +1,5 @@
-"""Batch norm whose gain and bias follow a condition: de Vries et al. 2017, arXiv:1707.00683; with a linear
-map of an embedding instead of one gain for each class, Brock et al. 2019, arXiv:1809.11096, section 3.
+"""Batch norm whose gain and bias depend on a condition: de Vries et al. 2017, arXiv:1707.00683; with linear maps of an
+embedding instead of a gain and bias for each class: Brock et al. 2019, arXiv:1809.11096, section 3.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 
 class ConditionalBatchNorm(nn.Module):
-    """`norm(x) * (1 + gain(c)) + bias(c)`: (B, C, H, W) and a condition to (B, C, H, W).
+    """Batch norm of maps (B, C, H, W) by a condition c: `norm(x) * (1 + gain(c)) + bias(c)`.
 
-    Where a map gives 0 this is batch norm without parameters.
+    Where both projections are 0 it is batch norm without gain and bias.
 
     Args:
-        channels: C.
-        project: from C to a module that turns conditions into (B, C); called twice, for the gain and for the bias.
-        eps: added to the variance.
+        channels: channels C of the maps.
+        project: function from C to a module that maps conditions to (B, C); called twice, for gain and bias.
+        eps: constant added to the variance.
     """
 
     def __init__(self, channels: int, project: Callable[[int], nn.Module], eps: float = 1e-5) -> None:
@@ -28,14 +28,14 @@ class ConditionalBatchNorm(nn.Module):
         self.bias = project(channels)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Normalise over the batch, then scale and shift each image by its own condition."""
+        """Normalise maps (B, C, H, W) over the batch, then scale and shift each image by its own condition."""
         gain, bias = 1 + self.gain(condition), self.bias(condition)
         return torch.addcmul(bias[:, :, None, None], self.norm(x), gain[:, :, None, None])
 
 
 class UnconditionalBatchNorm(nn.BatchNorm2d):
-    """Batch norm with a gain and a bias for each channel, where nothing is there to condition on."""
+    """Batch norm with a gain and a bias for each channel, for models without a condition."""
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Normalise over the batch; the condition is None."""
+        """Normalise maps (B, C, H, W) over the batch; the condition is ignored."""
         return super().forward(x)

@@ -1,7 +1,7 @@
 """Layers with equalized learning rate (Karras et al. 2018, arXiv:1710.10196, section 4.1).
 
-Weights start as N(0, 1) and are multiplied at each use by gain / sqrt(fan_in), He's constant. Adam's step does not
-depend on the scale of the gradient, so every weight then moves at the same relative speed, whatever its layer's width.
+Weights start as N(0, 1) and are multiplied at each use by He's constant, `gain / sqrt(fan_in)`. Adam's step does not
+depend on the scale of the gradient, so every weight moves at the same relative speed, whatever the width of its layer.
 Biases start at 0 and are not scaled, as in the authors' code (tkarras/progressive_growing_of_gans, networks.py).
 """
 
@@ -17,13 +17,13 @@ HE = math.sqrt(2)
 
 
 class EqualizedConv2d(nn.Module):
-    """Convolution with stride 1 that keeps the size.
+    """Convolution with stride 1 that keeps the size of its maps.
 
     Args:
-        inputs: channels in.
-        outputs: channels out.
-        kernel_size: odd.
-        gain: sqrt(2) before a rectifier, 1 before nothing.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        kernel_size: odd side of the kernel.
+        gain: gain of the nonlinearity that follows: sqrt(2) for a rectifier, 1 for none.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int, gain: float = HE) -> None:
@@ -34,7 +34,7 @@ class EqualizedConv2d(nn.Module):
         self.padding = kernel_size // 2
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (B, inputs, H, W) to (B, outputs, H, W)."""
+        """Convolve maps (B, inputs, H, W) to (B, outputs, H, W)."""
         return conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
 
 
@@ -42,9 +42,9 @@ class EqualizedLinear(nn.Module):
     """Fully connected layer.
 
     Args:
-        inputs: features in.
-        outputs: features out.
-        gain: sqrt(2) before a rectifier, 1 before nothing.
+        inputs: number of input features.
+        outputs: number of output features.
+        gain: gain of the nonlinearity that follows: sqrt(2) for a rectifier, 1 for none.
     """
 
     def __init__(self, inputs: int, outputs: int, gain: float = HE) -> None:
@@ -54,13 +54,13 @@ class EqualizedLinear(nn.Module):
         self.scale = gain / math.sqrt(inputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (B, inputs) to (B, outputs)."""
+        """Map features (B, inputs) to (B, outputs)."""
         return linear(x, self.weight * self.scale, self.bias)
 
 
 @torch.no_grad()
 def unequalize(network: nn.Module) -> None:
-    """Move the constants of all equalized layers into their weights: the same function, learning at the plain rate."""
+    """Multiply the constants of all equalized layers into their weights: the same function at the plain rate."""
     for module in network.modules():
         if isinstance(module, EqualizedConv2d | EqualizedLinear):
             module.weight.mul_(module.scale)

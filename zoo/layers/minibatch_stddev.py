@@ -1,4 +1,4 @@
-"""Layers that let a discriminator see how varied a batch is."""
+"""Minibatch stddev layers, which show a discriminator how varied a batch is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from torch import Tensor, nn
 
 
 class MinibatchStdDev(nn.Module):
-    """Appends one channel: the mean standard deviation within a group of images (Karras et al. 2018, section 3).
+    """Layer that appends a channel with the mean standard deviation within a group of images.
 
-    As in the authors' code: groups are strided (image i is in group i mod B/G), the variance is the biased one, the
-    deviation is sqrt(variance + 1e-8), and its mean over channels and pixels is one number for each group.
+    Karras et al. 2018, arXiv:1710.10196, section 3. As in the authors' code: groups are strided (image i is in group
+    `i mod B/G`), the variance is the biased one, the deviation is `sqrt(variance + 1e-8)`, and its mean over channels
+    and pixels is one number for each group.
 
     Args:
-        group_size: G; a batch that it does not divide is split into groups of the largest size up to G that does.
+        group_size: largest size G of a group; a batch that G does not divide is split into groups of the largest size
+            below G that does.
     """
 
     def __init__(self, group_size: int = 4) -> None:
@@ -21,7 +23,7 @@ class MinibatchStdDev(nn.Module):
         self.group_size = group_size
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (B, C, H, W) to (B, C + 1, H, W)."""
+        """Append the channel: maps (B, C, H, W) become (B, C + 1, H, W)."""
         batch, _, height, width = x.shape
         group = next(size for size in range(min(self.group_size, batch), 0, -1) if batch % size == 0)
         grouped = x.float().reshape(group, batch // group, -1)
@@ -31,15 +33,15 @@ class MinibatchStdDev(nn.Module):
 
 
 class ConsecutiveDeviation(nn.Module):
-    """The channel as pytorch_GAN_zoo appends it, for weights that were trained with it.
+    """Minibatch stddev of pytorch_GAN_zoo, for weights that were trained with it.
 
-    What differs: the variance is the unbiased one; a batch that 4 does not divide is one group; groups are strided
-    (image i is in group i mod B/4) while their numbers are handed out in order (image i gets that of group i // 4), so
-    with two groups or more an image gets the number of others; one image alone gets 0.
+    Differences from `MinibatchStdDev`: the variance is the unbiased one; a batch that 4 does not divide is one group;
+    groups are strided (image i is in group `i mod B/4`) but their deviations are assigned in order (image i gets that
+    of group `i // 4`), so with two or more groups an image gets the deviation of other images; a single image gets 0.
     """
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (B, C, H, W) to (B, C + 1, H, W)."""
+        """Append the channel: maps (B, C, H, W) become (B, C + 1, H, W)."""
         batch, _, height, width = x.shape
         size = 4 if batch % 4 == 0 else batch
         if size == 1:

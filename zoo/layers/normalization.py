@@ -1,4 +1,4 @@
-"""Layers that fix the magnitude of what passes through them."""
+"""Normalisation of activations."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from torch import Tensor, nn
 
 
 class PixelNorm(nn.Module):
-    """Scales each pixel's vector of channels to unit mean square (Karras et al. 2018, arXiv:1710.10196, section 4.2).
+    """Pixelwise normalisation: `x / sqrt(mean of x^2 over channels + epsilon)` for the channels of each pixel.
+
+    Karras et al. 2018, arXiv:1710.10196, section 4.2.
 
     Args:
-        epsilon: added to the mean square; the authors' 1e-8.
+        epsilon: constant added to the mean square; the authors' 1e-8.
     """
 
     def __init__(self, epsilon: float = 1e-8) -> None:
@@ -17,6 +19,6 @@ class PixelNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C) or (B, C, H, W), normalised over C; computed in float32, since bf16 loses the small differences."""
+        """Normalise (B, C) or (B, C, H, W) over C, in float32, since bf16 would lose small differences."""
         wide = x.float()
         return (wide * (wide.square().mean(1, keepdim=True) + self.epsilon).rsqrt()).to(x.dtype)

@@ -1,38 +1,38 @@
 """Spectral normalisation: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks",
-arXiv:1802.05957, algorithm 1; which layers divide a weight by an estimate of its largest singular value.
+arXiv:1802.05957, algorithm 1. Layers divide their weight by an estimate of its largest singular value.
 
-Checked against `torch.nn.utils.parametrizations.spectral_norm` (the same values in training) and the official BigGAN
-code (ajbrock/BigGAN-PyTorch, layers.py). Why not torch's: its power iteration runs in bf16 under autocast; it copies
-every channels_last weight to see it as a matrix; and in eval mode it trusts two stored vectors to be singular vectors
-of unit length, which those of an averaged generator are not. Only the right vector `v` is stored here, and it is given
-unit length where it is used, so averages and loaded weights are right as they come.
+Checked against `torch.nn.utils.parametrizations.spectral_norm` (the same values in training) and the authors' BigGAN
+code (ajbrock/BigGAN-PyTorch, layers.py). There are three reasons not to use torch's: its power iteration runs in bf16
+under autocast; it copies every channels_last weight to view it as a matrix; and in eval mode it assumes that two stored
+vectors are singular vectors of unit length, which those of an averaged generator are not. Here only the right vector
+`v` is stored, and it is normalised at each use, so averaged and loaded weights are correct without further steps.
 """
 
 from __future__ import annotations
-
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding, linear, normalize
 
+from zoo.layers.precision import without_autocast
 from zoo.layers.resampling import convolve_halved
 
 
 class Spectral(nn.Module):
-    """What the layers below have in common: a weight (out, ...) and an estimate of its first right singular vector.
+    """Base class of layers with a weight (out, ...) and an estimate of its first right singular vector.
 
-    One power iteration for each forward pass in training mode, whoever is learning, as in the official code; none in
-    eval mode. The largest singular value is that of the weight as a matrix with one row for each output.
+    With W the weight as a matrix with one row for each output, a power iteration computes `u = W v / |W v|`, then
+    `v = W^T u / |W^T u|`; the singular value is `u^T W v`. There is one iteration for each forward pass in training
+    mode, whichever player moves, as in the authors' code; none in eval mode.
     """
 
     weight: nn.Parameter
     v: Tensor
 
     def restart(self) -> None:
-        """Draw `v` anew from the row space of the weight; called after the weight was initialised.
+        """Draw a new `v` from the row space of the weight; called after the weight was initialised.
 
-        An orthogonal weight has its norm at once from such a vector, also in eval mode.
+        For an orthogonal weight such a vector gives the exact norm at once, also in eval mode.
         """
         with torch.no_grad():
             matrix = as_matrix(self.weight)
@@ -40,8 +40,8 @@ class Spectral(nn.Module):
             self.v = as_filter(v / v.norm(), self.weight)
 
     def normalised_weight(self) -> Tensor:
-        """The weight divided by its largest singular value as far as it is known."""
-        with in_float32(self.weight.device):
+        """Return the weight divided by the estimate of its largest singular value."""
+        with without_autocast(self.weight.device):
             matrix = as_matrix(self.weight)
             with torch.no_grad():
                 v = normalize(self.v.movedim(0, -1).flatten(), dim=0)
@@ -53,24 +53,17 @@ class Spectral(nn.Module):
 
 
 def as_matrix(weight: Tensor) -> Tensor:
-    """(out, in, height, width) as (out, height * width * in), without a copy if it lies in memory as channels_last."""
+    """Return (out, in, height, width) as (out, height * width * in); no copy if its memory format is channels_last."""
     return weight.movedim(1, -1).flatten(1)
 
 
 def as_filter(v: Tensor, weight: Tensor) -> Tensor:
-    """A row of `as_matrix` in the shape of one filter of the weight."""
+    """Return a row of `as_matrix(weight)` in the shape of one filter of the weight."""
     return v.view(*weight.shape[2:], weight.shape[1]).movedim(-1, 0).contiguous()
 
 
-def in_float32(device: torch.device) -> AbstractContextManager[object]:
-    """No autocast inside: a singular value known to 8 bits would change from pass to pass."""
-    if not torch.amp.is_autocast_available(device.type):  # the meta device
-        return nullcontext()
-    return torch.autocast(device.type, enabled=False)
-
-
 class SpectralConv2d(Spectral):
-    """Convolution, stride 1, that keeps the size: (B, in, H, W) to (B, out, H, W)."""
+    """Convolution with stride 1 that keeps the size: (B, in, H, W) to (B, out, H, W)."""
 
     def __init__(self, inputs: int, outputs: int, kernel_size: int = 3, bias: bool = True) -> None:
         super().__init__()
@@ -81,15 +74,15 @@ class SpectralConv2d(Spectral):
         self.restart()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Convolve with the normalised weight; the bias is as it is."""
+        """Convolve with the normalised weight; the bias is not normalised."""
         return torch.conv2d(x, self.normalised_weight(), self.bias, padding=self.padding)
 
 
 class SpectralHalvingConv2d(SpectralConv2d):
-    """A 3x3 convolution, then the mean of each 2x2 square, in one: (B, in, H, W) to (B, out, H / 2, W / 2)."""
+    """3x3 convolution fused with the mean of each 2x2 square: (B, in, H, W) to (B, out, H / 2, W / 2)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """The weight is normalised as that of the 3x3 convolution."""
+        """Convolve and halve, with the 3x3 weight normalised before it is fused with the mean."""
         return convolve_halved(x, self.normalised_weight(), self.bias)
 
 
@@ -104,12 +97,12 @@ class SpectralLinear(Spectral):
         self.restart()
 
     def forward(self, x: Tensor) -> Tensor:
-        """Multiply with the normalised weight; the bias is as it is."""
+        """Multiply by the normalised weight; the bias is not normalised."""
         return linear(x, self.normalised_weight(), self.bias)
 
 
 class SpectralEmbedding(Spectral):
-    """A vector for each class: (B,) to (B, features). The whole table is normalised as one matrix."""
+    """Embedding of classes, (B,) to (B, features); the table of all vectors is normalised as one matrix."""
 
     def __init__(self, num_classes: int, features: int) -> None:
         super().__init__()
@@ -118,5 +111,5 @@ class SpectralEmbedding(Spectral):
         self.restart()
 
     def forward(self, labels: Tensor) -> Tensor:
-        """Rows of the normalised table."""
+        """Return the rows of the normalised table."""
         return embedding(labels, self.normalised_weight())

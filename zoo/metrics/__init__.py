@@ -1,9 +1,16 @@
-"""Sample-quality metrics over features, as `torchmetrics.Metric`s. One file each.
+"""Sample-quality metrics over features, as subclasses of `torchmetrics.Metric`, one module each.
 
-metric = zoo.metrics.FID(width=2048)
-metric.update(real_features, real=True)
-metric.update(generated_features, real=False)
-metric.compute()  # {"fid": tensor(...)}
+A metric compares features (N, D) of real images with features (M, D) of generated ones. An extractor of `zoo.features`
+turns images into features. Every metric is used in the same way:
+
+>>> import torch
+>>> from zoo import metrics
+>>> real = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
+>>> metric = metrics.FID(width=2)
+>>> metric.update(real, real=True)
+>>> metric.update(real + 2, real=False)
+>>> {name: round(value.item(), 6) for name, value in metric.compute().items()}
+{'fid': 8.0}
 """
 
 from zoo.metrics.accumulate import FeatureMetric, StoredFeatures

@@ -1,4 +1,4 @@
-"""Whether generated samples have the classes of real ones, in the same shares."""
+"""Comparison of the class frequencies of real and generated samples."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from zoo.metrics.accumulate import Counts, require_samples
 
 
 def chi_square_p(real: Tensor, fake: Tensor) -> Tensor:
-    """p-value of Pearson's chi-square test that two histograms come from one distribution.
+    """Compute the p-value of Pearson's chi-square test that two histograms come from one distribution.
 
-    Bins that neither side hits are left out. The approximation wants about 5 expected hits in each bin.
+    Bins without samples on either side are left out. The approximation is good from about 5 expected samples per bin.
+
+    Args:
+        real: counts (K,) of real samples.
+        fake: counts (K,) of generated samples.
     """
     table = torch.stack([real, fake]).double()
     table = table[:, table.sum(0) > 0]
@@ -26,14 +30,28 @@ def chi_square_p(real: Tensor, fake: Tensor) -> Tensor:
 
 
 class ClassHistogram(Counts):
-    """Distance between the class frequencies of real and generated samples, as a classifier sees them.
+    """Distance between the class frequencies of real and of generated samples.
 
-    Results: `class_distance`, the total variation (half the sum of absolute differences: 0 for equal shares, 1 for none
-    in common; above 0 by chance alone, which is what the p-value is for); `class_p`, the chi-square p-value of "the
-    same shares"; `classes_missing`, classes that real samples have and generated ones lack.
+    With shares p_k and q_k of class k among real and generated samples:
+
+        class_distance  = 1/2 sum_k |p_k - q_k|                      (total variation)
+        class_p         = p-value of the chi-square test of p = q
+        classes_missing = number of classes with p_k > 0 and q_k = 0
+
+    `class_distance` is 0 for equal shares and 1 for disjoint ones. Chance alone makes it positive; `class_p` tells
+    whether it exceeds chance, and equals that of `scipy.stats.chi2_contingency`.
 
     Args:
-        num_classes: of the classifier.
+        num_classes: number of classes K of the classifier.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import ClassHistogram
+        >>> metric = ClassHistogram(num_classes=3)
+        >>> metric.update(torch.tensor([0, 0, 1, 2]), real=True)
+        >>> metric.update(torch.tensor([0, 0, 0, 1]), real=False)
+        >>> {name: round(value.item(), 4) for name, value in metric.compute().items()}
+        {'class_distance': 0.25, 'class_p': 0.5488, 'classes_missing': 1.0}
     """
 
     higher_is_better = False
@@ -43,7 +61,12 @@ class ClassHistogram(Counts):
         super().__init__(num_classes)
 
     def update(self, features: Tensor, real: bool) -> None:
-        """Add classes (B,) as whole numbers, or a classifier's logits (B, num_classes)."""
+        """Add a batch of classes.
+
+        Args:
+            features: classes (B,) as integers, or a classifier's logits (B, K), of which the largest counts.
+            real: whether they are of real samples or of generated ones.
+        """
         if features.dim() == 2:
             if features.shape[1] != self.bins:
                 raise ValueError(f"logits must be (B, {self.bins}); got {tuple(features.shape)}")
@@ -51,7 +74,7 @@ class ClassHistogram(Counts):
         self.count(features, real)
 
     def compute(self) -> dict[str, Tensor]:
-        """Distance, p-value and missing classes."""
+        """Return `class_distance`, `class_p` and `classes_missing`."""
         real, fake = self.real_counts, self.fake_counts
         require_samples(1, "class histogram", int(real.sum()), int(fake.sum()))
         return self.named(

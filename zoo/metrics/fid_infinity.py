@@ -11,17 +11,30 @@ from zoo.metrics.frechet import factor, mean_and_covariance, moments, trace_of_r
 
 
 class FIDInfinity(StoredFeatures):
-    """Where the Fréchet distance goes as the generated samples grow in number; the real ones stay as they are.
+    """Fréchet distance extrapolated to infinitely many generated samples. Lower is better.
 
-    The distance is computed at `points` sample sizes, evenly spaced from min(`least`, M / 10) to all M, on subsets
-    drawn without replacement; a line is fitted through it as a function of 1/M and read off at 0. That line holds where
-    the sizes exceed the width by far; below, there is a warning. The bias by the number of real samples remains.
+        FID_m = FID_inf + slope / m
+
+    The distance is computed on random subsets of m generated samples and all real ones, for `points` sizes m evenly
+    spaced from min(`least`, M / 10) to all M; the line is fitted by least squares. The model holds for sizes far above
+    the number of features; for smaller ones a warning is issued. The bias due to the number of real samples remains.
 
     Args:
-        points: sample sizes.
-        least: the smallest sample size, where M / 10 is not smaller.
-        seed: of the subsets.
-        name: key of the result; `<name>_slope` is the line's slope, the bias at M being about slope / M.
+        points: number of subset sizes.
+        least: upper bound of the smallest subset size.
+        seed: seed of the subsets.
+        name: name of the result; `<name>_slope` is the line's slope, so the bias at M samples is about slope / M.
+
+    Example:
+        The same distribution shifted by 3 is at distance 9, whatever the number of samples:
+
+        >>> import torch
+        >>> from zoo.metrics import FIDInfinity
+        >>> metric = FIDInfinity(points=4)
+        >>> metric.update(torch.tensor([[-1.0], [1.0]]).repeat(50, 1), real=True)
+        >>> metric.update(torch.tensor([[-1.0], [1.0]]).repeat(500, 1) + 3, real=False)
+        >>> round(metric.compute()["fid_infinity"].item())
+        9
     """
 
     higher_is_better = False
@@ -33,7 +46,7 @@ class FIDInfinity(StoredFeatures):
         self.points, self.least, self.seed, self.name = points, least, seed, name
 
     def compute(self) -> dict[str, Tensor]:
-        """Intercept and slope of the distance as a line in 1/M."""
+        """Return intercept and slope of the distance as a line in 1/m, under `name` and `<name>_slope`."""
         real, fake = self.features()
         require_samples(2, self.name, len(real))
         require_samples(20, self.name, len(real), len(fake))
@@ -44,14 +57,20 @@ class FIDInfinity(StoredFeatures):
         return self.named(**{self.name: float(intercept), f"{self.name}_slope": float(slope)})
 
     def distances(self, real: Tensor, fake: Tensor, sizes: np.ndarray) -> list[float]:
-        """The distance at each number of generated samples."""
-        draw = np.random.default_rng(self.seed)
+        """Compute the distance at each number of generated samples.
+
+        Args:
+            real: real features (N, D).
+            fake: generated features (M, D).
+            sizes: numbers of generated samples, each at most M.
+        """
+        rng = np.random.default_rng(self.seed)
         mean, covariance = mean_and_covariance(moments(real))
         root = factor(covariance)
-        found = []
+        distances = []
         for size in sizes:
-            chosen = subset(fake, torch.from_numpy(draw.permutation(len(fake))[:size]))
+            chosen = subset(fake, torch.from_numpy(rng.permutation(len(fake))[:size]))
             m, c = mean_and_covariance(moments(chosen))
             distance = (mean - m).square().sum() + covariance.trace() + c.trace() - 2 * trace_of_root(root, factor(c))
-            found.append(float(distance))
-        return found
+            distances.append(float(distance))
+        return distances

@@ -1,4 +1,4 @@
-"""The Fréchet distance between Gaussians, and sums from which a Gaussian can be fitted to a stream of features."""
+"""Fréchet distance between Gaussians, and running moments that fit a Gaussian to a stream of features."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from torch import Tensor
 
 
 def merge_moments(parts: Tensor) -> Tensor:
-    """Moments of a union from those of disjoint parts (P, width + 1, width + 1).
+    """Merge the moments of disjoint parts into those of their union.
 
-    Moments are one matrix [[n, mean], [0, scatter]] with scatter the sum of (x - mean)(x - mean)'. Merging means and
-    scatters (Chan, Golub and LeVeque 1979) keeps its digits where sum x x' - n mean mean' loses them: features whose
-    mean is large against their deviation.
+    Moments are one matrix [[n, mean], [0, scatter]], where scatter is the sum of (x - mean)(x - mean)'. Merging means
+    and scatters (Chan, Golub and LeVeque 1979) stays accurate where sum x x' - n mean mean' cancels: for features whose
+    mean is large compared with their standard deviation.
+
+    Args:
+        parts: moments of P parts (P, D + 1, D + 1).
+
+    Returns:
+        Moments of the union (D + 1, D + 1).
     """
     counts, means = parts[:, 0, 0], parts[:, 0, 1:]
     n = counts.sum()
@@ -28,7 +34,7 @@ def merge_moments(parts: Tensor) -> Tensor:
 
 
 def moments(features: Tensor) -> Tensor:
-    """Moments (width + 1, width + 1) in float64 of features (N, width); see `merge_moments`."""
+    """Compute the moments (D + 1, D + 1) in float64 of features (N, D); see `merge_moments`."""
     features = features.double()
     result = features.new_zeros(features.shape[1] + 1, features.shape[1] + 1)
     if len(features):
@@ -41,7 +47,12 @@ def moments(features: Tensor) -> Tensor:
 
 
 def add_batch(total: Tensor, features: Tensor) -> None:
-    """Merge a batch (B, width) into moments, in place."""
+    """Merge a batch of features into moments, in place.
+
+    Args:
+        total: moments (D + 1, D + 1) in float64; see `merge_moments`.
+        features: features (B, D).
+    """
     features = features.double()
     n, more = total[0, 0].clone(), len(features)
     if not more:
@@ -49,7 +60,7 @@ def add_batch(total: Tensor, features: Tensor) -> None:
     mean = features.mean(0)
     centred = features - mean
     apart = mean - total[0, 1:]
-    # one product for both: the batch's scatter, and that between the two means
+    # One product for both terms: the batch's scatter, and the one between the two means.
     rows = torch.cat([centred, (apart * (n * more / (n + more)).sqrt())[None]])
     total[1:, 1:].addmm_(rows.T, rows)
     total[0, 1:] += apart * (more / (n + more))
@@ -57,12 +68,12 @@ def add_batch(total: Tensor, features: Tensor) -> None:
 
 
 def mean_and_covariance(total: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean (width,) and unbiased covariance (width, width), divisor n - 1, from moments."""
+    """Return mean (D,) and unbiased covariance (D, D), divisor n - 1, from moments (D + 1, D + 1)."""
     return total[0, 1:], total[1:, 1:] / (total[0, 0] - 1)
 
 
 def factor(covariance: Tensor) -> Tensor:
-    """A matrix F (width, rank) with F F' = covariance; singular ones too, whose rank is then below the width."""
+    """Factor a covariance C (D, D), singular or not: return F (D, rank) with F F' = C."""
     covariance = covariance.double()
     lower: Tensor
     lower, failed = torch.linalg.cholesky_ex(covariance)
@@ -71,7 +82,7 @@ def factor(covariance: Tensor) -> Tensor:
     symmetric = (covariance + covariance.T) / 2
     try:
         values, vectors = torch.linalg.eigh(symmetric)
-    except RuntimeError:  # LAPACK's iteration can fail on a rank far below the width; that of svd does not
+    except RuntimeError:  # LAPACK's eigh can fail to converge if the rank is far below the width; its svd does not
         _, values, rows = torch.linalg.svd(symmetric)
         values, vectors = values.flip(0), rows.T.flip(1)
     positive = values > values[-1].clamp(min=0) * len(values) * torch.finfo(torch.float64).eps
@@ -80,7 +91,7 @@ def factor(covariance: Tensor) -> Tensor:
 
 
 def factor_of_rows(rows: Tensor) -> Tensor:
-    """A factor (width, rank) of the unbiased covariance of rows (N, width): at no cost where there are few of them."""
+    """Factor the unbiased covariance of features (N, D): return F (D, rank); nothing is computed for N <= D."""
     if len(rows) > rows.shape[1]:
         return factor(mean_and_covariance(moments(rows))[1])
     rows = rows.double()
@@ -89,11 +100,15 @@ def factor_of_rows(rows: Tensor) -> Tensor:
 
 
 def trace_of_root(first: Tensor, second: Tensor) -> Tensor:
-    """Trace of (C1 C2)^(1/2) from factors of C1 and C2.
+    """Compute tr((C1 C2)^(1/2)) from factors C1 = F1 F1' and C2 = F2 F2'.
 
     C1 C2 has the eigenvalues of (F1' F2)(F1' F2)', so the trace of its root is the sum of the singular values of
-    F1' F2. Exact for singular covariances, never complex, and without the root of a rounding error that eigenvalues of
-    C1 C2 near 0 would bring.
+    F1' F2. This is exact for singular covariances and never complex; eigenvalues of C1 C2 near 0 would give the square
+    root of a rounding error instead.
+
+    Args:
+        first: F1 (D, rank1).
+        second: F2 (D, rank2).
     """
     product = first.T @ second
     if not product.numel():
@@ -103,21 +118,28 @@ def trace_of_root(first: Tensor, second: Tensor) -> Tensor:
 
 
 def frechet_distance(mean1: Tensor, cov1: Tensor, mean2: Tensor, cov2: Tensor) -> Tensor:
-    """Squared Fréchet (2-Wasserstein) distance between two Gaussians (Dowson and Landau 1982).
+    """Compute the squared Fréchet (2-Wasserstein) distance between two Gaussians (Dowson and Landau 1982), in float64.
 
-    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in float64.
+        d^2 = |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2))
 
     Args:
-        mean1: (width,).
-        cov1: (width, width), symmetric and positive semi-definite.
-        mean2: as the first.
-        cov2: as the first.
+        mean1: mean m1 (D,).
+        cov1: covariance C1 (D, D), symmetric and positive semi-definite.
+        mean2: mean m2 (D,).
+        cov2: covariance C2 (D, D), symmetric and positive semi-definite.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import frechet_distance
+        >>> origin, identity = torch.zeros(3), torch.eye(3)
+        >>> round(frechet_distance(origin, identity, origin + 1, 4 * identity).item(), 6)
+        6.0
     """
     return _frechet(mean1, factor(cov1), mean2, factor(cov2))
 
 
 def frechet_distance_of_rows(first: Tensor, second: Tensor) -> Tensor:
-    """The same between Gaussians with the means and unbiased covariances of rows (N, width) and (M, width)."""
+    """Compute `frechet_distance` between Gaussians fitted to features (N, D) and (M, D)."""
     return _frechet(first.double().mean(0), factor_of_rows(first), second.double().mean(0), factor_of_rows(second))
 
 
@@ -129,12 +151,19 @@ def _frechet(mean1: Tensor, factor1: Tensor, mean2: Tensor, factor2: Tensor) -> 
 
 
 def warn_of_bias(name: str, width: int, real: int, fake: int) -> None:
-    """Say so where samples are too few for the covariances."""
+    """Warn if there are too few samples to estimate the covariances.
+
+    Args:
+        name: name of the metric.
+        width: number of features D.
+        real: number of real samples.
+        fake: number of generated samples.
+    """
     if min(real, fake) <= width:
         warnings.warn(
             f"{name} of {real:,} real and {fake:,} generated samples in {width:,} dimensions: with n <= {width:,} a "
-            "covariance is singular, and the distance is biased upwards, strongly (two halves of one set are far from "
-            "0). Compare it at the same n only, beside zoo.metrics.floor at this n, or take more samples or KID",
+            "covariance is singular, and the distance is strongly biased upwards (two halves of one set are far from "
+            "0). Compare it only at the same n and with zoo.metrics.floor at this n, or use more samples or KID",
             UserWarning,
             stacklevel=3,
         )

@@ -1,4 +1,4 @@
-"""What stands beside a number: its floor on real data, and its interval."""
+"""Reference values of a metric: its floor on real data, and its confidence interval."""
 
 from __future__ import annotations
 
@@ -19,7 +19,20 @@ Factory = Callable[[], FeatureMetric]
 
 @dataclass(frozen=True)
 class Interval:
-    """A number with its confidence interval and standard error."""
+    """A number with its confidence interval and standard error.
+
+    Args:
+        value: the measured number.
+        low: lower end of the confidence interval.
+        high: upper end of the confidence interval.
+        error: standard error of `value`.
+
+    Example:
+        >>> from zoo.metrics import Interval
+        >>> interval = Interval(value=1.5, low=1.3, high=1.7, error=0.1)
+        >>> interval.low <= interval.value <= interval.high
+        True
+    """
 
     value: float
     low: float
@@ -28,7 +41,13 @@ class Interval:
 
 
 def measure(metric: Factory, real: Tensor, fake: Tensor) -> dict[str, float]:
-    """A new metric's numbers on two sets of features."""
+    """Compute a metric's numbers on two sets of features.
+
+    Args:
+        metric: factory of a new metric, such as `lambda: FID(2048)`.
+        real: features (N, D), or classes (N,), of real samples.
+        fake: features (M, D), or classes (M,), of generated samples.
+    """
     fresh = metric().to(real.device)
     fresh.update(real, real=True)
     fresh.update(fake, real=False)
@@ -36,23 +55,31 @@ def measure(metric: Factory, real: Tensor, fake: Tensor) -> dict[str, float]:
 
 
 def floor(metric: Factory, features: Tensor, n: int, seed: int = 0) -> dict[str, float]:
-    """The metric between two disjoint halves of the real data, n samples each: what a perfect generator would get.
+    """Compute a metric's floor: its numbers between two disjoint sets of n real samples each.
 
-    Compare with the number of n real against n generated samples: a Fréchet distance then has the same bias in both.
+    The floor is the number of a perfect generator. Compare it with the metric of n real and n generated samples: a
+    Fréchet distance has the same bias in both.
 
     Args:
-        metric: makes a fresh metric, such as `lambda: FID(2048)`.
-        features: (N, width) of real samples, N at least 2 n.
-        n: samples in each half.
-        seed: of the halves.
+        metric: factory of a new metric, such as `lambda: FID(2048)`.
+        features: features (N, D), or classes (N,), of real samples, N at least 2 n.
+        n: number of samples in each set.
+        seed: seed of the sets.
 
     Raises:
         ValueError: if there are fewer than 2 n samples.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import FID, floor
+        >>> real = torch.randn(2000, 4, generator=torch.Generator().manual_seed(0))
+        >>> 0 < floor(lambda: FID(4), real, n=1000)["fid"] < 0.05
+        True
     """
     if n < 1 or len(features) < 2 * n:
         raise ValueError(
             f"the floor at n={n:,} needs {2 * n:,} real samples, two disjoint halves; got {len(features):,}. Measure "
-            f"at n={len(features) // 2:,} or less, generated samples too, since a floor at another n does not compare"
+            f"at n={len(features) // 2:,} or less, generated samples too, since a floor at another n is not comparable"
         )
     order = torch.from_numpy(np.random.default_rng(seed).permutation(len(features)))
     return measure(metric, subset(features, order[:n]), subset(features, order[n : 2 * n]))
@@ -61,54 +88,75 @@ def floor(metric: Factory, features: Tensor, n: int, seed: int = 0) -> dict[str,
 def bootstrap(
     metric: Factory, real: Tensor, fake: Tensor, repeats: int = 50, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
-    """A confidence interval around each of a metric's numbers, by random halves of the samples.
+    """Compute a confidence interval for each of a metric's numbers, from random halves of the samples.
 
-    The metric is measured again on random halves of both sides. Drawing with replacement, as the usual bootstrap does,
-    would mislead here: copies are nearest neighbours at distance 0 and make Fréchet distances larger. Halves drawn
-    without replacement have no copies and need no scaling: half the samples double the variance, and that they come out
-    of the same finite set halves it again, so the deviation over halves is the standard error at the full size. A
-    half's own bias is left out: the interval is the measured value plus and minus the error times the normal quantile.
-    Right in the limit for smooth statistics (distances, scores, shares of classes); an approximation for precision,
-    recall, density and coverage, whose balls grow when samples are fewer; not meant for `modes` or p-values. A distance
-    close to its floor gets too wide an interval, by up to the root of 3, because its linear part vanishes there.
+        interval = value +- z * std over halves of the metric on a half
+
+    where z is the normal quantile of `level`, and a half is a random half of the real and of the generated samples,
+    drawn without replacement. The usual bootstrap draws with replacement; its copies would be nearest neighbours at
+    distance 0 and enlarge Fréchet distances. Halves need no rescaling: half the samples double the variance, and
+    sampling from the same finite set halves it again, so the standard deviation over halves is the standard error at
+    the full size. The bias of a half does not enter, because only the deviation over halves is used.
+
+    The interval is asymptotically correct for smooth statistics (distances, scores, class shares). It is an
+    approximation for precision, recall, density and coverage, whose balls grow as samples get fewer, and not valid for
+    `modes` and p-values. For a distance close to its floor it is too wide, by up to sqrt(3), because the linear term of
+    the distance vanishes there.
 
     Args:
-        metric: makes a fresh metric.
-        real: features (N, width), or classes (N,).
-        fake: the same of generated samples.
-        repeats: halves to measure; the error itself is known to about 1 / sqrt(2 repeats).
-        seed: of the halves.
-        level: of confidence.
+        metric: factory of a new metric, such as `lambda: FID(2048)`.
+        real: features (N, D), or classes (N,), of real samples.
+        fake: features (M, D), or classes (M,), of generated samples.
+        repeats: number of halves; the relative error of the standard error is about 1 / sqrt(2 repeats).
+        seed: seed of the halves.
+        level: confidence level, in (0, 1).
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import FID, bootstrap
+        >>> generator = torch.Generator().manual_seed(0)
+        >>> real, fake = torch.randn(2, 500, 2, generator=generator)
+        >>> interval = bootstrap(lambda: FID(2), real, fake + 3, repeats=20)["fid"]
+        >>> interval.low < 18 < interval.high  # the distance of the two distributions
+        True
     """
     if repeats < 2 or not 0 < level < 1:
         raise ValueError(f"repeats must be at least 2 and level between 0 and 1; got {repeats} and {level}")
-    draw = np.random.default_rng(seed)
-    whole = measure(metric, real, fake)
-    found = []
+    rng = np.random.default_rng(seed)
+    values = measure(metric, real, fake)
+    values_of_halves = []
     for _ in range(repeats):
-        halves = (
-            subset(side, torch.from_numpy(draw.permutation(len(side))[: len(side) // 2])) for side in (real, fake)
-        )
-        with warnings.catch_warnings():  # a half's bias is not in the interval, so no word about it
+        halves = (subset(side, torch.from_numpy(rng.permutation(len(side))[: len(side) // 2])) for side in (real, fake))
+        with warnings.catch_warnings():  # the bias of a half does not enter the interval
             warnings.simplefilter("ignore", UserWarning)
-            found.append(measure(metric, *halves))
+            values_of_halves.append(measure(metric, *halves))
     quantile = float(torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=torch.float64)))
     result = {}
-    for name, value in whole.items():
-        error = float(np.std([half[name] for half in found], ddof=1))
+    for name, value in values.items():
+        error = float(np.std([half[name] for half in values_of_halves], ddof=1))
         result[name] = Interval(value, value - quantile * error, value + quantile * error, error)
     return result
 
 
 def wilson(hits: int, n: int, z: float = Z95) -> tuple[float, float]:
-    """95 % interval of a share (Wilson 1927); `z` for another level.
+    """Compute the confidence interval of a proportion (Wilson 1927), both ends in [0, 1].
+
+    Args:
+        hits: number of successes.
+        n: number of trials.
+        z: normal quantile of the level; the default gives 95 %.
 
     Raises:
-        ValueError: for no trials.
+        ValueError: if there are no trials.
+
+    Example:
+        >>> from zoo.metrics.intervals import wilson
+        >>> [round(end, 4) for end in wilson(8, 10)]
+        [0.4902, 0.9433]
     """
     if n < 1:
         raise ValueError("a share of no images has no interval")
     share, square = hits / n, z * z
     centre = (share + square / (2 * n)) / (1 + square / n)
     half = z / (1 + square / n) * math.sqrt(share * (1 - share) / n + square / (4 * n * n))
-    return 0.0 if not hits else centre - half, 1.0 if hits == n else centre + half  # rounding would miss the ends
+    return 0.0 if not hits else centre - half, 1.0 if hits == n else centre + half  # exact where rounding is not

@@ -10,30 +10,48 @@ from zoo.metrics.accumulate import StoredFeatures, require_samples, subset
 
 
 def polynomial_kernel(x: Tensor, y: Tensor) -> Tensor:
-    """(x'y / width + 1)^3 for all pairs of rows: (N, width) and (M, width) to (N, M)."""
+    """Compute the cubic kernel (x'y / D + 1)^3 of all pairs of rows: (N, D) and (M, D) to (N, M)."""
     products = x @ y.T
     return products.div_(x.shape[1]).add_(1).pow_(3)
 
 
 def squared_discrepancy(x: Tensor, y: Tensor) -> Tensor:
-    """Unbiased estimate of the squared maximum mean discrepancy, for as many rows in x as in y; it can be negative."""
+    """Estimate the squared maximum mean discrepancy (MMD) without bias; the estimate can be negative.
+
+    Args:
+        x: features (n, D).
+        y: features (n, D), as many as `x`.
+    """
     m = len(x)
     within = sum(kernel.sum() - kernel.trace() for kernel in (polynomial_kernel(x, x), polynomial_kernel(y, y)))
     return within / (m * (m - 1)) - 2 * polynomial_kernel(x, y).mean()
 
 
 class KID(StoredFeatures):
-    """Kernel distance: squared maximum mean discrepancy under a cubic kernel, mean over subsets. Lower is better.
+    """Kernel distance (KID): squared maximum mean discrepancy under a cubic kernel. Lower is better.
 
-    Unbiased: 0 on average where both sides have one distribution, at any n, so slightly negative values are in order.
-    Products are in float64. Subsets are drawn as torch-fidelity draws them (generated samples are its first input), so
-    with the same seed both take the same ones.
+        k(x, y) = (x'y / D + 1)^3
+        KID     = 1/(n(n-1)) sum_{i != j} [k(x_i, x_j) + k(y_i, y_j)] - 2/n^2 sum_{i,j} k(x_i, y_j)
+
+    with n real features x and n generated features y; the mean over random subsets is returned. The estimate is
+    unbiased: its mean is 0 at any n if both sides have the same distribution, so small negative values occur. Products
+    are in float64. Subsets are drawn as torch-fidelity draws them (with generated samples as its first input), so the
+    same seed gives the same subsets and the same number, to 1e-9.
 
     Args:
-        subsets: how many.
-        subset_size: samples of each side in a subset, drawn without replacement.
-        seed: of the subsets.
-        name: key of the mean; `<name>_std` is the deviation over subsets, which is not the mean's error.
+        subsets: number of subsets.
+        subset_size: number of samples n of each side in a subset, drawn without replacement.
+        seed: seed of the subsets.
+        name: name of the mean; `<name>_std` is the standard deviation over subsets, not the error of the mean.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import KID
+        >>> metric = KID(subsets=1, subset_size=2)
+        >>> metric.update(torch.tensor([[0.0], [1.0]]), real=True)
+        >>> metric.update(torch.tensor([[2.0], [3.0]]), real=False)
+        >>> metric.compute()["kid"].item()
+        297.5
     """
 
     higher_is_better = False
@@ -45,16 +63,16 @@ class KID(StoredFeatures):
         self.subsets, self.subset_size, self.seed, self.name = subsets, subset_size, seed, name
 
     def compute(self) -> dict[str, Tensor]:
-        """Mean and deviation over subsets."""
+        """Return mean and standard deviation over subsets, under `name` and `<name>_std`."""
         real, fake = self.features()
         require_samples(self.subset_size, f"{self.name} with subset_size={self.subset_size}", len(real), len(fake))
-        draw = np.random.RandomState(self.seed)
-        found = []
+        rng = np.random.RandomState(self.seed)
+        discrepancies = []
         for _ in range(self.subsets):
             x, y = (
-                subset(side, torch.from_numpy(draw.choice(len(side), self.subset_size, replace=False))).double()
+                subset(side, torch.from_numpy(rng.choice(len(side), self.subset_size, replace=False))).double()
                 for side in (fake, real)
             )
-            found.append(squared_discrepancy(x, y))
-        values = torch.stack(found)
+            discrepancies.append(squared_discrepancy(x, y))
+        values = torch.stack(discrepancies)
         return self.named(**{self.name: values.mean(), f"{self.name}_std": values.std(correction=0)})

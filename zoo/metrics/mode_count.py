@@ -1,4 +1,4 @@
-"""How many known modes samples reach: rings and grids of Gaussians, stacked digits, any set of classes."""
+"""Number of known modes that samples reach: of rings and grids of Gaussians, stacked digits, or any set of classes."""
 
 from __future__ import annotations
 
@@ -11,30 +11,53 @@ from zoo.metrics.accumulate import Counts, require_samples
 
 
 def divergence(counts: Tensor, reference: Tensor) -> Tensor:
-    """Kullback-Leibler divergence, in nats, of a histogram from another: infinite where only the first has samples."""
+    """Compute the Kullback-Leibler divergence KL(p || q) of two histograms, in nats.
+
+    Args:
+        counts: counts (K,) of p.
+        reference: counts (K,) of q; the divergence is infinite if p has samples in a bin where q has none.
+    """
     p, q = counts.double() / counts.sum(), reference.double() / reference.sum()
     hit = p > 0
     return (p[hit] * (p[hit] / q[hit]).log()).sum()
 
 
 class ModeCount(Counts):
-    """Modes with at least one generated sample, and how unequally they are hit.
+    """Number of modes with at least one generated sample, and how evenly the samples are spread over the modes.
 
-    Two uses. `ModeCount(modes=1000)` takes classes: whole numbers (B,), such as the three digits of a stacked image
-    read as one number. `ModeCount(centres=..., deviation=...)` takes points (B, D) or (B, D, 1, 1): a point is of the
-    nearest centre's mode if it lies within `reach` deviations of it ("high quality" in Lin et al. 2018,
-    arXiv:1712.04086), and else of none. In the plane 1 - exp(-reach^2 / 2) of honest points do: 0.989 at 3.
+    With p_k the share of generated samples of mode k, among K modes:
 
-    Results: `modes`; `kl`, the divergence of the samples' histogram over modes from the uniform one, empty modes adding
-    nothing (0 is ideal, log(modes) worst; also called reverse KL); `kl_to_real` where real samples were given;
-    for points `high_quality`, the share that is of any mode. Counts depend on the number of samples: 26,000 and 25,600
-    are usual for stacked digits, 2,500 for rings and grids.
+        modes        = number of k with p_k > 0
+        kl           = KL(p || uniform) = sum_k p_k log(K p_k)    (0 is best, log K is worst; also called reverse KL)
+        kl_to_real   = KL(p || shares of the real samples)        (if there are real samples)
+        high_quality = share of points that belong to any mode    (for points)
+
+    There are two kinds of input. `ModeCount(modes=1000)` takes classes (B,), such as the number formed by the three
+    digits of a stacked image. `ModeCount(centres=..., deviation=...)` takes points (B, D) or (B, D, 1, 1): a point
+    belongs to the mode of the nearest centre if it lies within `reach` standard deviations of it ("high quality" in Lin
+    et al. 2018, arXiv:1712.04086), otherwise to none. In the plane, a share 1 - exp(-reach^2 / 2) of a Gaussian's own
+    points does: 0.989 at 3.
+
+    The numbers depend on the number of samples: 26,000 or 25,600 are usual for stacked digits, 2,500 for rings and
+    grids.
 
     Args:
-        modes: number of classes.
-        centres: (modes, D) of the Gaussians.
-        deviation: of each coordinate.
-        reach: how many deviations still belong to a mode; 3 in most papers, 4 in some.
+        modes: number of classes K.
+        centres: centres of the Gaussians (K, D).
+        deviation: standard deviation of each coordinate.
+        reach: largest distance of a mode's points from its centre, in standard deviations; 3 in most papers, 4 in some.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import ModeCount
+        >>> metric = ModeCount(modes=4)
+        >>> metric.update(torch.tensor([0, 0, 1, 1]), real=False)
+        >>> {name: round(value.item(), 4) for name, value in metric.compute().items()}
+        {'modes': 2.0, 'kl': 0.6931}
+        >>> metric = ModeCount(centres=[[0.0, 0.0], [1.0, 0.0]], deviation=0.1)
+        >>> metric.update(torch.tensor([[0.0, 0.1], [0.5, 0.0]]), real=False)
+        >>> {name: round(value.item(), 4) for name, value in metric.compute().items()}
+        {'modes': 1.0, 'kl': 0.6931, 'high_quality': 0.5}
     """
 
     higher_is_better = True
@@ -52,17 +75,22 @@ class ModeCount(Counts):
                 "ModeCount takes modes=N for classes, or centres= and deviation= for points; got "
                 f"modes={modes}, centres={'given' if centres is not None else None}, deviation={deviation}"
             )
-        places = None if centres is None else torch.as_tensor(centres).double()
-        super().__init__((modes or 0) if places is None else len(places))
+        positions = None if centres is None else torch.as_tensor(centres).double()
+        super().__init__((modes or 0) if positions is None else len(positions))
         self.deviation, self.reach = deviation, reach
-        self.register_buffer("centres", places)
+        self.register_buffer("centres", positions)
         self.add_state("samples", default=torch.zeros(2, dtype=torch.long), dist_reduce_fx="sum")
 
     samples: Tensor
     centres: Tensor | None
 
     def update(self, features: Tensor, real: bool) -> None:
-        """Add classes (B,), or points (B, D) or (B, D, 1, 1), of real or of generated samples."""
+        """Add a batch of classes or points.
+
+        Args:
+            features: classes (B,), or points (B, D) or (B, D, 1, 1).
+            real: whether they are of real samples or of generated ones.
+        """
         self.samples[0 if real else 1] += len(features)
         if self.centres is None:
             return self.count(features, real)
@@ -76,17 +104,17 @@ class ModeCount(Counts):
         return self.count(mode[distance < self.reach * self.deviation], real)
 
     def compute(self) -> dict[str, Tensor]:
-        """Numbers about the generated samples."""
+        """Return `modes`, `kl`, `kl_to_real` if there are real samples, and `high_quality` for points."""
         real, fake = (int(n) for n in self.samples)
         require_samples(1, "mode count", fake)
         hit = int(self.fake_counts.sum())
-        nothing = torch.tensor(torch.nan)  # no sample is of any mode: there is no histogram to compare
+        undefined = torch.tensor(torch.nan)  # if no sample belongs to any mode, there is no histogram to compare
         values = {
             "modes": (self.fake_counts > 0).sum(),
-            "kl": divergence(self.fake_counts, torch.ones_like(self.fake_counts)) if hit else nothing,
+            "kl": divergence(self.fake_counts, torch.ones_like(self.fake_counts)) if hit else undefined,
         }
         if real:
-            values["kl_to_real"] = divergence(self.fake_counts, self.real_counts) if hit else nothing
+            values["kl_to_real"] = divergence(self.fake_counts, self.real_counts) if hit else undefined
         if self.centres is not None:
             values["high_quality"] = torch.tensor(hit / fake)
         return self.named(**values)

@@ -10,7 +10,19 @@ from zoo.metrics.neighbours import NeighbourStatistics, Rule, neighbour_statisti
 
 
 def precision_and_recall(statistics: NeighbourStatistics) -> dict[str, Tensor]:
-    """Share of generated samples in some real one's ball, and of real samples in some generated one's."""
+    """Compute improved precision and recall from neighbour statistics; see `PrecisionRecall`.
+
+    Args:
+        statistics: neighbour statistics of any rule.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import Rule, neighbour_statistics, precision_and_recall
+        >>> real = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
+        >>> (statistics,) = neighbour_statistics(real, real[:2] + 0.25, [Rule(k=1, strict=False)])
+        >>> {name: value.item() for name, value in precision_and_recall(statistics).items()}
+        {'precision': 1.0, 'recall': 0.75}
+    """
     return {
         "precision": (statistics.real_around_fake > 0).double().mean(),
         "recall": (statistics.fake_around_real > 0).double().mean(),
@@ -18,13 +30,28 @@ def precision_and_recall(statistics: NeighbourStatistics) -> dict[str, Tensor]:
 
 
 class PrecisionRecall(StoredFeatures):
-    """Precision: generated samples that look real. Recall: real samples that could have been generated. Both 0 to 1.
+    """Improved precision and recall: fidelity and diversity of generated samples, both in [0, 1].
 
-    Each side's support is the union of balls around its samples that reach to the k-th nearest neighbour on that side.
+    The support of a set is the union of the balls around its samples that reach to each one's k-th nearest neighbour in
+    the set (Kynkäänniemi et al. 2019, section 2, equations 1 and 2):
+
+        precision = share of generated samples within the support of the real ones
+        recall    = share of real samples within the support of the generated ones
+
+    Both equal those of torch-fidelity, and with `strict` those of `prdc`, to 1e-12.
 
     Args:
-        k: neighbours, the sample itself left out; the paper's 3.
-        strict: samples on a ball's rim are outside, as in the `prdc` package; the paper's code has them inside.
+        k: number of neighbours, the sample itself not counted; 3 in the paper.
+        strict: exclude the boundary of the balls, as `prdc` does; the paper's code includes it.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import PrecisionRecall
+        >>> metric = PrecisionRecall(k=1)
+        >>> metric.update(torch.tensor([[0.0], [1.0], [2.0], [3.0]]), real=True)
+        >>> metric.update(torch.tensor([[0.25], [1.25]]), real=False)
+        >>> {name: value.item() for name, value in metric.compute().items()}
+        {'precision': 1.0, 'recall': 0.75}
     """
 
     higher_is_better = True
@@ -35,6 +62,6 @@ class PrecisionRecall(StoredFeatures):
         self.rule = Rule(k, strict)
 
     def compute(self) -> dict[str, Tensor]:
-        """`precision` and `recall`."""
+        """Return `precision` and `recall`."""
         (statistics,) = neighbour_statistics(*self.features(), [self.rule])
         return precision_and_recall(statistics)

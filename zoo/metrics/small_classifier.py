@@ -1,4 +1,4 @@
-"""A small residual classifier of images, trained from scratch: what the classification accuracy score is made of."""
+"""Small residual image classifier, trained from scratch; the classification accuracy score is computed with it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from torch.nn.functional import cross_entropy, pad
 
 
 class Residual(nn.Module):
-    """Two convolutions beside a shortcut, halving the resolution."""
+    """Residual block of two convolutions that halves the resolution.
+
+    Args:
+        inputs: number of input channels.
+        outputs: number of output channels.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -24,19 +29,28 @@ class Residual(nn.Module):
         self.shortcut = nn.Sequential(nn.AvgPool2d(2, ceil_mode=True), nn.Conv2d(inputs, outputs, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, H / 2, W / 2), rounded up."""
+        """Map (B, inputs, H, W) to (B, outputs, H / 2, W / 2), rounded up."""
         summed: Tensor = self.body(x) + self.shortcut(x)
         return summed.relu()
 
 
 def small_resnet(channels: int, resolution: int, num_classes: int, width: int = 32) -> nn.Sequential:
-    """A residual classifier of images (B, channels, R, R): halved until 4 px or less, widths doubling up to 8 times."""
+    """Build a residual classifier that maps images (B, channels, R, R) to logits (B, num_classes).
+
+    The resolution is halved until it is at most 4 px, while the number of channels doubles up to 8 * width.
+
+    Args:
+        channels: number of image channels.
+        resolution: height and width R of the images, in pixels.
+        num_classes: number of classes.
+        width: number of channels of the first layer.
+    """
     layers: list[nn.Module] = [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
-    now = width
+    current = width
     while resolution > 4:
-        layers.append(Residual(now, min(2 * now, 8 * width)))
-        now, resolution = min(2 * now, 8 * width), -(-resolution // 2)
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(now, num_classes))
+        layers.append(Residual(current, min(2 * current, 8 * width)))
+        current, resolution = min(2 * current, 8 * width), -(-resolution // 2)
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(current, num_classes))
 
 
 def trained_classifier(
@@ -51,21 +65,21 @@ def trained_classifier(
     device: torch.device | None = None,
     each_batch: Callable[[], None] = lambda: None,
 ) -> nn.Module:
-    """A `small_resnet` in eval mode, all of whose randomness comes from `seed`.
+    """Train a `small_resnet` on labelled images and return it in eval mode.
 
-    AdamW with learning rate 1e-3, falling to 0 by half a cosine, and weight decay 0.01; batches are moved by up to a
-    sixteenth of their size.
+    The optimizer is AdamW with weight decay 0.01 and a learning rate that falls from 1e-3 to 0 along half a cosine.
+    Each batch is shifted by up to a sixteenth of the image size. All randomness comes from `seed`.
 
     Args:
-        images: (N, C, H, W) uint8.
-        classes: (N,).
-        num_classes: how many there are.
-        epochs: over the images.
-        batch_size: of the training; an incomplete last batch is left out.
-        seed: of initial weights and order.
-        width: of the first layer.
-        device: to train on.
-        each_batch: is called after each.
+        images: square images (N, C, R, R), uint8.
+        classes: class indices (N,).
+        num_classes: number of classes.
+        epochs: number of passes over the images.
+        batch_size: training batch size; an incomplete last batch is dropped.
+        seed: seed of initial weights, order and shifts.
+        width: number of channels of the first layer.
+        device: device to train on; None for the CPU.
+        each_batch: function called after each batch, such as a progress bar.
     """
     devices = [device] if device is not None and device.type == "cuda" else []
     with torch.random.fork_rng(devices), torch.enable_grad():
@@ -87,13 +101,23 @@ def trained_classifier(
 
 @torch.no_grad()
 def classified_right(network: nn.Module, images: Tensor, labels: Tensor, device: torch.device | None = None) -> Tensor:
-    """Which of uint8 images (N, C, H, W) are of the class (N,) that the network gives them: (N,) bool."""
-    found = [network(part.to(device).float() / 127.5 - 1).argmax(1).cpu() for part in torch.split(images, 256)]
-    return torch.cat(found) == labels
+    """Check which images a classifier assigns to their own class.
+
+    Args:
+        network: classifier from images (B, C, H, W) in [-1, 1] to logits.
+        images: images (N, C, H, W), uint8.
+        labels: class indices (N,).
+        device: device to compute on; None for the CPU.
+
+    Returns:
+        Whether each image is classified correctly (N,), on the CPU.
+    """
+    predicted = [network(part.to(device).float() / 127.5 - 1).argmax(1).cpu() for part in torch.split(images, 256)]
+    return torch.cat(predicted) == labels
 
 
 def _shifted(images: Tensor) -> Tensor:
-    """A batch moved by up to a sixteenth of its size, edges repeated; nothing below 16 px."""
+    """Shift a batch by up to a sixteenth of the image size, repeating the edges; below 16 px it stays as it is."""
     size = images.shape[-1]
     reach = size // 16
     if not reach:

@@ -2,17 +2,17 @@
 arXiv:1809.11096, appendix B, figure 15. Networks checked against the authors' PyTorch code
 (ajbrock/BigGAN-PyTorch, BigGAN.py and layers.py), parameter by parameter.
 
-The latent is cut into chunks: the first becomes the 4x4 map, each later one enters one block together with an embedding
-of the class, and sets gain and bias of the block's batch norms. The discriminator sums over places and projects the
-class onto what is left (Miyato and Koyama 2018, arXiv:1802.05637). Spectral norm everywhere but in the shared embedding
-of classes; orthogonal regularisation of the generator; hinge loss.
+The latent is split into chunks: the first becomes the 4x4 map; each later one, together with an embedding of the class,
+determines gain and bias of the batch norms of one block. The discriminator sums its features over all positions and
+projects the class embedding onto them (Miyato and Koyama 2018, arXiv:1802.05637). All layers have spectral norm except
+the shared embedding of classes. The generator has orthogonal regularisation; the loss is the hinge loss.
 
-What differs from the authors' code: in the discriminator, 3x3 convolutions are merged with the halving after them (see
-`zoo.layers.resampling`; to merge the generator's with the doubling saved time in float32 only), and 1x1 convolutions of
-the shortcuts come before doubling and after halving, which gives the same values for less work; the first linear layer
-gives places first and channels last (as in the TF-Hub modules), which renames its units. Resolution 16 is ours. Without
-classes (`num_classes=0`) the condition of a block is its chunk of the latent alone and the discriminator does not
-project; where there are no chunks either, batch norm has plain gains and biases.
+Differences from the authors' code: in the discriminator, 3x3 convolutions are fused with the halving after them (see
+`zoo.layers.resampling`; fusing the generator's with the doubling saved time in float32 only), and 1x1 convolutions of
+the shortcuts come before doubling and after halving, which gives the same values for less work; the output of the first
+linear layer has positions first and channels last (as in the TF-Hub modules), which reorders its units. Resolution 16
+is ours. Without classes (`num_classes=0`) the condition of a block is its chunk of the latent alone, and the
+discriminator does not project; without chunks as well, batch norm has plain gains and biases.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ LATENT_DIMS = {16: 120, 32: 120, 64: 120, 128: 120, 256: 140, 512: 128}
 
 
 def halvings(resolution: int) -> int:
-    """How many blocks of the discriminator halve the size: down to 4x4, but 8x8 at 32 px."""
+    """Return the number of discriminator blocks that halve the size: down to 4x4, but to 8x8 at 32 px."""
     return 2 if resolution <= 32 else resolution.bit_length() - 3
 
 
@@ -76,7 +76,7 @@ class GeneratorBlock(nn.Module):
         self.shortcut = SpectralConv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        """Norm, ReLU, doubling, convolution; norm, ReLU, convolution."""
+        """Apply norm, ReLU, doubling and convolution, then norm, ReLU and convolution, and add the shortcut."""
         h = self.conv1(doubled(relu(self.norm1(x, condition))))
         h = self.conv2(relu(self.norm2(h, condition)))
         result: Tensor = h + doubled(self.shortcut(x))
@@ -84,7 +84,7 @@ class GeneratorBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """From latents to images; see the module's text. `embed` is the shared embedding of classes."""
+    """Generator from latents to images, see the module docstring. `embed` is the shared embedding of classes."""
 
     def __init__(
         self,
@@ -114,12 +114,12 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(GeneratorBlock(before, after, norm) for before, after in pairwise(widths))
         self.attention = nn.ModuleDict(
             {str(i): SelfAttention(w) for i, w in enumerate(widths[1:]) if 8 * 2**i == attention}
-        )  # after which block
+        )  # by the index of the block before it
         self.norm = UnconditionalBatchNorm(widths[-1], eps=epsilon)
         self.to_image = SpectralConv2d(widths[-1], channels)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        """Return images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
         first, *chunks = torch.split(z, self.chunk, dim=1)
         classes = labels if self.conditional else None
         if self.embed is not None:
@@ -139,10 +139,10 @@ class DiscriminatorBlock(nn.Module):
     """Residual block: (B, in, H, W) to (B, out, H, W), or half the size.
 
     Args:
-        inputs: channels in.
-        outputs: channels out; also between the two convolutions ("wide").
-        halve: whether average pooling comes last; it is part of the second convolution.
-        first: the block that sees the image, which has no ReLU in front.
+        inputs: number of input channels.
+        outputs: number of output channels, and of channels between the two convolutions ("wide").
+        halve: whether the block ends with average pooling, which is fused with the second convolution.
+        first: whether the input is the image; then there is no ReLU before the first convolution.
     """
 
     def __init__(self, inputs: int, outputs: int, halve: bool, first: bool) -> None:
@@ -153,7 +153,7 @@ class DiscriminatorBlock(nn.Module):
         self.shortcut = SpectralConv2d(inputs, outputs, 1) if halve or inputs != outputs else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        """ReLU, convolution, ReLU, convolution. The first ReLU must not act in place: the shortcut takes x as it is."""
+        """Apply ReLU and convolution twice, add the shortcut. The first ReLU is not in place: the shortcut needs x."""
         h = self.conv2(relu(self.conv1(x if self.first else relu(x))))
         if self.halve:
             x = avg_pool2d(x, 2)
@@ -162,7 +162,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class Projection(nn.Module):
-    """Scores (B,) from maps (B, C, H, W): ReLU, sum over places, then a linear layer plus the class's inner product."""
+    """Projection discriminator head: `linear(h) + embed(y) . h`, h the sum over all positions of `relu(x)`."""
 
     def __init__(self, inputs: int, num_classes: int) -> None:
         super().__init__()
@@ -170,14 +170,14 @@ class Projection(nn.Module):
         self.embed = SpectralEmbedding(num_classes, inputs) if num_classes else None
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Sum, not mean, over places, as in the authors' code; summed in float32."""
+        """Return scores (B,) of maps (B, C, H, W). As in the authors' code, h is a sum, not a mean; in float32."""
         features = relu(x).sum((2, 3), dtype=torch.float32)
         scores: Tensor = self.linear(features).squeeze(1)
         return scores if self.embed is None else scores + (self.embed(labels) * features).sum(1)
 
 
 class Discriminator(nn.Module):
-    """From images to scores; see the module's text."""
+    """Discriminator from images to scores, see the module docstring."""
 
     def __init__(self, resolution: int, channels: int, width: int, num_classes: int, attention: int) -> None:
         super().__init__()
@@ -192,25 +192,25 @@ class Discriminator(nn.Module):
         self.readout = Projection(widths[-1], num_classes)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
+        """Return logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
         scores: Tensor = self.readout(self.body(images), labels)
         return scores
 
 
 def doubled(x: Tensor) -> Tensor:
-    """(B, C, H, W) to (B, C, 2H, 2W), every pixel four times."""
+    """Double the size of maps with nearest neighbours: (B, C, H, W) to (B, C, 2H, 2W)."""
     return interpolate(x, scale_factor=2.0)
 
 
 def as_map(x: Tensor) -> Tensor:
-    """(B, 16 * C) to (B, C, 4, 4), in memory as channels_last without a copy."""
+    """View features (B, 16 * C) as maps (B, C, 4, 4) in channels_last memory format, without a copy."""
     return x.view(len(x), 4, 4, -1).permute(0, 3, 1, 2)
 
 
 def initialise(network: nn.Module, how: Initialisation) -> nn.Module:
-    """Weights and embeddings orthogonal (paper, section 3) or N(0, 0.02) (the authors' CIFAR script).
+    """Initialise weights and embeddings as orthogonal (paper, section 3) or N(0, 0.02) (the authors' CIFAR script).
 
-    Biases and gains are torch's, as in the authors' code.
+    Biases and gains keep torch's initialisation, as in the authors' code.
     """
     for module in network.modules():
         if isinstance(module, (Spectral, nn.Embedding)):
@@ -224,7 +224,11 @@ def initialise(network: nn.Module, how: Initialisation) -> nn.Module:
 
 
 def check_sizes(name: str, resolution: int, attention: int, initialisation: str) -> None:
-    """Refuse what neither network offers."""
+    """Check arguments that `BigGAN` and `BigGANDeep` share.
+
+    Raises:
+        ValueError: for values that neither network offers.
+    """
     if resolution not in GENERATOR_WIDTHS:
         raise ValueError(f"resolution of a {name} is one of {', '.join(map(str, GENERATOR_WIDTHS))}; got {resolution}")
     if attention not in (0, 8, 16, 32, 64, 128, 256):
@@ -233,34 +237,53 @@ def check_sizes(name: str, resolution: int, attention: int, initialisation: str)
         raise ValueError(f"initialisation of a {name} is 'orthogonal' or 'normal'; got {initialisation!r}")
 
 
-class BigGAN(GAN):
+class OrthogonalGAN(GAN):
+    """Base class of models whose generator has orthogonal regularisation."""
+
+    orthogonal: float
+
+    def generator_loss(self, real: Batch, fake: Batch) -> Terms:
+        """Return the objective's terms and, unless `orthogonal` is 0, the regularisation.
+
+        As in the authors' code it applies to all weights but those of the shared class embedding, before spectral norm.
+        """
+        terms = super().generator_loss(real, fake)
+        if not self.orthogonal:
+            return terms
+        weights = [weight for name, weight in self.generator.named_parameters() if name != "embed.weight"]
+        return {**terms, "orthogonal": orthogonal_penalty(weights, self.orthogonal)}
+
+
+class BigGAN(OrthogonalGAN):
     """BigGAN. `BigGAN()` is the paper's network at 128 px, with its learning rates and two discriminator steps.
 
     `BigGAN(resolution=32, width=64, latent_dim=128, num_classes=10, shared_dim=0, skip_latents=False, attention=0,
     initialisation="normal")` is the network of the authors' CIFAR-10 script.
 
     Args:
-        resolution: 16, 32, 64, 128, 256 or 512 pixels.
-        channels: of images.
-        latent_dim: length of the latent; 0 takes the paper's for the resolution. Cut down to whole chunks.
-        width: channels of the widest-resolution layer, `ch` in the authors' code; 96, or 64 in the ablations.
-        num_classes: 0 for an unconditional model.
-        shared_dim: length of the class embedding that all batch norms share; 0 gives each batch norm a gain and a
-            bias for every class instead, and then `skip_latents` must be off.
-        skip_latents: whether the latent is cut into chunks, one for each block ("skip-z"); else all of it becomes the
-            4x4 map.
-        attention: size of the maps with self-attention after them, 64 in the paper; 0 for none. Networks without
-            maps of this size have none.
-        initialisation: `orthogonal` (the paper's), or `normal`: N(0, 0.02).
-        epsilon: of batch norm; 1e-5 in the authors' code, 1e-4 in the TF-Hub modules.
+        resolution: height and width of the images: 16, 32, 64, 128, 256 or 512 pixels.
+        channels: channels of the images.
+        latent_dim: length of the latents; 0 takes the paper's for the resolution. Reduced to a multiple of the number
+            of chunks.
+        width: factor of all widths, `ch` in the authors' code; 96, or 64 in the ablations.
+        num_classes: number of classes; 0 for an unconditional model.
+        shared_dim: length of the class embedding that all batch norms share; with 0 each batch norm has a gain and a
+            bias for every class instead, and `skip_latents` must be False.
+        skip_latents: whether the latent is split into chunks, one for each block ("skip-z"); if not, all of it becomes
+            the 4x4 map.
+        attention: size of the maps that self-attention is applied to, 64 in the paper; 0 for none. Networks without
+            maps of this size have no self-attention.
+        initialisation: initialisation of the weights: `orthogonal` (the paper's), or `normal`: N(0, 0.02).
+        epsilon: epsilon of batch norm; 1e-5 in the authors' code, 1e-4 in the TF-Hub modules.
         objective: `hinge` (the paper's), `non_saturating`, `saturating` or `least_squares`.
         orthogonal: strength of the orthogonal regularisation of the generator (1e-4 in the paper); 0 for none.
-        r1: weight of the gradient penalty on real images (10 in the paper's section 4.2, not in its models).
-        generator_lr: learning rate of Adam for the generator.
-        discriminator_lr: and for the discriminator.
-        betas: Adam's.
+        r1: weight of the zero-centred gradient penalty on real images (10 in the paper's section 4.2, not in its
+            models); 0 for none.
+        generator_lr: Adam's learning rate for the generator.
+        discriminator_lr: Adam's learning rate for the discriminator.
+        betas: Adam's betas.
         critic_steps: discriminator updates for each generator update.
-        training: further settings of the loop, see `zoo.GAN`.
+        training: further settings of the training loop, see `zoo.GAN`.
 
     Raises:
         ValueError: for sizes that are not offered or do not go together.
@@ -316,18 +339,3 @@ class BigGAN(GAN):
         )
         self.orthogonal = orthogonal
         self.save_hyperparameters(logger=False)
-
-    def generator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """The objective's terms and orthogonal regularisation."""
-        return {**super().generator_loss(real, fake), **orthogonal_term(self.generator, self.orthogonal)}
-
-
-def orthogonal_term(generator: nn.Module, strength: float) -> Terms:
-    """Orthogonal regularisation of all weights but the shared class embedding's, as a named term; none at strength 0.
-
-    As in the authors' code it acts on the weights as they are, before spectral norm.
-    """
-    if not strength:
-        return {}
-    weights = [weight for name, weight in generator.named_parameters() if name != "embed.weight"]
-    return {"orthogonal": orthogonal_penalty(weights, strength)}

@@ -3,14 +3,14 @@ arXiv:1809.11096, appendix B, figure 16. Networks checked against the authors' P
 (ajbrock/BigGAN-PyTorch, BigGANdeep.py); the generator also against pytorch-pretrained-biggan, which holds the TF-Hub
 weights.
 
-Twice as many blocks as BigGAN, each with a bottleneck of a quarter of the channels, and shortcuts that never mix
-channels: the generator drops those that are too many, the discriminator joins new ones to what it has. The whole
-latent, together with the class embedding, conditions every block.
+The networks have twice as many blocks as BigGAN's, each with a bottleneck of a quarter of the channels. Shortcuts never
+mix channels: the generator drops surplus channels, the discriminator concatenates new ones. The entire latent, together
+with the class embedding, conditions every block.
 
-What differs from the authors' code: the last convolution gives the image's channels instead of 128 of which three are
-kept; the first linear layer gives channels last (as in the TF-Hub modules). Resolution 16 is ours; 32 and 64 px are the
-authors' code's. Without classes (`num_classes=0`) the condition is the latent alone and the discriminator does not
-project.
+Differences from the authors' code: the last convolution has the image's channels instead of 128 of which three are
+used; the output of the first linear layer has channels last (as in the TF-Hub modules). Resolution 16 is ours; 32 and
+64 px follow the authors' code. Without classes (`num_classes=0`) the condition is the latent alone, and the
+discriminator does not project.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, relu
 
-from zoo.gan import GAN
 from zoo.layers.attention import SelfAttention
 from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
 from zoo.layers.spectral import SpectralConv2d, SpectralLinear
@@ -32,20 +31,18 @@ from zoo.models.biggan import (
     DISCRIMINATOR_WIDTHS,
     GENERATOR_WIDTHS,
     Initialisation,
+    OrthogonalGAN,
     Projection,
     as_map,
     check_sizes,
     doubled,
     halvings,
     initialise,
-    orthogonal_term,
 )
-from zoo.training.batch import Batch
-from zoo.training.objectives import Terms
 from zoo.training.objectives import objective as objective_named
 
 BOTTLENECK = 4
-"""How many times fewer channels the convolutions of a block have than the wider of its ends."""
+"""Ratio of the wider end of a block to the channels of its inner convolutions."""
 
 
 class GeneratorBlock(nn.Module):
@@ -60,7 +57,7 @@ class GeneratorBlock(nn.Module):
         self.conv3, self.conv4 = SpectralConv2d(hidden, hidden), SpectralConv2d(hidden, outputs, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Norm and ReLU before every convolution; the size doubles before the first 3x3 one."""
+        """Apply norm, ReLU and convolution four times, doubling the size before the first 3x3 one; add the shortcut."""
         h = self.conv1(relu(self.norm1(x, condition)))
         h = relu(self.norm2(h, condition))
         x = x[:, : self.outputs]
@@ -73,7 +70,7 @@ class GeneratorBlock(nn.Module):
 
 
 class Generator(nn.Module):
-    """From latents to images; see the module's text. `embed` is the shared embedding of classes."""
+    """Generator from latents to images, see the module docstring. `embed` is the shared embedding of classes."""
 
     def __init__(
         self,
@@ -94,7 +91,7 @@ class Generator(nn.Module):
         norm = partial(ConditionalBatchNorm, project=project, eps=epsilon)
         self.stem = SpectralLinear(condition_dim, 4 * 4 * widths[0])
         self.blocks = nn.ModuleList()
-        self.attention = nn.ModuleDict()  # after which block
+        self.attention = nn.ModuleDict()  # by the index of the block before it
         for i, (before, after) in enumerate(pairwise(widths)):
             self.blocks.append(GeneratorBlock(before, before, False, norm))
             self.blocks.append(GeneratorBlock(before, after, True, norm))
@@ -104,7 +101,7 @@ class Generator(nn.Module):
         self.to_image = SpectralConv2d(widths[-1], channels)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        """Return images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
         condition = z if self.embed is None else torch.cat([z, self.embed(labels)], dim=1)
         x = as_map(self.stem(condition))
         for i, block in enumerate(self.blocks):
@@ -126,7 +123,7 @@ class DiscriminatorBlock(nn.Module):
         self.joined = SpectralConv2d(inputs, outputs - inputs, 1) if outputs > inputs else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """ReLU before every convolution, none of them in place; pooling before the last convolution."""
+        """Apply ReLU and convolution four times, pooling before the last convolution; no ReLU is in place."""
         h = self.conv2(relu(self.conv1(relu(x))))
         h = relu(self.conv3(relu(h)))
         if self.halve:
@@ -138,7 +135,7 @@ class DiscriminatorBlock(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """From images to scores; see the module's text."""
+    """Discriminator from images to scores, see the module docstring."""
 
     def __init__(self, resolution: int, channels: int, width: int, num_classes: int, attention: int) -> None:
         super().__init__()
@@ -153,33 +150,34 @@ class Discriminator(nn.Module):
         self.readout = Projection(widths[-1], num_classes)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
+        """Return logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
         scores: Tensor = self.readout(self.body(images), labels)
         return scores
 
 
-class BigGANDeep(GAN):
-    """BigGAN-deep. `BigGANDeep()` is the paper's network at 128 px, with BigGAN's way of training.
+class BigGANDeep(OrthogonalGAN):
+    """BigGAN-deep. `BigGANDeep()` is the paper's network at 128 px, trained like BigGAN.
 
     Args:
-        resolution: 16, 32, 64, 128, 256 or 512 pixels.
-        channels: of images.
-        latent_dim: length of the latent.
-        width: channels of the widest-resolution layer, a multiple of 4; 128 in the paper.
-        num_classes: 0 for an unconditional model.
+        resolution: height and width of the images: 16, 32, 64, 128, 256 or 512 pixels.
+        channels: channels of the images.
+        latent_dim: length of the latents.
+        width: factor of all widths, a multiple of 4; 128 in the paper.
+        num_classes: number of classes; 0 for an unconditional model.
         shared_dim: length of the class embedding.
-        attention: size of the maps with self-attention after them, 64 in the paper; 0 for none. Networks without
-            maps of this size have none.
-        initialisation: `orthogonal` (the paper's), or `normal`: N(0, 0.02).
-        epsilon: of batch norm; 1e-5 in the authors' code, 1e-4 in the TF-Hub modules.
+        attention: size of the maps that self-attention is applied to, 64 in the paper; 0 for none. Networks without
+            maps of this size have no self-attention.
+        initialisation: initialisation of the weights: `orthogonal` (the paper's), or `normal`: N(0, 0.02).
+        epsilon: epsilon of batch norm; 1e-5 in the authors' code, 1e-4 in the TF-Hub modules.
         objective: `hinge` (the paper's), `non_saturating`, `saturating` or `least_squares`.
         orthogonal: strength of the orthogonal regularisation of the generator (1e-4 in the paper); 0 for none.
-        r1: weight of the gradient penalty on real images (10 in the paper's section 4.2, not in its models).
-        generator_lr: learning rate of Adam for the generator.
-        discriminator_lr: and for the discriminator.
-        betas: Adam's.
+        r1: weight of the zero-centred gradient penalty on real images (10 in the paper's section 4.2, not in its
+            models); 0 for none.
+        generator_lr: Adam's learning rate for the generator.
+        discriminator_lr: Adam's learning rate for the discriminator.
+        betas: Adam's betas.
         critic_steps: discriminator updates for each generator update.
-        training: further settings of the loop, see `zoo.GAN`.
+        training: further settings of the training loop, see `zoo.GAN`.
 
     Raises:
         ValueError: for sizes that are not offered.
@@ -226,7 +224,3 @@ class BigGANDeep(GAN):
         )
         self.orthogonal = orthogonal
         self.save_hyperparameters(logger=False)
-
-    def generator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """The objective's terms and orthogonal regularisation."""
-        return {**super().generator_loss(real, fake), **orthogonal_term(self.generator, self.orthogonal)}

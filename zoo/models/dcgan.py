@@ -2,18 +2,18 @@
 Adversarial Networks", arXiv:1511.06434. Networks and training checked against the authors' code (Newmu/dcgan_code,
 faces/train_uncond_dcgan.py).
 
-Two networks carry the name, and both are here:
+Two networks are known as DCGAN, and both are here:
 
-- `kernel_size=5`, the authors': 5x5 convolutions, a linear layer from the latent with a batch norm of its own for each
-  of its units, latents uniform in [-1, 1].
-- `kernel_size=4`, what most people know as DCGAN from its PyTorch ports: 4x4 convolutions, the latent enters as a 1x1
-  map, latents standard normal.
+- `kernel_size=5`, the authors': 5x5 convolutions, a linear layer from the latent with separate batch-norm statistics
+  for each of its units, latents uniform in [-1, 1].
+- `kernel_size=4`, the network of the PyTorch ports: 4x4 convolutions, the latent enters as a 1x1 map, latents standard
+  normal.
 
-What differs from the paper: batch norm's epsilon is 1e-5 (the authors' code: 1e-8); samples are drawn with running
-statistics instead of the batch's own; the authors' code (not the paper) adds an L2 penalty of 1e-5, which is left out.
-The paper has 64 px only; at 16 and 32 px stages are dropped from the wide end, at 128 and 256 px widths stop at
-8 * `width`. Classes are the usual conditional DCGAN's (Mirza and Osindero 2014, arXiv:1411.1784): a one-hot vector
-joined to the latent, and one-hot maps joined to the image as further channels.
+Differences from the paper: the epsilon of batch norm is 1e-5 (the authors' code: 1e-8); samples are drawn with running
+statistics instead of those of the batch; the L2 penalty of 1e-5 in the authors' code (not in the paper) is left out.
+The paper has 64 px only; at 16 and 32 px the widest stages are dropped, at 128 and 256 px widths stop at 8 * `width`.
+Classes enter as in the usual conditional DCGAN (Mirza and Osindero 2014, arXiv:1411.1784): a one-hot vector is appended
+to the latent, and one-hot maps are appended to the image as channels.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ RESOLUTIONS = (16, 32, 64, 128, 256)
 
 
 def stage_widths(resolution: int, width: int) -> list[int]:
-    """Channels at 4x4, 8x8, ... up to half the resolution: doubling from `width` towards 4x4, at most 8 * `width`."""
+    """Return the channels at 4x4, 8x8, ..., half the resolution: doubling from `width` towards 4x4, to 8 * `width`."""
     stages = resolution.bit_length() - 3  # 64 px: 4 stages
     return [width * min(2**i, 8) for i in reversed(range(stages))]
 
 
 class Generator(nn.Module):
-    """From the latent to 4x4 maps, then transposed convolutions that double the size; batch norm and ReLU between."""
+    """Generator: from the latent to 4x4 maps, then transposed convolutions with batch norm and ReLU between them."""
 
     def __init__(
         self, resolution: int, channels: int, latent_dim: int, width: int, num_classes: int, kernel_size: int
@@ -67,7 +67,7 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*layers)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        """Return images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
         if self.num_classes:
             assert labels is not None
             z = torch.cat([z, one_hot(labels, self.num_classes, z.dtype)], dim=1)
@@ -77,7 +77,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """Convolutions that halve the size, batch norm but in the first, leaky ReLU; a linear readout of the 4x4 maps."""
+    """Discriminator: strided convolutions, batch norm except in the first, leaky ReLU; linear readout of 4x4 maps."""
 
     def __init__(self, resolution: int, channels: int, width: int, num_classes: int, kernel_size: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class Discriminator(nn.Module):
         self.readout = nn.Conv2d(widths[-1], 1, 4, bias=False)  # over 4x4 maps: the authors' flatten and linear layer
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
+        """Return logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
         if self.num_classes:
             assert labels is not None
             maps = one_hot(labels, self.num_classes, images.dtype)[:, :, None, None]
@@ -100,18 +100,18 @@ class Discriminator(nn.Module):
 
 
 def doubling(inputs: int, outputs: int, kernel_size: int) -> nn.ConvTranspose2d:
-    """Transposed convolution, stride 2, that exactly doubles the size."""
+    """Return a transposed convolution with stride 2 that exactly doubles the size."""
     padding, output_padding = (2, 1) if kernel_size == 5 else (1, 0)
     return nn.ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding, bias=False)
 
 
 def halving(inputs: int, outputs: int, kernel_size: int) -> nn.Conv2d:
-    """Convolution, stride 2, that exactly halves the size."""
+    """Return a convolution with stride 2 that exactly halves the size."""
     return nn.Conv2d(inputs, outputs, kernel_size, 2, padding=kernel_size // 2 if kernel_size == 5 else 1, bias=False)
 
 
 def initialise(module: nn.Module) -> None:
-    """Weights N(0, 0.02), batch-norm gains N(1, 0.02), biases 0 (paper, section 4; the gains from the code)."""
+    """Initialise weights as N(0, 0.02), batch-norm gains as N(1, 0.02), biases as 0 (section 4; gains: the code)."""
     if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, (nn.BatchNorm1d, nn.BatchNorm2d)):
@@ -123,23 +123,24 @@ class DCGAN(GAN):
     """Deep convolutional GAN. `DCGAN()` is the 64 px network of the PyTorch ports, `DCGAN(kernel_size=5)` the authors'.
 
     Args:
-        resolution: 16, 32, 64, 128 or 256 pixels.
-        channels: of images.
-        latent_dim: length of the latent.
-        width: channels of the widest-resolution layer; 64 in the ports, 128 in the authors' faces script.
-        num_classes: 0 for an unconditional model.
-        kernel_size: 4 or 5, see above.
-        latent: `normal`, `uniform` in [-1, 1], or `auto`: normal with 4x4, uniform with 5x5 kernels.
+        resolution: height and width of the images: 16, 32, 64, 128 or 256 pixels.
+        channels: channels of the images.
+        latent_dim: length of the latents.
+        width: channels of the layer of the highest resolution; 64 in the ports, 128 in the authors' faces script.
+        num_classes: number of classes; 0 for an unconditional model.
+        kernel_size: side of the kernels, 4 or 5, see above.
+        latent: distribution of the latents: `normal`, `uniform` in [-1, 1], or `auto`: normal with 4x4 kernels, uniform
+            with 5x5.
         objective: `non_saturating` (the paper's), `saturating`, `hinge` or `least_squares`.
-        r1: weight of the gradient penalty on real images (not in the paper); 0 for none.
-        discriminator_channels: the discriminator's `width`, where it is another; 0 for the same.
-        training: settings of the loop, see `zoo.GAN`.
+        r1: weight of the zero-centred gradient penalty on real images (not in the paper); 0 for none.
+        discriminator_channels: `width` of the discriminator; 0 for that of the generator.
+        training: settings of the training loop, see `zoo.GAN`.
 
     Raises:
         ValueError: for a resolution or kernel size that is not offered.
     """
 
-    couples_batch = True  # batch norm: the paper's real and generated batches have statistics of their own
+    couples_batch = True  # batch norm, with separate statistics for real and generated images, as in the paper
 
     def __init__(
         self,
@@ -177,7 +178,7 @@ class DCGAN(GAN):
         self.save_hyperparameters(logger=False)
 
     def sample_latent(self, n: int) -> Tensor:
-        """Latents (n, Z), uniform in [-1, 1] or standard normal."""
+        """Draw latents (n, Z), uniform in [-1, 1] or standard normal."""
         if self.latent == "uniform":
             return torch.rand(n, self.latent_dim, device=self.device) * 2 - 1
         return super().sample_latent(n)

@@ -2,15 +2,16 @@
 Variation", arXiv:1710.10196. Networks, loss and schedule checked against the authors' code
 (tkarras/progressive_growing_of_gans: networks.py, loss.py, train.py).
 
-Training starts at 4x4 pixels; the resolution doubles again and again, and each new block is faded in. Everything about
-growth is a function of images seen: all blocks exist from the start, and there is nothing to restore.
+Training starts at 4x4 pixels; the resolution doubles step by step, and each new block is faded in. Growth is a function
+of images seen: all blocks exist from the start, and a resumed run has no state of growth to restore.
 
 Where the authors' two implementations differ, this follows the paper and the Theano code: bias and rectifier come
-before the 2x2 average pooling (the TensorFlow code folds the pooling into the convolution, so they come after it).
+before the 2x2 average pooling (the TensorFlow code fuses the pooling with the convolution, so they come after it).
 
-Two things are computed otherwise with the same result. Networks work at the stage's own resolution instead of on images
-repeated up to the full size, and the gradient's norm is divided by what that changes (see `ProGAN.discriminator_loss`).
-The average has a half-life in images: the authors' 0.999 per batch of 16 is `16 * log(0.5) / log(0.999)` = 11,085.
+Two computations differ with the same result. Networks work at the resolution of the stage instead of on images repeated
+up to the full size, and the gradient's norm is divided by the factor that this changes (see `ProGAN.gradient_penalty`).
+The moving average has a half-life in images: the authors' decay of 0.999 per batch of 16 is a half-life of
+`16 * log(0.5) / log(0.999) = 11,085` images.
 
 Left out: the Theano code's ramp-up of the learning rate over the first 40,000 images.
 """
@@ -25,12 +26,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu, linear
 
-from zoo.gan import GAN, Player
+from zoo.gan import GAN
 from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear, unequalize
 from zoo.layers.labels import one_hot
 from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev
 from zoo.layers.normalization import PixelNorm
-from zoo.layers.spectral import in_float32
+from zoo.layers.precision import without_autocast
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
 from zoo.training.batch import Batch
 from zoo.training.objectives import (
@@ -42,12 +43,13 @@ from zoo.training.objectives import (
     squared_gradient_norm,
 )
 from zoo.training.objectives import objective as objective_named
+from zoo.training.player import Player
 
 Variant = Literal["authors", "pytorch_GAN_zoo"]
 
 
 class Generator(nn.Module):
-    """From the latent to 4x4, then blocks that double the size; one linear RGB head for each resolution."""
+    """Generator: from the latent to 4x4, then blocks that double the size; a linear RGB head for each resolution."""
 
     def __init__(
         self,
@@ -63,9 +65,9 @@ class Generator(nn.Module):
         self.num_classes, self.pixel_norm = num_classes, pixel_norm
         first = widths.at(4)
         self.normalise = PixelNorm()
-        # gain sqrt(2) / 4: the authors count the fan-in of this layer as that of a 4x4 convolution
+        # Gain sqrt(2) / 4: the authors count the fan-in of this layer as that of a 4x4 convolution.
         self.dense = EqualizedLinear(latent_dim + num_classes, first * 16, gain=math.sqrt(2) / 4)
-        # per channel, added after the reshape; pytorch_GAN_zoo's per unit
+        # One bias for each channel, added after the reshape; in pytorch_GAN_zoo one for each unit.
         self.dense.bias = nn.Parameter(torch.zeros((first, 4, 4) if variant == "pytorch_GAN_zoo" else first))
         self.first = EqualizedConv2d(first, first, 3)
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
@@ -81,7 +83,7 @@ class Generator(nn.Module):
         self.to_rgb = nn.ModuleList(EqualizedConv2d(widths.at(size), channels, 1, gain=1.0) for size in [4, *sizes])
 
     def forward(self, z: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
-        """Images (B, C, R, R) at the stage's resolution, not bounded, from latents (B, Z) and class indices (B,)."""
+        """Return images (B, C, R, R), not bounded, at the stage's resolution R, from latents (B, Z) and labels (B,)."""
         if self.num_classes:
             assert labels is not None
             z = torch.cat([z, one_hot(labels, self.num_classes, z.dtype)], dim=1)
@@ -112,7 +114,7 @@ class Generator(nn.Module):
 
 
 class Discriminator(nn.Module):
-    """One RGB head for each resolution, blocks that halve the size, minibatch deviation at 4x4. No normalisation."""
+    """Discriminator: an RGB head for each resolution, blocks that halve the size, minibatch stddev at 4x4."""
 
     def __init__(self, resolution: int, channels: int, widths: Widths, num_classes: int, variant: Variant) -> None:
         super().__init__()
@@ -134,7 +136,7 @@ class Discriminator(nn.Module):
         self.readout = EqualizedLinear(widths.at(2), 1 + num_classes, gain=1.0)
 
     def forward(self, images: Tensor, stage: Stage) -> Tensor:
-        """Logits (B, 1 + classes) of images (B, C, R, R) at the stage's resolution: realness, then the classes."""
+        """Return logits (B, 1 + classes), realness first, of images (B, C, R, R) at the stage's resolution R."""
         depth = stage.resolution.bit_length() - 3
         x = leaky_relu(self.from_rgb[depth](images), 0.2)
         for level in range(depth, 0, -1):
@@ -146,7 +148,7 @@ class Discriminator(nn.Module):
                 x = torch.lerp(old, x, stage.alpha)
         x = leaky_relu(self.last(self.deviation(x)), 0.2)
         x = leaky_relu(self.dense(x.flatten(1)), 0.2)
-        with in_float32(x.device):  # in bf16 the drift's gradient would vanish beside the adversarial one
+        with without_autocast(x.device):  # in bf16 the gradient of the drift term would be lost in the adversarial one
             logits: Tensor = self.readout(x.to(self.readout.weight.dtype))
         return logits
 
@@ -155,40 +157,46 @@ class ProGAN(GAN):
     """Progressively grown GAN. `ProGAN(resolution=1024)` is the paper's CelebA-HQ network.
 
     Args:
-        resolution: final, a power of two from 8 to 1024.
-        channels: of images.
-        latent_dim: length of the latent, normalised to the unit hypersphere by the generator.
-        width: most channels of any block (the authors' fmap_max).
-        width_base: channels times resolution, roughly, of the wide-resolution blocks (their fmap_base).
-        num_classes: 0 for an unconditional model; otherwise classes enter the generator with the latent and the
-            discriminator classifies as well (AC-GAN), as in the authors' code.
+        resolution: final height and width of the images, a power of two from 8 to 1024.
+        channels: channels of the images.
+        latent_dim: length of the latents, which the generator normalises to the unit hypersphere.
+        width: largest number of channels of any block (the authors' fmap_max).
+        width_base: approximate product of channels and resolution of the high-resolution blocks (their fmap_base).
+        num_classes: number of classes; 0 for an unconditional model. Classes enter the generator with the latent, and
+            the discriminator also classifies (AC-GAN), as in the authors' code.
         hold_images: images at each resolution before the next is faded in; or a mapping such as {4: 20000, 16: 100000},
-            each number counting from its resolution on: an image of 16 px costs a sixteenth of one of 64.
+            each number valid from its resolution on: an image of 16 px costs a sixteenth of one of 64.
         fade_images: images over which a new block is faded in.
-        initial_resolution: where growth begins; `resolution` for networks that are grown from the start, as when
-            trained ones are fine-tuned.
+        initial_resolution: resolution at which growth begins; `resolution` for networks that are fully grown from the
+            start, such as trained ones that are fine-tuned.
         objective: `wasserstein` (the paper's, with gradient penalty and drift), or `non_saturating`, `saturating`,
             `hinge` or `least_squares` with `r1`.
-        r1: weight of the zero-centred gradient penalty on real images (not in the paper) where the objective is not
+        r1: weight of the zero-centred gradient penalty on real images (not in the paper) for objectives other than
             `wasserstein`; 0 for none.
-        r1_every: rounds from one r1 to the next, which weighs so much more: as strong on average, at a part of the
-            price (Karras et al. 2020, arXiv:1912.04958, section 3.1; Adam's betas stay as they are). 16 there.
-        penalty: weight of the gradient penalty of `wasserstein`; so are `target_norm` and `drift` its own.
-        target_norm: of the discriminator's gradient at full resolution; 750 in the paper's CIFAR-10 run.
-        drift: weight of the squared scores of real images, which keeps the scores near 0.
-        pixel_norm: whether the generator's activations are normalised; the latent always is. Off only to see what it
-            is for (`docs/alarms.md`).
+        r1_every: rounds from one r1 penalty to the next, whose weight is multiplied by this number: the same average
+            strength at lower cost (lazy regularisation, Karras et al. 2020, arXiv:1912.04958, section 3.1, where it is
+            16; here without its change of Adam's betas).
+        penalty: weight of the gradient penalty of `wasserstein`.
+        target_norm: norm that the penalty of `wasserstein` demands of the discriminator's gradient at full resolution;
+            750 in the paper's CIFAR-10 run.
+        drift: weight of the squared scores of real images in `wasserstein`, which keeps the scores near 0.
+        pixel_norm: whether the generator's activations are normalised; the latent always is. False demonstrates what
+            the normalisation prevents (`docs/alarms.md`).
         equalized: whether weights have an equalized learning rate; if not, they start with He's deviation and learn at
-            the rate as it is.
-        variant: `authors`, or `pytorch_GAN_zoo` for weights of that port: a first bias for each unit, and its minibatch
-            deviation (see `zoo.layers.minibatch_stddev.ConsecutiveDeviation`).
-        training: settings of the loop, see `zoo.GAN`.
+            the unscaled rate.
+        variant: `authors`, or `pytorch_GAN_zoo` for weights of that port: a bias for each unit of the first layer, and
+            its minibatch stddev (see `zoo.layers.minibatch_stddev.ConsecutiveDeviation`).
+        generator_lr: Adam's learning rate for the generator.
+        discriminator_lr: Adam's learning rate for the discriminator.
+        betas: Adam's betas.
+        average_halflife: half-life of the generator's moving average (EMA), in images.
+        training: settings of the training loop, see `zoo.GAN`.
 
     Raises:
         ValueError: for a resolution, a schedule or an objective that is impossible.
     """
 
-    couples_batch = True  # the minibatch deviation
+    couples_batch = True  # minibatch stddev
 
     def __init__(
         self,
@@ -250,21 +258,21 @@ class ProGAN(GAN):
         self.save_hyperparameters(logger=False)
 
     def players(self) -> list[Player]:
-        """The discriminator's generated images have the classes of its real ones, as in the authors' code."""
+        """Return both players; the discriminator's generated images have the real classes, as in the authors' code."""
         discriminator, generator = super().players()
         return [replace(discriminator, real_labels=True), generator]
 
     @property
     def stage(self) -> Stage:
-        """Where growth stands, from the clock alone."""
+        """Stage of growth, a function of the clock."""
         return self.growth.at(self.progress)
 
     def data_resolution(self, progress: int) -> int:
-        """Real images are wanted at the stage's resolution: a 4x4 stage shall not pay for full ones."""
+        """Return the stage's resolution, so that data modules do not decode full images for a 4x4 stage."""
         return self.growth.at(progress).resolution
 
     def prepare(self, real: Batch) -> Batch:
-        """Shrink to the stage, and fade as the networks do: the new half of the detail comes in with alpha."""
+        """Shrink real images to the stage's resolution, and fade in the new detail with alpha, as the networks do."""
         images = shrink(real.images, self.stage.resolution)
         if self.stage.alpha < 1:
             coarse = interpolate(avg_pool2d(images, 2), scale_factor=2, mode="nearest")
@@ -272,21 +280,21 @@ class ProGAN(GAN):
         return Batch(images, real.labels)
 
     def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Images at the stage's resolution."""
+        """Return images (B, C, R, R) at the stage's resolution R."""
         images: Tensor = network(z, labels, self.stage)
         return images
 
     def logits(self, batch: Batch) -> Tensor:
-        """Realness and classes (B, 1 + classes) of images at the stage's resolution or larger."""
+        """Return logits (B, 1 + classes) of images at the stage's resolution or larger."""
         logits: Tensor = self.discriminator(shrink(batch.images, self.stage.resolution), self.stage)
         return logits
 
     def score(self, batch: Batch) -> Tensor:
-        """Logits (B,) of realness; larger images are first averaged down to the stage's resolution."""
+        """Return realness logits (B,); larger images are first averaged down to the stage's resolution."""
         return self.logits(batch)[:, 0]
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """The objective's value, what smooths the discriminator and, if conditional, the classes of both batches."""
+        """Return the objective's value, penalties and, if conditional, the class loss of both batches."""
         real_logits, fake_logits = self.logits(real), self.logits(fake)
         terms = {"adversarial": self.objective.discriminator_value(real_logits[:, 0], fake_logits[:, 0])}
         if isinstance(self.objective, Wasserstein):
@@ -299,22 +307,22 @@ class ProGAN(GAN):
         return terms
 
     def gradient_penalty(self, real: Batch, fake: Batch) -> Tensor:
-        """Penalty of the Wasserstein loss (paper, section A.1; loss.py, `D_wgangp_acgan`).
+        """Compute `penalty * E[(|grad D(x)| - g)^2] / g^2`, g the `target_norm` (section A.1; loss.py, D_wgangp_acgan).
 
-        The authors' networks see images repeated up to full size, so their gradient norm is the one at the stage's
-        resolution divided by k = full / stage resolution: k^2 pixels each carry 1 / k^2 of a gradient.
+        The authors' networks see images repeated up to full size, so their gradient norm is the norm at the stage's
+        resolution divided by k = full / stage resolution: k^2 pixels each have 1 / k^2 of the gradient.
         """
         norms = interpolated_gradient_norms(self.scores, real, fake) / (self.resolution / self.stage.resolution)
         penalty: Tensor = self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean()
         return penalty
 
     def r1_penalty(self, real: Batch) -> Tensor:
-        """Zero-centred penalty on real images (Mescheder et al. 2018, equation 9), the norm as in the other penalty."""
+        """Compute the zero-centred penalty on real images (Mescheder et al. 2018, equation 9), the norm as above."""
         scale = self.resolution / self.stage.resolution
         return 0.5 * self.objective.r1 * self.r1_every * squared_gradient_norm(self.scores, real).mean() / scale**2
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Raise the scores of generated images and, if conditional, be recognised as the class asked for."""
+        """Return the adversarial term and, if conditional, the class loss of the generated images."""
         logits = self.logits(fake)
         terms = {"adversarial": self.objective.generator_value(logits[:, 0])}
         if self.num_classes:
@@ -329,7 +337,11 @@ class ProGAN(GAN):
 
 
 def loss_named(objective: str, penalty: float, r1: float) -> Objective:
-    """The paper's Wasserstein loss, or the objective called `objective` with `r1`."""
+    """Return the paper's Wasserstein loss, or the objective of this name with weight `r1` of its penalty.
+
+    Raises:
+        ValueError: for an unknown name, or `r1` with `wasserstein`.
+    """
     if objective in OBJECTIVES:
         return objective_named(objective, r1)
     if objective != "wasserstein":
@@ -340,12 +352,12 @@ def loss_named(objective: str, penalty: float, r1: float) -> Objective:
 
 
 def shrink(images: Tensor, resolution: int) -> Tensor:
-    """Average boxes of pixels until images (B, C, H, W) have `resolution`; smaller ones pass."""
+    """Average boxes of pixels until images (B, C, H, W) have `resolution`; smaller images are returned unchanged."""
     factor = images.shape[-1] // resolution
     return avg_pool2d(images, factor) if factor > 1 else images
 
 
 def class_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Cross entropy of the class logits, all but the first."""
+    """Compute the cross entropy of the class logits, which are all columns but the first."""
     assert batch.labels is not None
     return cross_entropy(logits[:, 1:], batch.labels)

@@ -1,4 +1,4 @@
-"""How a ProGAN grows: its stages as a function of images, the average meanwhile, and the width of each block.
+"""Growth of a ProGAN: its stages as a function of images, its moving average, and the width of each block.
 
 Karras et al. 2018, section A.1 and table 2; `TrainingSchedule` in the authors' train.py.
 """
@@ -14,10 +14,10 @@ from zoo.training.average import MovingAverage
 
 @dataclass(frozen=True)
 class Stage:
-    """How far the networks have grown.
+    """Stage of growth.
 
     Args:
-        resolution: of images at this moment.
+        resolution: current height and width of the images.
         alpha: weight of the newest block, rising from 0 to 1 while it is faded in.
     """
 
@@ -27,17 +27,17 @@ class Stage:
 
 @dataclass(frozen=True)
 class Growth:
-    """The schedule of stages (paper, section A.1; `TrainingSchedule` in the authors' train.py).
+    """Schedule of stages (paper, section A.1; `TrainingSchedule` in the authors' train.py).
 
-    Hold at `initial` for `hold` images, then for each doubling: fade the new block in over `fade` images, hold for
-    `hold`.
+    Training holds at `initial` for `hold` images; then, for each doubling, the new block is faded in over `fade` images
+    and held for `hold`.
 
     Args:
-        resolution: where growth ends.
+        resolution: final resolution.
         hold: images at each resolution before the next is faded in; or a mapping such as {4: 20000, 16: 100000}, each
-            number counting from its resolution on.
+            number valid from its resolution on.
         fade: images over which a new block is faded in; 0 switches it on at once.
-        initial: where growth begins (the authors' lod_initial_resolution).
+        initial: first resolution (the authors' lod_initial_resolution).
     """
 
     resolution: int
@@ -57,14 +57,14 @@ class Growth:
             )
 
     def held(self, resolution: int) -> int:
-        """Images for which this resolution is held."""
+        """Return the number of images for which a resolution is held."""
         if not isinstance(self.hold, Mapping):
             return self.hold
         return self.hold[max(start for start in self.hold if start <= resolution)]
 
     @property
     def switched_on(self) -> list[int]:
-        """When each new block begins to be faded in, in images."""
+        """Images at which each new block begins to be faded in."""
         moments, images = [], 0
         for lod in range(self.doublings, 0, -1):
             moments.append(images + self.held(self.resolution >> lod))
@@ -72,7 +72,7 @@ class Growth:
         return moments
 
     def level_of_detail(self, images: int) -> float:
-        """The authors' "lod" after so many images: how many doublings are still to come; fractional during a fade."""
+        """Return the authors' "lod" after `images`: the number of doublings still to come, fractional during a fade."""
         for done, moment in enumerate(self.switched_on):
             lod = self.doublings - done
             if images < moment:
@@ -82,57 +82,65 @@ class Growth:
         return 0.0
 
     def at(self, images: int) -> Stage:
-        """The stage after so many images."""
+        """Return the stage after this many images."""
         lod = self.level_of_detail(images)
         return Stage(self.resolution >> math.floor(lod), 1.0 - (lod - math.floor(lod)) if lod % 1 else 1.0)
 
     def began(self, images: int) -> int:
-        """When the newest block was switched on, in images; 0 before the first."""
+        """Return the images at which the fade of the newest block began; 0 before the first."""
         return max((moment for moment in self.switched_on if moment <= images), default=0)
 
     @property
     def end(self) -> int:
-        """Images after which it has ended."""
+        """Images after which growth has ended."""
         return self.switched_on[-1] + self.fade if self.doublings else 0
 
     @property
     def doublings(self) -> int:
-        """From the first resolution to the last."""
+        """Number of doublings from the first resolution to the last."""
         return (self.resolution // self.initial).bit_length() - 1
 
     def changed(self, before: int, now: int) -> bool:
-        """Whether a fade began or ended in between; the authors then forget Adam's state."""
-        ends = [self.level_of_detail(images) for images in (before, now)]
-        return (math.floor(ends[0]), math.ceil(ends[0])) != (math.floor(ends[1]), math.ceil(ends[1]))
+        """Return whether a fade began or ended between two counts of images; the authors then reset Adam's state."""
+        first, last = self.level_of_detail(before), self.level_of_detail(now)
+        return (math.floor(first), math.ceil(first)) != (math.floor(last), math.ceil(last))
 
 
 @dataclass(frozen=True)
 class GrowingAverage(MovingAverage):
-    """The generator's average: the random weights with which a block begins shall not linger in it.
+    """Moving average of a growing generator, whose `rampup` starts again with every new block.
 
-    So `rampup` counts from where the newest block was switched on, not from the beginning of the run alone. The authors
-    average evenly; their stages are 72 half-lives long, those of small runs one or two.
+    So the random initial weights of a block do not linger in the average. The authors keep one half-life throughout;
+    their stages are 72 half-lives long, those of small runs one or two.
+
+    Args:
+        growth: schedule of the blocks.
     """
 
     growth: Growth = Growth(4, 1, 0)
 
     def halflife_at(self, images_seen: int) -> float:
-        """The half-life at this moment, in images."""
+        """Return the half-life, in images, after `images_seen`."""
         return super().halflife_at(images_seen - self.growth.began(images_seen))
 
 
 @dataclass(frozen=True)
 class Widths:
-    """Channels of each block: `min(base / 2^level, most)`, where the block at 2^R pixels has level R - 1."""
+    """Channels of each block: `min(base / 2^(R - 1), most)` at a resolution of 2^R pixels.
+
+    Args:
+        base: the authors' fmap_base.
+        most: largest number of channels, the authors' fmap_max.
+    """
 
     base: int
     most: int
 
     def check(self, resolution: int) -> None:
-        """Refuse widths of which nothing is left at the final resolution.
+        """Check that the block of the final resolution has at least one channel.
 
         Raises:
-            ValueError: with the smallest base that would do.
+            ValueError: when it has none, with the smallest base that suffices.
         """
         if self.at(resolution) < 1:
             raise ValueError(
@@ -141,5 +149,5 @@ class Widths:
             )
 
     def at(self, resolution: int) -> int:
-        """Of the block that works at `resolution`."""
+        """Return the channels of the block that works at `resolution`."""
         return min(self.base >> (resolution.bit_length() - 2), self.most)

@@ -1,8 +1,8 @@
 """The first GAN: Goodfellow et al. 2014, "Generative Adversarial Nets", arXiv:1406.2661, for small images and points.
 
 As in the paper's section 5: fully connected networks, rectifiers in the generator, maxout and dropout in the
-discriminator. What differs: Adam instead of SGD with momentum, and the generator ends in tanh, since images are in
-[-1, 1] here (for points in the plane it ends linearly). Widths are the caller's; the paper gives none in its text.
+discriminator. Differences: Adam instead of SGD with momentum, and the generator ends in tanh, since images are in
+[-1, 1] here (for points in the plane its last layer is linear). The paper's text gives no widths; they are arguments.
 With `batch_norm=True`, `layers=4`, `width=400`, `discriminator_layers=3`, `discriminator_width=200`, `dropout=0` and
 `initial_deviation=0.02` these are the networks of PacGAN's ring and grid (Lin et al. 2018, arXiv:1712.04086).
 """
@@ -20,7 +20,7 @@ from zoo.training.objectives import objective as objective_named
 
 
 class Maxout(nn.Module):
-    """The largest of several linear maps, unit by unit (Goodfellow et al. 2013, arXiv:1302.4389)."""
+    """Maxout layer (Goodfellow et al. 2013, arXiv:1302.4389): `max_k (W_k x + b_k)` for each unit."""
 
     def __init__(self, inputs: int, outputs: int, pieces: int) -> None:
         super().__init__()
@@ -28,13 +28,13 @@ class Maxout(nn.Module):
         self.linear = nn.Linear(inputs, outputs * pieces)
 
     def forward(self, x: Tensor) -> Tensor:
-        """From (B, inputs) to (B, outputs)."""
+        """Map features (B, inputs) to (B, outputs)."""
         values: Tensor = self.linear(x)
         return values.view(len(x), -1, self.pieces).amax(2)
 
 
 class Generator(nn.Module):
-    """Linear layers and rectifiers from a latent to all pixels of an image."""
+    """Generator of linear layers and rectifiers, from a latent to all pixels of an image."""
 
     def __init__(
         self, resolution: int, channels: int, latent_dim: int, layers: int, width: int, batch_norm: bool
@@ -50,13 +50,13 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*body, nn.Linear(width, math.prod(shape)), *squash, nn.Unflatten(1, shape))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) from latents (B, Z); there are no classes."""
+        """Return images (B, C, H, W) from latents (B, Z); there are no classes."""
         images: Tensor = self.body(z)
         return images
 
 
 class Discriminator(nn.Module):
-    """Maxout layers with dropout from all pixels to one logit."""
+    """Discriminator of maxout layers with dropout, from all pixels to one logit."""
 
     def __init__(self, inputs: int, layers: int, width: int, pieces: int, dropout: float) -> None:
         super().__init__()
@@ -67,7 +67,7 @@ class Discriminator(nn.Module):
         self.body = nn.Sequential(nn.Flatten(), *body, nn.Linear(width, 1))
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Logits (B,) of images (B, C, H, W)."""
+        """Return logits (B,) of images (B, C, H, W)."""
         scores: Tensor = self.body(images)
         return scores.flatten()
 
@@ -76,20 +76,21 @@ class VanillaGAN(GAN):
     """The GAN of 2014: two multilayer perceptrons. Unconditional.
 
     Args:
-        resolution: in pixels; 1 with two channels for points in the plane.
-        channels: of images.
-        latent_dim: length of the latent, standard normal.
-        layers: hidden layers of the generator.
-        width: units in each.
-        batch_norm: whether the generator normalises its hidden layers (not in the paper).
-        discriminator_layers: hidden layers of the discriminator.
-        discriminator_width: units in each.
-        pieces: linear maps that each maxout unit takes the largest of.
+        resolution: height and width of the images, in pixels; 1 with two channels for points in the plane.
+        channels: channels of the images.
+        latent_dim: length of the latents, which are standard normal.
+        layers: number of hidden layers of the generator.
+        width: units of each hidden layer of the generator.
+        batch_norm: whether the generator's hidden layers have batch norm (not in the paper).
+        discriminator_layers: number of hidden layers of the discriminator.
+        discriminator_width: units of each hidden layer of the discriminator.
+        pieces: number of linear maps of each maxout unit.
         dropout: probability of dropping a unit of the discriminator; 0 for none.
-        initial_deviation: of all weights at the start, with biases 0; 0 keeps PyTorch's initialisation.
+        initial_deviation: standard deviation of the initial weights, with biases 0; 0 keeps PyTorch's initialisation.
         objective: `non_saturating`, `saturating` (the minimax game), `hinge` or `least_squares`.
-        r1: weight of the gradient penalty on real images; 0 for none.
-        training: settings of the loop, see `zoo.GAN`.
+        r1: weight of the zero-centred gradient penalty on real images; 0 for none.
+        num_classes: must be 0; the argument exists so that recipes can name it.
+        training: settings of the training loop, see `zoo.GAN`.
     """
 
     def __init__(

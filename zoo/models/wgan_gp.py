@@ -4,27 +4,28 @@ arXiv:1704.00028. Networks, initialisation and training checked against the auth
 
 Three pairs of networks, in `zoo.models.wgan_gp_networks`, chosen by `architecture`:
 
-- `resnet` (`auto` up to 32 px), the CIFAR-10 ResNet: as many channels everywhere, no normalisation in the critic, whose
-  features are averaged over all positions. `WGANGP(resolution=32, width=128)` is the authors'. Elsewhere the generator
-  doubles from 4x4 as often as it takes, and the critic halves down to 8x8, where its last two blocks stay.
+- `resnet` (`auto` up to 32 px), the CIFAR-10 ResNet: the same number of channels in all layers, no normalisation in the
+  critic, whose features are averaged over all positions. `WGANGP(resolution=32, width=128)` is the authors'. At other
+  resolutions the generator has one doubling block for each doubling from 4x4, and the critic halves the size down to
+  8x8, where its last two blocks work.
 - `layer_norm` (`auto` from 64 px), the "Good" networks: widths double towards 4x4, the critic has layer norm.
-  `WGANGP(resolution=64, width=64)` is the authors'. Elsewhere widths go on doubling up to 8 * `width`.
+  `WGANGP(resolution=64, width=64)` is the authors'. At other resolutions widths double up to 8 * `width`.
 - `convolutional`, the small networks of gan_cifar.py, 5x5 convolutions with stride 2, and at 28 px the shapes of
   gan_mnist.py, which crops 8x8 maps to 7x7 (there without batch norm: `batch_norm=False`).
 
-The loop is the paper's algorithm 1: five critic steps, then one of the generator. The authors' code puts the
-generator's step first and leaves it out the first time, which is the same sequence; its rates fall with every
-generator's step, ours with every critic's. Classes are as in gan_cifar_resnet.py (its default; the paper's labelled
-CIFAR-10): batch norm of the generator's blocks has a scale and offset for each class, and the critic a second, AC-GAN
-readout (Odena et al. 2017, arXiv:1610.09585) that learns classes from real images only. Generated images in the
-critic's step have the labels of the real ones; the generator's are drawn. The authors have classes with the CIFAR-10
-ResNet only; the other two architectures get them in the same way.
+The loop is the paper's algorithm 1: five critic steps, then one of the generator. The authors' code makes the
+generator's step first and omits it in the first iteration, which is the same sequence; its learning rates fall with
+every generator step, ours with every critic step. Classes are as in gan_cifar_resnet.py (its default; the paper's
+labelled CIFAR-10): batch norm of the generator's blocks has a scale and offset for each class, and the critic has a
+second, AC-GAN readout (Odena et al. 2017, arXiv:1610.09585) that learns classes from real images only. Generated images
+in the critic's step have the labels of the real ones; those in the generator's step are drawn. The authors have classes
+with the CIFAR-10 ResNet only; the other two architectures use them in the same way.
 
-What differs: samples are drawn from an averaged generator with running batch statistics, so that an image does not
-depend on its neighbours (the authors normalise by the batch at hand then, too, and do not average). 5x5 convolutions
-with stride 2 pad two pixels at the top and left and one at the bottom and right, TensorFlow's one and two: the same
-networks on mirrored images. Doubling and halving are merged with the convolution beside them, see
-`zoo.layers.resampling`, and 1x1 convolutions go before doubling and after halving: the same values, computed sooner.
+Differences: samples are drawn from an averaged generator with running batch statistics, so that an image does not
+depend on the rest of its batch (the authors use batch statistics for samples, too, and no average). 5x5 convolutions
+with stride 2 pad two pixels at the top and left and one at the bottom and right, where TensorFlow pads one and two: the
+same networks on mirrored images. Doubling and halving are fused with the adjacent convolution, see
+`zoo.layers.resampling`, and 1x1 convolutions come before doubling and after halving: the same values for less work.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from zoo.errors import require_at_least
-from zoo.gan import GAN, Player
+from zoo.gan import GAN
 from zoo.models.wgan_gp_networks import (
     ConvolutionalGenerator,
     ResidualGenerator,
@@ -48,6 +49,7 @@ from zoo.models.wgan_gp_networks import (
 )
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms, Wasserstein
+from zoo.training.player import Player
 
 Architecture = Literal["auto", "resnet", "layer_norm", "convolutional"]
 RESOLUTIONS = (16, 32, 64, 128, 256)
@@ -57,23 +59,24 @@ class WGANGP(GAN):
     """Wasserstein GAN with gradient penalty. Defaults are those of the authors' CIFAR-10 ResNet (without classes).
 
     Args:
-        resolution: 16, 32, 64, 128 or 256 pixels; the convolutional networks also 28.
-        channels: of images.
-        latent_dim: length of the latent, standard normal.
-        width: channels at the full size; 128 for the CIFAR-10 networks, 64 for the 64 px and MNIST ones.
-        num_classes: 0 for an unconditional model.
-        architecture: `resnet`, `layer_norm`, `convolutional`, or `auto`: see above.
-        batch_norm: of the generator; only the convolutional one goes without, and then without classes.
-        penalty: weight of the gradient penalty, lambda.
+        resolution: height and width of the images: 16, 32, 64, 128 or 256 pixels; for the convolutional networks also
+            28.
+        channels: channels of the images.
+        latent_dim: length of the latents, which are standard normal.
+        width: channels at the full resolution; 128 for the CIFAR-10 networks, 64 for the 64 px and MNIST networks.
+        num_classes: number of classes; 0 for an unconditional model.
+        architecture: `resnet`, `layer_norm`, `convolutional`, or `auto`, see above.
+        batch_norm: whether the generator has batch norm; False is offered for the unconditional convolutional one only.
+        penalty: weight of the gradient penalty, the paper's lambda.
         classification: weight of the AC-GAN term in the critic's loss, on real images.
-        generator_classification: and in the generator's.
-        generator_batch: generated images in a generator's step for each image in a critic's; 2 in gan_cifar_resnet.py,
-            1 in the others.
-        dequantise: put the 256 grey levels at their places in [-1, 1) and add uniform noise of one level's width to
-            real images, as gan_cifar_resnet.py does; the others do not.
+        generator_classification: weight of the AC-GAN term in the generator's loss.
+        generator_batch: generated images in a generator step for each image in a critic step; 2 in gan_cifar_resnet.py,
+            1 in the authors' other scripts.
+        dequantise: whether to place the 256 grey levels of real images in [-1, 1) and add uniform noise as wide as one
+            level, as in gan_cifar_resnet.py; the authors' other scripts do not.
         critic_steps: critic updates for each generator update.
-        betas: Adam's; (0.5, 0.9) in gan_cifar.py and gan_mnist.py.
-        training: settings of the loop, see `zoo.GAN`.
+        betas: Adam's betas; (0.5, 0.9) in gan_cifar.py and gan_mnist.py.
+        training: settings of the training loop, see `zoo.GAN`.
 
     Raises:
         ValueError: for a resolution or architecture that is not offered.
@@ -130,24 +133,24 @@ class WGANGP(GAN):
         self.save_hyperparameters(logger=False)
 
     def players(self) -> list[Player]:
-        """The critic, whose generated images have the labels of the real ones, and the generator, on larger batches."""
+        """Return the critic, whose generated images have the real labels, and the generator, with a larger batch."""
         critic, generator = super().players()
         return [replace(critic, real_labels=True), replace(generator, fakes=self.generator_batch)]
 
     def prepare(self, real: Batch) -> Batch:
-        """Real images with dequantisation noise, if it is asked for: level k of 0..255 spread over its 1/128."""
+        """Return real images, dequantised if so set: level k of 0..255 becomes uniform in [k, k + 1) / 128 - 1."""
         if not self.dequantise:
             return real
         levels = (real.images + 1) * 127.5
         return Batch((levels + torch.rand_like(levels)) / 128 - 1, real.labels)
 
     def score(self, batch: Batch) -> Tensor:
-        """Scores (B,); the critic judges images without regard to their labels."""
+        """Return scores (B,); the critic ignores the labels."""
         scores: Tensor = self.discriminator(batch.images)[:, 0]
         return scores
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Wasserstein loss, gradient penalty and, with classes, cross entropy of the classes of real images."""
+        """Return the Wasserstein loss, the gradient penalty and, with classes, the cross entropy on real images."""
         if not self.num_classes:
             return super().discriminator_loss(real, fake)
         assert real.labels is not None
@@ -159,7 +162,7 @@ class WGANGP(GAN):
         }
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Negative mean score and, with classes, cross entropy of the classes that were asked for."""
+        """Return the negative mean score and, with classes, the cross entropy of the generated images' classes."""
         if not self.num_classes:
             return super().generator_loss(real, fake)
         assert fake.labels is not None
@@ -171,10 +174,10 @@ class WGANGP(GAN):
 
 
 def check(architecture: str, resolution: int, num_classes: int, batch_norm: bool, generator_batch: int) -> None:
-    """Refuse what is not offered.
+    """Check arguments of `WGANGP`.
 
     Raises:
-        ValueError: naming what is.
+        ValueError: for values that are not offered, or not together.
     """
     if architecture not in ("resnet", "layer_norm", "convolutional"):
         raise ValueError(f"architecture of a WGANGP is auto, resnet, layer_norm or convolutional; got {architecture!r}")

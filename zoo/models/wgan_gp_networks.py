@@ -1,4 +1,4 @@
-"""The networks of WGAN-GP; `zoo.models.wgan_gp` says which are whose, and what differs from the authors'."""
+"""The networks of WGAN-GP; `zoo.models.wgan_gp` describes their origin and the differences from the authors' code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Resampling = Literal["double", "halve", "keep"]
 
 
 def uniform(layer: nn.Module, deviation: float) -> None:
-    """Weights uniform with this standard deviation and mean 0, biases 0: all that the authors' code starts from."""
+    """Initialise weights uniformly with mean 0 and this standard deviation, biases as 0, as in the authors' code."""
     assert isinstance(layer.weight, Tensor)
     nn.init.uniform_(layer.weight, -deviation * math.sqrt(3), deviation * math.sqrt(3))
     if isinstance(layer.bias, Tensor):
@@ -29,9 +29,10 @@ def uniform(layer: nn.Module, deviation: float) -> None:
 def convolution(
     inputs: int, outputs: int, kernel_size: int = 3, resampling: Resampling = "keep", bias: bool = True, he: bool = True
 ) -> nn.Conv2d:
-    """A convolution that keeps the size, or doubles the size before or halves it after.
+    """Return a convolution that keeps the size, or doubles it before or halves it after.
 
-    Deviation sqrt(4 / (fan_in + fan_out)), He's where both fans are equal; without `he` sqrt(2 / (fan_in + fan_out)).
+    The initial standard deviation is `sqrt(4 / (fan_in + fan_out))`, which is He's where both fans are equal; without
+    `he` it is `sqrt(2 / (fan_in + fan_out))`.
     """
     layer: nn.Conv2d
     if resampling == "double":
@@ -45,9 +46,9 @@ def convolution(
 
 
 def strided(inputs: int, outputs: int, transposed: bool = False) -> nn.Conv2d | nn.ConvTranspose2d:
-    """A 5x5 convolution that halves the size, rounding up, or a transposed one that doubles it.
+    """Return a 5x5 convolution that halves the size, rounding up, or a transposed one that doubles it.
 
-    The fan on the side with fewer pixels counts a quarter of the kernel.
+    For the initial deviation, the fan on the side with fewer pixels counts a quarter of the kernel.
     """
     layer: nn.Conv2d | nn.ConvTranspose2d
     if transposed:
@@ -61,7 +62,7 @@ def strided(inputs: int, outputs: int, transposed: bool = False) -> nn.Conv2d | 
 
 
 def linear(inputs: int, outputs: int) -> nn.Linear:
-    """A linear layer, uniform after Glorot and Bengio 2010."""
+    """Return a linear layer with the uniform initialisation of Glorot and Bengio 2010."""
     layer = nn.Linear(inputs, outputs)
     uniform(layer, math.sqrt(2 / (inputs + outputs)))
     return layer
@@ -80,7 +81,7 @@ class BatchNorm(nn.Module):
             self.offset = nn.Parameter(torch.zeros(num_classes, features))
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Maps (B, C, H, W), normalised; `labels` (B,) choose the scale and offset."""
+        """Normalise maps (B, C, H, W); with classes, `labels` (B,) select the scale and offset."""
         y: Tensor = self.norm(x)
         if self.norm.affine:
             return y
@@ -90,16 +91,17 @@ class BatchNorm(nn.Module):
 
 
 class Block(nn.Module):
-    """Residual block: twice normalisation, ReLU and a 3x3 convolution, beside a shortcut.
+    """Residual block: twice normalisation, ReLU and a 3x3 convolution, in parallel with a shortcut.
 
     Args:
-        inputs: channels.
-        outputs: channels.
-        middle: channels between the two convolutions.
-        resampling: what it does to the size: the first convolution doubles it, or the second halves it.
-        first, second: the normalisations, called with the maps and labels; None for none.
-        bias: whether the first convolution has one.
-        pixels: whether it stands on pixels, and so without a ReLU before its first convolution.
+        inputs: number of input channels.
+        outputs: number of output channels.
+        middle: number of channels between the two convolutions.
+        resampling: change of the size: `double` by the first convolution, `halve` by the second, or `keep`.
+        first: normalisation before the first convolution, called with maps and labels; None for none.
+        second: normalisation before the second convolution; None for none.
+        bias: whether the first convolution has a bias.
+        pixels: whether the input is an image; then there is no ReLU before the first convolution.
     """
 
     def __init__(
@@ -123,7 +125,7 @@ class Block(nn.Module):
         self.shortcut = convolution(inputs, outputs, kernel_size=1, he=False) if changes else None
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """From (B, inputs, H, W) to (B, outputs, H', W')."""
+        """Map (B, inputs, H, W) to (B, outputs, H', W')."""
         y: Tensor = x if self.pixels else relu(x) if self.first is None else relu(self.first(x, labels), inplace=True)
         y = self.convolution1(y)
         y = relu(y if self.second is None else self.second(y, labels), inplace=True)
@@ -137,13 +139,13 @@ class Block(nn.Module):
 
 
 class LayerNorm(nn.GroupNorm):
-    """Layer norm over the channels and positions of each image, scale and offset for each channel: one group."""
+    """Layer norm over channels and positions of each image, with a scale and offset for each channel."""
 
     def __init__(self, features: int) -> None:
         super().__init__(1, features)
 
     def forward(self, x: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Maps (B, C, H, W), each image normalised by itself."""
+        """Normalise each image of maps (B, C, H, W) separately."""
         y: Tensor = super().forward(x)
         return y
 
@@ -152,21 +154,21 @@ class LayerNorm(nn.GroupNorm):
 
 
 def stage_widths(resolution: int, width: int) -> list[int]:
-    """Channels of the stages above 4x4: doubling from `width`, at the full size, towards 4x4, at most 8 * `width`."""
+    """Return the channels of the stages above 4x4: doubling from `width`, at full size, towards 4x4, to 8 * `width`."""
     stages = (resolution - 1).bit_length() - 2  # 28 and 32 px: 3 stages
     return [width * min(2**i, 8) for i in reversed(range(stages))]
 
 
 class ResidualGenerator(nn.Module):
-    """A linear layer to 4x4 maps and one block for each doubling; batch norm, ReLU, convolution, tanh.
+    """Generator: a linear layer to 4x4 maps and one block for each doubling; batch norm, ReLU, convolution, tanh.
 
     Args:
         widths: channels of the maps at 4x4 and after each block.
-        channels: of images.
-        latent_dim: length of the latent.
-        num_classes: 0 for none.
-        like_cifar: the details of the CIFAR-10 ResNet; else those of the 64 px networks, whose blocks have no bias
-            in the first convolution and whose last convolution starts with He's deviation.
+        channels: channels of the images.
+        latent_dim: length of the latents.
+        num_classes: number of classes; 0 for none.
+        like_cifar: whether to follow the CIFAR-10 ResNet; else the 64 px networks, whose blocks have no bias in the
+            first convolution and whose last convolution starts with He's deviation.
     """
 
     def __init__(self, widths: list[int], channels: int, latent_dim: int, num_classes: int, like_cifar: bool) -> None:
@@ -188,7 +190,7 @@ class ResidualGenerator(nn.Module):
         self.last = convolution(widths[-1], channels, he=not like_cifar)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        """Return images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
         x = self.stem(z).view(len(z), -1, 4, 4)
         for block in self.blocks:
             x = block(x, labels)
@@ -197,7 +199,7 @@ class ResidualGenerator(nn.Module):
 
 
 class ConvolutionalGenerator(nn.Module):
-    """A linear layer to 4x4 maps, then 5x5 transposed convolutions that double; batch norm and ReLU between; tanh."""
+    """Generator: a linear layer to 4x4 maps, then 5x5 transposed convolutions; batch norm and ReLU between; tanh."""
 
     def __init__(
         self, resolution: int, channels: int, latent_dim: int, width: int, num_classes: int, batch_norm: bool
@@ -207,7 +209,7 @@ class ConvolutionalGenerator(nn.Module):
         units = widths[0] * 4 * 4
         self.crop = resolution == 28
         self.stem = linear(latent_dim, units)
-        # one for each unit of the linear layer, then one for each channel
+        # The first batch norm has statistics for each unit of the linear layer, the others for each channel.
         norms = [BatchNorm(features, num_classes) for features in (units, *widths[1:])] if batch_norm else []
         self.norms = nn.ModuleList(norms)
         self.doublings = nn.ModuleList(
@@ -215,7 +217,7 @@ class ConvolutionalGenerator(nn.Module):
         )
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
+        """Return images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
         x = self.stem(z)[:, :, None, None]
         for i, doubling in enumerate(self.doublings):
             x = relu(self.norms[i](x, labels) if self.norms else x)
@@ -230,12 +232,12 @@ class ConvolutionalGenerator(nn.Module):
 
 
 class Critic(nn.Module):
-    """Features of each image by itself, and linear readouts of them: the score, and the logits of the classes.
+    """Critic: features of each image, and linear readouts of them: the score, and the logits of the classes.
 
     Args:
-        body: from images to features (B, F).
-        features: F.
-        num_classes: 0 for none.
+        body: module from images to features (B, F).
+        features: number of features F.
+        num_classes: number of classes; 0 for none.
     """
 
     def __init__(self, body: nn.Module, features: int, num_classes: int) -> None:
@@ -245,9 +247,9 @@ class Critic(nn.Module):
         self.classifier = linear(features, num_classes) if num_classes else None
 
     def forward(self, images: Tensor) -> Tensor:
-        """Scores in column 0, class logits in the others: (B, 1 + num_classes) from images (B, C, H, W).
+        """Return scores (column 0) and class logits (the other columns), (B, 1 + num_classes), of images (B, C, H, W).
 
-        The readouts keep the precision of their weights under autocast: scores are not bounded, and bf16 has no number
+        Under autocast the readouts keep the precision of their weights: scores are not bounded, and bf16 has no number
         between 64 and 64.5.
         """
         features = self.body(images)
@@ -259,7 +261,7 @@ class Critic(nn.Module):
 
 
 def residual_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
-    """The CIFAR-10 ResNet's: halved down to 8x8, two blocks there, features averaged over all positions."""
+    """Return the critic of the CIFAR-10 ResNet: halved to 8x8, two blocks there, features averaged over positions."""
     halvings = resolution.bit_length() - 4  # 32 px: two, the first block's among them
     blocks = [Block(channels, width, width, "halve", pixels=True)]
     blocks += [Block(width, width, width, "halve") for _ in range(halvings - 1)]
@@ -268,7 +270,7 @@ def residual_critic(resolution: int, channels: int, width: int, num_classes: int
 
 
 def layer_norm_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
-    """The 64 px network's: widths double while the size halves down to 4x4, layer norm before each ReLU."""
+    """Return the critic of the 64 px networks: widths double as the size halves to 4x4, layer norm before each ReLU."""
     widths = stage_widths(resolution, width)[::-1]
     blocks = [
         Block(before, after, before, "halve", LayerNorm(before), LayerNorm(before), bias=False)
@@ -279,7 +281,7 @@ def layer_norm_critic(resolution: int, channels: int, width: int, num_classes: i
 
 
 def convolutional_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
-    """gan_cifar.py's: 5x5 convolutions that halve down to 4x4, leaky ReLU, no normalisation."""
+    """Return the critic of gan_cifar.py: 5x5 convolutions that halve the size to 4x4, leaky ReLU, no normalisation."""
     widths = stage_widths(resolution, width)[::-1]
     layers = [
         part

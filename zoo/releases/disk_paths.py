@@ -1,7 +1,7 @@
-"""What a release must not tell: where things lie on the disk of whoever packed it.
+"""Removal of absolute paths from a release.
 
-Runs, reports and measurements record paths in full, for their owner. Published, they name a home directory and the
-user, and are of no use to anybody else, so only the last part of each goes into a release.
+Runs, reports and measurements record paths in full, for their owner. In a published release, such paths reveal the name
+of the user and the layout of the disk and are of no use to anyone else, so only the last part of each path is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from typing import Any
 
 
 def disk_paths(value: Any) -> set[str]:
-    """The absolute paths among the strings of nested lists and dictionaries; those inside a sentence are not found."""
+    """Return the absolute paths among the strings of nested lists and dictionaries.
+
+    A string counts if all of it is a path; paths inside a sentence are not found.
+    """
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list | tuple):
@@ -23,14 +26,14 @@ def disk_paths(value: Any) -> set[str]:
 
 
 def without_disk_paths(text: str, paths: set[str]) -> str:
-    """YAML, JSON or HTML with each path cut down to its last part: `/home/me/photos` to `photos`."""
-    for path in sorted(paths, key=len, reverse=True):  # the longest first: one may begin another
-        for spelt in (str, _in_json, html.escape):
-            # A whole path: not the `/data` of `runs/data` or of `/database`.
-            whole = re.compile(rf"(?<![\w./-]){re.escape(spelt(path))}(?![\w-])")
-            text = spelt(PurePath(path).name).join(whole.split(text))
+    """Replace each path in YAML, JSON or HTML by its last part: `/home/me/photos` by `photos`."""
+    for path in sorted(paths, key=len, reverse=True):  # the longest first, because one path may begin with another
+        for escape in (str, _escape_json, html.escape):
+            # Only a complete path: not the `/data` of `runs/data` or of `/database`.
+            pattern = re.compile(rf"(?<![\w./-]){re.escape(escape(path))}(?![\w-])")
+            text = escape(PurePath(path).name).join(pattern.split(text))
     return text
 
 
-def _in_json(text: str) -> str:
+def _escape_json(text: str) -> str:
     return json.dumps(text)[1:-1]

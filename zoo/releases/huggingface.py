@@ -1,4 +1,4 @@
-"""The Hugging Face hub, through its own client: its cache, its tokens, its resumed transfers."""
+"""Download and upload releases with the client of the Hugging Face hub, which handles cache, tokens and resuming."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from zoo.releases.audited import card_of
 
 
 def client() -> ModuleType:
-    """`huggingface_hub`.
+    """Import `huggingface_hub`.
 
     Raises:
-        ReleaseError: naming what to install.
+        ReleaseError: if it is not installed; the text says how to install it.
     """
     try:
         import huggingface_hub
@@ -32,41 +32,42 @@ def client() -> ModuleType:
     return huggingface_hub
 
 
-def download(repo: str, revision: str | None) -> Path:
-    """The folder, in the client's cache, with configuration and weights of a repository.
+def download_release(repo: str, revision: str | None) -> Path:
+    """Return the folder, in the client's cache, with the configuration and the weights of a repository.
 
-    Works without a network for what the cache holds. The weights' digest is held against the configuration's; a file
+    Files that are in the cache need no network. The digest of the weights is compared with the configuration; a file
     that differs is removed from the cache.
 
     Args:
-        repo: `org/name`.
+        repo: name of the repository, `org/name`.
         revision: a branch, a tag or a commit; None for the main branch.
 
     Raises:
-        ReleaseError: when there is no such repository or revision, it is no release, or it cannot be reached.
+        ReleaseError: if there is no such repository or revision, it is no release, or it cannot be reached.
     """
-    config = _file(repo, release_format.CONFIG, revision or None)
-    expected = release_format.digest_of(release_format.read_config(config), release_format.WEIGHTS)
+    config = _download_file(repo, release_format.CONFIG, revision or None)
+    expected = release_format.recorded_sha256(release_format.read_config(config), release_format.WEIGHTS)
     if expected is None:
         raise ReleaseError(f"{repo} is refused: its {release_format.CONFIG} has no digest of {release_format.WEIGHTS}")
-    # The commit of the first file, so that a push in between cannot mix two releases
-    weights = _file(repo, release_format.WEIGHTS, config.parent.name)
-    found = sha256_of(weights)
-    if found != expected:
+    # By the commit of the first file, so that a push in between cannot mix two releases
+    weights = _download_file(repo, release_format.WEIGHTS, config.parent.name)
+    digest = sha256_of(weights)
+    if digest != expected:
         for path in {weights.resolve(), weights}:
             path.unlink(missing_ok=True)
         raise ReleaseError(
-            f"{release_format.WEIGHTS} of {repo} is damaged or not the one its {release_format.CONFIG} speaks of: "
-            f"its sha256 is {found}, not {expected}. It was removed from the cache"
+            f"{release_format.WEIGHTS} of {repo} is damaged or not the one its {release_format.CONFIG} describes: "
+            f"its sha256 is {digest}, not {expected}. It was removed from the cache"
         )
     return config.parent
 
 
-def _file(repo: str, name: str, revision: str | None) -> Path:
+def _download_file(repo: str, name: str, revision: str | None) -> Path:
+    """Download one file of a repository into the client's cache; faults become a `ReleaseError` with a remedy."""
     hub = client()
     from huggingface_hub import errors
 
-    at = f" at revision {revision}" if revision else ""
+    at_revision = f" at revision {revision}" if revision else ""
     try:
         return Path(
             hub.hf_hub_download(
@@ -92,38 +93,47 @@ def _file(repo: str, name: str, revision: str | None) -> Path:
             f"the repository {repo} has no revision {revision!r}: give a branch, a tag or a commit"
         ) from error
     except errors.LocalEntryNotFoundError as error:
-        raise ReleaseError(f"{name} of {repo}{at} is not in the cache, and the hub cannot be reached") from error
+        raise ReleaseError(
+            f"{name} of {repo}{at_revision} is not in the cache, and the hub cannot be reached"
+        ) from error
     except errors.EntryNotFoundError as error:
         raise ReleaseError(
-            f"the repository {repo} has no {name}{at}, so it is no release of the zoo. Weights of other formats are "
-            "brought in by zoo.hub.convert, never loaded as they are"
+            f"the repository {repo} has no {name}{at_revision}, so it is no release of the zoo. Weights of other "
+            "formats are converted by zoo.hub.convert, never loaded as they are"
         ) from error
-    except Exception as error:  # the hub's own, and those of whichever library it speaks HTTP by
+    except Exception as error:  # errors of the client, and of the HTTP library that it uses
         raise ReleaseError(
-            f"cannot fetch {name} of {repo}{at}: {first_line(error)}. What has arrived is kept: ask again"
+            f"cannot fetch {name} of {repo}{at_revision}: {first_line(error)}. What has arrived is kept: try again"
         ) from error
 
 
 def push(folder: Path, repo: str, *, revision: str | None = None, private: bool = False) -> str:
-    """Upload a verified release; returns the repository's address.
+    """Upload a verified release and return the address of the repository.
 
-    Its card there says how to load it from there. Files of a release that was there before, such as its audit, go.
+    The uploaded card says how to load the release from the repository. Files of an earlier release that this one does
+    not have, such as its audit, are deleted there.
+
+    Args:
+        folder: folder of the release.
+        repo: name of the repository, `org/name`; the repository is created if it does not exist.
+        revision: branch to write to; None for the main branch.
+        private: whether a newly created repository is private.
 
     Raises:
-        ReleaseError: when the hub refuses it, or cannot be reached.
+        ReleaseError: if the hub refuses the upload, or cannot be reached.
     """
     hub = client()
     from huggingface_hub import errors
 
     api = hub.HfApi(endpoint=os.environ.get("HF_ENDPOINT"), library_name="gan-zoo")
     try:
-        made = api.create_repo(repo, private=private, exist_ok=True)
+        created = api.create_repo(repo, private=private, exist_ok=True)
         if revision:
-            api.create_branch(made.repo_id, branch=revision, exist_ok=True)
+            api.create_branch(created.repo_id, branch=revision, exist_ok=True)
         with tempfile.TemporaryDirectory() as scratch:
-            config = _for_repository(folder, Path(scratch), made.repo_id)
+            config = _copy_for_repository(folder, Path(scratch), created.repo_id)
             api.upload_folder(
-                repo_id=made.repo_id,
+                repo_id=created.repo_id,
                 folder_path=scratch,
                 revision=revision,
                 delete_patterns=[name for name in release_format.OPTIONAL if name not in config["files"]],
@@ -137,13 +147,13 @@ def push(folder: Path, repo: str, *, revision: str | None = None, private: bool 
         raise ReleaseError(
             f"the hub refuses {repo}: {first_line(error)}. A token with the right to write is needed: hf auth login"
         ) from error
-    except Exception as error:  # of whichever library the client speaks HTTP by
-        raise ReleaseError(f"cannot push to {repo}: {first_line(error)}. Is the hub to be reached?") from error
-    return str(made)
+    except Exception as error:  # errors of the HTTP library that the client uses
+        raise ReleaseError(f"cannot push to {repo}: {first_line(error)}. Can the hub be reached?") from error
+    return str(created)
 
 
-def _for_repository(folder: Path, scratch: Path, repo: str) -> dict[str, Any]:
-    """Copy a release's own files, with a card that loads it from a repository; returns its configuration."""
+def _copy_for_repository(folder: Path, scratch: Path, repo: str) -> dict[str, Any]:
+    """Copy the files of a release, with a card that loads it from a repository, and return the configuration."""
     config = release_format.read_config(folder / release_format.CONFIG)
     for name in config["files"]:
         shutil.copyfile(folder / name, scratch / name)

@@ -1,4 +1,4 @@
-"""What every model can do to leave home: be saved as a release, and be pushed to the Hugging Face hub."""
+"""The mixin by which every model can be saved as a release and pushed to the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ from zoo.releases.writing import write_release
 
 
 class Publishable:
-    """The part of `zoo.GAN` that writes releases; `zoo.hub` does the work."""
+    """The methods of `zoo.GAN` that write releases."""
 
     origin: dict[str, Any] | None = None
-    """Where weights that were not trained here come from; None for those that were. Goes into the card."""
+    """Source of weights that were converted from another library, for the card; None for weights trained here."""
 
     def save_pretrained(
         self, folder: str | Path, *, dtype: str = "float32", about: dict[str, Any] | None = None
     ) -> Path:
-        """Write a release: weights, configuration, card and grid. `zoo.from_pretrained(folder)` gives the model back.
+        """Write a release (weights, configuration, card and grid) and return its folder.
 
-        The averaged generator and the discriminator are written, not the live generator and nothing of the optimizers.
-        A folder that holds a release is overwritten.
+        `zoo.from_pretrained(folder)` loads the model again. The averaged generator and the discriminator are written;
+        the live generator and the state of the optimizers are not. A folder that holds a release is overwritten.
 
         Args:
-            folder: where to.
-            dtype: `float32` keeps every bit; `float16` or `bfloat16` halve the file, and rounded weights are loaded.
-            about: facts for the card, see `zoo.releases.card`; `python -m zoo.hub run=RUN` finds them in a run's
+            folder: folder of the release.
+            dtype: `float32` keeps every bit; `float16` or `bfloat16` halve the size of the file, and the loaded weights
+                are rounded.
+            about: facts for the card, see `zoo.releases.card`; `python -m zoo.hub run=RUN` collects them from a run
                 folder.
 
         Raises:
-            ReleaseError: when the model's arguments are no plain values, or the folder holds something else.
+            ReleaseError: if the model's arguments are not plain values, or the folder holds something else.
         """
         return write_release(cast("ReleasableModel", self), Path(folder), dtype=dtype, about=about)
 
@@ -45,19 +46,19 @@ class Publishable:
         dtype: str = "float32",
         about: dict[str, Any] | None = None,
     ) -> str:
-        """Publish as a repository of the Hugging Face hub, made if it does not exist; returns its address.
+        """Upload a release to a repository of the Hugging Face hub and return the repository's address.
 
-        Needs `pip install 'gan-zoo[hub]'` and a token with the right to write (`hf auth login`).
+        This needs `pip install 'gan-zoo[hub]'` and a token with the right to write (`hf auth login`).
 
         Args:
-            repo: such as `my-name/dcgan-digits`.
-            revision: branch to write to; None for the main one.
-            private: whether a repository that is made is private.
-            dtype: as for `save_pretrained`.
-            about: as for `save_pretrained`.
+            repo: name of the repository, such as `my-name/dcgan-digits`; it is created if it does not exist.
+            revision: branch to write to; None for the main branch.
+            private: whether a newly created repository is private.
+            dtype: type of the stored weights, as for `save_pretrained`.
+            about: facts for the card, as for `save_pretrained`.
 
         Raises:
-            ReleaseError: when the release cannot be written, or the hub refuses it.
+            ReleaseError: if the release cannot be written, or the hub refuses it.
         """
         name = repo.rpartition("/")[2] or "release"
         with tempfile.TemporaryDirectory() as scratch:

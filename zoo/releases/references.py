@@ -1,4 +1,4 @@
-"""What `where` means: a release of ours, a repository of the hub, a folder or file, or an address with a digest."""
+"""Names of releases: which release a text such as `dcgan_digits`, `org/name`, a path or a URL refers to."""
 
 from __future__ import annotations
 
@@ -20,107 +20,113 @@ DIGEST = r"[0-9a-f]{64}"
 
 @dataclass(frozen=True)
 class Reference:
-    """Where a release is.
+    """A release that a user named; it need not exist.
 
     Args:
-        kind: what `name` is.
-        name: of ours, `org/name`, a path, or an address without its digest.
-        sha256: of the file at an address.
+        kind: "ours" for a release of this library, "hub" for a repository of the Hugging Face hub, "path" for a folder
+            or a file of weights, "url" for a file of weights to download.
+        name: name of the release, `org/name` of the repository, the path, or the URL without its digest.
+        sha256: digest of the file at a URL, 64 hexadecimal digits; empty for other kinds.
+        revision: branch, tag or commit of a hub repository; None for its main branch, and for other kinds.
     """
 
     kind: Kind
     name: str
     sha256: str = ""
+    revision: str | None = None
 
 
 def parse_reference(where: str | Path, revision: str | None = None) -> Reference:
-    """What is meant, without asking the network.
+    """Decide which release is meant, without asking the network.
 
-    `dcgan_digits` is a release of ours, `org/name` a repository of the hub, `./folder` or `/folder` a folder,
-    `https://...#sha256=...` a file. `zoo:NAME` and `hf:ORG/NAME` say which of the first two is meant.
+    Args:
+        where: `NAME`, a release of this library; `ORG/NAME`, a repository of the hub; `./FOLDER`, `/FOLDER` or a file
+            ending in .safetensors, a path; `https://...#sha256=...`, a file to download. `zoo:NAME` and `hf:ORG/NAME`
+            are unambiguous. A `Path` is always a path.
+        revision: branch, tag or commit of a hub repository.
 
     Raises:
-        ReleaseError: for what could mean two things, or nothing.
+        ReleaseError: if the text could mean two things, or nothing.
     """
-    place = Reference("path", str(where)) if isinstance(where, Path) else _parse_text(where)
-    if revision is not None and place.kind != "hub":
-        raise ReleaseError(f"revision={revision!r} is for repositories of the hub; {where} is {_in_words(place)}")
-    return place
+    reference = Reference("path", str(where)) if isinstance(where, Path) else _parse_text(where)
+    if revision is None:
+        return reference
+    if reference.kind != "hub":
+        kind = {"ours": "a release of ours", "path": "a path", "url": "a URL"}[reference.kind]
+        raise ReleaseError(f"revision={revision!r} is for repositories of the hub; {where} is {kind}")
+    return Reference("hub", reference.name, revision=revision)
 
 
 def _parse_text(where: str) -> Reference:
     if where.startswith(("https://", "http://")):
-        return _address(where)
+        return _parse_url(where)
     if re.fullmatch(f"zoo:{NAME}", where):
         return Reference("ours", where.removeprefix("zoo:"))
     if re.fullmatch(f"hf:{NAME}/{NAME}", where):
         return Reference("hub", where.removeprefix("hf:"))
-    is_there = bool(where) and os.path.exists(where)  # which says no to names too long to be one
+    exists = bool(where) and os.path.exists(where)  # False for names that are too long for the file system
     if re.fullmatch(NAME, where) and not where.endswith(".safetensors"):
-        if is_there and where in release_names():
+        if exists and where in release_names():
             raise ReleaseError(
-                f"{where} could be our release or what lies here under that name: write zoo:{where} "
-                f"for the release, ./{where} for the folder"
+                f"{where} could be our release or a file or folder here: write zoo:{where} for the release, ./{where} "
+                "for the folder"
             )
-        if is_there:
-            raise ReleaseError(
-                f"there is no release {where}; if the folder of that name here is meant, write ./{where}"
-            )
+        if exists:
+            raise ReleaseError(f"there is no release {where}; if the folder with that name is meant, write ./{where}")
         return Reference("ours", where)
     if re.fullmatch(f"{NAME}/{NAME}", where) and not where.endswith(".safetensors"):
-        if is_there:
+        if exists:
             raise ReleaseError(
                 f"{where} could be a repository of the hub or a folder here: write hf:{where} for the "
                 f"repository, ./{where} for the folder"
             )
         return Reference("hub", where)
-    if is_there or is_path(where) or where.endswith(".safetensors"):
+    if exists or is_path(where) or where.endswith(".safetensors"):
         return Reference("path", where)
     raise ReleaseError(
-        f"{where!r} is nothing that a release could be loaded from: a name of ours (python -m zoo.hub lists them), "
-        "ORG/NAME of the hub, ./FOLDER, or https://ADDRESS#sha256=DIGEST"
+        f"{where!r} is nothing that a release could be loaded from: give the name of one of our releases (python -m "
+        "zoo.hub lists them), ORG/NAME of the hub, ./FOLDER, or https://ADDRESS#sha256=DIGEST"
     )
 
 
 def is_path(where: str) -> bool:
-    """Whether it can be nothing but a path, there or not."""
+    """Return whether a text can only be a path, whether or not the path exists."""
     return where.startswith((".", "~", os.sep)) or where.endswith(".ckpt")
 
 
-def _address(where: str) -> Reference:
+def _parse_url(where: str) -> Reference:
     address, _, digest = where.partition("#")
     if not re.fullmatch(f"sha256={DIGEST}", digest):
         raise ReleaseError(
-            f"{where} has no digest, so nobody would know what was loaded. Write the file's own behind it: "
+            f"{where} has no digest, so nobody would know what was loaded. Append the digest of the file: "
             f"{address}#sha256=64_HEX_DIGITS (sha256sum model.safetensors prints it)"
         )
     return Reference("url", address, digest.removeprefix("sha256="))
 
 
-def _in_words(place: Reference) -> str:
-    return {"ours": "a release of ours", "hub": "one", "path": "a path", "url": "an address"}[place.kind]
-
-
-# --- our own ---------------------------------------------------------------------------------------------------------
+# --- releases of this library ----------------------------------------------------------------------------------------
 
 
 def releases_folder() -> Path:
-    """Where our releases lie: inside an installed wheel, or beside the package in a checkout."""
+    """Return the folder of this library's releases: inside an installed wheel, or beside the package in a checkout."""
     package = Path(__file__).parent.parent
     return package / "checkpoints" if (package / "checkpoints").is_dir() else package.parent / "checkpoints"
 
 
 def read_index(folder: Path | None = None) -> dict[str, dict[str, Any]]:
-    """`index.json`: for each release its digest, its size, a line about it, and an address if it is not shipped.
+    """Read `index.json`: for each release its digest, size, summary, and URL if it is not shipped.
+
+    Args:
+        folder: folder of the index; None for the folder of this library's releases.
 
     Raises:
-        ReleaseError: when it is damaged, or names something outside its folder.
+        ReleaseError: if the index is damaged, or names something outside its folder.
     """
     path = (folder or releases_folder()) / INDEX
     if not path.is_file():
         return {}
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["releases"]
+        entries: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))["releases"]
         for name, entry in entries.items():
             if not re.fullmatch(NAME, name) or ".." in name:
                 raise ValueError(f"{name!r} is no name of a release")
@@ -128,20 +134,19 @@ def read_index(folder: Path | None = None) -> dict[str, dict[str, Any]]:
                 raise ValueError(f"{name} has no digest")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReleaseError(f"{path} is damaged: {first_line(error)}") from error
-    found: dict[str, dict[str, Any]] = entries
-    return found
+    return entries
 
 
 def release_names() -> list[str]:
-    """Names of our releases, for `zoo.from_pretrained(name)`."""
+    """Return the names of this library's releases in alphabetical order, each an argument for `from_pretrained`."""
     return sorted(read_index())
 
 
 def entry_of(name: str) -> dict[str, Any]:
-    """What the index says of a release of ours.
+    """Return the index entry of a release of this library.
 
     Raises:
-        ReleaseError: when there is none of that name.
+        ReleaseError: if there is no release with that name.
     """
     index = read_index()
     if name not in index:

@@ -1,8 +1,8 @@
-"""A release: everything that is needed to sample and score with a trained model, in files that cannot run code.
+"""The format of a release: everything that is needed to sample and score with a trained model, without code.
 
-`model.safetensors` alone is enough: its header holds `config.json`'s part that builds the model. The folder around it
-adds the digests, the card, the numbers and the grid. The generator's average and the discriminator are kept, with
-whatever else the model has; the live generator is not, and a loaded model's generator starts as its average.
+The file `model.safetensors` is sufficient: its header contains the part of `config.json` that builds the model. The
+folder adds digests, card, numbers and grid. The averaged generator and the discriminator are stored, with all other
+tensors of the model except those of the live generator; the live generator of a loaded model equals its average.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from zoo.sampling.protocol import GenerativeModel
 
 FORMAT = "gan-zoo release"
 VERSION = 1
-"""Of the format; raised when older code could not read what newer code writes."""
+"""Version of the format; it is increased when older code could not read what newer code writes."""
 
 CONFIG, WEIGHTS, CARD, METRICS, GRID, RECIPE = (
     "config.json",
@@ -36,22 +36,22 @@ CONFIG, WEIGHTS, CARD, METRICS, GRID, RECIPE = (
     "grid.png",
     "recipe.yaml",
 )
-AUDIT, AUDIT_PAGE = "audit.json", "audit.html"  # where the release was audited
+AUDIT, AUDIT_PAGE = "audit.json", "audit.html"  # of a release that was audited
 OPTIONAL = (METRICS, RECIPE, AUDIT, AUDIT_PAGE)
 HEADER_KEY = "gan-zoo"
 LIVE, AVERAGE = "generator.", "average."  # prefixes of tensor names
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 BUILDING = ("format", "version", "class", "arguments", "images_seen", "rounds", "images_undone", "dtype", "origin")
-"""The part of `config.json` that is in the header of the weights too."""
+"""Keys of `config.json` that are also in the header of the weights."""
 
 CLOCK = ("images_seen", "rounds", "images_undone")
 STORED = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 DEEPEST = 20
-"""Levels of nested arguments; a mixture's base has two."""
+"""Largest accepted number of levels of nested arguments; those of a mixture have two."""
 
 
 class ReleasableModel(GenerativeModel, Protocol):
-    """What a release needs of a model beside drawing images; every `zoo.GAN` has it."""
+    """The attributes and methods of a model that a release needs besides drawing images; every `zoo.GAN` has them."""
 
     origin: dict[str, Any] | None
     generator: nn.Module
@@ -59,7 +59,7 @@ class ReleasableModel(GenerativeModel, Protocol):
 
     @property
     def hparams(self) -> Any:
-        """Arguments of the constructor."""
+        """The arguments of the constructor."""
 
     def clock_state(self) -> dict[str, int]:
         """Return images seen, rounds and images undone."""
@@ -68,7 +68,7 @@ class ReleasableModel(GenerativeModel, Protocol):
         """Return all parameters and buffers by name."""
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Any:
-        """Take over parameters and buffers."""
+        """Load parameters and buffers by name."""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the clock."""
@@ -80,11 +80,15 @@ class ReleasableModel(GenerativeModel, Protocol):
 # --- from a model to files -------------------------------------------------------------------------------------------
 
 
-def building_part(model: ReleasableModel, dtype: str) -> dict[str, Any]:
-    """What builds the model again, as plain values for JSON.
+def header_config(model: ReleasableModel, dtype: str) -> dict[str, Any]:
+    """Return the part of the configuration that builds the model, as plain values for JSON.
+
+    Args:
+        model: the model to release.
+        dtype: type of the stored weights, a key of `STORED`.
 
     Raises:
-        ReleaseError: for a model whose arguments are not known or not plain, or an unknown dtype.
+        ReleaseError: if the model's arguments are not known or not plain, or the dtype is unknown.
     """
     if dtype not in STORED:
         raise ReleaseError(f"dtype of a release is one of {', '.join(STORED)}; got {dtype!r}")
@@ -100,10 +104,10 @@ def building_part(model: ReleasableModel, dtype: str) -> dict[str, Any]:
 
 
 def arguments_of(model: ReleasableModel) -> dict[str, Any]:
-    """The arguments that the model's class was called with, defaults written out: later defaults may be others.
+    """Return the arguments that the model's class was called with, including defaults, which may change later.
 
     Raises:
-        ReleaseError: when one is missing or no plain value.
+        ReleaseError: if an argument is missing or is not a plain value.
     """
     name = type(model).__name__
     given = {key: value for key, value in dict(model.hparams).items() if key in settings_of(type(model))}
@@ -123,13 +127,17 @@ def arguments_of(model: ReleasableModel) -> dict[str, Any]:
 
 
 def tensors_of(model: ReleasableModel, dtype: str) -> dict[str, Tensor]:
-    """The tensors that are kept, floating ones in the dtype of storage.
+    """Return the tensors to store by name, those of floating type in the type of storage.
+
+    Args:
+        model: the model to release.
+        dtype: type of the stored weights, a key of `STORED`.
 
     Raises:
-        ReleaseError: when a value is too large for it.
+        ReleaseError: if a value is not finite in this type.
     """
     state = model.state_dict()
-    found = {}
+    tensors = {}
     for name, tensor in state.items():
         if name.startswith(LIVE) and AVERAGE + name.removeprefix(LIVE) in state:
             continue
@@ -137,15 +145,15 @@ def tensors_of(model: ReleasableModel, dtype: str) -> dict[str, Tensor]:
         if not bool(torch.isfinite(stored).all()):
             remedy = "The model has diverged" if not bool(torch.isfinite(tensor).all()) else "Use dtype=bfloat16"
             raise ReleaseError(f"{name} has values that are not finite in {dtype}. {remedy}")
-        found[name] = stored
-    return found
+        tensors[name] = stored
+    return tensors
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all.
+    """Write a text file atomically, in UTF-8.
 
     Raises:
-        ReleaseError: when it cannot be written.
+        ReleaseError: if it cannot be written.
     """
     try:
         with atomic_write(path) as scratch:
@@ -158,10 +166,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_config(path: Path) -> dict[str, Any]:
-    """`config.json`, checked as far as it can be without building anything.
+    """Read `config.json` and check it as far as possible without building the model.
 
     Raises:
-        ReleaseError: when it is missing, damaged, or not of this format.
+        ReleaseError: if it is missing, damaged, or not of this format.
     """
     try:
         if path.stat().st_size > weights.LARGEST_HEADER:
@@ -173,10 +181,14 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def parse_config(text: str, where: str) -> dict[str, Any]:
-    """The configuration of a release.
+    """Parse and check the configuration of a release.
+
+    Args:
+        text: JSON, from `config.json` or from the header of the weights.
+        where: the file, for error messages.
 
     Raises:
-        ReleaseError: when it is damaged, not of this format, or of a later version of it.
+        ReleaseError: if it is damaged, not of this format, or of a later version of it.
     """
     try:
         config = json.loads(text)
@@ -189,7 +201,7 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
         raise ReleaseError(
             f"{where} is of version {version!r} of the format, this zoo reads up to {VERSION}. Update gan-zoo"
         )
-    config.setdefault("images_undone", 0)  # which releases before that of rollbacks do not say
+    config.setdefault("images_undone", 0)  # missing in releases that were made before rollbacks existed
     for key, kind in (("class", str), ("arguments", dict), *((key, int) for key in CLOCK)):
         if type(config.get(key)) is not kind or (kind is int and config[key] < 0):
             raise ReleaseError(f"{where} is refused: {key} is {config.get(key)!r}")
@@ -205,10 +217,10 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
 
 
 def _check_plain(value: Any, where: str, depth: int = 0) -> None:
-    """Arguments are values, not expressions: OmegaConf would put in a variable of the environment for `${oc.env:...}`.
+    """Check that arguments are values, not expressions: OmegaConf replaces `${oc.env:...}` by a variable's value.
 
     Raises:
-        ReleaseError: for an expression, or values nested deeper than any model's.
+        ReleaseError: for an expression, or values that are nested too deeply.
     """
     if depth > DEEPEST:
         raise ReleaseError(f"{where} is refused: its arguments are nested more than {DEEPEST} deep")
@@ -218,57 +230,62 @@ def _check_plain(value: Any, where: str, depth: int = 0) -> None:
         _check_plain(part, where, depth + 1)
 
 
-def digest_of(config: Mapping[str, Any], name: str) -> str | None:
-    """The digest of a file that a configuration gives, or None."""
+def recorded_sha256(config: Mapping[str, Any], name: str) -> str | None:
+    """Return the SHA-256 digest that a configuration records for a file, or None."""
     files = config.get("files")
     entry = files.get(name) if isinstance(files, dict) else None
     digest = entry.get("sha256") if isinstance(entry, dict) else None
     return digest if isinstance(digest, str) else None
 
 
-def read_own(file: Path, config: dict[str, Any] | None = None) -> tuple[dict[str, Any], weights.Header]:
-    """What the header of a `model.safetensors` says of its model, and the header; no tensor is read.
+def read_header_config(file: Path, config: dict[str, Any] | None = None) -> tuple[dict[str, Any], weights.Header]:
+    """Read the configuration in the header of a `model.safetensors`, and the header; no tensor is read.
+
+    Args:
+        file: the weights.
+        config: the content of the `config.json` beside them, which must agree; None where there is none.
 
     Raises:
-        ReleaseError: when it is no release, or the `config.json` beside it says otherwise.
+        ReleaseError: if the file is no release, or `config` disagrees with it.
     """
     header = weights.read_header(file)
     if HEADER_KEY not in header.texts:
         raise ReleaseError(f"{file} is no release of the zoo: its header does not say which model its tensors are for")
-    own = parse_config(header.texts[HEADER_KEY], str(file))
+    stored = parse_config(header.texts[HEADER_KEY], str(file))
     for key in BUILDING if config is not None else ():
-        if config is not None and config.get(key) != own.get(key):
+        if config is not None and config.get(key) != stored.get(key):
             raise ReleaseError(
-                f"{file.parent} is refused: {CONFIG} says {key}={config.get(key)!r}, {file.name} says {own.get(key)!r}"
+                f"{file.parent} is refused: {CONFIG} says {key}={config.get(key)!r}, "
+                f"{file.name} says {stored.get(key)!r}"
             )
-    return own, header
+    return stored, header
 
 
 def named_classes(config: Mapping[str, Any]) -> list[str]:
-    """The names of all classes that a release speaks of: the model's, and those within its arguments."""
+    """Return the names of all classes that a release names: the model's, and those within its arguments."""
     return [str(config["class"]), *_classes_within(config["arguments"])]
 
 
 def user_class_paths(config: Mapping[str, Any]) -> list[str]:
-    """Import paths of the classes of a user's own that a release speaks of, each once."""
+    """Return the import paths of the user's classes that a release names, each once."""
     return list(dict.fromkeys(name for name in named_classes(config) if "." in name))
 
 
 def _classes_within(arguments: Any) -> Iterator[str]:
-    """Names of classes in nested arguments, such as a mixture's base."""
+    """Yield the names of classes in nested arguments, such as the base of a mixture."""
     for key, value in arguments.items() if isinstance(arguments, dict) else ():
-        if key in ("base", "class") and isinstance(value, str):  # a base without arguments is its class alone
+        if key in ("base", "class") and isinstance(value, str):  # a base without arguments is stored as its class
             yield value
         yield from _classes_within(value)
 
 
 def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -> None:
-    """Hold files against the digests in the configuration.
+    """Compare the files of a release with the digests in its configuration.
 
     Args:
-        folder: of the release.
-        config: its configuration.
-        only: one file, or None for all.
+        folder: folder of the release.
+        config: configuration of the release.
+        only: name of the one file to compare; None for all files.
 
     Raises:
         ReleaseError: for a file that differs or is missing, or a name that leads out of the folder.
@@ -283,13 +300,12 @@ def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -
             continue
         path = folder / name
         if not path.is_file():
-            pickled = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
-            besides = f" Its {pickled[0]} is a pickle, which is never read: it can run code" if pickled else ""
-            raise ReleaseError(f"{folder} is incomplete: it has no {name}.{besides}")
-        found = sha256_of(path)
-        expected = digest_of(config, name)
-        if found != expected:
-            raise ReleaseError(f"{path} is damaged or was changed: its sha256 is {found}, {CONFIG} says {expected}")
+            pickles = sorted(p.name for p in folder.iterdir() if p.suffix in PICKLED)
+            note = f" Its {pickles[0]} is a pickle, which is never read: it can run code" if pickles else ""
+            raise ReleaseError(f"{folder} is incomplete: it has no {name}.{note}")
+        digest, expected = sha256_of(path), recorded_sha256(config, name)
+        if digest != expected:
+            raise ReleaseError(f"{path} is damaged or was changed: its sha256 is {digest}, {CONFIG} says {expected}")
 
 
 def fill(
@@ -298,10 +314,10 @@ def fill(
     """Load a release's tensors and clock into a model, and switch it to evaluation mode.
 
     Args:
-        model: of the class and arguments that the release names.
-        tensors: as stored; the live generator takes those of the average.
-        config: the release's configuration.
-        assign: replace the model's tensors instead of copying into them.
+        model: a model of the class and arguments that the release names.
+        tensors: the stored tensors by name; the live generator gets those of the average.
+        config: configuration of the release.
+        assign: whether to replace the model's tensors instead of copying into them.
     """
     state = model.state_dict()
     loaded = {name: tensor.to(state[name].dtype, copy=True) for name, tensor in tensors.items()}

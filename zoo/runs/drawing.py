@@ -13,7 +13,7 @@ from zoo.errors import UserError
 from zoo.gan import GAN
 from zoo.models.mix.mixgan import MixGAN
 from zoo.rendering import pictures
-from zoo.runs.locating import load_model
+from zoo.runs.opening import load_model
 from zoo.sampling.images import TruncationBy, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -71,8 +71,8 @@ def sample(
     _check_output(out, to_folder)
     model = load_model(checkpoint, cls)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
-    latents |= _component_argument(model, component, interpolate)
     try:
+        model = model if component is None else _member(model, component, interpolate)
         images, suitable_columns = _draw(model, n, labels, interpolate, latents)
     except ValueError as error:
         raise UserError(str(error)) from error
@@ -106,13 +106,16 @@ def _check_output(out: str, to_folder: bool) -> None:
         raise UserError(f"out: {out} holds pictures already, which would be taken for samples. Choose a new folder")
 
 
-def _component_argument(model: GAN, component: int | None, steps: int) -> dict[str, Any]:
-    """Return the argument of `MixGAN.sample` that selects one generator of a mixture, if one was asked for."""
-    if component is None:
-        return {}
+def _member(model: GAN, component: int, steps: int) -> GAN:
+    """Return one generator of a mixture as a model.
+
+    Raises:
+        UserError: for a model that is no mixture, or with interpolation.
+        ValueError: for a component that the mixture does not have.
+    """
     if not isinstance(model, MixGAN) or steps:
         raise UserError(f"component: for samples of a MixGAN, without interpolate; got a {type(model).__name__}")
-    return {"component": component}
+    return model.member(component)
 
 
 def _draw(

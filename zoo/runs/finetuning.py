@@ -1,9 +1,9 @@
-"""Start from the weights of a trained model, instead of random ones: fine-tuning.
+"""Fine-tuning: start from the weights of a trained model instead of random ones.
 
-What a model and its source have in common, by name and shape, is taken; what is the model's own (the classes of another
-data set, a larger resolution) stays as it was drawn. Optimizers, clock and data begin anew: this is no resumed run.
-That few images suffice when both networks were trained on others before: Wang et al. 2018, "Transferring GANs:
-generating images from limited data", arXiv:1805.01677, section 4.
+Tensors that agree with the source in name and shape are copied from it. The others, such as those for the classes of
+another data set or for a larger resolution, keep their random initial values. Optimizers, clock and data begin anew;
+this does not resume a run. Few images suffice if both networks were trained on other images before: Wang et al. 2018,
+"Transferring GANs: generating images from limited data", arXiv:1805.01677, section 4.
 """
 
 from __future__ import annotations
@@ -20,45 +20,47 @@ from zoo.gan import GAN
 from zoo.hub.finding import find
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.files import sha256_of
-from zoo.releases import release_format, weights
-from zoo.releases.release_format import AVERAGE, LIVE
-from zoo.runs.locating import checkpoint_of, is_release, place_of
+from zoo.releases import weights
+from zoo.releases.references import Reference
+from zoo.releases.release_format import AVERAGE, LIVE, read_header_config
+from zoo.runs.locating import locate, newest_checkpoint
 
 
 @dataclass(frozen=True)
 class Source:
-    """Tensors of a trained model, which nothing was built for.
+    """The tensors of a trained model, of which no module was built.
 
     Args:
-        where: as it was given.
-        name: class of the model that they are of.
-        tensors: by name.
-        sha256: of the file.
+        class_name: name of the model's class.
+        tensors: all tensors by their names in the state dict.
+        sha256: digest of the file, 64 hexadecimal digits.
     """
 
-    where: str
-    name: str
+    class_name: str
     tensors: dict[str, Tensor]
     sha256: str
 
-    def named(self, name: str) -> Tensor | None:
-        """The tensor of that name, or None. Of generator and average, one stands for the other if it is alone."""
+    def tensor(self, name: str) -> Tensor | None:
+        """Return the tensor with a name, or None.
+
+        If the source has only the live or only the averaged generator, its tensors are returned for both.
+        """
         other = name
-        for mine, theirs in ((LIVE, AVERAGE), (AVERAGE, LIVE)):
-            if name.startswith(mine):
-                other = theirs + name.removeprefix(mine)
+        for prefix, other_prefix in ((LIVE, AVERAGE), (AVERAGE, LIVE)):
+            if name.startswith(prefix):
+                other = other_prefix + name.removeprefix(prefix)
         return self.tensors.get(name, self.tensors.get(other))
 
 
 @dataclass(frozen=True)
 class Start:
-    """What a model began with.
+    """The weights that a model started from.
 
     Args:
-        where: the source, as it was given.
-        sha256: of its file.
-        taken: number of tensors that are the source's.
-        anew: names of those that are not.
+        where: the source, as the user named it.
+        sha256: digest of the source's file, 64 hexadecimal digits.
+        taken: number of tensors that were copied from the source.
+        anew: names of the tensors that keep their random initial values.
     """
 
     where: str
@@ -67,11 +69,11 @@ class Start:
     anew: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
-        """For the run's folder."""
+        """Return the record for the run folder."""
         return {"from": self.where, "sha256": self.sha256, "taken": self.taken, "anew": list(self.anew)}
 
     def describe(self) -> str:
-        """For the console."""
+        """Return a line for the console."""
         text = f"{self.taken:,} of {self.taken + len(self.anew):,} tensors are those of {self.where}"
         if self.anew:
             text += f"; drawn anew: {', '.join(self.anew[:4])}" + (" and more" if len(self.anew) > 4 else "")
@@ -79,50 +81,59 @@ class Start:
 
 
 def start_from(model: GAN, where: str | Path) -> Start:
-    """Put the weights of a trained model into another, as far as they fit: `zoo.start_from(model, "biggan_fashion")`.
+    """Copy the weights of a trained model into another as far as they fit: `zoo.start_from(model, "biggan_fashion")`.
 
     Args:
-        model: any GAN, also of a class of your own.
-        where: a run folder or a checkpoint of one, or a release: its name, folder or file, `hf:ORG/NAME`, or
-            `https://...#sha256=...`. Only tensors are read, so the class that they are of need not be here.
+        model: the model to fine-tune; its class may be one that you wrote.
+        where: a run folder, a checkpoint, or a release: its name, folder or file, `hf:ORG/NAME`, or
+            `https://...#sha256=...`. Only tensors are read, so the class of the source need not be importable.
 
     Returns:
-        What was taken.
+        A record of the tensors that were copied.
 
     Raises:
-        UserError: when there is nothing there, or less than half of the model's weights would fit; the model is then
+        UserError: if there is no such source, or less than half of the model's weights fit; the model is then
             unchanged.
     """
-    source, state = source_of(str(where)), model.state_dict()
-    found = {name: source.named(name) for name in state}
-    taken = {name: tensor for name, tensor in found.items() if tensor is not None and tensor.shape == state[name].shape}
+    source, state = read_source(where), model.state_dict()
+    candidates = {name: source.tensor(name) for name in state}
+    taken = {
+        name: tensor for name, tensor in candidates.items() if tensor is not None and tensor.shape == state[name].shape
+    }
     anew = tuple(name for name in state if name not in taken)
-    share = _numbers(taken) / _numbers(state)
+    share = _count_weights(taken) / _count_weights(state)
     if share < 0.5:
-        first, theirs = anew[0], found[anew[0]]
-        what = "is not in it" if theirs is None else f"is {tuple(theirs.shape)} in it, {tuple(state[first].shape)} here"
+        first, theirs = anew[0], candidates[anew[0]]
+        fault = (
+            "is not in it" if theirs is None else f"is {tuple(theirs.shape)} in it, {tuple(state[first].shape)} here"
+        )
         raise UserError(
-            f"{where} holds a {source.name} of which only {share:.0%} of this {type(model).__name__} can be taken, "
-            f"less than half: {first} {what}. Fine-tune with the class and widths that it was trained with"
+            f"{where} holds a {source.class_name} of which only {share:.0%} of this {type(model).__name__} can be "
+            f"taken, less than half: {first} {fault}. Fine-tune with the class and widths that it was trained with"
         )
     model.load_state_dict({**state, **taken})
     return Start(str(where), source.sha256, len(taken), anew)
 
 
-def _numbers(tensors: Mapping[str, Tensor]) -> int:
+def _count_weights(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.numel() for tensor in tensors.values())
 
 
-def source_of(where: str) -> Source:
-    """The tensors of a checkpoint or a release.
+def read_source(where: str | Path) -> Source:
+    """Read the tensors of a run, a checkpoint or a release.
 
     Raises:
-        UserError: when there is nothing to load.
+        UserError: if there is nothing to read, or it is refused.
     """
-    if not is_release(where):
-        path = checkpoint_of(where)
-        state = read_checkpoint(path)
-        return Source(where, str(state["zoo"]["class"]).rpartition(".")[2], state["state_dict"], sha256_of(path))
-    file, config = find(place_of(where))
-    own, _ = release_format.read_own(file, config)
-    return Source(where, str(own["class"]).rpartition(".")[2], weights.read(file), sha256_of(file))
+    location = locate(where)
+    if isinstance(location, Reference):
+        files = find(location)
+        config, _ = read_header_config(files.weights, files.config)
+        return Source(_last_part(config["class"]), weights.read(files.weights), sha256_of(files.weights))
+    path = newest_checkpoint(location)
+    state = read_checkpoint(path)
+    return Source(_last_part(state["zoo"]["class"]), state["state_dict"], sha256_of(path))
+
+
+def _last_part(class_path: object) -> str:
+    return str(class_path).rpartition(".")[2]

@@ -1,57 +1,105 @@
-"""Resolve what a command was given (a run, a checkpoint or a release) to a model."""
+"""Decide what a user names: a run folder, a checkpoint or a release. All commands and functions use these rules."""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from zoo.errors import CheckpointError, did_you_mean
-from zoo.gan import GAN
-from zoo.hub.loading import UserClasses, from_pretrained, pretrained
-from zoo.releases import references, release_format
-from zoo.runs.resuming import load_run, newest_checkpoint
+from zoo.io.run_folder import BEST, CHECKPOINT_SUFFIX, CHECKPOINTS, RunFolder
+from zoo.releases.references import Reference, is_path, parse_reference, release_names
+from zoo.releases.release_format import CONFIG
+
+PREFIXES = ("zoo:", "hf:", "https://", "http://")
+"""A text with one of these prefixes names a release, even if there is a file with that name."""
 
 
-def load_model(where: str, cls: UserClasses | None = None) -> GAN:
-    """A trained model for a command: a run folder or checkpoint, a release's folder or file, or a release by name.
+def locate(where: str | Path) -> RunFolder | Path | Reference:
+    """Decide what a text names: a run folder, the file of a checkpoint, or a release.
 
-    Repositories of the hub are `hf:ORG/NAME` here, so that a mistyped path asks nobody. A run names its own class, for
-    a release one of the user's own is given as `cls`.
+    A folder with a `config.json` and without checkpoints is a release, any other folder a run. A file ending in
+    .safetensors is a release, any other file a checkpoint. A text that is no existing path may be the name of a release
+    of this library, `zoo:NAME`, `hf:ORG/NAME`, or `https://...#sha256=...`. A repository of the hub needs the prefix
+    `hf:`, so that a mistyped path is not sent over the network.
 
-    Raises:
-        UserError: when there is nothing to load.
-    """
-    return from_pretrained(place_of(where), cls=cls) if is_release(where) else load_run(checkpoint_of(where))
+    Args:
+        where: the text; a `Path` is always a path.
 
-
-def place_of(where: str) -> str | Path:
-    """A command's word for a release, as `from_pretrained` wants it: a path where it lies here."""
-    return Path(where) if _is_local_release(Path(where)) else where
-
-
-def is_release(where: str) -> bool:
-    """Whether a command takes this for a release, and not for a run or a checkpoint of one."""
-    path = Path(where)
-    named = where.startswith(("zoo:", "hf:", "https://")) or (where in pretrained() and not path.exists())
-    return named or _is_local_release(path)
-
-
-def _is_local_release(path: Path) -> bool:
-    return (path / release_format.CONFIG).is_file() or path.suffix == ".safetensors"
-
-
-def checkpoint_of(where: str) -> Path:
-    """The checkpoint meant by a run folder or a checkpoint file.
+    Returns:
+        The run folder, the checkpoint's path, or the release, which may still be missing or damaged.
 
     Raises:
-        CheckpointError: when there is none, with the release that was perhaps meant.
+        CheckpointError: if there is nothing with that name.
     """
-    path = Path(where)
-    try:
-        return newest_checkpoint(path)
-    except CheckpointError as error:
-        if path.exists() or references.is_path(where):
-            raise
+    if isinstance(where, str) and where.startswith(PREFIXES):
+        return parse_reference(where)
+    path = Path(where).expanduser()
+    if path.suffix == ".safetensors":
+        return Reference("path", str(path))
+    if path.is_file():
+        return path
+    if path.is_dir():
+        run = RunFolder(path)
+        return Reference("path", str(path)) if (path / CONFIG).is_file() and not run.checkpoints() else run
+    if isinstance(where, Path) or is_path(where):
+        raise CheckpointError(f"there is no run folder or checkpoint {path}")
+    if where in release_names():
+        return parse_reference(where)
+    raise CheckpointError(
+        f"there is no run folder or checkpoint {path}, nor a release of that name."
+        f"{did_you_mean(where, release_names())} A repository of the hub is hf:ORG/NAME"
+    )
+
+
+def checkpoint_of(where: str | Path) -> Path:
+    """Return the newest checkpoint of a run folder, or a checkpoint file itself.
+
+    Args:
+        where: path of the folder or the file.
+
+    Raises:
+        CheckpointError: if there is none, or the path is that of a release.
+    """
+    location = locate(Path(where))
+    if isinstance(location, Reference):
+        raise CheckpointError(f"{location.name} is a release, not a run: zoo.from_pretrained loads it")
+    return newest_checkpoint(location)
+
+
+def newest_checkpoint(location: RunFolder | Path) -> Path:
+    """Return the newest checkpoint of a run folder, or a checkpoint file itself.
+
+    Raises:
+        CheckpointError: if the run folder has no checkpoints.
+    """
+    if isinstance(location, Path):
+        return location
+    checkpoints = location.checkpoints()
+    if not checkpoints:
         raise CheckpointError(
-            f"{error}, nor a release of that name.{did_you_mean(where, pretrained())} A repository of the hub is "
-            "hf:ORG/NAME"
-        ) from error
+            f"{location.path} has no checkpoints; a run folder keeps them in {CHECKPOINTS}/*{CHECKPOINT_SUFFIX}"
+        )
+    return checkpoints[0]
+
+
+def best_checkpoint(where: str | Path) -> Path:
+    """Return the best checkpoint of a run folder.
+
+    Raises:
+        CheckpointError: if there is no run folder, or it has no best checkpoint.
+    """
+    location = locate(where)
+    checkpoints = location.best_checkpoints() if isinstance(location, RunFolder) else []
+    if not checkpoints:
+        raise CheckpointError(
+            f"{where} keeps no best checkpoint ({BEST}/*{CHECKPOINT_SUFFIX}); SampleMetrics with `select` writes one. "
+            "Leave out best=true for the last"
+        )
+    return checkpoints[-1]
+
+
+def report_name(where: str) -> str:
+    """Return a name for the report on a run, a checkpoint or a release, which is also valid as the name of a folder."""
+    last = where.split("#")[0].rstrip("/").rpartition("/")[2].rpartition(":")[2]
+    stem = last.removesuffix(".safetensors").removesuffix(CHECKPOINT_SUFFIX)
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip(".-") or "audit"

@@ -167,22 +167,22 @@ def evaluate_checkpoint(
     assert data is not None
     network = named_extractor(request.extractor or default_extractor(data), **request.options).to(request.device)
     names = [name for name in request.metrics if name != CAS] if request.metrics else suitable_metrics(data, network)
-    part = data.held_out if request.split == "held_out" else data.train
-    n = request.n or min(MOST, len(part))
+    available = len(data.held_out if request.split == "held_out" else data.train)
+    n = request.n or min(MOST, available)
     reals = reference_features(data, request.split, network, request.n_real or n, request.seed)
     modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
     labels = None
     if model.num_classes:
-        labels = labels_like(class_counts(reals.split, reals.places, model.num_classes), n, request.seed)
+        labels = labels_like(class_counts(reals.split, reals.indices, model.num_classes), n, request.seed)
     floors: dict[str, Floor] = {}
     rows: list[dict[str, Any]] = []
-    for level, component in product(request.truncation, components(model, request.component)):
+    for level, (component, part) in product(request.truncation, parts_of(model, request.component).items()):
         latents: dict[str, Any] = {"truncation": level, "truncation_by": request.truncation_by}
         row: dict[str, Any] = {"truncation": level, "numbers": []}
         if component is not None:
             row["component"] = component
         if names:
-            images = _draw(model, n, component, seed=request.seed, labels=labels, **latents)
+            images = in_batches(part, n, seed=request.seed, labels=labels, **latents)
             row["numbers"] = measure_numbers(
                 names,
                 network,
@@ -196,7 +196,7 @@ def evaluate_checkpoint(
                 device=request.device,
             )
         if request.with_cas:
-            row["cas"] = _cas(model, data, request, {**latents, "component": component})
+            row["cas"] = _cas(part, data, request, latents)
         rows.append(row)
     notes = [*notes_on(rows[0]["numbers"], network), *_notes_on_data(opened.other_data, request.split, best)]
     if opened.path is None:
@@ -233,7 +233,7 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
     n = min(request.n or MOST, len(sides[1].train))
     fakes = reference_features(sides[1], "train", network, n, request.seed).reference
     chosen = reference_features(sides[0], "train", network, request.n_real or n, request.seed)
-    reals = ReferenceSet("train", chosen.split, chosen.places, chosen.reference, chosen.others)
+    reals = ReferenceSet("train", chosen.split, chosen.indices, chosen.reference, chosen.additional)
     protocol = {
         "data": f"{real} against {fake}, {size} px",
         "seed": request.seed,
@@ -261,32 +261,26 @@ def suitable_metrics(data: Images, network: Extractor) -> list[str]:
     return names
 
 
-def components(model: GAN, asked: int | str | None) -> list[int | None]:
-    """Return the generators to measure one by one; None stands for the model with all its generators.
+def parts_of(model: GAN, asked: int | str | None) -> dict[int | None, GAN]:
+    """Return the models to measure by their component: generators of a mixture; None is the model itself.
 
     Args:
         model: the model.
         asked: index of a generator, `all`, or None.
 
     Raises:
-        UserError: for a model that is no mixture, or a generator that it does not have.
+        UserError: for a model that is no mixture, or a component that it does not have.
     """
     if asked is None:
-        return [None]
+        return {None: model}
     if not isinstance(model, MixGAN):
         raise UserError(f"component: for a MixGAN; this is a {type(model).__name__}. Leave it out")
     k = len(model.generator)
     if asked == "all":
-        return [None, *range(k)]
+        return {None: model, **{i: model.member(i) for i in range(k)}}
     if not isinstance(asked, int) or isinstance(asked, bool) or not 0 <= asked < k:
         raise UserError(f"component: 0 to {k - 1}, the generators of this mixture, or all; got {asked!r}")
-    return [asked]
-
-
-def _draw(model: GAN, n: int, component: int | None = None, **latents: Any) -> Iterator[Tensor]:
-    """Yield images (B, C, H, W) in [-1, 1] of the model, or of one generator of a mixture."""
-    members = None if component is None else torch.full((n,), component, device=model.device)
-    return in_batches(model, n, members=members, **latents)
+    return {asked: model.member(asked)}
 
 
 def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) -> dict[str, Any]:
@@ -295,7 +289,7 @@ def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) ->
         raise UserError("metrics: cas (classification accuracy score) needs a conditional model. Leave it out")
 
     def draw(classes: Tensor) -> Iterator[Tensor]:
-        return _draw(model, len(classes), seed=request.seed, labels=classes, **latents)
+        return in_batches(model, len(classes), seed=request.seed, labels=classes, **latents)
 
     score = classification_accuracy_score(
         draw, data.train, data.held_out, model.num_classes, seed=request.seed, device=request.device

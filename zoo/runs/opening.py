@@ -1,41 +1,93 @@
-"""A trained model with the images it was trained on: of a run, of one of its checkpoints, or of a release."""
+"""Load a trained model from a run, a checkpoint or a release, with or without the images it was trained on."""
 
 from __future__ import annotations
 
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from zoo.config.class_names import find_class, without_imports
+from zoo.config.class_names import find_class
 from zoo.data import Images
-from zoo.errors import CheckpointError, UserError, first_line
+from zoo.errors import CheckpointError
 from zoo.gan import GAN
-from zoo.hub.loading import UserClasses
-from zoo.io.checkpoints import read_checkpoint
-from zoo.io.run_folder import CHECKPOINT_SUFFIX, RunFolder, run_of
-from zoo.releases import references, release_format
-from zoo.runs.locating import checkpoint_of, is_release, load_model
+from zoo.hub.finding import find
+from zoo.hub.loading import UserClasses, load
+from zoo.io.checkpoints import load_weights, read_checkpoint
+from zoo.io.run_folder import run_of
+from zoo.releases.references import Reference
+from zoo.runs.locating import best_checkpoint, checkpoint_of, locate, newest_checkpoint, report_name
 from zoo.runs.recipes import load_recipe
-from zoo.runs.resuming import load_run
+from zoo.runs.training_data import (
+    check_fit,
+    data_of_checkpoint,
+    data_of_release,
+    digests_of_release,
+    recorded_digest,
+)
 
-FOLDERS = " (for an audit also train=FOLDER held_out=FOLDER)"
+
+def load_run(where: str | Path) -> GAN:
+    """Load the model of a run, in eval mode on the CPU.
+
+    The class is taken from the recipe of the run. For a checkpoint outside a run folder, only classes of this library
+    are built.
+
+    Args:
+        where: a run folder, of which the newest checkpoint is loaded, or a checkpoint file.
+
+    Raises:
+        CheckpointError: if there is no checkpoint, or it is damaged or belongs to another class.
+    """
+    path = checkpoint_of(where)
+    state = read_checkpoint(path)
+    recipe = run_of(path).recipe
+    if recipe.is_file():
+        model: GAN = load_recipe(recipe).model.build()
+    else:
+        module, _, name = str(state["zoo"]["class"]).rpartition(".")
+        if not module.startswith("zoo."):
+            raise CheckpointError(
+                f"{path} holds a {name} of {module}, which is no class of the zoo, and no run folder around it names "
+                "it. Load it from its run folder, or build the model and call load_state_dict"
+            )
+        model = find_class(name)(**state["hyper_parameters"])
+    load_weights(model, state, path)
+    model.on_load_checkpoint(state)
+    return model.eval()
+
+
+def load_model(where: str, cls: UserClasses | None = None) -> GAN:
+    """Load the model of a run, a checkpoint or a release, in eval mode on the CPU.
+
+    Args:
+        where: a run folder, a checkpoint file, or a release, as `zoo.runs.locating.locate` takes them.
+        cls: classes that the user wrote and that a release names, or their import paths. The recipe of a run names its
+            own class.
+
+    Raises:
+        UserError: if there is nothing to load, or it is refused.
+    """
+    location = locate(where)
+    return _load_release(location, cls)[0] if isinstance(location, Reference) else load_run(newest_checkpoint(location))
+
+
+def _load_release(release: Reference, cls: UserClasses | None) -> tuple[GAN, Path | None]:
+    """Load the model of a release; return it with the folder of the release, None for a single downloaded file."""
+    files = find(release)
+    return load(files.weights, files.config, cls), files.folder
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A model with its images.
+    """A trained model with the images it was trained on.
 
     Args:
-        model: as loaded.
-        name: of the checkpoint's file or of the release.
-        run: folder of the run; None where there is none around the checkpoint, and for releases.
-        path: of the checkpoint; None for releases.
-        data: its images, read; None when they were not asked for.
-        digests: of the data it is known to have been trained or measured on; empty where nothing is recorded.
+        model: the model, in eval mode on the CPU.
+        name: name of the checkpoint's file or of the release.
+        run: folder of the run; None for a release and for a checkpoint outside a run folder.
+        path: file of the checkpoint; None for a release.
+        data: the images, ready for use; None if they were not asked for.
+        digests: digests of the data that the model was trained or measured on; empty if none is recorded.
     """
 
     model: GAN
@@ -47,201 +99,51 @@ class Trained:
 
     @property
     def other_data(self) -> bool:
-        """Whether the images are known to be others than those it was trained on, or split in another way."""
+        """Whether `data` are known to differ from the training data, in their images or in their split."""
         return self.data is not None and bool(self.digests) and self.data.digest not in self.digests
 
 
 def open_trained(
     where: str, changes: dict[str, Any], *, best: bool = False, with_data: bool = True, cls: UserClasses | None = None
 ) -> Trained:
-    """Open a model with its images.
+    """Load a trained model with the images it was trained on.
 
     Args:
         where: a run folder, a checkpoint file, or a release: its name, folder or file, or `hf:ORG/NAME`.
-        changes: settings in place of those of the recipe's data.
-        best: take a run's best checkpoint instead of its last.
-        with_data: read the images, too.
-        cls: class of a user's own that a release was made of, or its import path.
+        changes: settings that replace those of the section `data` in the recipe.
+        best: whether to take a run's best checkpoint instead of its newest.
+        with_data: whether to read the images too.
+        cls: classes that the user wrote and that a release names, or their import paths.
 
     Raises:
-        UserError: for what cannot be opened, or data that are not here or do not fit the model.
+        UserError: if the model or its data cannot be opened, or do not fit each other.
     """
-    if not best and is_release(where):
-        return _of_release(where, changes, with_data, cls)
-    path = best_checkpoint(where) if best else checkpoint_of(where)
+    if best:
+        return _open_checkpoint(best_checkpoint(where), changes, with_data)
+    location = locate(where)
+    if isinstance(location, Reference):
+        return _open_release(where, location, changes, with_data, cls)
+    return _open_checkpoint(newest_checkpoint(location), changes, with_data)
+
+
+def _open_checkpoint(path: Path, changes: dict[str, Any], with_data: bool) -> Trained:
     model = load_run(path)
     run = run_of(path).path if run_of(path).recipe.is_file() else None
     if not with_data:
         return Trained(model, path.name, run, path, None, frozenset())
-    data = data_of(path, changes)
+    data = data_of_checkpoint(path, changes)
     check_fit(model, data)
-    recorded = _recorded_digest(path, data)
-    return Trained(model, path.name, run, path, data, frozenset([recorded] if recorded else []))
+    digest = recorded_digest(path, data)
+    return Trained(model, path.name, run, path, data, frozenset([digest] if digest else []))
 
 
-def _of_release(where: str, changes: dict[str, Any], with_data: bool, cls: UserClasses | None) -> Trained:
-    model = load_model(where, cls)
+def _open_release(
+    where: str, release: Reference, changes: dict[str, Any], with_data: bool, cls: UserClasses | None
+) -> Trained:
+    model, folder = _load_release(release, cls)
+    name = report_name(where)
     if not with_data:
-        return Trained(model, name_of(where), None, None, None, frozenset())
-    folder = _release_folder(where)
-    data = _data_of_release(where, folder, changes, model)
+        return Trained(model, name, None, None, None, frozenset())
+    data = data_of_release(where, folder, changes, model)
     check_fit(model, data)
-    return Trained(model, name_of(where), None, None, data, frozenset(_digests_of_release(folder)))
-
-
-def best_checkpoint(where: str) -> Path:
-    """The best checkpoint of a run folder.
-
-    Raises:
-        CheckpointError: when there is none.
-    """
-    found = RunFolder(Path(where)).best_checkpoints()
-    if not found:
-        raise CheckpointError(
-            f"{where} keeps no best checkpoint (best/*.ckpt); SampleMetrics with `select` writes one. Leave out "
-            "best=true for the last"
-        )
-    return found[-1]
-
-
-def data_of(path: Path, changes: dict[str, Any]) -> Images:
-    """The data of a checkpoint's run, with changes, ready for use.
-
-    Raises:
-        UserError: for data that cannot be read, or a checkpoint without a run around it and no data given.
-    """
-    saved = run_of(path).recipe
-    if saved.is_file():
-        data = load_recipe(saved, {"data": changes} if changes else None).data.build()
-        return ready(data)
-    if "class" in changes:
-        return ready(build_data(changes))
-    raise UserError(
-        f"{path} lies outside a run folder, so its data are not known. Name them: data.class=Folder "
-        "data.root=FOLDER data.resolution=64"
-    )
-
-
-def build_data(settings: dict[str, Any]) -> Any:
-    """A source of images from a recipe's section `data`.
-
-    Raises:
-        UserError: for an unknown class, or settings that it refuses.
-    """
-    target = find_class(str(settings["class"]), Images)
-    if not (isinstance(target, type) and issubclass(target, Images)):  # a name from outside: nothing else is called
-        raise _no_source(str(settings["class"]))
-    try:
-        return target(**{key: value for key, value in settings.items() if key != "class"})
-    except (TypeError, ValueError) as error:
-        raise UserError(f"data: {error}") from error
-
-
-def ready(data: Any) -> Images:
-    """A source with its images read.
-
-    Raises:
-        UserError: for what is none of this zoo, or data that cannot be read.
-    """
-    if not isinstance(data, Images):
-        raise _no_source(type(data).__name__)
-    data.prepare_data()
-    data.setup()
-    return data
-
-
-def _no_source(name: str) -> UserError:
-    return UserError(f"data.class: {name} is no source of zoo.data, so it has no held-out part")
-
-
-def check_fit(model: GAN, data: Images) -> None:
-    """Whether these can be the images that the model learnt to draw.
-
-    Raises:
-        UserError: when sizes, channels or classes differ.
-    """
-    if (model.resolution, model.channels) != (data.resolution, data.channels):
-        raise UserError(
-            f"the model draws {model.resolution} px with {model.channels} channels, the data have {data.resolution} px "
-            f"with {data.channels}. Set data.resolution={model.resolution} data.channels={model.channels}"
-        )
-    if model.num_classes and data.num_classes > model.num_classes:
-        raise UserError(f"the data have {data.num_classes} classes, the model only {model.num_classes}")
-    if model.num_classes and not data.num_classes:
-        raise UserError("the model is conditional, but these data have no labels to take its classes from")
-
-
-def _recorded_digest(path: Path, data: Images) -> str | None:
-    """Digest of the data the checkpoint was trained on, where it is recorded."""
-    recorded: Any = read_checkpoint(path).get(type(data).__qualname__)
-    return recorded.get("digest") if isinstance(recorded, dict) else None
-
-
-def _release_folder(where: str) -> Path | None:
-    """The folder of a release with its recipe and numbers; None for a file at an address."""
-    path = Path(where)
-    if (path / release_format.CONFIG).is_file():
-        return path
-    if path.suffix == ".safetensors" and not where.startswith("https://"):
-        return path.parent
-    place = references.parse_reference(where)
-    if place.kind == "ours":
-        return references.releases_folder() / place.name
-    if place.kind == "hub":
-        from zoo.releases.huggingface import download
-
-        return download(place.name, None)
-    return None
-
-
-def _data_of_release(where: str, folder: Path | None, changes: dict[str, Any], model: GAN) -> Images:
-    """The data that a release's recipe names. It comes from outside, so that it never chooses what code is imported."""
-    fits = {"resolution": model.resolution, "channels": model.channels}
-    if "class" in changes:
-        return ready(build_data({**fits, **changes}))
-    recipe = {} if folder is None else _section(folder / release_format.RECIPE)
-    if "class" not in recipe:
-        raise UserError(
-            f"{where} does not say what it was trained on. Name its training images, of which some were held out: "
-            f"data.class=Folder data.root=FOLDER data.held_out=0.1{FOLDERS}"
-        )
-    try:
-        with without_imports():
-            return ready(build_data({**recipe, **changes}))
-    except UserError as error:
-        given = " ".join(f"data.{key}={value}" for key, value in recipe.items() if key in ("class", "root", "name"))
-        raise UserError(
-            f"{where} was trained on {given}, which cannot be read here: {error}. Say where they are with "
-            f"data.root=FOLDER, or name other images: data.class=Folder data.root=FOLDER{FOLDERS}"
-        ) from error
-
-
-def _section(recipe: Path) -> dict[str, Any]:
-    """The section `data` of a recipe that came from outside: plain YAML, nothing is built."""
-    try:
-        read = yaml.safe_load(recipe.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}
-    section = read.get("data") if isinstance(read, dict) else None
-    return dict(section) if isinstance(section, dict) else {}
-
-
-def _digests_of_release(folder: Path | None) -> set[str]:
-    """Digests of the data that a release's numbers were measured on."""
-    if folder is None or not (folder / release_format.METRICS).is_file():
-        return set()
-    try:
-        evaluations = json.loads((folder / release_format.METRICS).read_text(encoding="utf-8"))["evaluations"]
-        numbers = [number for each in evaluations for row in each["rows"] for number in row["numbers"]]
-        return {str(n["protocol"]["data_digest"]) for n in numbers if "data_digest" in n["protocol"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{folder / release_format.METRICS} cannot be read: {first_line(error)}") from error
-
-
-def name_of(where: str) -> str:
-    """A name for a report and its folder."""
-    last = where.split("#")[0].rstrip("/").rpartition("/")[2].rpartition(":")[2]
-    return (
-        re.sub(r"[^A-Za-z0-9._-]+", "-", last.removesuffix(".safetensors").removesuffix(CHECKPOINT_SUFFIX)).strip(".-")
-        or "audit"
-    )
+    return Trained(model, name, None, None, data, frozenset(digests_of_release(folder)))

@@ -10,6 +10,7 @@ from zoo import hub
 from zoo.errors import ReleaseError, UserError, did_you_mean
 from zoo.hub.converting.tensors import read_file
 from zoo.releases import references, release_format
+from zoo.releases.audited import write_card
 from zoo.releases.release_format import user_class_paths
 from zoo.runs import packing
 
@@ -60,6 +61,15 @@ def attach(audit: str, report: str) -> None:
         report: folder that `python -m zoo.audit` wrote for this release.
     """
     print(f"{hub.attach(_folder_of(audit), report)}: the card has the audit's verdict. Read it, then verify")
+
+
+def card(card: str) -> None:
+    """Write the card of a release again, after an update of the library changed its wording.
+
+    Args:
+        card: name of a release of this library, or folder of a release.
+    """
+    print(f"{write_card(_folder_of(card))}: written from the other files of the release. Read it, then verify")
 
 
 def verify(verify: str, cls: str | list[str] | None = None) -> None:

@@ -1,4 +1,15 @@
-"""A run: a recipe at work in a folder of its own. Start it, resume it, load what came of it."""
+"""Train by a recipe, in a run folder. In order, `zoo.fit` does the following.
+
+1. If a run is resumed: find the checkpoint (`find_start`).
+2. Load and check the recipe, or that of the resumed run, with the overrides; decide the run folder and the precision
+   (`plan_run`). Nothing is built and nothing is written before this has succeeded.
+3. Seed torch with the recipe's seed. Build the data source and the callbacks, read the data, build the model.
+4. Copy the weights of `pretrained`, or check that the checkpoint to resume from fits the model.
+5. Create the run folder and Lightning's trainer, and train.
+6. When all processes have started: use the run folder of rank 0 in all of them, write the recipe and the environment,
+   and move away checkpoints that are newer than the one the run is resumed from (`RunRecorder`).
+7. When training ends: record how long it took and how many images were seen.
+"""
 
 from __future__ import annotations
 
@@ -22,9 +33,11 @@ from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
+from zoo.io.files import atomic_write
 from zoo.io.run_folder import TENSORBOARD, RunFolder, checkpoints_in, run_of
+from zoo.runs.finetuning import start_from
 from zoo.runs.recipes import load_recipe
-from zoo.runs.resuming import _resumed_recipe, find_start
+from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
 
@@ -36,15 +49,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What `fit` leaves behind.
+    """The result of `fit`.
 
     Args:
-        model: as trained.
-        folder: recipe, checkpoints, samples and metrics.
-        recipe: as it ran.
-        stopped_by: the signal that ended it early, or None.
-        alarm: the event of `Alarms` that ended it early, or None.
-        seconds: of training, without reading data and building networks.
+        model: the trained model.
+        folder: the run folder, with recipe, checkpoints, samples and metrics.
+        recipe: the recipe as it ran.
+        stopped_by: number of the signal that ended the run early, or None.
+        seconds: duration of the training, without reading data and building networks.
+        alarm: event of `Alarms` that ended the run early, or None.
     """
 
     model: GAN
@@ -65,19 +78,22 @@ def fit(
     """Train by a recipe.
 
     Args:
-        recipe: name or path; may be left out when a run is resumed. `pretrained="biggan_fashion"` among the overrides
-            starts from those weights.
-        out: the run's folder; by default `runs/RECIPE/TIME`.
-        resume: a run folder or a checkpoint to go on with, or "auto": the newest run of this recipe, or a new run if
+        recipe: name or path of the recipe; may be left out if a run is resumed.
+        out: the run folder; by default `runs/RECIPE/TIME`.
+        resume: a run folder or a checkpoint to continue, or "auto" for the newest run of this recipe, or a new run if
             there is none.
-        overrides: sections or values in place of the recipe's, such as `images=20_000` or `model={"width": 32}`.
+        overrides: sections or values that replace those of the recipe, such as `images=20_000` or
+            `model={"width": 32}`; `pretrained="biggan_fashion"` starts from those weights.
 
     Raises:
         UserError: for faults of recipe, data or checkpoint.
-        NonFiniteLossError: when training diverges; the last good checkpoint stays.
+        NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
     return plan.run()
+
+
+# --- the plan --------------------------------------------------------------------------------------------------------
 
 
 def plan_run(
@@ -87,34 +103,53 @@ def plan_run(
     resume: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
-    """Read and check everything that `fit` was asked, without building anything.
+    """Check everything that `fit` was asked for, without building anything; the arguments are those of `fit`.
 
     Raises:
-        UserError: for faults of the recipe, or when there is nothing to resume.
+        UserError: for faults of the recipe, or if there is nothing to resume.
     """
-    changes = dict(overrides or {})
-    start = find_start(recipe, resume) if resume is not None else None
+    overrides = dict(overrides or {})
+    start = None if resume is None else find_start(recipe, resume)
     if start is None:
-        if recipe is None:
-            raise UserError("name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them")
-        checked = load_recipe(recipe, changes)
-        folder = Path(out) if out is not None else _new_folder(checked.name)
-        if checkpoints_in(folder):
-            raise UserError(
-                f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER"
-            )
+        checked, folder = _plan_new_run(recipe, out, overrides)
     else:
-        if out is not None:
-            raise UserError("out=FOLDER and resume= exclude each other: a resumed run goes on in its own folder")
-        folder = run_of(start).path
-        checked = _resumed_recipe(folder, changes)
-        if recipe is not None and Path(recipe).stem not in (checked.name, "recipe"):
-            raise UserError(
-                f"{folder} is a run of {checked.name}, not of {Path(recipe).stem}. Leave recipe= out to go on with "
-                "it, or resume= to start a new run"
-            )
+        checked, folder = _plan_resumed_run(recipe, out, overrides, start)
     checked.trainer["precision"] = choose_precision(checked.trainer)
     return Plan(checked, folder, start)
+
+
+def _plan_new_run(
+    recipe: str | Path | None, out: str | Path | None, overrides: Mapping[str, Any]
+) -> tuple[Recipe, Path]:
+    """Load the recipe of a new run and choose the run folder, which must not contain a run."""
+    if recipe is None:
+        raise UserError("name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them")
+    checked = load_recipe(recipe, overrides)
+    folder = Path(out) if out is not None else _default_folder(checked.name)
+    if checkpoints_in(folder):
+        raise UserError(f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER")
+    return checked, folder
+
+
+def _default_folder(recipe_name: str) -> Path:
+    """Return `runs/RECIPE/TIME`; of several processes, the folder of rank 0 is used by all."""
+    return Path("runs") / recipe_name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _plan_resumed_run(
+    recipe: str | Path | None, out: str | Path | None, overrides: Mapping[str, Any], start: Path
+) -> tuple[Recipe, Path]:
+    """Load the recipe of the run that contains the checkpoint `start`; a recipe that is also named must be the same."""
+    if out is not None:
+        raise UserError("out=FOLDER and resume= exclude each other: a resumed run goes on in its own folder")
+    run = run_of(start)
+    checked = resumed_recipe(run, overrides)
+    if recipe is not None and Path(recipe).stem not in (checked.name, run.recipe.stem):
+        raise UserError(
+            f"{run.path} is a run of {checked.name}, not of {Path(recipe).stem}. Leave recipe= out to go on with "
+            "it, or resume= to start a new run"
+        )
+    return checked, run.path
 
 
 @dataclass(frozen=True)
@@ -122,9 +157,9 @@ class Plan:
     """A checked run that has not begun.
 
     Args:
-        recipe: with every override and a definite precision.
-        folder: of the run.
-        start: the checkpoint to go on from, or None.
+        recipe: the recipe with every override and a definite precision.
+        folder: the run folder, which need not exist.
+        start: the checkpoint to resume from; None for a new run.
     """
 
     recipe: Recipe
@@ -132,77 +167,106 @@ class Plan:
     start: Path | None
 
     def run(self) -> Run:
-        """Read the data, build the model, train."""
+        """Read the data, build the model, and train.
+
+        Raises:
+            UserError: if data, weights, run folder or trainer arguments cannot be used.
+            NonFiniteLossError: if training diverges.
+        """
         recipe = self.recipe
-        torch.manual_seed(recipe.seed)  # decides the initial weights
+        torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()
-        # A checkpoint shall hold what the others have learnt from the same round, so who saves comes last.
+        # A checkpoint has to contain the state of all other callbacks after the same round, so SaveEvery comes last.
         callbacks = sorted((part.build() for part in recipe.callbacks.values()), key=lambda c: isinstance(c, SaveEvery))
-        if is_rank_zero():  # the others are told by Lightning when the first has put everything into the cache
+        if is_rank_zero():  # the other processes wait in Lightning until rank 0 has filled the cache
             data.prepare_data()
             data.setup("fit")
         model = recipe.model.build()
-        pretrained, seen = self._begin_with_trained(model), 0
-        if self.start is not None:
-            state = read_checkpoint(self.start)
-            load_weights(model, state, self.start)
-            seen, progress = state["zoo"]["images_seen"], progress_of(state["zoo"])
-            if progress >= recipe.images:
-                raise UserError(
-                    f"{self.folder} is finished: {progress:,} of {recipe.images:,} images. Give a larger images=NUMBER "
-                    "to train on"
-                )
+        pretrained = self._load_pretrained(model)
+        images_seen = self._check_start(model)
+        self._create_folder()
+        stop = StopOnSignal()
+        recorder = RunRecorder(self, pretrained)
+        trainer = self._trainer(
+            [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen
+        )
+        began = time.monotonic()
+        try:
+            trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
+            trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
+        finally:
+            if is_rank_zero():
+                recorder.record_end(time.monotonic() - began, model)
+        alarm = next((callback.stopped for callback in callbacks if isinstance(callback, Alarms)), None)
+        return Run(model, recorder.folder, recipe, stop.received, time.monotonic() - began, alarm)
+
+    def _load_pretrained(self, model: GAN) -> dict[str, Any] | None:
+        """Start from the weights that the recipe names, and print which.
+
+        Returns:
+            The record for the run folder; None if the recipe names no weights, or a run is resumed.
+
+        Raises:
+            UserError: if the weights cannot be found or do not fit.
+        """
+        if not self.recipe.pretrained or self.start is not None:  # a resumed run has weights of its own
+            return None
+        start = start_from(model, self.recipe.pretrained)
+        if is_rank_zero():
+            print(f"pretrained: {start.describe()}", flush=True)
+            if (first := model.data_resolution(0)) < model.resolution:
+                print(f"note: training begins at {first} px; model.initial_resolution={model.resolution} begins grown")
+        return start.record()
+
+    def _check_start(self, model: GAN) -> int:
+        """Check that the checkpoint to resume from fits the model and that images are left to train on.
+
+        Returns:
+            Images seen at the checkpoint; 0 for a new run.
+
+        Raises:
+            CheckpointError: if the checkpoint belongs to another architecture.
+            UserError: if the run is finished.
+        """
+        if self.start is None:
+            return 0
+        state = read_checkpoint(self.start)
+        load_weights(model, state, self.start)
+        progress = progress_of(state["zoo"])
+        if progress >= self.recipe.images:
+            raise UserError(
+                f"{self.folder} is finished: {progress:,} of {self.recipe.images:,} images. Give a larger "
+                "images=NUMBER to train on"
+            )
+        return int(state["zoo"]["images_seen"])
+
+    def _create_folder(self) -> None:
         try:
             if is_rank_zero():
                 self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise UserError(f"out: cannot write {self.folder}: {error.strerror or error}") from error
-        stop = StopOnSignal()
-        first = RunRecorder(self, pretrained)
-        trainer = self._trainer([first, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], seen)
-        began = time.monotonic()
-        try:
-            trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
-            trainer.strategy.barrier()  # Lightning kills the first process when another ends, if only with an exit code
-        finally:
-            if is_rank_zero():
-                first.ended(time.monotonic() - began, model)
-        alarm = next((callback.stopped for callback in callbacks if isinstance(callback, Alarms)), None)
-        return Run(model, first.folder, recipe, stop.received, time.monotonic() - began, alarm)
 
-    def _begin_with_trained(self, model: GAN) -> dict[str, Any] | None:
-        """Start from the weights that the recipe names; what is recorded of them, or None.
+    def _trainer(self, callbacks: list[Callback], images_seen: int) -> Trainer:
+        """Build Lightning's trainer, without the parts of it that would replace the clock.
+
+        Args:
+            callbacks: all callbacks, in the order in which they act.
+            images_seen: images seen at the start; later values in logs of a resumed run are removed.
 
         Raises:
-            UserError: when they are not there or do not fit.
+            UserError: if Lightning refuses an argument of the recipe.
         """
-        if not self.recipe.pretrained or self.start is not None:  # a resumed run has weights of its own
-            return None
-        from zoo.runs.finetuning import start_from  # here, because a release may be a run's folder
-
-        start = start_from(model, self.recipe.pretrained)
-        if is_rank_zero():
-            print(f"pretrained: {start.describe()}", flush=True)
-            if (begins := model.data_resolution(0)) < model.resolution:
-                print(f"note: training begins at {begins} px; model.initial_resolution={model.resolution} begins grown")
-        return start.record()
-
-    def _trainer(self, callbacks: list[Callback], seen: int) -> Trainer:
-        """Lightning's trainer, set up so that the clock decides everything.
-
-        Raises:
-            UserError: when Lightning refuses an argument of the recipe.
-        """
-        purge: dict[str, Any] = {"purge_step": seen} if seen else {}
-        board = TensorBoardLogger(self.folder, name=TENSORBOARD, version="", **purge)
-        others = [part.build() for part in self.recipe.loggers.values()]
+        purge: dict[str, Any] = {"purge_step": images_seen} if images_seen else {}
+        tensorboard = TensorBoardLogger(self.folder, name=TENSORBOARD, version="", **purge)
+        loggers = [part.build() for part in self.recipe.loggers.values()]
         try:
             return Trainer(
                 strategy=choose_strategy(self.recipe.trainer),
                 default_root_dir=self.folder,
                 max_epochs=-1,
                 callbacks=callbacks,
-                logger=[MetricsTable(self.folder, resumed_at=seen), board, *others],
+                logger=[MetricsTable(self.folder, resumed_at=images_seen), tensorboard, *loggers],
                 plugins=[CheckpointFiles()],
                 enable_checkpointing=False,
                 enable_model_summary=False,
@@ -213,71 +277,67 @@ class Plan:
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"trainer: Lightning refuses these arguments: {first_line(error)}") from error
 
-    def record(self, pretrained: dict[str, Any] | None) -> None:
-        """Write the resolved recipe, what it runs on and what it started from into the run folder."""
-        RunFolder(self.folder).recipe.write_text(
-            f"# A run of {self.recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
-            + self.recipe.to_yaml()
-        )
-        record = {
-            "recipe": self.recipe.name,
-            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "resumed_from": None if self.start is None else self.start.name,
-            "pretrained": pretrained,
-            "command": sys.argv,
-            **environment(),
-        }
-        RunFolder(self.folder).record_start(record)
 
-    def set_aside(self) -> None:
-        """Where a run goes on from before its end: move what came after out of the way, into `checkpoints/left/`."""
-        if self.start is None:
-            return
-        for path in checkpoints_in(self.folder):
-            if path.stem > self.start.stem:
-                left = RunFolder(self.folder).set_aside(path)
-                print(f"set aside: {left}, which is of after the point where the run goes on")
+# --- the record ------------------------------------------------------------------------------------------------------
 
 
 class RunRecorder(Callback):
-    """Once all processes are there: the first one's folder is everyone's, and it alone writes down what runs.
+    """A callback that makes all processes use the run folder of rank 0, and writes the record of the run on rank 0.
 
-    Not earlier, so that no process plans its run from what another has begun to write.
+    The recipe is written when training starts, not earlier: no process then plans its run from the files of another,
+    and a resumed run that is refused keeps its recipe.
 
     Args:
-        plan: of this process, whose folder may be named by another second of the clock.
-        pretrained: what is recorded of the weights it started from.
+        plan: plan of this process; the name of its folder may contain another second than that of rank 0.
+        pretrained: record of the pretrained weights, or None.
     """
 
     def __init__(self, plan: Plan, pretrained: dict[str, Any] | None) -> None:
-        self.plan, self.pretrained, self.folder, self.begun = plan, pretrained, plan.folder, False
+        self.plan, self.pretrained, self.folder, self.has_begun = plan, pretrained, plan.folder, False
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Agree on the folder."""
+        """Replace the run folder of this process by that of rank 0."""
         self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
         if not trainer.is_global_zero:  # nothing is written here, but callbacks may read
             setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Record the run, now that nothing of it was refused: a run keeps its recipe when resuming it fails."""
+        """Write recipe and environment, and move away newer checkpoints, on rank 0."""
         if trainer.is_global_zero:
-            self.plan.record(self.pretrained)
-            self.plan.set_aside()
-            self.begun = True
+            self._record_start()
+            self._set_aside_newer_checkpoints()
+            self.has_begun = True
 
-    def ended(self, seconds: float, model: GAN) -> None:
-        """Record an end that was no kill, and of which start."""
-        if self.begun:
-            start = len(RunFolder(self.folder).starts())
-            end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": start}
-            RunFolder(self.folder).record_end(end)
+    def record_end(self, seconds: float, model: GAN) -> None:
+        """Record the end of the run, with the number of its start; a killed run has no such record."""
+        if self.has_begun:
+            run = RunFolder(self.folder)
+            run.record_end({"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())})
+
+    def _record_start(self) -> None:
+        run, recipe, start = RunFolder(self.plan.folder), self.plan.recipe, self.plan.start
+        with atomic_write(run.recipe) as scratch:
+            comment = (
+                f"# A run of {recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
+            )
+            scratch.write_text(comment + recipe.to_yaml(), encoding="utf-8")
+        record = {
+            "recipe": recipe.name,
+            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+            "resumed_from": None if start is None else start.name,
+            "pretrained": self.pretrained,
+            "command": sys.argv,
+            **environment(),
+        }
+        run.record_start(record)
+
+    def _set_aside_newer_checkpoints(self) -> None:
+        run, start = RunFolder(self.plan.folder), self.plan.start
+        for path in run.checkpoints() if start is not None else []:
+            if start is not None and path.stem > start.stem:
+                print(f"set aside: {run.set_aside(path)}, which is newer than the checkpoint the run resumes from")
 
 
 def is_rank_zero() -> bool:
-    """Whether this is the process that writes and speaks: the only one, or rank 0."""
+    """Return whether this process writes and prints: the only process, or rank 0 of several."""
     return not getattr(rank_zero_only, "rank", 0)
-
-
-def _new_folder(recipe: str) -> Path:
-    """`runs/RECIPE/TIME`; of several processes the first one's counts."""
-    return Path("runs") / recipe / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")

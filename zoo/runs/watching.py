@@ -10,7 +10,8 @@ from typing import Any
 from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.pictures import can_plot
-from zoo.runs.page import read_run, write_page
+from zoo.runs.history import read_run
+from zoo.runs.page import write_page
 
 
 def watch(run: str, out: str = "", every: int = 0) -> Path:

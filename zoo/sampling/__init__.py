@@ -1,4 +1,4 @@
-"""Draw images from a trained model: samples, truncated samples, interpolations and grids."""
+"""Sampling from a trained model: images, truncation, interpolations, grids and standing statistics."""
 
 from zoo.sampling.images import (
     Labels,

@@ -1,4 +1,4 @@
-"""Draw a grid of samples."""
+"""Grids of samples."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from zoo.sampling.protocol import GenerativeModel
 
 
 def draw(model: GenerativeModel, rows: int, columns: int, seed: int) -> Image.Image:
-    """A grid of samples from the averaged generator; a conditional model's classes run along the columns."""
+    """Draw a grid of samples from the averaged generator; a conditional model's classes run along the columns.
+
+    Args:
+        model: a trained model; of points in the plane, 2,000 are drawn into one picture instead of a grid.
+        rows: number of rows.
+        columns: number of columns; 0 takes one for each class of a model with 2 to 16 classes, else 10.
+        seed: seed of the latents.
+    """
     columns = columns or (model.num_classes if 2 <= model.num_classes <= 16 else 10)
     count = 2_000 if model.resolution == 1 else rows * columns
     labels = torch.arange(count) % columns % model.num_classes if model.num_classes else None

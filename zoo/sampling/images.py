@@ -1,4 +1,4 @@
-"""Images from a trained model: samples, truncated samples, and walks between latents.
+"""Sampling from a trained model: images, truncated sampling, and interpolations between latents.
 
 Nothing here changes the model or, where a seed is given, the global random state.
 """
@@ -6,17 +6,17 @@ Nothing here changes the model or, where a seed is given, the global random stat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, cast, get_args
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.nn.functional import interpolate as interpolate_pixels
 
-from zoo.sampling.protocol import GenerativeModel
+from zoo.sampling.protocol import GenerativeModel, RowNetworks
 from zoo.training.seeding import seeded
 
-REDRAWS = 10_000  # until a truncation counts as too small; even 0.01 needs few more than 2,000
+MAX_REDRAWS = 10_000  # truncation=0.01 needs little more than 2,000
 Labels = int | Sequence[int] | Tensor
 TruncationBy = Literal["redrawing", "scaling"]
 
@@ -30,14 +30,9 @@ def sample(
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
     batch_size: int = 256,
-    members: Tensor | None = None,
 ) -> Tensor:
-    """Images (n, C, H, W), float32 in [-1, 1], from the averaged generator; see `GAN.sample`.
-
-    `members` (n,) says which member of a mixture draws each image; None leaves it to the model.
-    """
-    latents, classes, members = _draws(model, n, seed, labels, truncation, truncation_by, members)
-    return render(model, latents, classes, batch_size, members)
+    """Draw images (n, C, H, W), float32 in [-1, 1], from the averaged generator; see `GAN.sample`."""
+    return render(model, *_draw(model, n, seed, labels, truncation, truncation_by), batch_size=batch_size)
 
 
 def in_batches(
@@ -49,32 +44,29 @@ def in_batches(
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
     batch_size: int = 256,
-    members: Tensor | None = None,
 ) -> Iterator[Tensor]:
-    """The images of `sample`, a batch at a time, so that any number of them takes little memory.
+    """Yield the images of `sample` one batch at a time, so that memory does not grow with their number.
 
     All latents are drawn at once, so the images do not depend on `batch_size`.
     """
-    latents, classes, members = _draws(model, n, seed, labels, truncation, truncation_by, members)
-    yield from _rendered(model, latents, classes, batch_size, members)
+    yield from _rendered(model, *_draw(model, n, seed, labels, truncation, truncation_by), batch_size)
 
 
-def _draws(
+def _draw(
     model: GenerativeModel,
     n: int,
     seed: int | None,
     labels: Labels | None,
     truncation: float | None,
     truncation_by: TruncationBy,
-    members: Tensor | None,
-) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Latents, classes and members of a mixture that images are made of; what is not given is drawn."""
+) -> tuple[Tensor, Tensor | None, RowNetworks]:
+    """Draw the latents and classes of n samples and choose their networks; given labels replace the drawn ones."""
     classes = None if labels is None else checked_labels(labels, n, model.num_classes).to(model.device)
     with seeded(seed, model.device):
         latents = truncated(model.sample_latent, n, truncation, truncation_by)
-        drawn = model.sample_labels(n)
-        members = model.sample_members(n) if members is None else members
-    return latents, drawn if classes is None else classes, members
+        drawn_classes = model.sample_labels(n)
+        networks = model.choose_networks(n)
+    return latents, drawn_classes if classes is None else classes, networks
 
 
 def interpolate(
@@ -87,68 +79,88 @@ def interpolate(
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
 ) -> Tensor:
-    """Images (pairs * steps, C, H, W) on the way from one latent to another, the steps of each pair in a row.
+    """Draw images (pairs * steps, C, H, W) along great circles between pairs of latents, one pair after the other.
 
     Args:
-        model: what draws.
-        pairs: how many walks.
-        steps: images in each, both ends included.
-        seed: of the ends.
-        labels: the class of each walk; None draws them as in training.
-        truncation: of the ends.
-        truncation_by: how, see `truncated`.
+        model: a trained model.
+        pairs: number of interpolations.
+        steps: images of each interpolation, both ends included.
+        seed: seed of the latents at the ends; None draws from torch's global random state.
+        labels: one class for all interpolations, or one for each; None draws them as in training.
+        truncation: truncation of the latents at the ends, see `truncated`.
+        truncation_by: definition of the truncation, see `truncated`.
 
     Raises:
-        ValueError: for fewer than two steps.
+        ValueError: for fewer than two steps, labels that the model does not have, or an invalid truncation.
     """
     if steps < 2:
         raise ValueError(f"interpolate: at least 2 steps, the two ends; got {steps}")
     classes = None if labels is None else checked_labels(labels, pairs, model.num_classes).to(model.device)
     with seeded(seed, model.device):
         ends = truncated(model.sample_latent, 2 * pairs, truncation, truncation_by)
-        drawn = model.sample_labels(pairs)
-        members = model.sample_members(pairs)  # one for each walk
-    classes = drawn if classes is None else classes
+        drawn_classes = model.sample_labels(pairs)
+        networks = model.choose_networks(pairs)
+    classes = drawn_classes if classes is None else classes
     path = slerp(ends[:pairs], ends[pairs:], torch.linspace(0, 1, steps, device=model.device))
-    labels, members = (None if each is None else each.repeat_interleave(steps) for each in (classes, members))
-    return render(model, path, labels, members=members)
+    pair_of = torch.arange(pairs, device=model.device).repeat_interleave(steps)  # of each image
+    return render(model, path, None if classes is None else classes[pair_of], networks[pair_of])
 
 
 def render(
-    model: GenerativeModel, latents: Tensor, labels: Tensor | None, batch_size: int = 256, members: Tensor | None = None
+    model: GenerativeModel,
+    latents: Tensor,
+    labels: Tensor | None,
+    networks: RowNetworks | None = None,
+    batch_size: int = 256,
 ) -> Tensor:
-    """Images of given latents (N, Z), `batch_size` at a time. `no_grad`, not `inference_mode`: users differentiate."""
-    images = list(_rendered(model, latents, labels, batch_size, members))
+    """Compute the images (N, C, H, W) of given latents, float32 in [-1, 1].
+
+    `no_grad` rather than `inference_mode`, since users differentiate by what is returned.
+
+    Args:
+        model: a trained model.
+        latents: latents (N, Z).
+        labels: class indices (N,), or None for an unconditional model.
+        networks: the network that draws each image; None chooses as `GAN.choose_networks` does.
+        batch_size: number of images computed at a time.
+    """
+    networks = model.choose_networks(len(latents)) if networks is None else networks
+    images = list(_rendered(model, latents, labels, networks, batch_size))
     return torch.cat(images) if images else latents.new_zeros(0, model.channels, model.resolution, model.resolution)
 
 
 @torch.no_grad()
 def _rendered(
-    model: GenerativeModel, latents: Tensor, labels: Tensor | None, batch_size: int, members: Tensor | None
+    model: GenerativeModel, latents: Tensor, labels: Tensor | None, networks: RowNetworks, batch_size: int
 ) -> Iterator[Tensor]:
+    """Yield the images of latents one batch at a time, at the model's full resolution."""
     for first in range(0, len(latents), batch_size):
-        y = None if labels is None else labels[first : first + batch_size]
-        network = model.average
-        if members is not None:
-            network = cast("Any", network).drawn(members[first : first + batch_size])
-        drawn = model.generate(network, latents[first : first + batch_size], y).float().clamp(-1, 1)
-        if drawn.shape[-1] != model.resolution:  # a network that is still growing
-            drawn = interpolate_pixels(drawn, size=model.resolution, mode="nearest")
-        yield drawn
+        rows = slice(first, first + batch_size)
+        images = networks[rows].generate(model, latents[rows], None if labels is None else labels[rows])
+        images = images.float().clamp(-1, 1)
+        if images.shape[-1] != model.resolution:  # a network that is still growing
+            images = interpolate_pixels(images, size=model.resolution, mode="nearest")
+        yield images
 
 
 def truncated(
     draw: Callable[[int], Tensor], n: int, truncation: float | None, by: TruncationBy = "redrawing"
 ) -> Tensor:
-    """Latents (n, Z) drawn closer to the middle. Two definitions go by the same name:
+    """Draw latents (n, Z) from a truncated distribution. Two definitions of truncation are in use:
 
     - `redrawing`, the paper's (Brock et al. 2019, section 3.1): coordinates outside [-truncation, truncation] are drawn
       again.
     - `scaling`, that of the TF-Hub modules: coordinates outside [-2, 2] are drawn again, then all are multiplied by
       the truncation.
 
+    Args:
+        draw: a function from n to latents (n, Z) that are not truncated.
+        n: number of latents.
+        truncation: bound or factor, positive; None draws without truncation.
+        by: definition of the truncation.
+
     Raises:
-        ValueError: when the truncation is not positive, or for an unknown definition.
+        ValueError: when the truncation is not positive or too small, or for an unknown definition.
     """
     latents = draw(n)
     if by not in get_args(TruncationBy):
@@ -158,7 +170,7 @@ def truncated(
     if not truncation > 0:
         raise ValueError(f"truncation must be positive; got {truncation}")
     bound, factor = (truncation, 1.0) if by == "redrawing" else (2.0, truncation)
-    for _ in range(REDRAWS):
+    for _ in range(MAX_REDRAWS):
         outside = latents.abs() > bound
         if not bool(outside.any()):
             return latents if factor == 1.0 else latents * factor
@@ -167,7 +179,7 @@ def truncated(
 
 
 def checked_labels(labels: Labels, n: int, num_classes: int) -> Tensor:
-    """Class indices (n,) from one class for all or from one for each image.
+    """Return class indices (n,) from one class for all images or from one for each.
 
     Raises:
         ValueError: for an unconditional model, a wrong number of labels, or classes that the model does not have.
@@ -185,8 +197,10 @@ def checked_labels(labels: Labels, n: int, num_classes: int) -> Tensor:
 
 
 def slerp(start: Tensor, end: Tensor, fractions: Tensor) -> Tensor:
-    """Spherical interpolation (White 2016, arXiv:1609.04468): (N, Z), (N, Z) and (S,) give (N * S, Z).
+    """Interpolate spherically (White 2016, arXiv:1609.04468): (N, Z), (N, Z) and (S,) give (N * S, Z).
 
+    With a the angle between the two latents and t the fraction:
+    `(sin((1 - t) a) * start + sin(t a) * end) / sin(a)`.
     Straight lines pass through latents shorter than any the generator was trained on; great circles do not.
     """
     cosine = cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)

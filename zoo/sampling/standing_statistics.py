@@ -1,7 +1,8 @@
 """Standing statistics: Brock et al. 2019, arXiv:1809.11096, appendix C.
 
-A generator with batch norm is sampled with means and variances gathered while it learnt, of weights that have since
-moved and of latents that were not truncated. Here they are gathered anew for the weights and the truncation in use.
+A generator with batch norm is sampled with means and variances gathered during training, from weights that have since
+moved and from latents that were not truncated. Standing statistics are computed anew for the weights and the truncation
+in use.
 """
 
 from __future__ import annotations
@@ -27,22 +28,23 @@ def standing_statistics(
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
 ) -> Iterator[None]:
-    """Inside, the averaged generator's batch norms use the mean over `passes` of what they see, each with equal weight.
+    """Replace the statistics of the averaged generator's batch norms by means over `passes` of new batches.
 
         with standing_statistics(model, truncation=0.5):
             images = model.sample(100, truncation=0.5)
 
-    Every pass draws latents and labels anew. It is a true mean, `(1/k) * sum`, not an exponential one, of each batch's
-    mean and unbiased variance. Afterwards every buffer and mode is as it was, and with a seed so is the global random
-    state. The authors' code takes 16 passes; statistics are those of one truncation, so enter anew for each.
+    Every pass draws latents and labels anew. The statistics inside are true means, `(1/k) * sum`, not exponential
+    ones, of each batch's mean and unbiased variance. Afterwards every buffer and mode is as it was, and with a seed so
+    is the global random state. The authors' code takes 16 passes. The statistics belong to one truncation: enter again
+    for another.
 
     Args:
-        model: whose average is sampled.
-        passes: how many batches.
-        batch_size: images in each.
-        seed: of latents and labels; None draws from torch's global random state.
-        truncation: of the latents, as in `GAN.sample`.
-        truncation_by: how, as in `GAN.sample`.
+        model: a trained model whose averaged generator has batch norm.
+        passes: number of batches, at least 1.
+        batch_size: images in each batch, at least 2.
+        seed: seed of latents and labels; None draws from torch's global random state.
+        truncation: truncation of the latents, as in `GAN.sample`.
+        truncation_by: definition of the truncation, as in `GAN.sample`.
 
     Raises:
         ValueError: for fewer than one pass, fewer than two images in each, or a generator without batch norm.
@@ -51,12 +53,12 @@ def standing_statistics(
         raise ValueError(f"at least 1 pass of 2 images; got passes={passes}, batch_size={batch_size}")
     norms = [m for m in model.average.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
     if not norms:
-        raise ValueError(f"the generator of this {type(model).__name__} has no batch norm whose statistics could stand")
+        raise ValueError(f"the generator of this {type(model).__name__} has no batch norm with running statistics")
     before = [(norm.momentum, {name: b.clone() for name, b in norm.named_buffers()}) for norm in norms]
     try:
         for norm in norms:
             norm.reset_running_stats()
-            norm.momentum = None  # torch's word for a mean with equal weights
+            norm.momentum = None  # torch then computes a cumulative mean, each batch with equal weight
             norm.train()
         with torch.no_grad(), seeded(seed, model.device):
             for _ in range(passes):
@@ -70,7 +72,7 @@ def standing_statistics(
 
 
 def restore(norm: _BatchNorm, momentum: float | None, buffers: dict[str, torch.Tensor]) -> None:
-    """Put a batch norm back into eval mode, with these settings and buffers."""
+    """Return a batch norm to eval mode, with the given momentum and buffers."""
     norm.momentum = momentum
     norm.eval()
     for name, buffer in norm.named_buffers():

@@ -1,1 +1,1 @@
-"""Parts of the training loop: batches, clock, objectives, moving average, processes."""
+"""Parts of the training loop: batches, clock, objectives, moving average, replicas."""

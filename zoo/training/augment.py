@@ -1,8 +1,9 @@
-"""Differentiable augmentation: with few images, what keeps a discriminator from learning them by heart.
+"""Differentiable augmentation, which keeps a discriminator from memorising a small training set.
 
 Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", arXiv:2006.10738, equations 4 and 5:
-every image that a loss sees, real or generated, is changed at random, and the generator's gradient goes back through
-the change. Augmenting real images alone would teach the generator to draw augmented ones. Strengths are the authors'.
+every image that a loss sees, real or generated, is augmented at random, and the generator's gradient passes through the
+augmentation. If only real images were augmented, the generator would learn to draw augmented images. The strengths are
+the authors'.
 """
 
 from __future__ import annotations
@@ -17,13 +18,13 @@ from zoo.errors import did_you_mean
 from zoo.training.batch import Batch
 
 SHIFT = 0.125
-"""Part of the size by which `translation` moves an image at most."""
+"""Largest shift of `translation`, as a fraction of the image size."""
 HOLE = 0.5
-"""Part of the size that `cutout` hides."""
+"""Side of the square that `cutout` hides, as a fraction of the image size."""
 
 
 def color(images: Tensor) -> Tensor:
-    """Brightness moved by up to half the unit, saturation by a factor of 0 to 2, contrast of 0.5 to 1.5."""
+    """Shift brightness by -0.5 to 0.5, then scale saturation by 0 to 2 and contrast by 0.5 to 1.5."""
     images = images + _uniform(images) - 0.5
     grey = images.mean(1, keepdim=True)
     images = torch.lerp(grey, images, 2 * _uniform(images))
@@ -32,25 +33,25 @@ def color(images: Tensor) -> Tensor:
 
 
 def translation(images: Tensor) -> Tensor:
-    """Moved by up to an eighth of the size each way, by whole pixels; what comes into view is 0."""
+    """Shift each image by up to an eighth of its size each way, in whole pixels; uncovered pixels are 0."""
     size = images.shape[-1]
-    most = int(size * SHIFT + 0.5)
-    corner = torch.randint(0, 2 * most + 1, (2, len(images), 1), device=images.device)
+    largest = int(size * SHIFT + 0.5)
+    corner = torch.randint(0, 2 * largest + 1, (2, len(images), 1), device=images.device)
     rows, columns = corner + torch.arange(size, device=images.device)
-    each = torch.arange(len(images), device=images.device)[:, None, None]
+    image = torch.arange(len(images), device=images.device)[:, None, None]
     # Channels last, so that one index picks all channels of a pixel.
-    framed = pad(images, (most,) * 4).permute(0, 2, 3, 1)
-    moved: Tensor = framed[each, rows[:, :, None], columns[:, None, :]]
+    padded = pad(images, (largest,) * 4).permute(0, 2, 3, 1)
+    moved: Tensor = padded[image, rows[:, :, None], columns[:, None, :]]
     return moved.permute(0, 3, 1, 2)
 
 
 def cutout(images: Tensor) -> Tensor:
-    """A square of half the size set to 0; its centre lies anywhere, so that part of it may lie outside."""
+    """Set a square of half the size to 0; its centre lies anywhere, so part of the square may lie outside."""
     size = images.shape[-1]
     hole = int(size * HOLE + 0.5)
     corner = torch.randint(0, size + 1 - hole % 2, (2, len(images), 1), device=images.device) - hole // 2
-    place = torch.arange(size, device=images.device)
-    rows, columns = (place >= corner) & (place < corner + hole)
+    position = torch.arange(size, device=images.device)
+    rows, columns = (position >= corner) & (position < corner + hole)
     return images.masked_fill(rows[:, None, :, None] & columns[:, None, None, :], 0.0)
 
 
@@ -58,10 +59,10 @@ KINDS: dict[str, Callable[[Tensor], Tensor]] = {"color": color, "translation": t
 
 
 def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
-    """Names of augmentations, each from (B, C, H, W) to the same shape.
+    """Check the names of augmentations and return them as a tuple.
 
     Raises:
-        ValueError: for a name that is none.
+        ValueError: for an unknown name.
     """
     for kind in kinds:
         if kind not in KINDS:
@@ -70,7 +71,7 @@ def check_kinds(kinds: Sequence[str]) -> tuple[str, ...]:
 
 
 def augmented(batch: Batch, kinds: Sequence[str]) -> Batch:
-    """The batch with each image changed in its own way, drawn from torch's random state."""
+    """Return the batch with every image augmented independently, drawn from torch's random state."""
     images = batch.images
     for kind in kinds:
         images = KINDS[kind](images)
@@ -78,5 +79,5 @@ def augmented(batch: Batch, kinds: Sequence[str]) -> Batch:
 
 
 def _uniform(images: Tensor) -> Tensor:
-    """One number in [0, 1) for each image, (B, 1, 1, 1)."""
+    """Draw one number in [0, 1) for each image, (B, 1, 1, 1)."""
     return torch.rand(len(images), 1, 1, 1, device=images.device, dtype=images.dtype)

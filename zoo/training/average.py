@@ -1,7 +1,8 @@
-"""Moving average of the generator, with its half-life in images.
+"""Exponential moving average (EMA) of the generator, with its half-life in images.
 
-A half-life in images keeps its meaning when the batch size, the number of devices or the critic steps change; a decay
-per step does not. A decay `d` per step at batch size `B` is a half-life of `B * log(0.5) / log(d)` images.
+After n more images the average moves to `average + w * (generator - average)` with `w = 1 - 0.5^(n / halflife)`. A
+half-life in images keeps its meaning when the batch size, the number of devices or the critic steps change; a decay per
+step does not. A decay `d` per step at batch size `B` is a half-life of `B * log(0.5) / log(d)` images.
 """
 
 from __future__ import annotations
@@ -16,22 +17,24 @@ from zoo.training.clock import retention
 
 
 def averaged_copy(network: nn.Module) -> nn.Module:
-    """A frozen copy in eval mode, to be moved towards `network` by `MovingAverage.update`."""
+    """Return a frozen copy of a network in eval mode, for `MovingAverage.update` to move."""
     return copy.deepcopy(network).eval().requires_grad_(False)
 
 
 @dataclass(frozen=True)
 class MovingAverage:
-    """Exponential average of parameters and buffers.
+    """Exponential moving average (EMA) of a network's parameters and buffers.
 
-    Buffers (batch-norm statistics, power-iteration vectors) are averaged as the parameters are, as the authors'
-    BigGAN code does; integer buffers are copied.
+    Buffers (batch-norm statistics, power-iteration vectors) are averaged like the parameters, as in the authors' BigGAN
+    code; integer buffers are copied.
 
     Args:
-        halflife: in images; after so many the weight of what was there has halved. 0: the average is the live network.
-        start: until so many images were seen the average is a plain copy (BigGAN starts averaging late).
-        rampup: early in a run the half-life is at most this share of the images seen, so that the random weights of
-            the first moment do not linger (Karras et al. 2020, StyleGAN2-ADA, `ema_rampup`). 0 turns it off.
+        halflife: images after which the weight of the earlier value has halved; 0 makes the average a copy of the live
+            network.
+        start: images seen before which the average is a plain copy (BigGAN starts averaging late).
+        rampup: largest half-life as a fraction of the images seen, so that the random initial weights do not linger
+            early in a run (Karras et al. 2020, StyleGAN2-ADA, arXiv:2006.06676, `ema_rampup` in the authors' code); 0
+            for no such limit.
     """
 
     halflife: int
@@ -39,24 +42,31 @@ class MovingAverage:
     rampup: float = 0.05
 
     def weight(self, images: int, images_seen: int) -> float:
-        """How far, in [0, 1], the average moves to the live network after `images` more of them."""
+        """Return how far, in [0, 1], the average moves towards the live network after `images` more images."""
         if images_seen <= self.start:
             return 1.0
         return 1.0 - retention(images, self.halflife_at(images_seen))
 
     def halflife_at(self, images_seen: int) -> float:
-        """The half-life at this moment, in images."""
+        """Return the half-life, in images, after `images_seen`."""
         return min(self.halflife, self.rampup * images_seen) if self.rampup else self.halflife
 
     @torch.no_grad()
     def update(self, average: nn.Module, network: nn.Module, images: int, images_seen: int) -> None:
-        """Move `average` in place; `images` is how many were seen since the last update."""
-        mine: list[Tensor] = []
-        theirs: list[Tensor] = []
+        """Move `average` towards `network`, in place.
+
+        Args:
+            average: the moving average, see `averaged_copy`.
+            network: the live network.
+            images: images seen since the last update.
+            images_seen: images seen in all.
+        """
+        averages: list[Tensor] = []
+        values: list[Tensor] = []
         for a, b in zip((*average.parameters(), *average.buffers()), (*network.parameters(), *network.buffers())):
             if a.is_floating_point():
-                mine.append(a)
-                theirs.append(b.detach())
+                averages.append(a)
+                values.append(b.detach())
             else:
                 a.copy_(b)
-        torch._foreach_lerp_(mine, theirs, self.weight(images, images_seen))
+        torch._foreach_lerp_(averages, values, self.weight(images, images_seen))

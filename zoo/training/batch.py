@@ -1,4 +1,4 @@
-"""What one training step sees: images and, where there are any, their labels."""
+"""Batches of images and, if the data have any, their labels."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from zoo.errors import DataError
 
 
 class Batch:
-    """Images and their labels, which travel, split and join together.
+    """Images and their labels, which are moved, split and joined together.
 
     A plain class rather than a dataclass or a named tuple: Lightning takes those apart, copies and rebuilds them for
-    every batch, while anything with a `to` method is moved in one call.
+    every batch, whereas an object with a `to` method is moved in one call.
 
     Args:
-        images: (B, C, H, W); in training float in [-1, 1], on the way from the loader also uint8 in 0..255.
-        labels: (B,) integer class indices, or None.
+        images: images (B, C, H, W); in training float in [-1, 1], between loader and device also uint8 in 0..255.
+        labels: integer class indices (B,), or None.
     """
 
     __slots__ = ("images", "labels")
@@ -31,7 +31,7 @@ class Batch:
 
     @classmethod
     def of(cls, data: Any) -> Batch:
-        """Read what a loader yields: a Batch, images alone, an (images, labels) pair, or a mapping with these names.
+        """Convert what a loader yields: a Batch, images alone, an (images, labels) pair, or a mapping with these keys.
 
         Raises:
             TypeError: when `data` is none of these.
@@ -59,17 +59,17 @@ class Batch:
         return f"Batch(images {tuple(self.images.shape)} {self.images.dtype}, {labels})"
 
     def to(self, *args: Any, **kwargs: Any) -> Batch:
-        """Move both parts as `Tensor.to` does; a dtype given here changes the images only."""
+        """Move images and labels as `Tensor.to` does; a dtype applies to the images only."""
         images = self.images.to(*args, **kwargs)
         labels = None if self.labels is None else self.labels.to(images.device, non_blocking=True)
         return Batch(images, labels)
 
     def pin_memory(self) -> Batch:
-        """Page-locked copies, so that the transfer to a GPU can overlap with work."""
+        """Return a copy in page-locked memory, so that the transfer to a GPU can overlap with computation."""
         return Batch(self.images.pin_memory(), None if self.labels is None else self.labels.pin_memory())
 
     def chunk(self, parts: int) -> list[Batch]:
-        """Split into `parts` batches of nearly equal size, or fewer when there are fewer images than parts."""
+        """Split into `parts` batches of nearly equal size, or into one for each image if there are fewer images."""
         parts = min(parts, len(self))
         images = self.images.tensor_split(parts)
         labels = [None] * parts if self.labels is None else self.labels.tensor_split(parts)
@@ -77,26 +77,26 @@ class Batch:
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
-        """Concatenate batches of equal image shape; labels must be present in all of them or in none."""
+        """Concatenate batches of equal image shape; either all of them have labels or none has."""
         labels = [batch.labels for batch in batches if batch.labels is not None]
         assert len(labels) in (0, len(batches)), "labels in some batches only"
         return Batch(torch.cat([batch.images for batch in batches]), torch.cat(labels) if labels else None)
 
 
 def check_batch(batch: Batch, channels: int, resolutions: Collection[int], num_classes: int) -> None:
-    """Hold a batch against what a model was built for. Reads values, so it is done once and not in every round.
+    """Check that a batch suits a model. Reads values from the device, so it is called once and not in every round.
 
     Args:
-        batch: as the model is about to see it.
-        channels: of the model.
-        resolutions: those it takes, in pixels; the largest is its own.
-        num_classes: 0 for a model that needs no labels.
+        batch: the first batch, on the device.
+        channels: channels of the model's images.
+        resolutions: resolutions that the model accepts, in pixels; the largest is its own.
+        num_classes: number of classes; 0 for a model that needs no labels.
 
     Raises:
         DataError: when shape, range or labels do not fit.
     """
-    _, found, height, width = batch.images.shape if batch.images.ndim == 4 else (0, 0, 0, 0)
-    if found != channels or height != width or height not in resolutions:
+    _, batch_channels, height, width = batch.images.shape if batch.images.ndim == 4 else (0, 0, 0, 0)
+    if batch_channels != channels or height != width or height not in resolutions:
         size = max(resolutions)
         raise DataError(
             f"the loader gives images of shape {tuple(batch.images.shape[1:])} (C, H, W), the model was built for "
@@ -119,6 +119,11 @@ def check_batch(batch: Batch, channels: int, resolutions: Collection[int], num_c
 
 
 def _check_labels(labels: Tensor | None, num_classes: int) -> None:
+    """Check the labels of a batch for a conditional model.
+
+    Raises:
+        DataError: when they are missing or no class indices.
+    """
     if labels is None:
         raise DataError(
             f"the model is conditional (num_classes={num_classes}) but the data have no labels. Give labelled data, or "

@@ -1,10 +1,10 @@
-"""The one clock: everything scheduled is a pure function of images seen.
+"""The training clock: every schedule is a pure function of the number of images seen.
 
 `images_seen` counts the real images shown to the discriminator since the start of a run, over all devices. Nothing that
-can be computed from it is stored, which is why a resumed run continues exactly where the killed one stopped.
+can be computed from it is stored, so a resumed run continues exactly where the interrupted one stopped.
 
-A rollback undoes rounds, but does not turn the clock back: images, latents and file names after it are new ones. What
-it does turn back is `progress`, by which learning rates, growth and the length of a run go.
+A rollback undoes rounds but does not turn the clock back: images, latents and file names after it are new ones. It does
+turn back `progress`, on which learning rates, growth and the length of a run depend.
 """
 
 from __future__ import annotations
@@ -18,29 +18,57 @@ ScheduleKind = Literal["constant", "linear", "cosine"]
 
 
 def crossed(before: int, now: int, every: int) -> bool:
-    """Whether a multiple of `every` lies in (before, now].
+    """Return whether a multiple of `every` lies in (before, now].
 
-    Asks for crossing rather than equality: batches seldom add up to a round number, and their size may change.
+    A test for crossing rather than for equality: batches seldom add up to a round number, and their size may change.
     """
     return now // every > before // every
 
 
 def retention(images: float, halflife: float) -> float:
-    """How much of an average with this half-life (in images) is left after `images`; 0 for a half-life of 0."""
+    """Return the share of an average with this half-life (in images) that is left after `images`; 0 for half-life 0."""
     return 0.5 ** (images / halflife) if halflife > 0 else 0.0
 
 
-class Clocked:
-    """What has a clock, as every `GAN` has.
+@dataclass
+class Clock:
+    """Counters of a training run. Several models may share one clock, as the members of a mixture do.
 
     Attributes:
         images_seen: real images shown to the discriminator.
-        images_before: the same at the start of the latest round; callbacks ask what was crossed since.
-        images_undone: those of them whose rounds a rollback has undone.
+        images_before: `images_seen` at the start of the latest round; callbacks ask which multiples were crossed since.
+        images_undone: images seen in rounds that a rollback has undone.
         rounds: batches shown.
     """
 
-    images_seen = images_before = images_undone = rounds = 0
+    images_seen: int = 0
+    images_before: int = 0
+    images_undone: int = 0
+    rounds: int = 0
+
+
+class Counter:
+    """An attribute of a model that reads and sets the counter of this name on the model's clock."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, model: Clocked, owner: type) -> int:
+        count: int = getattr(model.clock, self._name)
+        return count
+
+    def __set__(self, model: Clocked, count: int) -> None:
+        setattr(model.clock, self._name, count)
+
+
+class Clocked:
+    """Mixin that gives a model the counters of its `clock` as attributes, see `Clock`."""
+
+    clock: Clock
+    images_seen = Counter()
+    images_before = Counter()
+    images_undone = Counter()
+    rounds = Counter()
 
     @property
     def progress(self) -> int:
@@ -48,17 +76,17 @@ class Clocked:
         return self.images_seen - self.images_undone
 
     def set_clock(self, images_seen: int, rounds: int = 0, images_undone: int = 0) -> None:
-        """Go on from here."""
+        """Set all counters; `images_before` becomes `images_seen`."""
         self.images_seen = self.images_before = images_seen
         self.rounds, self.images_undone = rounds, images_undone
 
     def clock_state(self) -> dict[str, int]:
-        """Arguments of `set_clock`, for a file."""
+        """Return the arguments of `set_clock`, for a checkpoint."""
         return {"images_seen": self.images_seen, "rounds": self.rounds, "images_undone": self.images_undone}
 
 
 def progress_of(state: Mapping[str, int]) -> int:
-    """The progress that a `clock_state` tells of; those of earlier versions know no rounds undone."""
+    """Return the progress recorded in a `clock_state`; those of earlier versions have no `images_undone`."""
     return state["images_seen"] - state.get("images_undone", 0)
 
 
@@ -68,8 +96,8 @@ class Schedule:
 
     Args:
         kind: `constant` stays at 1; `linear` and `cosine` fall to 0 at `horizon` and stay there.
-        horizon: where the fall ends, in images; needed unless constant.
-        warmup: the factor also rises linearly from 0 over the first `warmup` images.
+        horizon: images at which the factor reaches 0; required unless `kind` is `constant`.
+        warmup: images over which the factor also rises linearly from 0.
     """
 
     kind: ScheduleKind = "constant"
@@ -86,7 +114,7 @@ class Schedule:
             )
 
     def at(self, images: int) -> float:
-        """The factor, in [0, 1], after so many images."""
+        """Return the factor, in [0, 1], after this many images."""
         factor = 1.0
         if self.kind != "constant":
             part = min(images / self.horizon, 1.0)

@@ -1,20 +1,27 @@
-"""What a variant promises the loop, held against what it gives: cheap, and asked every time."""
+"""Checks of what the training loop is given: by the trainer, by a variant's constructor, losses and scores."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
+from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
-from zoo.errors import UserError
+from zoo.errors import CheckpointError, UserError
 from zoo.training.batch import Batch
+from zoo.training.replicas import Replicas
 
 
 def check_terms(terms: object, whose: str) -> None:
-    """Whether this is what a player's loss must be.
+    """Check that a player's loss is a dict of named scalar tensors.
+
+    Args:
+        terms: what the loss returned.
+        whose: name of the loss, for the error.
 
     Raises:
-        UserError: saying what it is instead.
+        UserError: when it is anything else.
     """
     if not isinstance(terms, dict):
         what = "nothing; does it end with return?" if terms is None else f"a {type(terms).__name__}"
@@ -27,7 +34,7 @@ def check_terms(terms: object, whose: str) -> None:
 
 
 def scored(model: Any, batch: Batch) -> Tensor:
-    """What `model.score` says: one logit (B,) for each image. (B, 1) would broadcast to something else in silence.
+    """Return `model.score(batch)` after checking its shape, (B,): (B, 1) would silently broadcast to (B, B) in a loss.
 
     Raises:
         UserError: for any other shape.
@@ -39,3 +46,36 @@ def scored(model: Any, batch: Batch) -> Tensor:
             f"{tuple(scores.shape)}. For ({len(batch)}, 1), add .flatten()"
         )
     return scores
+
+
+def check_trainer(trainer: Trainer) -> None:
+    """Check that a trainer can train two players, and silence Lightning's warning about the average's eval mode.
+
+    Raises:
+        ValueError: for a float16 precision, or a strategy for several devices that is not `Replicas`.
+    """
+    # Lightning warns of every module that is not in training mode; the average never is.
+    warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start of training")
+    if trainer.precision in ("16-mixed", "16-true", "transformer-engine-float16"):
+        raise ValueError(
+            f"precision={trainer.precision!r} is refused: one loss scaler cannot serve two players, and "
+            "gradient penalties underflow in float16. Use 'bf16-mixed' or '32-true'"
+        )
+    if trainer.world_size > 1 and not isinstance(trainer.strategy, Replicas):
+        raise ValueError(
+            f"{type(trainer.strategy).__name__} cannot train two players that take turns, each with the "
+            "other frozen. On several devices use Trainer(strategy=zoo.Replicas(), ...)"
+        )
+
+
+def check_hyperparameters(model: LightningModule) -> None:
+    """Check that a model has recorded the arguments of its constructor.
+
+    Raises:
+        CheckpointError: when it has none, so that its checkpoints could not be loaded.
+    """
+    if not model.hparams:
+        raise CheckpointError(
+            f"{type(model).__name__} has not recorded its arguments, so its checkpoints could not be loaded. End "
+            "its __init__ with self.save_hyperparameters(logger=False)"
+        )

@@ -1,4 +1,4 @@
-"""Parameters that stand still for a while."""
+"""Temporary freezing of parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import nn
 
 @contextmanager
 def frozen(parameters: Sequence[nn.Parameter]) -> Iterator[None]:
-    """Inside, no graph is built through these parameters and no gradient of theirs computed; all were trainable."""
+    """Freeze trainable parameters inside the context: no graph is built through them and they get no gradient."""
     for parameter in parameters:
         parameter.requires_grad_(False)
     try:

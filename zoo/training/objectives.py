@@ -1,8 +1,8 @@
-"""What each side minimises: adversarial objectives and gradient penalties.
+"""Adversarial losses of both players, and gradient penalties.
 
-An objective turns scores into named, weighted terms; the loop sums and logs them. It is handed `scores`, the model's
-own way to call its discriminator, so a penalty on new images carries labels, growth and mixtures without knowing them.
-Scores are raw logits (B,). r = scores of real images, f = scores of generated ones.
+An objective turns scores into named, weighted loss terms; the training loop sums and logs them. It calls the
+discriminator only through `scores`, a method of the model, so penalties on new images work for labelled, growing and
+mixed models alike. In the formulas r are the scores (raw logits) of real images and f those of generated images.
 """
 
 from __future__ import annotations
@@ -19,19 +19,24 @@ Terms = dict[str, Tensor]
 
 
 class Scores(Protocol):
-    """Scores one or more batches: (B,) logits for each, in one pass of the network where no layer couples a batch."""
+    """A function that scores batches, in one pass of the network unless a layer mixes the images of a batch."""
 
     def __call__(self, *batches: Batch) -> tuple[Tensor, ...]:
-        """Return one tensor of scores (B,) for each batch."""
+        """Return a tensor of scores (B,), raw logits, for each batch."""
 
 
 class Objective:
-    """A pair of losses. Subclasses define `discriminator_value` and `generator_value` on scores.
+    """A pair of losses. Subclasses define `discriminator_value` and `generator_value` as functions of scores.
 
     Args:
-        r1: weight of the zero-centred penalty on real images, `r1 / 2 * E[|grad D(x)|^2]` (Mescheder et al. 2018,
-            arXiv:1801.04406, equation 9). 0: none.
+        r1: weight of the zero-centred gradient penalty on real images, `r1 / 2 * E[|grad D(x)|^2]` (Mescheder et al.
+            2018, arXiv:1801.04406, equation 9); 0 for none.
     """
+
+    undecided: float | None = 0.0
+    """Score at which the discriminator is undecided: the one that minimises its loss on images that are real or
+    generated with equal probability. Images with higher scores count as real. None where scores have no absolute
+    meaning, such as those of a Wasserstein critic, to which any constant may be added."""
 
     def __init__(self, r1: float = 0.0) -> None:
         if r1 < 0:
@@ -39,15 +44,21 @@ class Objective:
         self.r1 = r1
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Loss of the discriminator, a scalar, from scores (B,) of real and generated images."""
+        """Return the discriminator's loss, a scalar, from scores (B,) of real and generated images."""
         raise NotImplementedError
 
     def generator_value(self, fake: Tensor) -> Tensor:
-        """Loss of the generator, a scalar, from scores (B,) of generated images."""
+        """Return the generator's loss, a scalar, from scores (B,) of generated images."""
         raise NotImplementedError
 
     def discriminator(self, scores: Scores, real: Batch, fake: Batch) -> Terms:
-        """Weighted terms that the discriminator minimises."""
+        """Return the weighted terms that the discriminator minimises.
+
+        Args:
+            scores: the model's method that scores batches.
+            real: real images.
+            fake: generated images.
+        """
         real_scores, fake_scores = scores(real, fake)
         terms = {"adversarial": self.discriminator_value(real_scores, fake_scores)}
         if self.r1:
@@ -55,7 +66,13 @@ class Objective:
         return terms
 
     def generator(self, scores: Scores, real: Batch, fake: Batch) -> Terms:
-        """Weighted terms that the generator minimises. `real` is there for relativistic objectives."""
+        """Return the weighted terms that the generator minimises.
+
+        Args:
+            scores: the model's method that scores batches.
+            real: real images, which only relativistic objectives use.
+            fake: generated images.
+        """
         (fake_scores,) = scores(fake)
         return {"adversarial": self.generator_value(fake_scores)}
 
@@ -67,11 +84,11 @@ class NonSaturating(Objective):
     """
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """E[softplus(-r)] + E[softplus(f)]."""
+        """Return `E[softplus(-r)] + E[softplus(f)]`, which is `-E[log D(x)] - E[log(1 - D(G(z)))]`."""
         return softplus(-real).mean() + softplus(fake).mean()
 
     def generator_value(self, fake: Tensor) -> Tensor:
-        """E[softplus(-f)]."""
+        """Return `E[softplus(-f)]`, which is `-E[log D(G(z))]`."""
         return softplus(-fake).mean()
 
 
@@ -79,7 +96,7 @@ class Saturating(NonSaturating):
     """The minimax game itself: the generator minimises log(1 - D(G(z))) (Goodfellow et al. 2014, equation 1)."""
 
     def generator_value(self, fake: Tensor) -> Tensor:
-        """-E[softplus(f)]."""
+        """Return `-E[softplus(f)]`, which is `E[log(1 - D(G(z)))]`."""
         return -softplus(fake).mean()
 
 
@@ -87,23 +104,25 @@ class Hinge(Objective):
     """Hinge loss (Lim and Ye 2017, arXiv:1705.02894; Miyato et al. 2018, arXiv:1802.05957, equations 16 and 17)."""
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """E[relu(1 - r)] + E[relu(1 + f)]."""
+        """Return `E[relu(1 - r)] + E[relu(1 + f)]`."""
         return relu(1 - real).mean() + relu(1 + fake).mean()
 
     def generator_value(self, fake: Tensor) -> Tensor:
-        """-E[f]."""
+        """Return `-E[f]`."""
         return -fake.mean()
 
 
 class LeastSquares(Objective):
     """Least squares with targets 0, 1 and 1 (Mao et al. 2017, arXiv:1611.04076, equation 9)."""
 
+    undecided = 0.5  # midway between the targets of generated (0) and real images (1)
+
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """E[(r - 1)^2] / 2 + E[f^2] / 2."""
+        """Return `E[(r - 1)^2] / 2 + E[f^2] / 2`."""
         return 0.5 * ((real - 1).square().mean() + fake.square().mean())
 
     def generator_value(self, fake: Tensor) -> Tensor:
-        """E[(f - 1)^2] / 2."""
+        """Return `E[(f - 1)^2] / 2`."""
         return 0.5 * (fake - 1).square().mean()
 
 
@@ -115,8 +134,10 @@ class Wasserstein(Objective):
     The critic must not couple the images of a batch: the penalty is on each image's own gradient.
 
     Args:
-        penalty: weight of the two-sided penalty, the paper's lambda.
+        penalty: weight of the two-sided gradient penalty, the paper's lambda.
     """
+
+    undecided = None
 
     def __init__(self, penalty: float = 10.0) -> None:
         super().__init__()
@@ -125,20 +146,23 @@ class Wasserstein(Objective):
         self.penalty = penalty
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
-        """E[f] - E[r]."""
+        """Return `E[f] - E[r]`."""
         return fake.mean() - real.mean()
 
     def generator_value(self, fake: Tensor) -> Tensor:
-        """-E[f]."""
+        """Return `-E[f]`."""
         return -fake.mean()
 
     def discriminator(self, scores: Scores, real: Batch, fake: Batch) -> Terms:
-        """Weighted terms `adversarial` and `gradient_penalty`; the i-th real and generated image make a pair."""
+        """Return the terms `adversarial` and `gradient_penalty`; the i-th real and generated image form a pair."""
         terms = super().discriminator(scores, real, fake)
         return {**terms, "gradient_penalty": self.gradient_penalty(scores, real, fake)}
 
     def gradient_penalty(self, scores: Scores, real: Batch, fake: Batch) -> Tensor:
-        """`penalty * E[(|grad f(x)| - 1)^2]`, a scalar, at one random point between each real and generated image."""
+        """Compute `penalty * E[(|grad D(x)| - 1)^2]`, a scalar.
+
+        x is one random point on the line between each real image and its generated partner (algorithm 1, lines 5-7).
+        """
         penalty: Tensor = self.penalty * (interpolated_gradient_norms(scores, real, fake) - 1).square().mean()
         return penalty
 
@@ -152,7 +176,11 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 
 def objective(name: str, r1: float = 0.0) -> Objective:
-    """The objective called `name` in recipes.
+    """Return the objective that recipes call `name`.
+
+    Args:
+        name: one of `OBJECTIVES`.
+        r1: weight of the zero-centred gradient penalty on real images; 0 for none.
 
     Raises:
         ValueError: for an unknown name.
@@ -163,11 +191,11 @@ def objective(name: str, r1: float = 0.0) -> Objective:
 
 
 def input_gradient(scores: Scores, batch: Batch) -> Tensor:
-    """Gradient of each score with respect to its own image: (B, C, H, W), float32, with its graph.
+    """Compute the gradient of each score by its own image: (B, C, H, W), float32, with its graph.
 
-    Computed in float32 also under autocast: bf16 keeps 8 bits, too few for a second derivative. The result can be
-    differentiated with respect to the discriminator's weights; do so outside autocast, or that backward pass casts to
-    bf16 again (the loop of `zoo.GAN` takes care).
+    The computation is in float32 also under autocast: bf16 keeps 8 significant bits, too few for a second derivative.
+    The result can be differentiated by the discriminator's weights. Do so outside autocast, or that backward pass casts
+    to bf16 again; the loop of `zoo.GAN` does.
     """
     with torch.autocast(batch.images.device.type, enabled=False):
         images = batch.images.detach().float().requires_grad_(True)
@@ -177,19 +205,20 @@ def input_gradient(scores: Scores, batch: Batch) -> Tensor:
 
 
 def squared_gradient_norm(scores: Scores, batch: Batch) -> Tensor:
-    """Squared norm, over all channels and pixels, of each score's gradient with respect to its own image: (B,)."""
+    """Compute the squared norm (B,), over channels and pixels, of each score's gradient by its own image."""
     return input_gradient(scores, batch).square().flatten(1).sum(1)
 
 
 def interpolated_gradient_norms(scores: Scores, real: Batch, fake: Batch) -> Tensor:
-    """Norms (B,) of the scores' gradients at one random point between each real and generated image.
+    """Compute the norms (B,) of the scores' gradients at one random point between each real and generated image.
 
-    One position for each pair and one norm for each image, over all its channels and pixels. In the conditional case
-    real and generated images share their labels, and so do the points between. There is no epsilon in the norm: its
-    gradient is taken as 0 where the norm is 0, so a critic that is flat somewhere gives no NaN.
+    Each pair has one random position, uniform on the line between both images, and one norm, over all channels and
+    pixels. In the conditional case the points have the labels of the generated images, which are those of the real
+    images. The norm has no epsilon: its gradient is taken as 0 where the norm is 0, so a critic that is flat somewhere
+    gives no NaN.
     """
     start, end = real.images.detach().float(), fake.images.detach().float()
-    where = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
-    between = Batch(start + where * (end - start), fake.labels)
-    slopes: Tensor = torch.linalg.vector_norm(input_gradient(scores, between).flatten(1), dim=1)
-    return slopes
+    position = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
+    between = Batch(start + position * (end - start), fake.labels)
+    norms: Tensor = torch.linalg.vector_norm(input_gradient(scores, between).flatten(1), dim=1)
+    return norms

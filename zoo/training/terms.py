@@ -1,4 +1,4 @@
-"""Loss terms on their way to the log: summed on the device, read by the host only when they are logged."""
+"""Running means of loss terms: accumulated on the device, read by the host only when they are logged."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ REMEDIES = "Usual remedies: a smaller learning rate, model.clip_norm=1, trainer.
 
 
 class NonFiniteLossError(RuntimeError):
-    """A loss or a weight became infinite or not a number; training on would only spread it."""
+    """Error for a loss or weight that became infinite or NaN; further training would only spread it."""
 
 
 class RunningTerms:
-    """The mean of each named term over the rounds since the last `clear`."""
+    """Mean of each named loss term over the rounds since the last `clear`."""
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[Tensor, float]] = {}
@@ -25,19 +25,25 @@ class RunningTerms:
         return bool(self._sums)
 
     def add(self, name: str, value: Tensor, rounds: float) -> None:
-        """Add a detached scalar that stands for `rounds` of a round: 1, or less for one of several micro-batches."""
+        """Add the value of a term.
+
+        Args:
+            name: name of the term, such as `d/adversarial`.
+            value: detached scalar.
+            rounds: rounds that the value accounts for: 1, or a fraction for one of several micro-batches.
+        """
         total, count = self._sums.get(name, (torch.zeros_like(value), 0.0))
         self._sums[name] = (total + value, count + rounds)
 
-    def means(self, over_processes: Callable[[Tensor], Tensor] = lambda mine: mine) -> dict[str, float]:
-        """Every term's mean; the one place where training waits for the device.
+    def means(self, over_processes: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, float]:
+        """Return the mean of every term. This is the only call for which training waits for the device.
 
         Args:
-            over_processes: the mean of a tensor over all processes that train together. What is not finite in one of
-                them is not finite in the mean, so all of them raise.
+            over_processes: a function that averages a tensor over all training processes. A value that is not finite
+                in one process is not finite in the mean, so all of them raise.
 
         Raises:
-            NonFiniteLossError: when one is not finite. A sum hides no round that was not.
+            NonFiniteLossError: when a mean is not finite, which it is if any round's value was not.
         """
         if not self._sums:
             return {}
@@ -49,15 +55,15 @@ class RunningTerms:
         return values
 
     def clear(self) -> None:
-        """Forget all rounds so far."""
+        """Discard all rounds so far."""
         self._sums = {}
 
 
 def assert_finite(weights: dict[str, Tensor]) -> None:
-    """Check weights by name.
+    """Check that all weights are finite.
 
     Raises:
-        NonFiniteLossError: naming those that are not finite.
+        NonFiniteLossError: naming the first three that are not.
     """
     bad = [name for name, weight in weights.items() if not bool(weight.isfinite().all())]
     if bad:

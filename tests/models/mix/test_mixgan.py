@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import json
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +100,25 @@ def unequal(model: MixGAN) -> None:
     [
         (MLP, {"clip_norm": 0.5, "dropout": 0.3, "r1": 0.1}, 6),
         (DCGAN, {"num_classes": 3, "lr_schedule": "linear", "lr_horizon": 200, "critic_steps": 2}, 6),
+        (DCGAN, {"augment": ("color", "translation"), "betas": (0.2, 0.9), "lr_warmup": 40, "clip_norm": 1.0}, 4),
         (WGAN, {}, 5),
         (WGAN, {"num_classes": 3, "micro_batches": 2}, 5),
         (PROGAN, {}, 18),
         (BIGGAN, {"micro_batches": 2, "average_start": 16}, 4),
         (DEEP, {}, 4),
-        ({**DCGAN, "class": "test_mix.Seeking"}, {}, 4),
+        ({**DCGAN, "class": "tests.models.mix.test_mixgan.Seeking"}, {}, 4),
     ],
-    ids=["vanilla", "dcgan", "wgan-gp", "wgan-gp with classes", "progan", "biggan", "biggan-deep", "own"],
+    ids=[
+        "vanilla",
+        "dcgan",
+        "dcgan augmented",
+        "wgan-gp",
+        "wgan-gp with classes",
+        "progan",
+        "biggan",
+        "biggan-deep",
+        "own",
+    ],
 )
 @pytest.mark.parametrize("payoff", ["shared", "full"])
 def test_one_member_is_the_base_to_the_last_bit(
@@ -142,6 +156,199 @@ def test_the_first_member_starts_as_the_base_and_the_others_do_not() -> None:
     assert not equal(second, third)
     again = mix(DCGAN)
     assert equal(weights(model), weights(again))
+
+
+# --- every setting of the base ---------------------------------------------------------------------------------------
+
+POINTS: dict[str, Any] = {**MLP, "lr_horizon": 500}
+BASES = [POINTS, {**DCGAN, "lr_horizon": 500}, {**WGAN, "lr_horizon": 500}, PROGAN, BIGGAN, DEEP]
+OTHER_VALUES: dict[str, Any] = {
+    "resolution": 32,
+    "architecture": "convolutional",
+    "kernel_size": 5,
+    "latent": "uniform",
+    "objective": "least_squares",
+    "initialisation": "normal",
+    "variant": "pytorch_GAN_zoo",
+    "betas": (0.3, 0.8),
+    "dropout": 0.25,
+    "epsilon": 1e-3,
+    "initial_resolution": 8,
+    "attention": 16,
+    "lr_schedule": "linear",
+    "augment": ("translation", "cutout"),
+    "penalty": 3.0,
+    "target_norm": 2.0,
+    "discriminator_channels": 6,
+}
+TOGETHER: dict[str, dict[str, Any]] = {  # settings that are valid, or matter, only with others
+    "r1": {"objective": "hinge"},
+    "r1_every": {"objective": "hinge", "r1": 1.0},
+    "lr_schedule": {"lr_horizon": 500},
+    "batch_norm": {"architecture": "convolutional"},
+    "shared_dim": {"skip_latents": False},
+    "skip_latents": {"num_classes": 0},
+    "attention": {"width": 8},
+    "classification": {"num_classes": 3},
+    "generator_classification": {"num_classes": 3},
+}
+IMPOSSIBLE = {("VanillaGAN", "num_classes"), ("WGANGP", "objective")}  # must be 0; has none
+
+
+def other_value(name: str, value: Any) -> Any:
+    """A valid value of a setting that is not `value`."""
+    if name in OTHER_VALUES:
+        return OTHER_VALUES[name]
+    return not value if isinstance(value, bool) else value * 2 + 4 if isinstance(value, int) else value + 0.5
+
+
+def every_setting() -> list[Any]:
+    """Each base with each setting of its constructor that is not the class."""
+    from zoo.config.class_names import find_class
+    from zoo.config.settings import settings_of
+
+    return [
+        pytest.param(base, name, default, id=f"{base['class']} {name}")
+        for base in BASES
+        for name, (_, default) in settings_of(find_class(base["class"])).items()
+        if (base["class"], name) not in IMPOSSIBLE
+    ]
+
+
+def public(thing: Any) -> dict[str, Any]:
+    """Attributes that are no secrets, without the clock, which compares by its counters."""
+    return {name: value for name, value in vars(thing).items() if not name.startswith("_") and name != "clock"}
+
+
+def description(model: zoo.GAN) -> dict[str, Any]:
+    """All that settings decide: attributes, those of the objective and the networks, and the kind of latents."""
+    return {
+        **public(model),
+        "objective": (type(model.objective), vars(model.objective)),
+        "networks": [(str(network), public(network)) for network in (model.generator, model.discriminator)],
+        "bounded latents": bool(model.sample_latent(50).abs().max() <= 1),
+    }
+
+
+@functools.cache
+def plain_description(settings: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Description and weights of a model with settings as JSON."""
+    model = alone(json.loads(settings))
+    return description(model), weights(model)
+
+
+@pytest.mark.parametrize(("base", "name", "default"), every_setting())
+def test_every_setting_of_the_base_is_honoured(base: dict[str, Any], name: str, default: Any) -> None:
+    from zoo.config.class_names import find_class
+    from zoo.config.settings import settings_of
+
+    known = settings_of(find_class(base["class"]))
+    plain = {**base, **{key: value for key, value in TOGETHER.get(name, {}).items() if key in known}}
+    changed = {**plain, name: other_value(name, plain.get(name, default))}
+    expected = alone(changed)
+    torch.manual_seed(0)
+    model = MixGAN({key: value for key, value in changed.items() if key != "seed"}, 1, seed=changed.get("seed", 0))
+    member = model.member(0)
+    assert type(member) is type(expected)
+    assert description(member) == description(expected)
+    assert equal(weights(member), weights(expected))
+    before, weights_before = plain_description(json.dumps(plain))
+    assert description(expected) != before or not equal(weights(expected), weights_before), "the value has no effect"
+    for attribute in public(model).keys() & public(expected).keys() - {"objective"}:  # what the mixture's loop reads
+        assert getattr(model, attribute) == getattr(expected, attribute), attribute
+    assert (type(model.objective), vars(model.objective)) == (type(expected.objective), vars(expected.objective))
+    assert model.couples_batch == expected.couples_batch
+
+
+# --- members ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_member_draws_what_the_mixture_draws_with_it() -> None:
+    model = mix(BIGGAN)
+    for i in range(3):
+        member = model.member(i)
+        assert type(member) is zoo.BigGAN
+        assert torch.equal(member.sample(7, seed=i, batch_size=4), model.sample(7, seed=i, component=i, batch_size=4))
+    with pytest.raises(ValueError, match=r"component must lie in 0..2; got 3"):
+        model.member(3)
+
+
+def test_a_member_shares_weights_clock_mode_and_trainer(tmp_path: Path) -> None:
+    model = mix(MLP, generators=3, discriminators=2)
+    member, before = model.member(2), weights(model.member(2))
+    assert member.discriminator is model.discriminator.members[0]  # counted through again
+    trainer = train(model, 3, tmp_path)
+    assert not equal(before, weights(member))
+    assert equal(weights(member.average), weights(model.average.members[2]))
+    assert member.clock_state() == model.clock_state() == {"images_seen": 24, "rounds": 3, "images_undone": 0}
+    assert member.trainer is trainer
+    assert not model.eval().member(1).training
+    assert model.train().member(1).training
+    assert not member.average.training
+    assert model.double().member(0).sample_latent(2).device == model.device
+
+
+def test_a_member_is_saved_and_loaded_as_a_model_of_the_base(tmp_path: Path) -> None:
+    model = mix(DCGAN, 2, seed=5)
+    model.set_clock(640, rounds=10)
+    folder = model.member(1).save_pretrained(tmp_path / "member")
+    again = zoo.from_pretrained(folder)
+    assert type(again) is zoo.DCGAN
+    assert again.hparams["seed"] == 5
+    assert again.images_seen == 640
+    assert torch.equal(again.sample(4, seed=0), model.sample(4, seed=0, component=1))
+
+
+def test_a_member_can_be_trained_on_as_a_copy(tmp_path: Path) -> None:
+    model = mix(MLP)
+    before = weights(model)
+    alone_again = copy.deepcopy(model.member(1))
+    train(alone_again, 2, tmp_path)
+    assert equal(weights(model), before)
+    assert alone_again.images_seen == 16
+    assert model.images_seen == 0
+
+
+def test_a_copied_mixture_has_pairs_of_its_own() -> None:
+    model = mix(MLP)
+    twin = copy.deepcopy(model)
+    assert twin.pairs[1][2].generator is twin.generator.members[1]
+    assert twin.pairs[1][2].discriminator is twin.discriminator.members[2]
+    assert twin.member(0).average is twin.average.members[0]
+    assert twin.member(0).clock is twin.clock is not model.clock
+
+
+def test_only_networks_are_in_the_state() -> None:
+    names = {key.split(".")[0] for key in mix(MLP).state_dict()}
+    assert names == {"generator", "discriminator", "average"}
+    model = mix(PROGAN, 2)
+    assert len(list(model.modules())) == len({id(module) for module in model.modules()})
+    assert not any(module is pair for module in model.modules() for row in model.pairs for pair in row)
+
+
+class Counting(zoo.VanillaGAN):
+    """A user's own, whose loss keeps a mean in a buffer."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.register_buffer("mean", torch.zeros(()))
+
+    def generator_loss(self, real: Batch, fake: Batch) -> Any:
+        self.mean = torch.lerp(self.mean, fake.images.detach().mean(), 0.5)
+        return super().generator_loss(real, fake)
+
+
+def test_buffers_of_a_base_are_shared_by_its_pairs_and_saved(tmp_path: Path) -> None:
+    base = {**MLP, "class": "tests.models.mix.test_mixgan.Counting"}
+    model = mix(base, 2)
+    train(model, 2, tmp_path)
+    state = model.state_dict()
+    assert {key for key in state if key.startswith("base.")} == {"base.mean"}
+    assert state["base.mean"] != 0
+    assert all(pair.mean is model.base.mean for row in model.pairs for pair in row)
+    again = mix(base, 2)
+    again.load_state_dict(state)
+    assert torch.equal(again.member(1).get_buffer("mean"), state["base.mean"])
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------
@@ -236,12 +443,12 @@ def test_discriminators_pass_no_more_often_than_they_must() -> None:
 
 def test_a_batch_scored_twice_in_one_loss_is_passed_twice() -> None:
     """Two draws of dropout must stay two, though the images are the same."""
-    from zoo.models.mix.passes import JoinedPasses, Together
+    from zoo.models.mix.passes import JoinedBatches, JoinedPasses
 
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.5))
     parts = [Batch(torch.ones(4, 1, 8, 8)), Batch(torch.ones(4, 1, 8, 8))]
-    passes = JoinedPasses(network, [Together(parts)])
+    passes = JoinedPasses(network, [JoinedBatches(parts)])
     once, twice = passes(parts[0].images), passes(parts[0].images)
     assert not torch.equal(once, twice)
     passes.begin()
@@ -431,7 +638,7 @@ def test_faults_say_what_to_do(settings: dict[str, Any], fault: str) -> None:
 
 def test_a_base_with_a_third_player_is_refused() -> None:
     with pytest.raises(ValueError, match=r"parameters outside its generator and discriminator \(encoder"):
-        mix({**MLP, "class": "test_mix.Third"})
+        mix({**MLP, "class": "tests.models.mix.test_mixgan.Third"})
 
 
 class Third(zoo.VanillaGAN):

@@ -1,1 +1,1 @@
-"""What an audit measures: the subject, its images, and features computed once for all questions."""
+"""The evidence of an audit: the subject, the images, and features computed once for all questions."""

@@ -1,4 +1,4 @@
-"""How much an audit looks at: `quick` to glance, `standard` to decide, `full` to publish."""
+"""Sizes of an audit: `quick` for a first look, `standard` for a decision, `full` for a publication."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from zoo.errors import UserError, did_you_mean
 
 @dataclass(frozen=True)
 class Budget:
-    """Sizes of one audit. Every one is an upper bound: of fewer images, all are taken.
+    """Sizes of one audit. Each is an upper bound: where there are fewer images, all are used.
 
     Args:
-        name: as on the command line.
-        images: generated images, and at most as many held-out ones.
-        train: training images that nearest neighbours are looked for among; 0 for all.
-        recovered: images of each kind whose latents are recovered.
-        recovery_steps: of the optimizer, for each restart.
-        restarts: of each recovery.
-        walks: between two latents.
-        walk_steps: images on each walk.
-        fresh_steps: of the training of each fresh discriminator.
-        fresh_widths: of its first layer, one training for each.
-        classifier_epochs: of the classification accuracy score.
-        repeats: random halves or resamplings behind an interval.
+        name: name of the budget on the command line.
+        images: number of generated images, and largest number of held-out images.
+        train: largest number of training images that nearest neighbours are searched among; 0 for all.
+        recovered: number of images of each origin whose latents are recovered.
+        recovery_steps: optimizer steps of each restart of a recovery.
+        restarts: restarts of each recovery.
+        walks: number of walks between two latents.
+        walk_steps: number of images on each walk.
+        fresh_steps: training steps of each fresh discriminator.
+        fresh_widths: widths of the first layer of the fresh discriminators, one training for each.
+        classifier_epochs: epochs of the classifier behind the classification accuracy score.
+        repeats: number of random halves or resamplings behind an interval.
     """
 
     name: str
@@ -51,7 +51,7 @@ BUDGETS = {
 
 
 def budget(name: str) -> Budget:
-    """A budget by its name.
+    """Return a budget by its name.
 
     Raises:
         UserError: for an unknown name.

@@ -1,4 +1,4 @@
-"""What all questions share: the images of three origins, their features, distances and scores, each made once."""
+"""The evidence that all questions share: images of three origins, their features, distances and scores."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from torch import Tensor
 
 from zoo.audit.evidence.budget import Budget
 from zoo.audit.evidence.images import MIRRORED, ImageSet
-from zoo.audit.evidence.subject import Questioned
+from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.statistics.distances import Nearest, nearest
 from zoo.errors import UserError
 from zoo.features import Extractor, Features, extractor, features_by_digest, features_of
 from zoo.rendering.pictures import to_uint8
 
 T = TypeVar("T")
-PIXEL_SIZE = 32  # pixel distances are measured on images shrunk to at most this
+PIXEL_SIZE = 32  # largest height and width, in pixels, at which pixel distances are measured
+BATCH = 1024  # images in one pass of an extractor
 
 
 @dataclass
 class Evidence:
-    """Everything the questions look at. A question asks for what it needs; what nobody asks for is never made.
+    """The evidence of one audit. Everything is computed when a question first needs it, and then kept.
 
     Args:
-        subject: what is audited.
-        train: the images it was trained on, or as many as the budget allows.
-        held_out: images of the same origin that it never saw.
-        budget: sizes.
-        seed: of every random draw.
-        extractor: of perceptual features.
-        extras: settings of single questions, such as {"modes": ...}; the history of singular values of a run.
-        report: is told what is being done, in a few words.
-        keep: features of the real images in the cache, for the next audit.
+        subject: the audited subject.
+        train: training images, at most as many as the budget allows.
+        held_out: images of the same origin that were not used in training.
+        budget: sizes of the audit.
+        seed: seed of every random draw.
+        extractor: extractor of perceptual features.
+        extras: settings of single questions, such as {"modes": ...}, and the history of singular values of a run.
+        report: function that is called with a short description of each longer step.
+        keep: whether features of the real images are stored in the cache, for the next audit.
     """
 
-    subject: Questioned
+    subject: SubjectAdapter
     train: ImageSet
     held_out: ImageSet
     budget: Budget
@@ -49,14 +50,14 @@ class Evidence:
     keep: bool = False
 
     def __post_init__(self) -> None:
-        self._made: dict[Any, Any] = {}
+        self._cache: dict[Any, Any] = {}
         self._pixels = extractor("pixels", size=min(PIXEL_SIZE, self.train.pixels.shape[-1]))
 
     # --- images ------------------------------------------------------------------------------------------------------
 
     @property
     def generated(self) -> ImageSet:
-        """The shared sample: as many images as there are held out, within the budget; classes as in the held-out part.
+        """The sample that all questions share. Its classes are distributed as those of the held-out images.
 
         Raises:
             UserError: when the subject's images have another shape than the real ones.
@@ -64,7 +65,9 @@ class Evidence:
         return self.once("generated", self._generate)
 
     def _generate(self) -> ImageSet:
-        n = min(self.budget.images, int(getattr(self.subject.subject, "available", self.budget.images)))
+        """Draw the sample that all questions share."""
+        available = self.subject.available
+        n = self.budget.images if available is None else min(self.budget.images, available)
         self.report(f"drawing {n:,} images")
         labels = None
         if self.subject.num_classes:
@@ -85,30 +88,35 @@ class Evidence:
 
     @property
     def used(self) -> dict[str, int]:
-        """How many images of each origin have been looked at."""
-        drawn = {"generated": len(self.generated)} if "generated" in self._made else {}
+        """The number of images of each origin that the audit has used."""
+        drawn = {"generated": len(self.generated)} if "generated" in self._cache else {}
         return {"train": len(self.train), "held_out": len(self.held_out)} | drawn
 
     def part(self, name: str) -> ImageSet:
-        """`train`, `held_out` or `generated`, or one of them `mirrored `."""
+        """Return an image set by its name: `train`, `held_out` or `generated`, or one of them mirrored."""
         if name.startswith(MIRRORED):
             return self.once(name, self.part(name.removeprefix(MIRRORED)).mirrored)
         return {"train": self.train, "held_out": self.held_out}[name] if name != "generated" else self.generated
 
-    # --- what is made of them ----------------------------------------------------------------------------------------
+    # --- features, distances, scores ---------------------------------------------------------------------------------
 
     def features(self, part: str, space: str = "features") -> Tensor:
-        """Features (N, width) of a part, in the extractor's space or in that of shrunken `pixels`."""
+        """Compute features (N, width) of an image set.
+
+        Args:
+            part: name of the image set.
+            space: `features` of the extractor, or `pixels` of the shrunken images.
+        """
         return self.extracted(part, space).values
 
     def extracted(self, part: str, space: str = "features") -> Features:
-        """Features with the extractor's class logits, where it has any."""
+        """Compute features with the extractor's class logits, if it has any; the arguments are those of `features`."""
         network = self._pixels if space == "pixels" else self.extractor
 
         def make() -> Features:
             self.report(f"{space} of {len(self.part(part)):,} {part.replace('_', '-')} images")
             images = self.part(part)
-            batches = (images.images(slice(first, first + 1024)) for first in range(0, len(images), 1024))
+            batches = (images.images(slice(first, first + BATCH)) for first in range(0, len(images), BATCH))
             if self.keep and part != "generated" and network is self.extractor:
                 return features_by_digest(network, lambda: batches, len(images), images.digest)
             return features_of(network, batches, title="")
@@ -116,9 +124,15 @@ class Evidence:
         return self.once(("features", part, space), make)
 
     def nearest(self, queries: str, references: str, k: int = 1, space: str = "features") -> Nearest:
-        """The k nearest images of one part for each of another.
+        """Find the k nearest images of one image set for each image of another.
 
-        Where both are the same part, or one is the other mirrored, an image itself is left out.
+        If both are the same image set, or one is the other mirrored, an image is no neighbour of itself.
+
+        Args:
+            queries: name of the image set whose neighbours are found.
+            references: name of the image set among which they are found.
+            k: number of neighbours.
+            space: `features` of the extractor, or `pixels` of the shrunken images.
         """
 
         def make() -> Nearest:
@@ -131,10 +145,10 @@ class Evidence:
         return self.once(("nearest", queries, references, k, space), make)
 
     def scores(self, part: str) -> Tensor:
-        """The discriminator's scores (N,) of a part.
+        """Compute the discriminator's scores (N,) of an image set.
 
         Raises:
-            NotApplicable: without a discriminator.
+            NotApplicable: when the subject has no discriminator.
         """
 
         def make() -> Tensor:
@@ -145,21 +159,26 @@ class Evidence:
         return self.once(("scores", part), make)
 
     def once(self, key: Any, make: Callable[[], T]) -> T:
-        """What `make` gives, made at the first call; questions may keep what others can use under keys of their own."""
-        if key not in self._made:
-            self._made[key] = make()
-        found: T = self._made[key]
-        return found
+        """Return the value for a key, computing it once.
+
+        Args:
+            key: any hashable value; a question that shares a value with others has a key of its own for it.
+            make: function that computes the value.
+        """
+        if key not in self._cache:
+            self._cache[key] = make()
+        value: T = self._cache[key]
+        return value
 
     def rng(self, name: str) -> torch.Generator:
-        """A random generator of its own for each purpose, so that one question does not change another's draws."""
+        """Return a random generator for one purpose, so that no question changes the draws of another."""
         return torch.Generator().manual_seed(self.seed_of(name))
 
     def seed_of(self, name: str) -> int:
-        """A seed for a purpose."""
+        """Return the seed for one purpose."""
         return int.from_bytes(hashlib.blake2b(f"{self.seed} {name}".encode(), digest_size=6).digest(), "big")
 
     @property
     def space(self) -> str:
-        """What features are called in reports."""
+        """The name of the feature space in reports."""
         return self.extractor.name

@@ -1,4 +1,4 @@
-"""What is audited: anything that draws images, and, where it can, scores them or makes them from latents."""
+"""The subject of an audit: anything that draws images and, where it can, scores them or makes them from latents."""
 
 from __future__ import annotations
 
@@ -10,43 +10,47 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from zoo.audit.findings.finding import NotApplicable
 from zoo.errors import UserError
-from zoo.training.batch import Batch
+from zoo.sampling.protocol import RowNetworks
+from zoo.training.seeding import seeded
 
-CHUNK = 256  # images in one pass, at most
-VALUES = 2**21  # pixels times channels in one pass: fewer images where they are large, which bounds a network's memory
-FIRST = 16  # images in the first pass of a subject whose images have a size that is not known yet
+CHUNK = 256  # largest number of images in one pass
+CHUNK_VALUES = 2**21  # largest number of values (pixels times channels) in one pass, which bounds a network's memory
+FIRST_CHUNK = 16  # images in the first pass, while the size of the subject's images is not known
 
 
 @runtime_checkable
 class Subject(Protocol):
-    """The least that can be audited: a way to draw images.
+    """The least that can be audited: an object that draws images.
 
-    A subject may further have any of these; what it lacks is left out of the audit, with the reason in the report.
+    A subject may have any of the following as well; a question that needs something else is skipped, with the reason in
+    the report.
 
-    - `num_classes`, and then `sample` takes `labels`;
+    - `num_classes`; `sample` then takes `labels`;
     - `score(images, labels=None) -> (B,)`, the discriminator: the higher, the more real;
-    - `zero`: the score that means "undecided", usually 0.0; None (also where it is absent) for critics, whose scores
-      have no absolute meaning;
+    - `zero`: the score that means "undecided", usually 0.0; None or absent for critics, whose scores have no absolute
+      meaning;
     - `generate(latents, labels=None) -> images`, differentiable in the latents, with `sample_latent(n)` or
-      `latent_dim` (then latents are standard normal);
-    - `state_dict()`, for the health of the weights.
+      `latent_dim` (latents are then standard normal);
+    - `state_dict()`, for the question about the weights;
+    - `available`: the number of different images, where there is a limit.
     """
 
     def sample(self, n: int) -> Tensor:
-        """Images (n, C, H, W) in [-1, 1]; the arguments `seed` and `labels` are passed where they are accepted."""
+        """Draw images (n, C, H, W) in [-1, 1]; `seed` and `labels` are passed where they are accepted."""
         ...
 
 
-class Questioned:
-    """A subject in one shape, whatever it was: everything in chunks, seeded, without gradients, nothing left changed.
+class SubjectAdapter:
+    """One interface to every subject: it calls it in chunks, seeded and in eval mode, and checks what it returns.
+
+    The modes of modules, `requires_grad` of parameters and the random state are the same after each call.
 
     Args:
         subject: anything with `sample(n)`.
-        name: for the report.
+        name: name of the subject in the report; empty for the name of its class.
     """
 
     def __init__(self, subject: Any, name: str = "") -> None:
@@ -57,181 +61,168 @@ class Questioned:
         self.subject = subject
         self.name = name or type(subject).__name__
         self.num_classes = int(getattr(subject, "num_classes", 0) or 0)
-        # A model of this zoo, known by its shape: `score` and `generate` take other arguments there.
-        self._ours = isinstance(subject, nn.Module) and hasattr(subject, "average") and hasattr(subject, "objective")
 
-    # --- what it can -------------------------------------------------------------------------------------------------
+    # --- abilities ---------------------------------------------------------------------------------------------------
 
     @property
     def scores(self) -> bool:
-        """Whether it has a discriminator."""
+        """Whether the subject has a discriminator."""
         return callable(getattr(self.subject, "score", None))
 
     @property
     def generates(self) -> bool:
-        """Whether it makes images from given latents."""
-        known = hasattr(self.subject, "sample_latent") or hasattr(self.subject, "latent_dim")
-        return callable(getattr(self.subject, "generate", None)) and known
+        """Whether the subject makes images from given latents."""
+        has_latents = hasattr(self.subject, "sample_latent") or hasattr(self.subject, "latent_dim")
+        return callable(getattr(self.subject, "generate", None)) and has_latents
 
     @property
     def zero(self) -> float | None:
         """The score that means undecided; None for a critic."""
-        if self._ours:
-            return None if type(self.subject.objective).__name__ in ("Wasserstein", "LeastSquares") else 0.0
-        found = getattr(self.subject, "zero", None)
-        return None if found is None else float(found)
+        zero = getattr(self.subject, "zero", None)
+        return None if zero is None else float(zero)
+
+    @property
+    def available(self) -> int | None:
+        """The number of different images that the subject can draw; None without a limit."""
+        available = getattr(self.subject, "available", None)
+        return None if available is None else int(available)
 
     @property
     def device(self) -> torch.device:
-        """Where its parameters are; the CPU when it has none."""
+        """The device of the subject's parameters; the CPU if it has none."""
         parameters = getattr(self.subject, "parameters", None)
         first = next(iter(parameters()), None) if callable(parameters) else None
         return torch.device("cpu") if first is None else first.device
 
     def weights(self) -> dict[str, Tensor]:
-        """Its tensors by name.
+        """Return the tensors of the subject by name.
 
         Raises:
-            NotApplicable: when it shows none.
+            NotApplicable: when the subject has no `state_dict`.
         """
         if not callable(getattr(self.subject, "state_dict", None)):
             raise NotApplicable("the subject shows no weights: give it a state_dict()")
         return dict(self.subject.state_dict())
 
-    # --- what it does ------------------------------------------------------------------------------------------------
+    # --- calls -------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def sample(self, n: int, seed: int, labels: Tensor | None = None) -> Tensor:
-        """Images (n, C, H, W) in [-1, 1] on the CPU.
+        """Draw images (n, C, H, W) in [-1, 1] on the CPU.
+
+        Args:
+            n: number of images.
+            seed: seed of all random draws.
+            labels: classes (n,), for a subject with classes.
 
         Raises:
-            UserError: when what comes back are no images in this range, or not as many.
+            UserError: when the subject returns something else than n images in this range.
         """
-        accepted = inspect.signature(self.subject.sample).parameters
-        any_name = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
-        words: dict[str, Any] = {}
-        if "seed" in accepted or any_name:
-            words["seed"] = seed
-        if labels is not None:
-            words["labels"] = labels
-        if self._ours:
-            words["batch_size"] = images_at_once(self.subject.channels * self.subject.resolution**2)
-        in_passes = isinstance(self.subject, nn.Module) and not self._ours
-        with self._still(), _seeded(seed, self.device):
-            images = self._in_passes(n, words) if in_passes else self.subject.sample(n, **words)
+        with self._eval_mode(), seeded(seed, self.device, all_devices=True):
+            images = self._draw(n, seed, labels)
         if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != n:
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise UserError(f"sample({n}) must give a tensor ({n}, C, H, W); {self.name} gave {got}")
         return checked_range(images.detach().float().cpu(), f"sample({n}) of {self.name}")
 
-    def _in_passes(self, n: int, words: dict[str, Any]) -> Tensor:
-        """A network's images, a few at a time: n at once could be more than the memory holds."""
-        found: list[Tensor] = []
-        done = 0
-        while done < n:
-            many = min(n - done, images_at_once(found[0][0].numel()) if found else FIRST)
-            now = dict(words)
-            if "seed" in now:
-                now["seed"] += done
-            if "labels" in now:
-                now["labels"] = words["labels"][done : done + many]
-            images: Tensor = self.subject.sample(many, **now)
-            if not isinstance(images, Tensor) or len(images) != many:  # told by the caller
-                return images
-            found.append(images.detach().cpu())
-            done += many
-        return torch.cat(found)
-
     @torch.no_grad()
     def score(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Scores (N,) on the CPU of images in [-1, 1]; in eval mode.
+        """Score images with the discriminator in eval mode.
+
+        Args:
+            images: images (N, C, H, W) in [-1, 1].
+            labels: classes (N,); used only if the subject has classes.
+
+        Returns:
+            Scores (N,) on the CPU.
 
         Raises:
-            NotApplicable: without a discriminator.
+            NotApplicable: when the subject has no discriminator.
         """
         if not self.scores:
             raise NotApplicable("the subject has no discriminator: give it score(images) -> (B,)")
-        found = []
-        many = images_at_once(images[0].numel()) if len(images) else CHUNK
-        with self._still():
-            for first in range(0, len(images), many):
-                x = images[first : first + many].to(self.device)
-                y = None if labels is None or not self.num_classes else labels[first : first + many].to(self.device)
-                if self._ours:
-                    scores = self.subject.score(Batch(x, y))
-                else:
-                    scores = self.subject.score(x) if y is None else self.subject.score(x, y)
-                found.append(scores.detach().float().flatten().cpu())
-        return torch.cat(found)
+        scores = []
+        size = images_at_once(images[0].numel()) if len(images) else CHUNK
+        with self._eval_mode():
+            for first in range(0, len(images), size):
+                x = images[first : first + size].to(self.device)
+                y = None if labels is None or not self.num_classes else labels[first : first + size].to(self.device)
+                scores.append(self._score(x, y).detach().float().flatten().cpu())
+        return torch.cat(scores)
 
-    def generate(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
-        """Images of latents (B, Z), with gradients, at once; call it inside `still()`.
+    def generate(self, latents: Tensor, labels: Tensor | None = None, networks: RowNetworks | None = None) -> Tensor:
+        """Make images from latents in one pass, with gradients. Call it inside `frozen()`.
 
         Args:
-            latents: on the subject's device.
-            labels: classes (B,), where it has any.
-            members: of a mixture, which generator draws each row, see `sample_members`.
+            latents: latents (B, Z) on the subject's device.
+            labels: classes (B,), for a subject with classes.
+            networks: the network that draws each row, from `choose_networks`; None for the only one.
+
+        Returns:
+            Images (B, C, H, W).
+
+        Raises:
+            NotApplicable: when the subject makes no images from given latents.
         """
         if not self.generates:
             raise NotApplicable(
                 "the subject makes no images from given latents: give it generate(latents) and sample_latent(n) or "
                 "latent_dim"
             )
-        if self._ours:
-            network = self.subject.average
-            network = network if members is None else network.drawn(members)
-            images: Tensor = self.subject.generate(network, latents, labels)
-            if images.shape[-1] != self.subject.resolution:  # a network that is still growing
-                images = interpolate(images, size=self.subject.resolution, mode="nearest")
-        else:
-            images = self.subject.generate(latents) if labels is None else self.subject.generate(latents, labels)
-        return images
+        return self._generate(latents, labels, networks)
 
     @torch.no_grad()
-    def render(self, latents: Tensor, labels: Tensor | None = None, members: Tensor | None = None) -> Tensor:
-        """Images (N, C, H, W) in [-1, 1] of latents (N, Z), on the CPU; in chunks, in eval mode."""
-        found: list[Tensor] = []
-        done = 0
-        with self._still():
-            while done < len(latents):
-                rows = slice(done, done + (images_at_once(found[0][0].numel()) if found else FIRST))
-                y, m = (None if each is None else each[rows].to(self.device) for each in (labels, members))
-                images = self.generate(latents[rows].to(self.device), y, m)
-                found.append(images.detach().float().clamp(-1, 1).cpu())
-                done = rows.stop
-        return torch.cat(found)
+    def render(self, latents: Tensor, labels: Tensor | None = None, networks: RowNetworks | None = None) -> Tensor:
+        """Make images from any number of latents, in eval mode and without gradients.
 
-    def sample_members(self, n: int, seed: int) -> Tensor | None:
-        """Which generator of a mixture draws each of n images, (n,); None for everything but a mixture of this zoo."""
-        if not self._ours:
-            return None
-        with _seeded(seed, self.device):
-            members: Tensor | None = self.subject.sample_members(n)
-            return members
+        Args:
+            latents: latents (N, Z).
+            labels: classes (N,), for a subject with classes.
+            networks: the network that draws each row, from `choose_networks`; None for the only one.
+
+        Returns:
+            Images (N, C, H, W), clamped to [-1, 1], on the CPU.
+        """
+        chunks: list[Tensor] = []
+        done = 0
+        with self._eval_mode():
+            while done < len(latents):
+                rows = slice(done, done + (images_at_once(chunks[0][0].numel()) if chunks else FIRST_CHUNK))
+                y = None if labels is None else labels[rows].to(self.device)
+                images = self.generate(latents[rows].to(self.device), y, None if networks is None else networks[rows])
+                chunks.append(images.detach().float().clamp(-1, 1).cpu())
+                done = rows.stop
+        return torch.cat(chunks)
 
     def sample_latent(self, n: int, seed: int) -> Tensor:
-        """Latents (n, Z) of its distribution."""
-        with _seeded(seed, self.device):
+        """Draw latents (n, Z) from the subject's own distribution; standard normal if it has only `latent_dim`."""
+        with seeded(seed, self.device, all_devices=True):
             if hasattr(self.subject, "sample_latent"):
                 latents: Tensor = self.subject.sample_latent(n)
                 return latents
             return torch.randn(n, int(self.subject.latent_dim), device=self.device)
 
+    def choose_networks(self, n: int, seed: int) -> RowNetworks | None:
+        """Choose the network that draws each of n images; None for a subject with a single one."""
+        return None
+
     @contextmanager
-    def still(self) -> Iterator[None]:
-        """Eval mode inside, with no gradients for the weights; modes are as they were afterwards."""
-        with self._still():
-            weights = [p for p in _parameters(self.subject) if p.requires_grad]
-            for p in weights:
-                p.requires_grad_(False)
+    def frozen(self) -> Iterator[None]:
+        """Keep all modules in eval mode and compute no gradients of parameters while the context is open."""
+        with self._eval_mode():
+            parameters = list(self.subject.parameters()) if isinstance(self.subject, nn.Module) else []
+            trainable = [parameter for parameter in parameters if parameter.requires_grad]
+            for parameter in trainable:
+                parameter.requires_grad_(False)
             try:
                 yield
             finally:
-                for p in weights:
-                    p.requires_grad_(True)
+                for parameter in trainable:
+                    parameter.requires_grad_(True)
 
     @contextmanager
-    def _still(self) -> Iterator[None]:
+    def _eval_mode(self) -> Iterator[None]:
+        """Keep all modules in eval mode while the context is open."""
         if not isinstance(self.subject, nn.Module):
             yield
             return
@@ -243,12 +234,55 @@ class Questioned:
             for module, mode in modes:
                 module.training = mode
 
+    # --- how the subject itself is called, which an adapter of a library may override --------------------------------
+
+    def _draw(self, n: int, seed: int, labels: Tensor | None) -> Any:
+        """Call `sample`; for a module in chunks, since it may not have the memory for n images at once."""
+        accepted = inspect.signature(self.subject.sample).parameters
+        any_name = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
+        options: dict[str, Any] = {}
+        if "seed" in accepted or any_name:
+            options["seed"] = seed
+        if labels is not None:
+            options["labels"] = labels
+        if isinstance(self.subject, nn.Module):
+            return self._draw_chunks(n, options)
+        return self.subject.sample(n, **options)
+
+    def _draw_chunks(self, n: int, options: dict[str, Any]) -> Any:
+        """Call `sample` for a few images at a time; the seed of a chunk is increased by the number drawn before it."""
+        chunks: list[Tensor] = []
+        done = 0
+        while done < n:
+            size = min(n - done, images_at_once(chunks[0][0].numel()) if chunks else FIRST_CHUNK)
+            own = dict(options)
+            if "seed" in own:
+                own["seed"] += done
+            if "labels" in own:
+                own["labels"] = options["labels"][done : done + size]
+            images = self.subject.sample(size, **own)
+            if not isinstance(images, Tensor) or len(images) != size:  # `sample` refuses it
+                return images
+            chunks.append(images.detach().cpu())
+            done += size
+        return torch.cat(chunks)
+
+    def _score(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Score images (B, C, H, W) of classes (B,) or None."""
+        scores: Tensor = self.subject.score(images) if labels is None else self.subject.score(images, labels)
+        return scores
+
+    def _generate(self, latents: Tensor, labels: Tensor | None, networks: RowNetworks | None) -> Tensor:
+        """Make images from latents (B, Z) of classes (B,) or None; `networks` is None here."""
+        images: Tensor = self.subject.generate(latents) if labels is None else self.subject.generate(latents, labels)
+        return images
+
 
 class FolderSubject:
     """A folder of generated images as a subject: each image is drawn at most once.
 
     Args:
-        images: (N, C, H, W) in [-1, 1], as read from the folder.
+        images: images (N, C, H, W) in [-1, 1], as read from the folder.
         labels: classes (N,), or None.
     """
 
@@ -257,11 +291,11 @@ class FolderSubject:
 
     @property
     def available(self) -> int:
-        """How many images there are."""
+        """The number of images in the folder."""
         return len(self.images)
 
     def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Images (n, C, H, W) in an order given by the seed.
+        """Return images (n, C, H, W) in an order that depends on the seed.
 
         Raises:
             UserError: when there are fewer.
@@ -272,51 +306,40 @@ class FolderSubject:
         return self.images[order[:n]]
 
 
-def images_at_once(values: int) -> int:
-    """How many images of so many values go through a network in one pass."""
-    return max(1, min(CHUNK, VALUES // values))
-
-
-def as_subject(subject: Any, name: str = "", read: Callable[[Path], Tensor] | None = None) -> Questioned:
-    """Anything that can be audited, in one shape.
+def as_subject(subject: Any, name: str = "", read: Callable[[Path], Tensor] | None = None) -> SubjectAdapter:
+    """Return the adapter of a subject that is not a model of this library.
 
     Args:
-        subject: anything with `sample(n)`; a folder of images, when `read` is given; or a tensor of them.
-        name: for the report.
-        read: opens a folder.
+        subject: anything with `sample(n)`, a tensor of images in [-1, 1], or the path of a folder of images.
+        name: name in the report; empty for the name of the folder or of the class.
+        read: function that reads a folder of images; required for a folder.
     """
-    if isinstance(subject, Questioned):
+    if isinstance(subject, SubjectAdapter):
         return subject
     if isinstance(subject, Tensor):
-        return Questioned(FolderSubject(checked_range(subject.float(), "the generated images")), name or "images")
+        return SubjectAdapter(FolderSubject(checked_range(subject.float(), "the generated images")), name or "images")
     if isinstance(subject, str | Path) and read is not None:
-        return Questioned(FolderSubject(read(Path(subject))), name or Path(subject).name)
-    return Questioned(subject, name)
+        return SubjectAdapter(FolderSubject(read(Path(subject))), name or Path(subject).name)
+    return SubjectAdapter(subject, name)
+
+
+def images_at_once(values: int) -> int:
+    """Return how many images of so many values (channels times pixels) go through a network in one pass."""
+    return max(1, min(CHUNK, CHUNK_VALUES // values))
 
 
 def checked_range(images: Tensor, what: str) -> Tensor:
-    """Images if they are finite and in [-1, 1].
+    """Return images if they are finite and in [-1, 1], with a margin for rounding.
+
+    Args:
+        images: float images of any shape.
+        what: name of the images in the message.
 
     Raises:
-        UserError: otherwise.
+        UserError: when a value is outside this range or not finite.
     """
     low, high = (float(v) for v in images.aminmax()) if images.numel() else (0.0, 0.0)
     if not (low >= -1.01 and high <= 1.01):
         hint = " Divide by 127.5 and subtract 1." if high > 2 else ""
         raise UserError(f"{what}: images are float in [-1, 1]; got values from {low:g} to {high:g}.{hint}")
     return images
-
-
-def _parameters(subject: Any) -> list[nn.Parameter]:
-    return list(subject.parameters()) if isinstance(subject, nn.Module) else []
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed every device inside: a foreign generator may draw on one that its parameters, if it has any, do not tell.
-
-    `zoo.training.seeding.seeded` seeds the device of a model of this zoo alone, which is faster and enough there.
-    """
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

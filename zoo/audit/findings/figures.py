@@ -1,4 +1,4 @@
-"""Pictures of findings as PNG: plots of numbers, and images side by side. Both read on light and on dark pages."""
+"""Figures of findings as PNG: plots of numbers, and grids of images. Both are legible on light and on dark pages."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from torch.nn.functional import interpolate
 
 from zoo.audit.findings.finding import Figure
 from zoo.rendering.pictures import SMALLEST_CELL, single
-from zoo.rendering.pictures import can_plot as can_plot  # questions ask it of this module
+from zoo.rendering.pictures import can_plot as can_plot  # re-exported: tests and studies patch it here
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"train": "#b4529a", "held_out": "#3d7ecc", "generated": "#d5762a", "null": "#8a9099"}
-"""One colour for each origin of images, in every figure; `null` is what held-out data would give."""
+"""Colour of each origin of images, the same in every figure; `null` is for what held-out data give."""
 
-LARGEST_CELL = 96  # pixels; larger images are shrunk, so that a report stays small
+LARGEST_CELL = 96  # pixels; larger images are shrunk, which keeps reports small
 GAP = 3  # pixels between cells
-BAND, TEXT = (62, 68, 77, 255), (255, 255, 255, 255)  # of titles: they bring their own ground, and so read on any page
-CARD, INK, FAINT = "#fbfbfc", "#1b1d20", "#5f656d"  # plots stand on a light card; a dark page may invert it
+TITLE_BACKGROUND, TITLE_TEXT = (62, 68, 77, 255), (255, 255, 255, 255)  # legible on any page
+PLOT_BACKGROUND, INK, FAINT = "#fbfbfc", "#1b1d20", "#5f656d"  # plots are light; a dark page may invert them
 
 
 def plot(
     draw: Callable[[Axes], None], name: str, caption: str, size: tuple[float, float] = (6.0, 3.0)
 ) -> Figure | None:
-    """One panel; the same drawing gives the same bytes, whatever the user's matplotlib settings.
+    """Plot a single panel. The same drawing gives the same bytes, whatever the user's matplotlib settings.
 
     Args:
-        draw: puts lines, labels and a legend on the axes. Use `COLOURS` for images of the three origins.
-        name: of the figure: letters, digits and dashes.
-        caption: what is to be seen; also for those who cannot see it.
-        size: in inches.
+        draw: function that draws lines, labels and a legend on the axes; `COLOURS` has the colour of each origin.
+        name: name of the figure: letters, digits and dashes.
+        caption: description of the plot; also the alternative text.
+        size: width and height in inches.
 
     Returns:
-        The figure, or None where matplotlib is not installed.
+        The figure, or None if matplotlib is not installed.
     """
     if not can_plot():
         return None
@@ -52,7 +52,7 @@ def plot(
         "text.color": INK,
         "axes.labelcolor": INK,
         "axes.edgecolor": FAINT,
-        "axes.facecolor": CARD,
+        "axes.facecolor": PLOT_BACKGROUND,
         "xtick.color": FAINT,
         "ytick.color": FAINT,
         "xtick.labelcolor": INK,
@@ -62,31 +62,34 @@ def plot(
         "legend.frameon": False,
         "legend.fontsize": 8,
         "lines.linewidth": 1.6,
-        "figure.facecolor": CARD,
-        "savefig.facecolor": CARD,
+        "figure.facecolor": PLOT_BACKGROUND,
+        "savefig.facecolor": PLOT_BACKGROUND,
     }
     with rc_context(settings):
         canvas = Canvas(figsize=size, layout="constrained")
         draw(canvas.add_subplot())
         buffer = io.BytesIO()
         canvas.savefig(buffer, dpi=130, format="png", metadata={"Software": None})
-    with Image.open(buffer) as picture:  # few colours: a palette makes the file a third as large
+    with Image.open(buffer) as picture:  # few colours: with a palette the file is a third as large
         flat = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
     return Figure(name, caption, _png(flat), plot=True)
 
 
 def pictures(images: Tensor, columns: int, name: str, caption: str, titles: Sequence[str] | None = None) -> Figure:
-    """Images in rows of `columns`, on no ground of their own.
+    """Draw images in rows of `columns`, on a transparent background.
 
     Args:
-        images: (N, C, H, W) in [-1, 1]. Small ones are enlarged by a whole factor, large ones shrunk.
-        columns: images in a row.
-        name: of the figure: letters, digits and dashes.
-        caption: what is to be seen; also for those who cannot see it.
-        titles: one for each column, shown once on top; or one for each image, shown below it.
+        images: images (N, C, H, W) in [-1, 1]; small ones are enlarged by an integer factor, large ones shrunk.
+        columns: number of images in a row.
+        name: name of the figure: letters, digits and dashes.
+        caption: description of the picture; also the alternative text.
+        titles: one title for each column, shown once at the top, or one for each image, shown below it.
+
+    Returns:
+        The figure.
 
     Raises:
-        ValueError: for no images, or another number of titles.
+        ValueError: if there are no images, or the number of titles fits neither columns nor images.
     """
     n, columns = len(images), min(columns, len(images))
     if not n:
@@ -94,58 +97,70 @@ def pictures(images: Tensor, columns: int, name: str, caption: str, titles: Sequ
     if titles is not None and len(titles) not in (columns, n):
         raise ValueError(f"titles: one for each of {columns} columns or {n} images; got {len(titles)}")
     cells = _cells(images)
-    wide, high = cells[0].size
+    width, height = cells[0].size
     font = ImageFont.load_default(11)
     band = 0 if titles is None else 17
     on_top = titles is not None and len(titles) == columns
     if titles is not None:
-        wide = max(wide, *(int(font.getlength(title)) + 8 for title in titles))
+        width = max(width, *(int(font.getlength(title)) + 8 for title in titles))
     rows = -(-n // columns)
-    step = high + GAP + (0 if on_top else band)
+    step = height + GAP + (0 if on_top else band)
     top = band + GAP if on_top else 0
-    canvas = Image.new("RGBA", (columns * (wide + GAP) - GAP, top + rows * step - GAP), (0, 0, 0, 0))
+    canvas = Image.new("RGBA", (columns * (width + GAP) - GAP, top + rows * step - GAP), (0, 0, 0, 0))
     pen = ImageDraw.Draw(canvas)
     for i, cell in enumerate(cells):
-        left, upper = (i % columns) * (wide + GAP), top + (i // columns) * step
-        canvas.paste(cell, (left + (wide - cell.width) // 2, upper))
+        left, upper = (i % columns) * (width + GAP), top + (i // columns) * step
+        canvas.paste(cell, (left + (width - cell.width) // 2, upper))
         if titles is not None and (i < columns or not on_top):
-            edge = 0 if on_top else upper + high
-            pen.rectangle((left, edge, left + wide - 1, edge + band - 1), BAND)
-            pen.text((left + wide / 2, edge + band / 2), titles[i], TEXT, font, anchor="mm")
+            edge = 0 if on_top else upper + height
+            pen.rectangle((left, edge, left + width - 1, edge + band - 1), TITLE_BACKGROUND)
+            pen.text((left + width / 2, edge + band / 2), titles[i], TITLE_TEXT, font, anchor="mm")
     return Figure(name, caption, _png(canvas))
 
 
 def pairs(first: Tensor, second: Tensor, name: str, caption: str, titles: tuple[str, str], across: int = 8) -> Figure:
-    """Images (N, C, H, W) above those (N, C, H, W) they belong to, `across` pairs in a row; a word for each in front.
+    """Draw pairs of images, one above the other, with a title in front of each row.
 
-    The rows alternate: some of the first, below them their partners, and again.
+    Args:
+        first: upper images (N, C, H, W) in [-1, 1].
+        second: lower images (N, C, H, W), one for each upper image.
+        name: name of the figure: letters, digits and dashes.
+        caption: description of the picture; also the alternative text.
+        titles: title of the rows of upper images, and of the rows of lower ones.
+        across: number of pairs in a row.
+
+    Returns:
+        The figure.
+
+    Raises:
+        ValueError: if the numbers of images differ.
     """
     if len(first) != len(second):
-        raise ValueError(f"as many first images as second ones; got {len(first)} and {len(second)}")
+        raise ValueError(f"first and second must have the same number of images; got {len(first)} and {len(second)}")
     font = ImageFont.load_default(11)
     edge = max(int(font.getlength(title)) for title in titles) + 8
     upper, lower = _cells(first), _cells(second)
-    wide, high = upper[0].size
+    width, height = upper[0].size
     across = min(across, len(upper))
     blocks = -(-len(upper) // across)
-    deep = 2 * high + 3 * GAP  # of a block: two rows, and more room after them
-    canvas = Image.new("RGBA", (edge + across * (wide + GAP), blocks * deep - 2 * GAP), (0, 0, 0, 0))
+    block_height = 2 * height + 3 * GAP  # two rows and a wider gap after them
+    canvas = Image.new("RGBA", (edge + across * (width + GAP), blocks * block_height - 2 * GAP), (0, 0, 0, 0))
     pen = ImageDraw.Draw(canvas)
     for block in range(blocks):
         for line, (cells, title) in enumerate(zip((upper, lower), titles)):
-            y = block * deep + line * (high + GAP)
-            pen.rectangle((0, y, edge - 1, y + high - 1), BAND)
-            pen.text((edge / 2, y + high / 2), title, TEXT, font, anchor="mm")
+            y = block * block_height + line * (height + GAP)
+            pen.rectangle((0, y, edge - 1, y + height - 1), TITLE_BACKGROUND)
+            pen.text((edge / 2, y + height / 2), title, TITLE_TEXT, font, anchor="mm")
             for i, cell in enumerate(cells[block * across : (block + 1) * across]):
-                canvas.paste(cell, (edge + GAP + i * (wide + GAP), y))
+                canvas.paste(cell, (edge + GAP + i * (width + GAP), y))
     return Figure(name, caption, _png(canvas))
 
 
 def _cells(images: Tensor) -> list[Image.Image]:
-    """Images at a size for looking at."""
+    """Return images (N, C, H, W) in [-1, 1] as pictures of a size that can be viewed."""
     size = max(images.shape[-2:])
     shown = images.detach().float().cpu()
-    if shown.shape[1] not in (1, 3):  # more channels than a picture has: the first is shown
+    if shown.shape[1] not in (1, 3):  # a picture has one or three channels: show the first
         shown = shown[:, :1]
     if size > LARGEST_CELL:
         scale = LARGEST_CELL / size
@@ -157,6 +172,7 @@ def _cells(images: Tensor) -> list[Image.Image]:
 
 
 def _png(picture: Image.Image) -> bytes:
+    """Return a picture as the content of a PNG file."""
     buffer = io.BytesIO()
     picture.save(buffer, format="png", optimize=True)
     return buffer.getvalue()

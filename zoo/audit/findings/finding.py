@@ -1,4 +1,4 @@
-"""What one question of an audit answers: numbers with intervals and nulls, a sentence, flags and pictures."""
+"""The answer to one question of an audit: statistics with intervals and nulls, a text, flags and figures."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ VERDICTS = (
     "noisy",
     "discriminator overfitted",
 )
-"""What can be wrong. A subject without any of these is healthy."""
+"""Faults that an audit can name, most severe first. A subject without any of them is healthy."""
 
 Verdict = Literal["memorising", "collapsed", "dropping classes", "blurred", "noisy", "discriminator overfitted"]
 Status = Literal["alarm", "passed", "note", "skipped"]
 
 
 class NotApplicable(Exception):  # noqa: N818 - nothing went wrong
-    """A question that cannot be asked of this subject or these data; the text says why, and what would be needed."""
+    """Exception for a question that does not apply to the subject or the data; its message explains what is missing."""
 
 
 @dataclass(frozen=True)
 class Statistic:
-    """A number, its interval, and what it is on held-out real data.
+    """A measured number with its 95 % interval and its null.
 
     Args:
-        name: in words, such as "copying rate".
-        value: as measured on the generated images.
-        low: lower end of the 95 % interval; None where there is none.
-        high: upper end.
-        null: the same statistic where the generator is real held-out data, or what theory says it is there; None where
-            it has no meaning.
-        null_low: lower end of the null's range.
-        null_high: upper end.
-        n: images behind it.
-        unit: such as "%", "images"; empty for a plain number.
-        alarm: whether this number is one that rings.
-        says: what the number is, in a short sentence.
+        name: name in plain text, such as "exact copies".
+        value: the value measured on the generated images.
+        low: lower end of the 95 % interval; None if there is no interval.
+        high: upper end of the 95 % interval.
+        null: the value of the same statistic when held-out real images stand in for the generated ones, or its value by
+            theory; None if the statistic has no null.
+        null_low: lower end of the range of the null.
+        null_high: upper end of the range of the null.
+        n: number of images behind the value.
+        unit: unit such as "%" or "images"; empty for a dimensionless number.
+        alarm: whether this statistic raised an alarm.
+        description: a short definition of the statistic; stored under the key `says`.
     """
 
     name: str
@@ -53,11 +53,13 @@ class Statistic:
     n: int | None = None
     unit: str = ""
     alarm: bool = False
-    says: str = ""
+    description: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; what is not finite becomes None, and infinite bounds are open."""
-        return {key: _plain(value) for key, value in vars(self).items()}
+        """Return plain values for JSON; numbers that are not finite, such as open bounds, become None."""
+        values = {key: _json_value(value) for key, value in vars(self).items()}
+        values["says"] = values.pop("description")
+        return values
 
 
 @dataclass(frozen=True)
@@ -65,10 +67,11 @@ class Figure:
     """A picture of a finding.
 
     Args:
-        name: of its file, without suffix: letters, digits and dashes.
-        caption: what is to be seen, in a sentence or two; also the text for those who cannot see it.
-        png: the file's bytes.
-        plot: whether it shows numbers on a light ground, which a dark page may invert; images keep their colours.
+        name: file name without suffix: letters, digits and dashes.
+        caption: description in a sentence or two; also the alternative text.
+        png: content of the PNG file.
+        plot: whether the picture is a plot on a light background, which a dark page may invert; images keep their
+            colours.
     """
 
     name: str
@@ -82,16 +85,16 @@ class Finding:
     """The answer to one question.
 
     Args:
-        name: of the question, as in `only=`.
-        question: in words.
-        status: `alarm` when a flag was raised; `note` for what should be read but says nothing is wrong; `passed`;
-            `skipped` when it could not be asked, with the reason as answer.
-        answer: one or two sentences that a person understands without the numbers.
-        statistics: the numbers.
-        flags: verdicts that this finding supports, each with the reason in a few words.
-        figures: pictures.
-        protocol: how it was measured: sizes, extractor, thresholds, seeds.
-        seconds: it took.
+        name: name of the question, as in `only=`.
+        question: the question as a sentence.
+        status: `alarm` if a flag was raised; `note` if there is something to read that is no fault by itself; `passed`;
+            `skipped` if the question does not apply, with the reason as the answer.
+        answer: one or two sentences that can be understood without the statistics.
+        statistics: the statistics, in the order of the report.
+        flags: verdicts that this finding supports, each with a short reason.
+        figures: the pictures.
+        protocol: how the statistics were measured: sizes, extractor, thresholds, seeds.
+        seconds: duration in seconds.
     """
 
     name: str
@@ -105,14 +108,14 @@ class Finding:
     seconds: float = 0.0
 
     def __getitem__(self, name: str) -> Statistic:
-        """A statistic by its name."""
+        """Return the statistic of this name."""
         for statistic in self.statistics:
             if statistic.name == name:
                 return statistic
         raise KeyError(f"{self.name} has no statistic {name!r}; it has {[s.name for s in self.statistics]}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; figures by name and caption."""
+        """Return plain values for JSON; figures by name and caption."""
         return {
             "name": self.name,
             "question": self.question,
@@ -121,10 +124,11 @@ class Finding:
             "flags": dict(self.flags),
             "statistics": [s.as_dict() for s in self.statistics],
             "figures": [{"name": f.name, "caption": f.caption} for f in self.figures],
-            "protocol": {key: _plain(value) for key, value in self.protocol.items()},
+            "protocol": {key: _json_value(value) for key, value in self.protocol.items()},
             "seconds": round(self.seconds, 2),
         }
 
 
-def _plain(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
+    """Return the value, or None for a float that is not finite."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,4 +1,4 @@
-"""A report as plain data: all findings, the verdict, and the protocol."""
+"""The report of an audit as plain data: findings, verdict and protocol."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.audit.findings.finding import Finding
-from zoo.audit.findings.verdict import sentence_of, verdict_of
+from zoo.audit.findings.verdict import summary_of, verdict_of
 
 
 @dataclass(frozen=True)
 class ReportData:
-    """What an audit found.
+    """The result of an audit.
 
     Args:
-        subject: its name.
-        findings: one for each question, in order.
+        subject: name of the audited subject.
+        findings: one finding for each question, in the order of the report.
         about: budget, seed, extractor, sizes and digests of the image sets, versions, duration.
     """
 
@@ -25,23 +25,23 @@ class ReportData:
 
     @property
     def verdict(self) -> tuple[str, ...]:
-        """("healthy",), or what is wrong, or () when too little was asked."""
+        """The verdicts flagged, or ("healthy",), or () if too few questions could be answered; see `verdict_of`."""
         return verdict_of(self.findings)
 
     @property
     def summary(self) -> str:
-        """The verdict in a sentence, with its reasons."""
-        return sentence_of(self.verdict, self.findings)
+        """The verdict in a sentence, with the reasons for it."""
+        return summary_of(self.verdict, self.findings)
 
     def __getitem__(self, name: str) -> Finding:
-        """A finding by the name of its question."""
+        """Return the finding of the question of this name."""
         for finding in self.findings:
             if finding.name == name:
                 return finding
-        raise KeyError(f"this report did not ask {name!r}; it asked {[f.name for f in self.findings]}")
+        raise KeyError(f"this report has no finding {name!r}; it has {[f.name for f in self.findings]}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
+        """Return plain values for JSON."""
         return {
             "subject": self.subject,
             "verdict": list(self.verdict),

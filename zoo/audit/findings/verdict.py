@@ -1,4 +1,4 @@
-"""From findings to a verdict for the whole, in words."""
+"""The verdict of an audit, and its summary in a sentence, from the findings."""
 
 from __future__ import annotations
 
@@ -6,39 +6,45 @@ from collections.abc import Sequence
 
 from zoo.audit.findings.finding import VERDICTS, Finding
 
+REQUIRED = {"copying", "support", "coverage"}
+"""Questions that must be answered before a subject is called healthy."""
+
 
 def verdict_of(findings: Sequence[Finding]) -> tuple[str, ...]:
-    """What is wrong, the gravest first; ("healthy",) when nothing is, and () when too little could be asked.
+    """Return the verdicts that were flagged, most severe first.
 
-    A subject is called healthy only if copying, support and coverage could all be asked: silence of questions that were
-    never put is no health.
+    Returns:
+        The verdicts; ("healthy",) if nothing was flagged and all `REQUIRED` questions were answered; () if nothing was
+        flagged and one of these was not: a question that was skipped is no evidence of health.
     """
-    raised = {flag for finding in findings for flag in finding.flags}
-    if raised:
-        return tuple(verdict for verdict in VERDICTS if verdict in raised)
+    flagged = {flag for finding in findings for flag in finding.flags}
+    if flagged:
+        return tuple(verdict for verdict in VERDICTS if verdict in flagged)
     answered = {finding.name for finding in findings if finding.status != "skipped"}
-    return ("healthy",) if {"copying", "support", "coverage"} <= answered else ()
+    return ("healthy",) if answered >= REQUIRED else ()
 
 
-def sentence_of(verdict: tuple[str, ...], findings: Sequence[Finding]) -> str:
-    """The verdict with the reasons that led to it."""
+def summary_of(verdict: tuple[str, ...], findings: Sequence[Finding]) -> str:
+    """Return the verdict in a sentence, with the reasons for it."""
     if not verdict:
-        return "No fault was found, but not enough was asked to call it healthy."
+        return "No fault was found, but too few questions could be answered to call it healthy."
     if verdict == ("healthy",):
-        asked = [finding for finding in findings if finding.status != "skipped"]
-        return f"Healthy: none of the {len(asked)} questions that could be asked found a fault."
+        answered = [finding for finding in findings if finding.status != "skipped"]
+        return f"Healthy: none of the {len(answered)} questions that could be answered found a fault."
     parts = []
     for name in verdict:
         reasons = [finding.flags[name] for finding in findings if name in finding.flags]
         parts.append(f"{name} ({'; '.join(dict.fromkeys(reasons))})")
-    whole = ", and ".join(parts) if len(parts) < 3 else ", ".join(parts)
-    return whole[0].upper() + whole[1:] + "." + _doubt(verdict)
+    text = ", and ".join(parts) if len(parts) < 3 else ", ".join(parts)
+    return text[0].upper() + text[1:] + "." + _caveat(verdict)
 
 
-def _doubt(verdict: tuple[str, ...]) -> str:
-    """Classes are told apart as real images show them; a fault of all images may look like one of classes."""
-    spoilt = [name for name in ("blurred", "noisy") if name in verdict]
-    if not spoilt or "dropping classes" not in verdict:
+def _caveat(verdict: tuple[str, ...]) -> str:
+    """Return a caveat for dropped classes of blurred or noisy images, which the classifier was not fitted to."""
+    degraded = [name for name in ("blurred", "noisy") if name in verdict]
+    if not degraded or "dropping classes" not in verdict:
         return ""
-    why = " and ".join(spoilt)
-    return f" That classes are named may come of images being {why}: the judge learnt them from clean ones."
+    return (
+        f" The dropped classes may be a consequence of the images being {' and '.join(degraded)}: the classifier was "
+        "fitted to clean images."
+    )

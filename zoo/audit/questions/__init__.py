@@ -1,4 +1,19 @@
-"""The questions of an audit, one file each, in the order in which a report answers them."""
+"""The questions of an audit, one module each, in the order of the report.
+
+To add a question:
+
+1. Write `zoo/audit/questions/NAME.py` with the two attributes of the protocol `Question`: `QUESTION`, the question as a
+   sentence, and `run(evidence)`, which returns a `Finding` assembled by `zoo.audit.findings.builder.Builder("NAME",
+   QUESTION)`. `run` raises `NotApplicable`, with the reason and the remedy, if the subject or the data do not suffice.
+   `zoo.audit.evidence.evidence.Evidence` provides images, features, distances and scores, computed once for all
+   questions, and `evidence.rng(purpose)` provides random numbers. Statistics and hypothesis tests that other questions
+   could use belong in `zoo.audit.statistics`.
+2. Add the name to `NAMES` below, which also makes it known to `only=` and to the help of `python -m zoo.audit`.
+3. Write `tests/audit/test_NAME.py`: subjects of `zoo.audit.planted` with the fault raise the flag, `planted.Honest`
+   does not, too few images raise `NotApplicable`, and statistics are compared with known values.
+4. If the question can raise an alarm, name its verdict in `zoo.audit.findings.finding.VERDICTS`, and count false alarms
+   with `studies/planted_faults.py`. Describe the question in `docs/audit.md`.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +26,16 @@ from zoo.errors import UserError
 
 
 class Question(Protocol):
-    """A module of this package: what it asks, and how the answer is found."""
+    """The interface of a question's module."""
 
     QUESTION: str
-    """In words, as the report's heading."""
+    """The question as a sentence, the heading of its section in the report."""
 
-    def ask(self, evidence: Evidence) -> Finding:
-        """The answer.
+    def run(self, evidence: Evidence) -> Finding:
+        """Answer the question from the evidence.
 
         Raises:
-            NotApplicable: when it cannot be asked of this subject or these data.
+            NotApplicable: if the question does not apply to the subject or the data.
         """
         ...
 
@@ -37,13 +52,14 @@ NAMES = (
     "smoothness",
     "weights",
 )
+"""Names of the questions, in the order of the report."""
 
 
 def question(name: str) -> Question:
-    """The module that asks a question; scipy is imported with it, which the base install lacks.
+    """Import the module of a question; it needs scipy, which is not part of the base installation.
 
     Raises:
-        UserError: without it.
+        UserError: if scipy is not installed.
     """
     try:
         module: Question = import_module(f"zoo.audit.questions.{name}")

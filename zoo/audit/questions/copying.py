@@ -1,9 +1,20 @@
-"""Does it copy training images? Whether it is nearer to them than to others of their kind, and by how much."""
+"""Does the generator copy training images? These tests can raise an alarm:
+
+1. Equality: generated images that equal a training image, pixel for pixel or mirrored, against how often real images
+   equal one another.
+2. Exchange: the share of training images among the real images nearest to a generated one, against the share of the
+   training set among all real images (see `zoo.audit.statistics.memory`).
+3. Copying rate: the share of generated images that are closer to a real image than all but 1 % or 0.1 % of the held-out
+   images are. One half of these sets the threshold, the other half checks it. Those real images must also be training
+   images more often than by chance; otherwise the generator merely draws similar images.
+
+C_T, authenticity and the generalisation gap of FLD are reported beside their values for held-out images. They raise no
+alarm, because their nulls do not hold for blurred or partial generators.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,11 +24,13 @@ from torch import Tensor
 from zoo.audit.evidence.evidence import PIXEL_SIZE, Evidence
 from zoo.audit.evidence.images import MIRRORED, ImageSet, digests
 from zoo.audit.findings import figures
-from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
-from zoo.audit.findings.words import percent
+from zoo.audit.findings.builder import Builder, Handle, HypothesisTest
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable
+from zoo.audit.findings.formatting import percent
+from zoo.audit.statistics import memory
 from zoo.audit.statistics.fld import generalisation_gap
-from zoo.audit.statistics.memory import AROUND, Surroundings, authentic, data_copying, project, surroundings, threshold
-from zoo.audit.statistics.significance import ALARM, Z95, holm, shares_differ, wilson
+from zoo.audit.statistics.memory import RATIO_RANK, RealNeighbours
+from zoo.audit.statistics.significance import ALARM, Z95, fisher_exact, holm, wilson, wilson_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,393 +39,316 @@ QUESTION = "Does it copy training images?"
 
 SPACES = ("features", "pixels")
 VIEWS = (*SPACES, f"{MIRRORED}pixels")
-"""What images are compared in. A generator that learnt mirrored images may copy mirrored ones, which lie far from their
-originals in pixels, and in features only as far as those know left from right."""
-RATES = (0.001, 0.01)  # at which held-out images are remarkably near to a real one
-LEAST = 50  # images of each origin
-SHARE_MATTERS = 0.1
-"""Least share of images won from memory that rings: what a training set and a held-out set that were not quite drawn
-alike (other writers, another year) may pretend to, stays below."""
-RATE_MATTERS = 0.005  # least copying rate beyond held-out images' that rings: one image in 200
+"""Spaces in which images are compared. A generator trained on flipped images may copy mirrored ones, which are far from
+the originals in pixels, and in features only as far as these depend on left and right."""
+RATES = (0.001, 0.01)  # shares of the held-out images that are below the thresholds of the copying rate
+FEWEST = 50  # images of each origin
+SMALLEST_EXCESS = 0.1
+"""Smallest excess win rate for an alarm. Training and held-out sets that were not drawn from quite the same
+distribution (other writers, another year) stay below it."""
+SMALLEST_RATE = 0.005  # smallest copying rate beyond that of held-out images for an alarm: one image in 200
+FEWEST_COPIES = 2  # distinct exact copies for an alarm; a single one may be an accident of the data
 HINT = 0.01
-"""Corrected p-value of what is told without ringing: one honest generator in a hundred hears of it."""
-COPIES_MATTER = 2  # different exact copies; a single one may be an accident of the data
-CELLS = 5  # of C_T
-MIXTURE, SCORED = 500, 1_000  # centres of the mixture of Gaussians; images of each kind that it is held against
-SHOWN = 16
+"""Corrected p-value below which a test is reported as a hint; about one honest generator in a hundred gets one."""
+CELLS = 5  # cells of the partition behind C_T
+MIXTURE, SCORED = 500, 1_000  # FLD: centres of the mixture, and images of each origin that are scored
+SHOWN = 16  # pairs in the picture
+
+CANNOT_ALARM = "cannot raise an alarm by itself"
 
 
-@dataclass(frozen=True)
-class _Test:
-    """One that can ring: its kind, its statistic's place, p-value, whether the effect matters, and what it says."""
+def run(evidence: Evidence) -> Finding:
+    """Test for memorisation of training images.
 
-    kind: str
-    place: int
-    p: float
-    matters: bool
-    flag: str
-    answer: str
-
-
-def ask(evidence: Evidence) -> Finding:
-    """Tests that ring only for memory of training images, and the usual statistics beside them.
-
-    1. Exchange: of the real images that are nearest to something generated, how many are training images? By chance, as
-       many as the training set's share of all real images. (See `zoo.audit.statistics.memory`.)
-    2. Copying rate: how many images are remarkably near to a real one, nearer than all but 1 % or 0.1 % of the held-out
-       images? One half of these sets the threshold, the other half checks it; and those real images must be training
-       images more often than by chance, else the generator only draws what looks alike.
-    3. Equality, pixel for pixel or mirrored, against how often real images are equal.
-
-    Companions, which never ring, as their nulls do not hold for blurred or partial generators: C_T, authenticity, and
-    the generalisation gap of FLD, each beside its value for held-out images posing as generated.
+    Raises:
+        NotApplicable: if there are too few images.
     """
-    for part in ("held_out", "generated"):
-        if len(evidence.part(part)) < LEAST:
-            raise NotApplicable(
-                f"copying is judged by at least {LEAST} held-out and {LEAST} generated images; "
-                f"{part.replace('_', '-')} ones: {len(evidence.part(part))}"
-            )
+    sizes = len(evidence.held_out), len(evidence.generated)
+    if min(sizes) < FEWEST:
+        raise NotApplicable(
+            f"copying needs at least {FEWEST} held-out and {FEWEST} generated images; got {sizes[0]:,} and {sizes[1]:,}"
+        )
     halves = torch.randperm(len(evidence.held_out), generator=evidence.rng("copying halves"))
     setting, checking = halves[: len(halves) // 2], halves[len(halves) // 2 :]
-    statistics: list[Statistic] = []
-    tests: list[_Test] = []
-    thresholds: dict[str, float] = {}
-    _equal(evidence, statistics, tests)
+    finding = Builder("copying", QUESTION)
+    copies = _test_equality(finding, evidence)
+    win_rates, thresholds = [], {}
     for space in VIEWS:
-        made, real = _surroundings(evidence, "generated", space), _surroundings(evidence, "held_out", space)
-        _exchange(made, real, space, statistics, tests)
+        generated, held_out = (_real_neighbours(evidence, part, space) for part in ("generated", "held_out"))
+        win_rates.append(_test_exchange(finding, generated, held_out, space))
         for rate in RATES:
-            limit = threshold(real.ratios[setting], rate)
-            if limit is not None:
-                thresholds[f"threshold at {percent(rate, 1)} in {space}"] = limit
-                _near(made, real.ratios[checking], limit, rate, space, statistics, tests)
-    corrected = holm(np.array([test.p for test in tests]))
-    ringing = [test for test, p in zip(tests, corrected) if p < ALARM and test.matters]
-    for test in ringing:
-        statistics[test.place] = Statistic(**{**vars(statistics[test.place]), "alarm": True})
-    evidence.report("C_T, authenticity and the gap of FLD")
+            threshold = memory.ratio_threshold(held_out.ratios[setting], rate)
+            if threshold is not None:
+                thresholds[f"threshold at {percent(rate, 1)} in {space}"] = threshold
+                _test_copying_rate(finding, generated, held_out.ratios[checking], threshold, rate, space)
+    tests = finding.decide(ALARM, holm)
+    evidence.report("C_T, authenticity and the generalisation gap of FLD")
     for space in SPACES:
-        statistics += _companions(evidence, space, setting, checking)
-    statistics.append(_gap(evidence, setting, checking))
-    flags: dict[Verdict, str] = {"memorising": ringing[0].flag} if ringing else {}
-    hint = min(((p, test) for test, p in zip(tests, corrected) if p < HINT), default=None, key=lambda pair: pair[0])
-    return Finding(
-        "copying",
-        QUESTION,
-        "alarm" if ringing else "note" if hint else "passed",
-        _answer(ringing, hint, statistics),
-        tuple(statistics),
-        flags,
-        _figures(evidence),
+        _add_data_copying(finding, evidence, space, setting, checking)
+        _add_authenticity(finding, evidence, space)
+    _add_fld_gap(finding, evidence, setting, checking)
+    _add_figures(finding, evidence)
+    finding.add_protocol(
         {
             "train": len(evidence.train),
-            "held_out": len(evidence.held_out),
-            "generated": len(evidence.generated),
+            "held_out": sizes[0],
+            "generated": sizes[1],
             "extractor": evidence.space,
             "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
-            "remarkably near": f"by distance to the nearest real image over that to the {AROUND}th nearest",
+            "closeness": f"distance to the nearest real image / distance to the {RATIO_RANK}th nearest",
             "thresholds set on": len(setting),
             "checked on": len(checking),
             **thresholds,
             "p-values, corrected (Holm)": {
-                statistics[test.place].name: float(f"{p:.2g}") for test, p in zip(tests, corrected)
+                test.statistics[0].statistic.name: float(f"{test.corrected_p:.2g}") for test in tests
             },
-            "rings at": f"corrected p below {ALARM:g}, and a share of {percent(SHARE_MATTERS)} or a rate of "
-            f"{percent(RATE_MATTERS, 1)} beyond the null's or {COPIES_MATTER} exact copies",
+            "alarm at": f"corrected p below {ALARM:g}, and an excess win rate of {percent(SMALLEST_EXCESS)}, a copying "
+            f"rate {percent(SMALLEST_RATE, 1)} above the null, or {FEWEST_COPIES} exact copies",
             "C_T": f"{CELLS} cells, 64 principal components",
             "FLD": f"up to {MIXTURE:,} centres, {SCORED:,} images",
             "seed": evidence.seed,
-        },
+        }
     )
+    return finding.build(_answer(tests, copies, win_rates[0]), note=_hint(tests) is not None)
 
 
-def _answer(ringing: list[_Test], hint: tuple[float, _Test] | None, statistics: list[Statistic]) -> str:
-    if ringing:
-        return " ".join(test.answer for test in _plainest(ringing))
+def _hint(tests: list[HypothesisTest]) -> HypothesisTest | None:
+    """Return the test with the smallest corrected p-value if it is below HINT."""
+    return min((test for test in tests if test.corrected_p < HINT), default=None, key=lambda test: test.corrected_p)
+
+
+def _answer(tests: list[HypothesisTest], copies: Handle, win_rate: Handle) -> str:
+    """Answer with the alarms (the first, and the first of another kind), with a hint, or with the null results."""
+    raised = [test for test in tests if test.raised]
+    if raised:
+        others = [test for test in raised if test.kind != raised[0].kind]
+        return " ".join(test.answer for test in raised[:1] + others[:1])
+    hint = _hint(tests)
     if hint:
-        p, test = hint
-        why = f"the corrected p is {p:.1g}, and an alarm takes one below {ALARM:g}"
-        if p < ALARM:
-            why = "so small an effect also comes of a training and a held-out set that were not quite drawn alike"
-        return f"A hint, no alarm. {test.answer} But {why}."
-    exact, share = statistics[0], next(s for s in statistics if s.name.startswith("won from memory"))
-    assert share.low is not None
-    copies = "none is an exact copy"
-    if exact.value:
-        copies = f"{exact.value:.2g} % are exact copies, too few to tell from accidents"
+        why = f"the corrected p-value is {hint.corrected_p:.1g}, and an alarm requires one below {ALARM:g}"
+        if hint.corrected_p < ALARM:
+            why = "so small an effect also arises if training and held-out sets differ slightly in distribution"
+        return f"A hint, no alarm. {hint.answer} However, {why}."
+    share, excess = copies.statistic.value, win_rate.statistic
+    exact = (
+        f"only {share:.2g} % are exact copies, too few to rule out coincidence"
+        if share
+        else "there are no exact copies"
+    )
     return (
-        "No sign of it: the real image nearest to a generated one is a training image no more often than chance allows "
-        f"({share.value:+.1f} % beyond their share, interval {share.low:.1f} to {share.high:.1f} %), and {copies}."
+        "No sign of copying: the real images nearest to generated ones are training images no more often than expected "
+        f"by chance (excess {excess.value:+.1f} %, 95 % interval {excess.low:.1f} to {excess.high:.1f} %); {exact}."
     )
 
 
-def _plainest(ringing: list[_Test]) -> list[_Test]:
-    """The first, and the first of another kind."""
-    return ringing[:1] + [test for test in ringing if test.kind != ringing[0].kind][:1]
-
-
-# --- tests that can ring ---------------------------------------------------------------------------------------------
-
-
-def _equal(evidence: Evidence, statistics: list[Statistic], tests: list[_Test]) -> None:
-    """Different images that equal a training image, as it is or mirrored, against twins within the training set."""
-    as_they_are = [digests(part) for part in (evidence.train, evidence.generated)]
-    times, drawn = (
-        Counter(_either_way(plain, part)) for plain, part in zip(as_they_are, (evidence.train, evidence.generated))
-    )
-    copies = [image for image in drawn if image in times]
+def _test_equality(finding: Builder, evidence: Evidence) -> Handle:
+    """Test for generated images equal to a training image, plain or mirrored, against duplicates of real images."""
+    train, generated = (digests(part) for part in (evidence.train, evidence.generated))
+    train_counts = Counter(_mirror_invariant(train, evidence.train))
+    drawn = Counter(_mirror_invariant(generated, evidence.generated))
+    copies = [image for image in drawn if image in train_counts]
     share = sum(drawn[image] for image in copies) / len(evidence.generated)
-    known = set(as_they_are[0])
-    mirrored = sum(drawn[image] for image in copies) - sum(image in known for image in as_they_are[1])
-    twins = sum(count for count in times.values() if count > 1)
+    known = set(train)
+    mirrored = sum(drawn[image] for image in copies) - sum(image in known for image in generated)
+    twins = sum(count for count in train_counts.values() if count > 1)
     real = len(evidence.train) + len(evidence.held_out)
     low, high = wilson(len(copies), len(drawn))
-    several = len(drawn) == len(evidence.generated)
+    all_distinct = len(drawn) == len(evidence.generated)
     how = f"pixel for pixel, {mirrored:,} of them mirrored" if mirrored else "pixel for pixel"
-    statistics.append(
-        Statistic(
-            "exact copies",
-            100 * share,
-            100 * low if several else None,
-            100 * high if several else None,
-            100 * twins / real,
-            *_hundredfold(wilson(twins, real)),
-            n=len(evidence.generated),
-            unit="%",
-            says=f"images equal to a training image, {how} ({len(copies):,} different ones); beside it, how often "
-            "real images equal one",
-        )
+    statistic = finding.add_statistic(
+        "exact copies",
+        (100 * share, 100 * low, 100 * high) if all_distinct else 100 * share,
+        null=wilson_percent(twins, real),
+        n=len(evidence.generated),
+        unit="%",
+        description=f"equal to a training image, {how} ({len(copies):,} distinct); null: real images equal to another",
     )
-    words = f"{percent(share, 1)} of its images are training images, {how}"
-    tests.append(
-        _Test(
-            "equality",
-            len(statistics) - 1,
-            shares_differ(len(copies), len(drawn), twins, real),
-            len(copies) >= COPIES_MATTER,
-            words,
-            f"{words} ({len(copies):,} different ones); real images equal one another in {percent(twins / real, 1)}.",
-        )
+    reason = f"{percent(share, 1)} of the generated images are training images, {how}"
+    finding.add_test(
+        statistic,
+        p=fisher_exact(len(copies), len(drawn), twins, real),
+        effect_matters=len(copies) >= FEWEST_COPIES,
+        verdict="memorising",
+        reason=reason,
+        kind="equality",
+        answer=f"{reason} ({len(copies):,} distinct); {percent(twins / real, 1)} of the real images equal another one.",
     )
+    return statistic
 
 
-def _either_way(plain: list[bytes], part: ImageSet) -> list[bytes]:
-    """Digests that are the same for an image and its mirror image, from a part's own digests."""
+def _mirror_invariant(plain: list[bytes], part: ImageSet) -> list[bytes]:
+    """Return digests that are equal for an image and its mirror image, from the digests of the images of a part."""
     return [min(both) for both in zip(plain, digests(part.mirrored()))]
 
 
-def _exchange(
-    made: Surroundings, real: Surroundings, space: str, statistics: list[Statistic], tests: list[_Test]
+def _test_exchange(finding: Builder, generated: RealNeighbours, held_out: RealNeighbours, space: str) -> Handle:
+    """Test whether the real images nearest to generated ones are training images more often than by chance."""
+    test = generated.exchange()
+    value, low, high = test.excess
+    null, null_low, null_high = held_out.exchange().excess
+    rate, expected = percent(test.win_rate, 1), percent(test.expected, 1)
+    statistic = finding.add_statistic(
+        f"excess train-set win rate in {space}",
+        (100 * value, 100 * low, 100 * high),
+        null=(100 * null, 100 * null_low, 100 * null_high),
+        n=test.winners,
+        unit="%",
+        description=f"train-set win rate: {rate} of the {test.winners:,} real images nearest to a generated one are "
+        f"training images, {expected} expected by chance; excess: (rate - expected) / (1 - expected)",
+    )
+    finding.add_test(
+        statistic,
+        p=test.p,
+        effect_matters=value >= SMALLEST_EXCESS,
+        verdict="memorising",
+        reason=f"{rate} of the real images nearest to generated ones are training images, {expected} expected",
+        kind="exchange",
+        answer=f"Generated images are closer to training images than to held-out ones: {rate} of the real images "
+        f"nearest to a generated one (in {space}) are training images, {expected} expected by chance.",
+    )
+    return statistic
+
+
+def _test_copying_rate(
+    finding: Builder, generated: RealNeighbours, checking: Tensor, threshold: float, rate: float, space: str
 ) -> None:
-    found, null = made.exchange(), real.exchange()
-    value, low, high = found.excess
-    share = found.trained / max(1, found.winners)
-    statistics.append(
-        Statistic(
-            f"won from memory in {space}",
-            100 * value,
-            100 * low,
-            100 * high,
-            100 * null.excess[0],
-            100 * null.excess[1],
-            100 * null.excess[2],
-            n=found.winners,
-            unit="%",
-            says=f"of the {found.winners:,} real images nearest to something generated, {percent(share, 1)} "
-            f"are training images, where chance gives {percent(found.chance, 1)}: the excess, out of what it could be",
-        )
+    """Test whether generated images are below a threshold of closeness more often than held-out ones (M,) are."""
+    close = generated.ratios <= threshold
+    hits, n = int(close.sum()), len(close)
+    null_hits, null_n = int((checking <= threshold).sum()), len(checking)
+    test = generated.exchange(close)
+    statistic = finding.add_statistic(
+        f"copying rate at {percent(rate, 1)} in {space}",
+        wilson_percent(hits, n),
+        null=wilson_percent(null_hits, null_n),
+        n=n,
+        unit="%",
+        description=f"generated images unusually close to one real image; {test.train_winners:,} of these "
+        f"{test.winners:,} real images are training images ({percent(test.expected, 1)} expected by chance)",
     )
-    tests.append(
-        _Test(
-            "exchange",
-            len(statistics) - 1,
-            found.p,
-            value >= SHARE_MATTERS,
-            f"{percent(share, 1)} of the real images nearest to its own are training images, "
-            f"where chance gives {percent(found.chance, 1)}",
-            f"Its images are nearer to training images than to others of their kind: the nearest real image (by "
-            f"{space}) is a training image for {percent(share, 1)}, where chance gives "
-            f"{percent(found.chance, 1)}.",
-        )
+    reason = f"{percent(hits / n, 1)} of the generated images are unusually close to a training image"
+    finding.add_test(
+        statistic,
+        p=max(fisher_exact(hits, n, null_hits, null_n), test.p),
+        effect_matters=hits / n - null_hits / null_n >= SMALLEST_RATE,
+        verdict="memorising",
+        reason=reason,
+        kind="rate",
+        answer=f"{reason} (in {space}); {percent(null_hits / null_n, 1)} of the held-out images are as close to any "
+        "real image.",
     )
 
 
-def _near(
-    made: Surroundings,
-    checking: Tensor,
-    limit: float,
-    rate: float,
-    space: str,
-    statistics: list[Statistic],
-    tests: list[_Test],
-) -> None:
-    near = made.ratios <= limit
-    hits, n = int(near.sum()), len(near)
-    null, m = int((checking <= limit).sum()), len(checking)
-    found = made.exchange(near)
-    statistics.append(
-        Statistic(
-            f"copying rate at {percent(rate, 1)} in {space}",
-            100 * hits / n,
-            *_hundredfold(wilson(hits, n)),
-            100 * null / m,
-            *_hundredfold(wilson(null, m)),
-            n=n,
-            unit="%",
-            says=f"images remarkably near to one real image; {found.trained:,} of the {found.winners:,} real images "
-            f"are training images (chance: {percent(found.chance, 1)})",
-        )
-    )
-    words = f"{percent(hits / n, 1)} of its images are remarkably near to a training image"
-    tests.append(
-        _Test(
-            "rate",
-            len(statistics) - 1,
-            max(shares_differ(hits, n, null, m), found.p),
-            hits / n - null / m >= RATE_MATTERS,
-            words,
-            f"{words} (by {space}), where {percent(null / m, 1)} of new images are as near to any real image.",
-        )
-    )
-
-
-def _surroundings(evidence: Evidence, queries: str, view: str) -> Surroundings:
+def _real_neighbours(evidence: Evidence, queries: str, view: str) -> RealNeighbours:
+    """Find the real images nearest to the images of a part, in one of the VIEWS."""
     space = view.removeprefix(MIRRORED)
     queries = queries if space == view else f"{MIRRORED}{queries}"
-    near = [evidence.nearest(queries, references, AROUND, space) for references in ("train", "held_out")]
-    return surroundings(near[0], near[1], len(evidence.train), len(evidence.held_out))
+    nearest = [evidence.nearest(queries, references, RATIO_RANK, space) for references in ("train", "held_out")]
+    return memory.real_neighbours(nearest[0], nearest[1], len(evidence.train), len(evidence.held_out))
 
 
-def _hundredfold(ends: tuple[float, float]) -> tuple[float, float]:
-    return 100 * ends[0], 100 * ends[1]
-
-
-# --- companions ------------------------------------------------------------------------------------------------------
-
-
-def _companions(evidence: Evidence, space: str, setting: Tensor, checking: Tensor) -> list[Statistic]:
-    """C_T and authenticity."""
-    train, held_out, generated = (evidence.features(part, space) for part in ("train", "held_out", "generated"))
-    t, h, g = project(train, held_out, generated)
+def _add_data_copying(finding: Builder, evidence: Evidence, space: str, setting: Tensor, checking: Tensor) -> None:
+    """Add C_T, unless no cell has enough images."""
+    train, held_out, generated = memory.project(
+        *(evidence.features(part, space) for part in ("train", "held_out", "generated"))
+    )
     seed = evidence.seed_of("C_T")
-    found, null = data_copying(t, h, g, CELLS, seed), data_copying(t, h[checking], h[setting], CELLS, seed)
-    statistics = []
-    if found.cells:
-        reach = Z95 * found.deviation
-        statistics.append(
-            Statistic(
-                f"C_T in {space}",
-                found.value,
-                found.value - reach,
-                found.value + reach,
-                null.value if null.cells else 0.0,
-                -reach,
-                reach,
-                n=len(g),
-                says="far below 0: nearer to training images than held-out ones are, as copies are and blurred images "
-                "too; never rings by itself",
-            )
-        )
-    real = authentic(evidence.nearest("held_out", "train", AROUND, space), train)
-    made = authentic(evidence.nearest("generated", "train", AROUND, space), train)
-    shares = [(int(x.sum()), len(x)) for x in (made, real)]
-    (value, low, high), (null_value, null_low, null_high) = (
-        (100 * hits / n, *_hundredfold(wilson(hits, n))) for hits, n in shares
+    measured = memory.data_copying(train, held_out, generated, CELLS, seed)
+    null = memory.data_copying(train, held_out[checking], held_out[setting], CELLS, seed)
+    if not measured.cells:
+        return
+    reach = Z95 * measured.deviation
+    finding.add_statistic(
+        f"C_T in {space}",
+        (measured.value, measured.value - reach, measured.value + reach),
+        null=(null.value if null.cells else 0.0, -reach, reach),
+        n=len(generated),
+        description="far below 0: generated images are closer to training images than held-out images are, as copies "
+        f"are, but also blurred images; {CANNOT_ALARM}",
     )
-    statistics.append(
-        Statistic(
-            f"authentic in {space}",
-            value,
-            low,
-            high,
-            null_value,
-            null_low,
-            null_high,
-            n=len(made),
-            unit="%",
-            says="images farther from their nearest training image than that one is from its nearest other; never "
-            "rings by itself",
-        )
-    )
-    return statistics
 
 
-def _gap(evidence: Evidence, setting: Tensor, checking: Tensor) -> Statistic:
+def _add_authenticity(finding: Builder, evidence: Evidence, space: str) -> None:
+    """Add the share of authentic images."""
+    train = evidence.features("train", space)
+    held_out = memory.authentic(evidence.nearest("held_out", "train", RATIO_RANK, space), train)
+    generated = memory.authentic(evidence.nearest("generated", "train", RATIO_RANK, space), train)
+    finding.add_statistic(
+        f"authentic in {space}",
+        wilson_percent(int(generated.sum()), len(generated)),
+        null=wilson_percent(int(held_out.sum()), len(held_out)),
+        n=len(generated),
+        unit="%",
+        description="generated images farther from their nearest training image than that image is from its nearest "
+        f"other training image; {CANNOT_ALARM}",
+    )
+
+
+def _add_fld_gap(finding: Builder, evidence: Evidence, setting: Tensor, checking: Tensor) -> None:
+    """Add the generalisation gap of FLD."""
     train, held_out, generated = (evidence.features(part) for part in ("train", "held_out", "generated"))
     draw = evidence.rng("mixture")
     known = train[torch.randperm(len(train), generator=draw)[:SCORED]]
     new = held_out[checking[:SCORED]]
-    centres = min(MIXTURE, len(generated), len(setting))
-    made = generated[torch.randperm(len(generated), generator=draw)[:centres]]
-    found = generalisation_gap(made, known, new)
-    null = generalisation_gap(held_out[setting[:centres]], known, new)
-    return Statistic(
+    n = min(MIXTURE, len(generated), len(setting))
+    centres = generated[torch.randperm(len(generated), generator=draw)[:n]]
+    finding.add_statistic(
         "generalisation gap of FLD",
-        *found,
-        *null,
-        n=centres,
-        says="far below 0: a density made of generated images fits training images better than new ones; never rings "
-        "by itself",
+        generalisation_gap(centres, known, new),
+        null=generalisation_gap(held_out[setting[:n]], known, new),
+        n=n,
+        description="far below 0: a density fitted to generated images gives training images a higher likelihood than "
+        f"held-out ones; {CANNOT_ALARM}",
     )
 
 
-# --- pictures --------------------------------------------------------------------------------------------------------
+def _add_figures(finding: Builder, evidence: Evidence) -> None:
+    """Add the closest pairs, and how distances and their ratios are distributed."""
+    generated, held_out = (_real_neighbours(evidence, part, "features") for part in ("generated", "held_out"))
+    finding.add_figure(_closest_pairs(evidence, generated))
+    from_generated = evidence.nearest("generated", "train", RATIO_RANK).distances[:, 0]
+    from_held_out = evidence.nearest("held_out", "train", RATIO_RANK).distances[:, 0]
+    caption = (
+        "Share of images closer to a training image than a distance in feature space. If the curve of generated images "
+        "is above that of held-out images throughout, the generator copies or blurs."
+    )
+    label = "distance to the nearest training image"
+    finding.add_figure(_cumulative(from_generated, from_held_out, "distances", label, caption))
+    label = f"distance to the nearest real image / to the {RATIO_RANK}th"
+    caption = "Share of images below a relative distance. Copies are a step on the left that held-out images lack."
+    finding.add_figure(_cumulative(generated.ratios, held_out.ratios, "remarkably-near", label, caption))
 
 
-def _figures(evidence: Evidence) -> tuple[Figure, ...]:
-    made, real = (_surroundings(evidence, part, "features") for part in ("generated", "held_out"))
-    near = evidence.nearest("generated", "train", AROUND)
-    found = [
-        _closest(evidence, made),
-        _cumulative(
-            near.distances[:, 0],
-            evidence.nearest("held_out", "train", AROUND).distances[:, 0],
-            "distances",
-            "distance to the nearest training image",
-            "Share of images that are nearer to a training image than a distance in features. Generated above held-out "
-            "on the whole: it copies, or it blurs.",
-        ),
-        _cumulative(
-            made.ratios,
-            real.ratios,
-            "remarkably-near",
-            f"distance to the nearest real image / to the {AROUND}th",
-            "Share of images below a relative distance. Copies are a step at the left, where held-out images are not.",
-        ),
-    ]
-    return tuple(figure for figure in found if figure is not None)
-
-
-def _closest(evidence: Evidence, made: Surroundings) -> Figure:
-    """The most remarkable pairs, each training image once."""
-    near = evidence.nearest("generated", "train", AROUND)
-    own = (made.winners < made.train).nonzero()[:, 0]
-    order = own if len(own) else torch.arange(len(made.winners))
-    order = order[torch.from_numpy(np.lexsort((near.distances[order, 0].numpy(), made.ratios[order].numpy())))]
+def _closest_pairs(evidence: Evidence, generated: RealNeighbours) -> Figure:
+    """Draw the generated images that are closest to a training image, each training image once."""
+    nearest = evidence.nearest("generated", "train", RATIO_RANK)
+    own = (generated.winners < generated.train).nonzero()[:, 0]
+    order = own if len(own) else torch.arange(len(generated.winners))
+    order = order[torch.from_numpy(np.lexsort((nearest.distances[order, 0].numpy(), generated.ratios[order].numpy())))]
     chosen: dict[int, int] = {}
     for query in order.tolist():
-        chosen.setdefault(int(near.places[query, 0]), query)
+        chosen.setdefault(int(nearest.indices[query, 0]), query)
         if len(chosen) == SHOWN:
             break
     return figures.pairs(
         evidence.generated.images(torch.tensor(list(chosen.values()))),
         evidence.train.images(torch.tensor(list(chosen))),
         "nearest-training-images",
-        "The generated images that are most remarkably near to a training image, the nearest first; below each, that "
-        "training image. Every training image is shown once.",
+        "The generated images that are unusually close to a training image, closest first, and below each of them that "
+        "training image. Each training image is shown once.",
         ("generated", "training"),
     )
 
 
-def _cumulative(made: Tensor, real: Tensor, name: str, label: str, caption: str) -> Figure | None:
+def _cumulative(generated: Tensor, held_out: Tensor, name: str, label: str, caption: str) -> Figure | None:
+    """Plot the cumulative distribution of values (N,) of generated and (M,) of held-out images."""
+
     def draw(axes: Axes) -> None:
-        for part, values in (("held_out", real), ("generated", made)):
+        for part, values in (("held_out", held_out), ("generated", generated)):
             ordered = values.sort().values
             shares = torch.arange(1, len(ordered) + 1) / len(ordered)
             axes.step(ordered, shares, where="post", color=figures.COLOURS[part], label=part.replace("_", "-"))
-        axes.set_xlabel(label)
-        axes.set_ylabel("share of images")
+        axes.set(xlabel=label, ylabel="share of images")
         axes.set_xlim(left=0)
         axes.legend(loc="upper left")
 

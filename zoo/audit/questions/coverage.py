@@ -1,5 +1,6 @@
-"""What does it leave out? Classes or kinds of images drawn too rarely, variety lost inside them, and how far both
-distributions overlap as precision and recall, density and coverage see it.
+"""What does the generator leave out? Classes or kinds of images drawn too rarely, variety lost within them, and the
+overlap of both distributions by precision and recall, density and coverage. Shares and variety can raise an alarm; the
+overlap is reported only, because it depends much on the features.
 """
 
 from __future__ import annotations
@@ -14,10 +15,12 @@ from torch import Tensor
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.kinds import Kinds, kinds_of
 from zoo.audit.findings import figures
-from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Status, Verdict
-from zoo.audit.findings.words import percent
+from zoo.audit.findings.builder import Builder
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable
+from zoo.audit.findings.formatting import percent
+from zoo.audit.statistics import shares
 from zoo.audit.statistics.manifolds import CLUSTERS, Halves, curves, frequencies, neighbourhoods, over_halves
-from zoo.audit.statistics.shares import COLLAPSED, DROPPED, Share, Variety, agreement, shares, unmixed_shares, variety
+from zoo.audit.statistics.shares import COLLAPSED, DROPPED, Share, Variety
 from zoo.audit.statistics.significance import ALARM
 
 if TYPE_CHECKING:
@@ -25,55 +28,62 @@ if TYPE_CHECKING:
 
 QUESTION = "What does it leave out?"
 
-GIVEN = "given by the labels asked for"
-FEWEST = 40  # images on each side: halves of 20, whose balls of five neighbours are not yet everything
+REQUESTED = "given by the requested labels"
+FEWEST = 40  # images on each side; in halves of 20, the balls of five neighbours do not yet cover everything
 LISTED = 5  # kinds named in a sentence
-RUNS = {"quick": 1, "standard": 3, "full": 10}  # clusterings behind the curve; the paper's 10
+CAN_BE_LOW, LOW = ("precision", "recall", "coverage"), 0.5  # reported as low below this ratio to the null
+RUNS = {"quick": 1, "standard": 3, "full": 10}  # clusterings behind the precision-recall curve; 10 in the paper
 REPEATS = {"quick": 3, "standard": 5, "full": 20}  # random halves behind precision, recall, density and coverage
 
 
 @dataclass(frozen=True)
-class Sorted:
-    """What is known of the kinds.
+class Comparison:
+    """Shares and variety of the kinds (classes or clusters), generated against held-out images.
 
     Args:
-        kinds: images sorted into them.
-        rows: how often each is drawn, or, where `given`, how often an image asked for as a kind is seen as it.
-        by: where the shares come from, in words; `GIVEN` where the generator is told the classes, so that its shares
-            say nothing.
-        varieties: of the kinds with enough images, and of the whole as the last one.
+        kinds: the kinds, with the kind of each image.
+        shares: share of each kind, or, if `requested`, share of the images requested as a kind that are classified as
+            it.
+        shares_by: how the shares were measured, as text; `REQUESTED` if the generator takes class labels, which then
+            determine the shares.
+        varieties: variety of each kind with enough images; the last one is that of all images together.
     """
 
     kinds: Kinds
-    rows: list[Share]
-    by: str
+    shares: list[Share]
+    shares_by: str
     varieties: list[Variety]
 
     @property
-    def given(self) -> bool:
-        """Whether the generator is told the classes."""
-        return self.by == GIVEN
+    def requested(self) -> bool:
+        """Whether the generator takes class labels."""
+        return self.shares_by == REQUESTED
+
+    @property
+    def noun(self) -> str:
+        """What the kinds are called."""
+        return "kinds" if self.kinds.clusters else "classes"
 
     @property
     def dropped(self) -> list[Share]:
-        """Kinds left out."""
-        return [row for row in self.rows if row.dropped]
+        """Shares of the kinds that are dropped, the lowest ratio first."""
+        return sorted((share for share in self.shares if share.dropped), key=lambda share: share.ratio)
 
     @property
     def collapsed(self) -> list[Variety]:
-        """Kinds without variety; the whole, when it has none."""
-        return [row for row in self.varieties if row.collapsed]
+        """Varieties of the kinds that are collapsed; among them that of all images together, if it is."""
+        return [variety for variety in self.varieties if variety.collapsed]
 
     def name(self, kind: int) -> str:
-        """In words."""
+        """Return the name of a kind."""
         return self.kinds.names[kind] if kind < len(self.kinds) else "all images together"
 
 
-def ask(evidence: Evidence) -> Finding:
-    """Shares and variety of kinds, which ring; overlap of the distributions and frequencies, which are told.
+def run(evidence: Evidence) -> Finding:
+    """Compare shares and variety of the kinds, and the overlap of the distributions, with held-out images.
 
     Raises:
-        NotApplicable: for too few images.
+        NotApplicable: if there are too few images.
     """
     sizes = len(evidence.generated), len(evidence.held_out)
     if min(sizes) < FEWEST:
@@ -81,242 +91,208 @@ def ask(evidence: Evidence) -> Finding:
             f"coverage needs at least {FEWEST} generated and {FEWEST} held-out images; got {sizes[0]} and {sizes[1]}"
         )
     fake, real = evidence.features("generated"), evidence.features("held_out")
-    found = _sort(evidence, fake, real)
+    comparison = _compare(evidence, fake, real)
+    kinds = comparison.kinds
     evidence.report("precision, recall, density and coverage")
-    name, seed = evidence.budget.name, evidence.seed_of("coverage") % 2**31
-    near = over_halves(fake, real, neighbourhoods, REPEATS.get(name, 5), seed)
-    votes, by = _memberships(evidence, found.kinds)
-    frequency = over_halves(*votes, frequencies, REPEATS.get(name, 5), seed)
-    statistics = [near.statistic(key) for key in near.generated] + [
-        frequency.statistic(key) for key in frequency.generated
-    ]
-    statistics += _statistics_of_kinds(found) + _modes(evidence)
-    flags = _flags(found)
-    low = _much_lower(near)
-    status: Status = "alarm" if flags else ("note" if low else "passed")
-    return Finding(
-        "coverage",
-        QUESTION,
-        status,
-        _answer(found, near, low),
-        tuple(statistics),
-        flags,
-        _figures(evidence, found, fake, real, seed),
+    repeats, seed = REPEATS.get(evidence.budget.name, 5), evidence.seed_of("coverage") % 2**31
+    overlap = over_halves(fake, real, neighbourhoods, repeats, seed)
+    memberships, memberships_by = _memberships(evidence, kinds)
+    finding = Builder("coverage", QUESTION)
+    for halves in (overlap, over_halves(*memberships, frequencies, repeats, seed)):
+        for name in halves.generated:
+            finding.add(halves.statistic(name))
+    _add_kinds(finding, comparison)
+    _add_modes(finding, evidence)
+    _add_flags(finding, comparison)
+    finding.add_figure(_shares_figure(comparison))
+    finding.add_figure(_variety_figure(comparison))
+    finding.add_figure(_curves_figure(evidence, fake, real, seed))
+    finding.add_protocol(
         {
             "generated": sizes[0],
             "held_out": sizes[1],
-            "half": near.n,
-            "halves": len(near.null["recall"]),
-            "kinds": len(found.kinds),
-            "kinds_by": found.kinds.by,
-            "kinds_right_on_held_out": found.kinds.right,
-            "memberships": by,
+            "half": overlap.n,
+            "halves": len(overlap.null["recall"]),
+            "kinds": len(kinds),
+            "kinds_by": kinds.by,
+            "kinds_right_on_held_out": kinds.right,
+            "memberships": memberships_by,
             "p_below": ALARM,
             "dropped_below": DROPPED,
             "collapsed_below": COLLAPSED,
             "precision_and_recall_k": 3,
             "density_and_coverage_k": 5,
             "space": evidence.space,
-            "shares": found.by,
-            "table": [_row(found, row) for row in found.rows],
-        },
+            "shares": comparison.shares_by,
+            "table": _table(comparison),
+        }
     )
+    low = [name for name in CAN_BE_LOW if overlap.generated[name].mean() < LOW * overlap.null[name].mean()]
+    return finding.build(_answer(comparison, overlap, low), note=bool(low))
 
 
-def _sort(evidence: Evidence, fake: Tensor, real: Tensor) -> Sorted:
-    """Kinds, shares and variety."""
+def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
+    """Compare shares and variety of each kind."""
     kinds = kinds_of(evidence)
-    asked, true = evidence.generated.labels, evidence.held_out.labels
+    requested, true = evidence.generated.labels, evidence.held_out.labels
     mine, theirs = kinds.generated, kinds.held_out
-    if not kinds.clusters and asked is not None and true is not None:
+    if not kinds.clusters and requested is not None and true is not None:
         assert evidence.train.labels is not None
         known = torch.unique(evidence.train.labels)
-        seen, seen_real = known[mine] == asked, known[theirs] == true
-        mine, theirs = (torch.searchsorted(known, side).clamp(max=len(known) - 1) for side in (asked, true))
-        rows, by = agreement(seen, mine, seen_real, theirs, len(kinds)), GIVEN
+        right, right_real = known[mine] == requested, known[theirs] == true
+        mine, theirs = (torch.searchsorted(known, side).clamp(max=len(known) - 1) for side in (requested, true))
+        rows, shares_by = shares.agreement(right, mine, right_real, theirs, len(kinds)), REQUESTED
     else:
-        unmixed = None if kinds.truth is None else unmixed_shares(*kinds.votes, kinds.truth)
-        rows = shares(*kinds.counts()) if unmixed is None else unmixed
-        by = "as judged" if unmixed is None else "freed of the judge's mistakes, which held-out classes tell"
+        corrected = None if kinds.truth is None else shares.confusion_corrected_shares(*kinds.votes, kinds.truth)
+        rows = shares.shares(*kinds.counts()) if corrected is None else corrected
+        shares_by = (
+            "as classified" if corrected is None else "corrected for the classifier's mistakes on held-out images"
+        )
     draw = evidence.rng("variety")
-    found = variety(fake, mine, real, theirs, len(kinds), draw)
-    (whole,) = variety(fake, torch.zeros(len(fake)), real, torch.zeros(len(real)), 1, draw)
-    return Sorted(kinds, rows, by, [*found, Variety(len(kinds), whole.drawn, whole.usual, whole.n, whole.p)])
+    within = shares.variety(fake, mine, real, theirs, len(kinds), draw)
+    (merged,) = shares.variety(fake, torch.zeros(len(fake)), real, torch.zeros(len(real)), 1, draw)
+    overall = Variety(len(kinds), merged.generated, merged.held_out, merged.n, merged.p)
+    return Comparison(kinds, rows, shares_by, [*within, overall])
 
 
 def _memberships(evidence: Evidence, kinds: Kinds) -> tuple[tuple[Tensor, Tensor], str]:
-    """Class memberships of both sides: a classifier's probabilities where the extractor has some."""
-    logits = [evidence.extracted(side).logits for side in ("generated", "held_out")]
-    if logits[0] is not None and logits[1] is not None:
-        return (logits[0].softmax(1), logits[1].softmax(1)), f"class probabilities of {evidence.space}"
+    """Return class memberships (N, K) and (M, K) of both sides, from the extractor's class logits if it has any."""
+    mine, theirs = (evidence.extracted(side).logits for side in ("generated", "held_out"))
+    if mine is not None and theirs is not None:
+        return (mine.softmax(1), theirs.softmax(1)), f"class probabilities of {evidence.space}"
     return kinds.votes, kinds.by
 
 
-def _much_lower(near: Halves) -> list[str]:
-    """Which of precision, recall and coverage is below half of what real images have. Told, no alarm: much depends on
-    the features.
-    """
-    keys = ("precision", "recall", "coverage")
-    return [key for key in keys if near.generated[key].mean() < 0.5 * near.null[key].mean()]
-
-
-# --- what is said ----------------------------------------------------------------------------------------------------
-
-
-def _flags(found: Sorted) -> dict[Verdict, str]:
-    flags: dict[Verdict, str] = {}
-    if found.collapsed:
-        worst = min(found.collapsed, key=lambda row: row.ratio)
-        names = _list([found.name(row.kind) for row in found.collapsed])
-        flags["collapsed"] = f"images of {names} are nearly alike, down to {percent(worst.ratio)} of the usual distance"
-    if found.dropped:
-        names = _list([found.name(row.kind) for row in sorted(found.dropped, key=lambda row: row.ratio)])
-        does = "not drawn when asked for" if found.given else "drawn less than half as often as real images have them"
-        flags["dropping classes"] = f"{names} {does}"
-    return flags
-
-
-def _answer(found: Sorted, near: Halves, low: list[str]) -> str:
-    what = "kinds of images" if found.kinds.clusters else "classes"
-    said = []
-    if found.dropped:
-        rows = sorted(found.dropped, key=lambda row: row.ratio)[:LISTED]
-        parts = [
-            f"{found.name(row.kind)} ({percent(row.drawn[0], 1)} instead of {percent(row.usual[0], 1)})" for row in rows
-        ]
-        more = "" if len(found.dropped) <= LISTED else f", and {len(found.dropped) - LISTED} more"
-        verb = "Asked for, it rarely draws" if found.given else "It leaves out"
-        said.append(f"{verb} {len(found.dropped)} of {len(found.kinds)} {what}: {', '.join(parts)}{more}.")
-    if found.collapsed:
-        names = _list([found.name(row.kind) for row in found.collapsed])
-        least = min(row.ratio for row in found.collapsed)
-        said.append(
-            f"Images of {names} are nearly alike: they lie at {percent(least)} of the usual distance from each other."
-        )
-    if not said:
-        missing = (
-            "every class is drawn when asked for" if found.given else f"none of {len(found.kinds)} {what} is missing"
-        )
-        said.append(f"Nothing large: {missing}, and none has lost its variety.")
-    recall, null = near.generated["recall"].mean(), near.null["recall"].mean()
-    said.append(
-        f"Of real images, {percent(recall)} lie among generated ones; among as many other real ones, "
-        f"{percent(null)} do."
+def _add_kinds(finding: Builder, comparison: Comparison) -> None:
+    """Add how many kinds are dropped or collapsed, and the most extreme of them."""
+    noun, count = comparison.noun, len(comparison.kinds)
+    rarest = min(comparison.shares, key=lambda share: share.ratio)
+    (_, lower, upper), usual = rarest.generated, rarest.held_out[0]
+    n = sum(share.n for share in comparison.shares) if comparison.requested else rarest.n
+    closest = min(comparison.varieties, key=lambda variety: variety.ratio)
+    finding.add_statistic(
+        f"dropped {noun}",
+        len(comparison.dropped),
+        null=0,
+        n=n,
+        alarm=bool(comparison.dropped),
+        description=f"of {count}; share significantly below half of that among held-out images",
     )
-    if "precision" in low and found.dropped:
-        said.append("Few generated images look like real ones, so part of this may be looks instead of shares.")
-    elif low and not found.dropped and not found.collapsed:
-        said.append(f"Low against real images: {', '.join(low)}.")
-    return " ".join(said)
+    finding.add_statistic(
+        f"over- or under-represented {noun}",
+        sum(share.differs for share in comparison.shares),
+        null=0,
+        n=n,
+        description=f"of {count}; share significantly different from that among held-out images",
+    )
+    finding.add_statistic(
+        f"lowest relative share, {comparison.name(rarest.kind)}",
+        (rarest.ratio, lower / usual if usual else None, upper / usual if usual else None),
+        null=1.0,
+        n=rarest.n,
+        alarm=rarest.dropped,
+        description="1: as often as among held-out images",
+    )
+    finding.add_statistic(
+        f"lowest variety, {comparison.name(closest.kind)}",
+        closest.ratio,
+        null=1.0,
+        n=closest.n,
+        alarm=closest.collapsed,
+        description="median distance between its images, over that of held-out images",
+    )
+    finding.add_statistic(f"collapsed {noun}", len(comparison.collapsed), null=0, n=n, alarm=bool(comparison.collapsed))
 
 
-def _list(names: list[str]) -> str:
+def _add_modes(finding: Builder, evidence: Evidence) -> None:
+    """Add how many classes of the extractor are drawn at all, if these are the modes of the data."""
+    modes = evidence.extras.get("modes")
+    mine, theirs = (evidence.extracted(side).logits for side in ("generated", "held_out"))
+    if mine is None or theirs is None or modes != mine.shape[1]:
+        return
+    n = min(len(mine), len(theirs))
+    drawn, usual = (len(torch.unique(side[:n].argmax(1))) for side in (mine, theirs))
+    description = f"of {modes} classes of {evidence.space}, those with at least one of {n:,} images"
+    finding.add_statistic("modes", drawn, null=usual, n=n, description=description)
+
+
+def _add_flags(finding: Builder, comparison: Comparison) -> None:
+    """Flag collapsed and dropped kinds."""
+    if comparison.collapsed:
+        least = min(variety.ratio for variety in comparison.collapsed)
+        names = _listed([comparison.name(variety.kind) for variety in comparison.collapsed])
+        finding.add_flag(
+            "collapsed", f"images of {names} are nearly identical, down to {percent(least)} of the usual distance"
+        )
+    if comparison.dropped:
+        names = _listed([comparison.name(share.kind) for share in comparison.dropped])
+        how = "not drawn when requested" if comparison.requested else "drawn less than half as often as in real data"
+        finding.add_flag("dropping classes", f"{names} {how}")
+
+
+def _answer(comparison: Comparison, overlap: Halves, low: list[str]) -> str:
+    """Answer with dropped and collapsed kinds, and with the recall."""
+    what = "kinds of images" if comparison.kinds.clusters else "classes"
+    count = len(comparison.kinds)
+    sentences = []
+    if comparison.dropped:
+        parts = [
+            f"{comparison.name(s.kind)} ({percent(s.generated[0], 1)} instead of {percent(s.held_out[0], 1)})"
+            for s in comparison.dropped
+        ]
+        verb = "When requested, it rarely draws" if comparison.requested else "It drops"
+        more = "" if len(parts) <= LISTED else f", and {len(parts) - LISTED} more"
+        sentences.append(f"{verb} {len(parts)} of {count} {what}: {', '.join(parts[:LISTED])}{more}.")
+    if comparison.collapsed:
+        names = _listed([comparison.name(variety.kind) for variety in comparison.collapsed])
+        least = min(variety.ratio for variety in comparison.collapsed)
+        sentences.append(f"Images of {names} are nearly identical: {percent(least)} of the usual distance apart.")
+    if not sentences:
+        missing = (
+            "every class is drawn when requested" if comparison.requested else f"none of {count} {what} is missing"
+        )
+        sentences.append(f"Nothing large: {missing}, and none has lost its variety.")
+    recall, null = overlap.generated["recall"].mean(), overlap.null["recall"].mean()
+    sentences.append(
+        f"{percent(recall)} of the real images are within the manifold of generated images (recall); {percent(null)} "
+        "are within that of as many other real images."
+    )
+    if "precision" in low and comparison.dropped:
+        sentences.append("Few generated images resemble real ones, so part of this may be quality instead of shares.")
+    elif low and not comparison.dropped and not comparison.collapsed:
+        sentences.append(f"Low compared with real images: {', '.join(low)}.")
+    return " ".join(sentences)
+
+
+def _listed(names: list[str]) -> str:
+    """Return the first names as a list, with the number of others."""
     shown = ", ".join(names[:LISTED])
     return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"
 
 
-def _row(found: Sorted, row: Share) -> dict[str, object]:
-    apart = {v.kind: round(v.ratio, 4) for v in found.varieties}
-    return {
-        "name": found.name(row.kind),
-        "generated": row.drawn[0],
-        "held_out": row.usual[0],
-        "p": row.p,
-        "variety": apart.get(row.kind),
-    }
-
-
-def _statistics_of_kinds(found: Sorted) -> list[Statistic]:
-    what = "kinds" if found.kinds.clusters else "classes"
-    least = min(found.rows, key=lambda row: row.ratio)
-    (_, lower, upper), usual = least.drawn, least.usual[0]
-    n = sum(row.n for row in found.rows) if found.given else least.n
-    closest = min(found.varieties, key=lambda row: row.ratio)
+def _table(comparison: Comparison) -> list[dict[str, object]]:
+    """Return shares and variety of each kind for the protocol."""
+    varieties = {variety.kind: round(variety.ratio, 4) for variety in comparison.varieties}
     return [
-        Statistic(
-            f"{what} left out",
-            len(found.dropped),
-            null=0,
-            n=n,
-            alarm=bool(found.dropped),
-            says=f"of {len(found.kinds)}; less than half of their share, beyond chance",
-        ),
-        Statistic(
-            f"{what} over- or under-drawn",
-            sum(row.differs for row in found.rows),
-            null=0,
-            n=n,
-            says=f"of {len(found.kinds)}; another share than held-out images have, beyond chance",
-        ),
-        Statistic(
-            f"share of the rarest against its usual, {found.name(least.kind)}",
-            least.ratio,
-            lower / usual if usual else None,
-            upper / usual if usual else None,
-            1.0,
-            n=least.n,
-            alarm=least.dropped,
-            says="1: as often as among held-out images",
-        ),
-        Statistic(
-            f"least variety, {found.name(closest.kind)}",
-            closest.ratio,
-            null=1.0,
-            n=closest.n,
-            alarm=closest.collapsed,
-            says="median distance between its images, over that of held-out ones",
-        ),
-        Statistic(f"{what} without variety", len(found.collapsed), null=0, n=n, alarm=bool(found.collapsed)),
+        {
+            "name": comparison.name(share.kind),
+            "generated": share.generated[0],
+            "held_out": share.held_out[0],
+            "p": share.p,
+            "variety": varieties.get(share.kind),
+        }
+        for share in comparison.shares
     ]
 
 
-def _modes(evidence: Evidence) -> list[Statistic]:
-    """How many of the classes the extractor knows are drawn at all, where these are the modes of the data."""
-    modes = evidence.extras.get("modes")
-    logits = [evidence.extracted(side).logits for side in ("generated", "held_out")]
-    if logits[0] is None or logits[1] is None or modes != logits[0].shape[1]:
-        return []
-    n = min(len(side) for side in logits if side is not None)
-    mine, theirs = (len(torch.unique(side[:n].argmax(1))) for side in logits if side is not None)
-    says = f"of {modes} that {evidence.space} tells apart, reached by {n:,} images"
-    return [Statistic("modes", mine, null=theirs, n=n, says=says)]
-
-
-# --- what is shown ---------------------------------------------------------------------------------------------------
-
-
-def _figures(evidence: Evidence, found: Sorted, fake: Tensor, real: Tensor, seed: int) -> tuple[Figure, ...]:
-    drawn = [_shares_figure(found), _variety_figure(found)]
-    if figures.can_plot() and min(len(fake), len(real) // 2) >= 5 * CLUSTERS:
-        both = curves(fake, real, RUNS.get(evidence.budget.name, 3), seed)
-
-        def draw(axes: Axes) -> None:
-            for (precision, recall), colour, label in zip(
-                both, ("generated", "null"), ("generated", "other real images")
-            ):
-                axes.plot(recall, precision, color=figures.COLOURS[colour], label=label)
-            axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-            axes.legend(loc="lower left")
-
-        drawn.append(
-            figures.plot(
-                draw,
-                "precision-recall",
-                "Precision against recall over clusters of features; real images in the "
-                "generator's place give the grey curve. A curve that ends early on the right leaves out.",
-                (4.0, 3.4),
-            )
-        )
-    return tuple(figure for figure in drawn if figure is not None)
-
-
-def _shares_figure(found: Sorted) -> Figure | None:
-    rows = found.rows
-    sides = (("held_out", [row.usual for row in rows]), ("generated", [row.drawn for row in rows]))
+def _shares_figure(comparison: Comparison) -> Figure | None:
+    """Plot the share of each kind among generated and held-out images."""
+    rows = comparison.shares
+    sides = (("held_out", [row.held_out for row in rows]), ("generated", [row.generated for row in rows]))
 
     def draw(axes: Axes) -> None:
-        for shift, (side, found_shares) in zip((-0.2, 0.2), sides):
-            values, lows, highs = (np.array(column) for column in zip(*found_shares))
+        for shift, (side, estimates) in zip((-0.2, 0.2), sides):
+            values, lows, highs = (np.array(column) for column in zip(*estimates))
             axes.bar(
                 np.arange(len(rows)) + shift,
                 values,
@@ -327,20 +303,20 @@ def _shares_figure(found: Sorted) -> Figure | None:
                 error_kw={"linewidth": 0.8},
             )
         step = max(1, len(rows) // 20)
-        axes.set_xticks(range(0, len(rows), step), [found.name(row.kind).split()[-1] for row in rows][::step])
-        axes.set(xlabel=found.kinds.names[0].split()[0], ylabel="seen as asked" if found.given else "share of images")
+        axes.set_xticks(range(0, len(rows), step), [comparison.name(row.kind).split()[-1] for row in rows][::step])
+        label = "classified as requested" if comparison.requested else "share of images"
+        axes.set(xlabel=comparison.kinds.names[0].split()[0], ylabel=label)
         axes.legend()
 
-    caption = (
-        "Images seen as the class asked for, beside held-out images seen as their class."
-        if found.given
-        else "How often each kind is drawn, beside held-out images. Lines are 95 % intervals."
-    )
+    caption = "Share of each kind among generated and held-out images. Lines are 95 % intervals."
+    if comparison.requested:
+        caption = "Share of images classified as the requested class, beside held-out images classified as their class."
     return figures.plot(draw, "shares", caption)
 
 
-def _variety_figure(found: Sorted) -> Figure | None:
-    rows = found.varieties
+def _variety_figure(comparison: Comparison) -> Figure | None:
+    """Plot the variety of each kind."""
+    rows = comparison.varieties
 
     def draw(axes: Axes) -> None:
         colours = [figures.COLOURS["generated" if not row.collapsed else "train"] for row in rows]
@@ -348,13 +324,35 @@ def _variety_figure(found: Sorted) -> Figure | None:
         axes.axhline(1, color=figures.COLOURS["null"], linewidth=1, linestyle="--")
         axes.axhline(COLLAPSED, color=figures.COLOURS["null"], linewidth=1, linestyle=":")
         step = max(1, len(rows) // 20)
-        names = [found.name(row.kind).split()[-1] if row.kind < len(found.kinds) else "all" for row in rows]
+        count = len(comparison.kinds)
+        names = [comparison.name(row.kind).split()[-1] if row.kind < count else "all" for row in rows]
         axes.set_xticks(range(0, len(rows), step), names[::step])
-        axes.set(xlabel=found.kinds.names[0].split()[0], ylabel="distance, 1: as held-out")
+        axes.set(xlabel=comparison.kinds.names[0].split()[0], ylabel="distance, 1: as held-out")
 
     return figures.plot(
         draw,
         "variety",
-        "How far generated images of a kind lie apart, against held-out ones (1, dashed). Below the "
-        "dotted line they are nearly alike.",
+        "Distance between generated images of a kind, relative to held-out ones (1, dashed). Below the dotted line, "
+        "images are nearly identical.",
+    )
+
+
+def _curves_figure(evidence: Evidence, fake: Tensor, real: Tensor, seed: int) -> Figure | None:
+    """Plot precision against recall; None if there are too few images or no matplotlib."""
+    if not figures.can_plot() or min(len(fake), len(real) // 2) < 5 * CLUSTERS:
+        return None
+    both = curves(fake, real, RUNS.get(evidence.budget.name, 3), seed)
+
+    def draw(axes: Axes) -> None:
+        for (precision, recall), colour, label in zip(both, ("generated", "null"), ("generated", "other real images")):
+            axes.plot(recall, precision, color=figures.COLOURS[colour], label=label)
+        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
+        axes.legend(loc="lower left")
+
+    return figures.plot(
+        draw,
+        "precision-recall",
+        "Precision against recall over clusters of features; grey: real images in place of the generated ones. A curve "
+        "that ends early on the right leaves something out.",
+        (4.0, 3.4),
     )

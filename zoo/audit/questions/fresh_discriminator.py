@@ -1,19 +1,20 @@
-"""Can a fresh discriminator tell? The neural-net distance of Arora et al. (2017, arXiv:1703.00573), measured.
+"""Can a fresh discriminator distinguish generated from real images? The neural-net distance of Arora et al. 2017
+(arXiv:1703.00573), measured.
 
-A small discriminator learns from one part to tell generated images from real ones, stops where a second part says that
-it is best, and is asked about a third. The distance is the difference of its mean answers (a probability of "real") for
-real and for generated images: on the images it learnt from, and on new ones, which is the distance that generalises.
+A small discriminator is trained on one part of the images to distinguish generated from real ones, stopped early by a
+second part, and tested on a third. The distance is the difference between its mean outputs (the probability of "real")
+for real and for generated images: on its training images, and on new ones, which is the distance that generalises.
 
-The null is the same with real images in the generator's place: with others than the real side has, the distance is 0
-but for chance; and with m of them, drawn again and again (a uniform distribution on m images), it shows what Arora et
-al. prove: from some m on, which grows with the size of the discriminator, such a memory cannot be told from reality. So
-a generator that is not told apart need not have more images than that.
+The null is the same with real images in place of the generated ones. With real images other than those on the real
+side, the distance is 0 but for chance. With only m of them, drawn again and again (a uniform distribution on m images),
+it shows what Arora et al. prove: from some m on, which grows with the size of the discriminator, such a memoriser
+cannot be distinguished from the real distribution. So a generator that is not distinguished may have no more images.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -21,115 +22,143 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.findings import figures
-from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
-from zoo.audit.findings.words import percent
+from zoo.audit.findings.builder import Builder
+from zoo.audit.findings.finding import Figure, Finding, NotApplicable
+from zoo.audit.findings.formatting import percent
 from zoo.audit.statistics.significance import auc
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-QUESTION = "Can a fresh discriminator tell?"
+QUESTION = "Can a fresh discriminator distinguish generated from real images?"
 
 LARGEST = 2_000  # images on each side
-FEWEST = 100  # on each side: 50 to learn from, 20 to stop by, 30 to test on
-LEARN, STOP = 0.5, 0.2  # shares of each side; the rest tests
-SUPPORTS = (10, 100, 1_000)  # images that the null's generators have
-BATCH = 32  # of each side
-CHECKS = 10  # times that the stopping part is looked at
+FEWEST = 100  # images on each side: 50 for training, 20 for early stopping, 30 for testing
+TRAINING, STOPPING = 0.5, 0.2  # shares of each side; the rest is for testing
+SUPPORTS = (10, 100, 1_000)  # distinct images of the nulls
+BATCH = 32  # images of each side
+CHECKS = 10  # evaluations of the loss on the images for early stopping
 SMALLEST = 8  # pixels
-NUMBERS = {
-    "accuracy": "right",
-    "neural-net distance": "distance",
-    "neural-net distance on its training images": "learnt",
-}
-TELLS = 0.75  # chance of telling from which on the answer is a note: held-out images give 0.5
+NOTED = 0.75  # AUC above which the answer is a note; held-out images have 0.5
 
 
 @dataclass(frozen=True)
-class Contest:
-    """What a fresh discriminator made of one pair of sides.
+class Outcome:
+    """The outcome of a fresh discriminator on one pair of sides.
 
     Args:
-        width: of its first layer.
-        weights: how many it has.
-        chance: that it ranks a new real image above a new image of the other side (AUC), with its interval.
-        low: lower end.
-        high: upper end.
-        right: share of new images that it puts on the right side.
-        distance: of mean answers on new images.
-        learnt: the same on the images it learnt from.
-        n: new images of each side.
+        width: channels of its first layer.
+        weights: number of its weights.
+        auc: probability that it scores a new real image above a new image of the other side, with its 95 % interval.
+        accuracy: accuracy on new images.
+        distance: difference of mean outputs on new images.
+        train_distance: difference of mean outputs on its training images.
+        n: number of new images of each side.
     """
 
     width: int
     weights: int
-    chance: float
-    low: float
-    high: float
-    right: float
+    auc: tuple[float, float, float]
+    accuracy: float
     distance: float
-    learnt: float
+    train_distance: float
     n: int
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers beside the AUC, by the names of their statistics."""
+        return {
+            "accuracy": self.accuracy,
+            "neural-net distance": self.distance,
+            "neural-net distance on its training images": self.train_distance,
+        }
+
+    def as_row(self, real_images: int | None) -> dict[str, Any]:
+        """Return a row of the protocol's table, for that many distinct real images or (None) for the generator."""
+        return {
+            "real_images": real_images,
+            "width": self.width,
+            "weights": self.weights,
+            **dict(zip(("chance", "low", "high"), self.auc)),
+            "right": self.accuracy,
+            "distance": self.distance,
+            "learnt": self.train_distance,
+            "n": self.n,
+        }
 
 
 def discriminator(channels: int, resolution: int, width: int) -> nn.Sequential:
-    """Images (B, channels, R, R) to scores (B, 1): halved until 4 px or less, widths doubling up to 8 times.
+    """Build a network from images (B, channels, R, R) to scores (B, 1).
 
-    Without normalisation, as batches of one side each would tell sides apart by their statistics.
+    Strided convolutions halve the image down to 4 px or less, and double the channels up to 8 times the width. There is
+    no normalisation, since batches of a single side would give the sides away by their statistics.
     """
     layers: list[nn.Module] = []
-    before, now = channels, width
+    inputs, outputs = channels, width
     while resolution > 4:
-        layers += [nn.Conv2d(before, now, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-        before, now, resolution = now, min(2 * now, 8 * width), resolution // 2
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(before * resolution**2, 1))
+        layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        inputs, outputs, resolution = outputs, min(2 * outputs, 8 * width), resolution // 2
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * resolution**2, 1))
 
 
-def contest(real: Tensor, other: Tensor, width: int, steps: int, seed: int) -> Contest:
+def train_and_test(real: Tensor, other: Tensor, width: int, steps: int, seed: int) -> Outcome:
     """Train, stop and test a discriminator.
 
     Args:
-        real: (N, C, R, R) in [-1, 1].
-        other: (N, C, R, R), what takes the generator's place.
-        width: of the first layer.
-        steps: of Adam, with BATCH images of each side.
-        seed: of weights and batches.
+        real: real images (N, C, R, R) in [-1, 1].
+        other: images (N, C, R, R) of the generator, or of a null.
+        width: channels of the first layer.
+        steps: steps of Adam, each with BATCH images of each side.
+        seed: seed of weights and batches.
     """
     n = len(real)
-    learn, stop = int(LEARN * n), int((LEARN + STOP) * n)
+    train_end, stop_end = int(TRAINING * n), int((TRAINING + STOPPING) * n)
     draw = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng([]), torch.enable_grad():
         torch.manual_seed(seed)
         network = discriminator(real.shape[1], real.shape[-1], width)
         network = network.to(memory_format=torch.channels_last)
         optimizer = torch.optim.Adam(network.parameters(), 1e-3, betas=(0.5, 0.99))
-        best, kept = float("inf"), {k: v.clone() for k, v in network.state_dict().items()}
+        best_loss, best = float("inf"), {k: v.clone() for k, v in network.state_dict().items()}
         truth = torch.cat([torch.ones(BATCH), torch.zeros(BATCH)])
         for step in range(1, steps + 1):
-            chosen = torch.randint(learn, (2, BATCH), generator=draw)
+            chosen = torch.randint(train_end, (2, BATCH), generator=draw)
             scores = network(torch.cat([real[chosen[0]], other[chosen[1]]]))[:, 0]
             optimizer.zero_grad()
             torch.autograd.backward(binary_cross_entropy_with_logits(scores, truth))
             optimizer.step()
             if step % max(1, steps // CHECKS) == 0:
-                loss = _loss(network, real[learn:stop], other[learn:stop])
-                if loss < best:
-                    best, kept = loss, {k: v.clone() for k, v in network.state_dict().items()}
-    network.load_state_dict(kept)
-    a, b = _scores(network, real[stop:]), _scores(network, other[stop:])
-    area, low, high = auc(a, b)
-    right = float(((a > 0).double().mean() + (b <= 0).double().mean()) / 2)
-    learnt = _scores(network, real[:learn]).sigmoid().mean() - _scores(network, other[:learn]).sigmoid().mean()
-    weights = sum(p.numel() for p in network.parameters())
+                loss = _loss(network, real[train_end:stop_end], other[train_end:stop_end])
+                if loss < best_loss:
+                    best_loss, best = loss, {k: v.clone() for k, v in network.state_dict().items()}
+    network.load_state_dict(best)
+    a, b = _scores(network, real[stop_end:]), _scores(network, other[stop_end:])
+    accuracy = float(((a > 0).double().mean() + (b <= 0).double().mean()) / 2)
     distance = float(a.sigmoid().mean() - b.sigmoid().mean())
-    return Contest(width, weights, area, low, high, right, distance, float(learnt), len(a))
+    train_a, train_b = _scores(network, real[:train_end]), _scores(network, other[:train_end])
+    train_distance = float(train_a.sigmoid().mean() - train_b.sigmoid().mean())
+    weights = sum(p.numel() for p in network.parameters())
+    return Outcome(width, weights, auc(a, b), accuracy, distance, train_distance, len(a))
 
 
-def ask(evidence: Evidence) -> Finding:
-    """How well fresh discriminators tell generated images from held-out ones, and m training images from them.
+@torch.no_grad()
+def _scores(network: nn.Module, images: Tensor) -> Tensor:
+    """Compute the scores (N,) of images (N, C, R, R)."""
+    return torch.cat([network(part)[:, 0] for part in torch.split(images, 256)])
+
+
+def _loss(network: nn.Module, real: Tensor, other: Tensor) -> float:
+    """Compute the sum of the mean losses of both sides (N, C, R, R)."""
+    a, b = _scores(network, real), _scores(network, other)
+    real_loss = binary_cross_entropy_with_logits(a, torch.ones_like(a))
+    return float(real_loss + binary_cross_entropy_with_logits(b, torch.zeros_like(b)))
+
+
+def run(evidence: Evidence) -> Finding:
+    """Train fresh discriminators to distinguish generated images, and m real images, from held-out ones.
 
     Raises:
-        NotApplicable: for too few or too small images.
+        NotApplicable: if images are too few or too small.
     """
     held_out, generated, train = evidence.held_out, evidence.generated, evidence.train
     if min(held_out.pixels.shape[-2:]) < SMALLEST:
@@ -145,87 +174,82 @@ def ask(evidence: Evidence) -> Finding:
     fake = generated.images(torch.randperm(len(generated), generator=draw)[:n])
     supports = [m for m in SUPPORTS if m < min(n, len(train))] + ([n] if len(train) >= n else [])
     order = torch.randperm(len(train), generator=draw)
-    found: dict[int, list[Contest]] = {width: [] for width in evidence.budget.fresh_widths}
-    mine: dict[int, Contest] = {}
+    nulls: dict[int, dict[int, Outcome]] = {}
+    outcomes: dict[int, Outcome] = {}
     for width in evidence.budget.fresh_widths:
         evidence.report(f"fresh discriminators of width {width}")
         seed = evidence.seed_of(f"fresh {width}") % 2**31
         steps = evidence.budget.fresh_steps
-        mine[width] = contest(real, fake, width, steps, seed)
+        outcomes[width], nulls[width] = train_and_test(real, fake, width, steps, seed), {}
         for m in supports:
-            # All n distinct images stand for the real distribution; fewer are drawn again and again.
-            places = order[:n] if m == n else order[torch.randint(m, (n,), generator=draw)]
-            found[width].append(contest(real, train.images(places), width, steps, seed))
-    return _finding(evidence, mine, found, supports, n)
+            # All n distinct images represent the real distribution; fewer are drawn again and again.
+            indices = order[:n] if m == n else order[torch.randint(m, (n,), generator=draw)]
+            nulls[width][m] = train_and_test(real, train.images(indices), width, steps, seed)
+    return _finding(evidence, outcomes, nulls, n)
 
 
-def _finding(
-    evidence: Evidence, mine: dict[int, Contest], found: dict[int, list[Contest]], supports: list[int], n: int
-) -> Finding:
-    statistics = []
-    for width, one in mine.items():
-        null = found[width][-1] if supports and supports[-1] == n else None
-        usual = (0.5, None, None) if null is None else (null.chance, null.low, null.high)
-        statistics.append(
-            Statistic(
-                f"chance of telling, width {width}",
-                one.chance,
-                one.low,
-                one.high,
-                usual[0],
-                usual[1],
-                usual[2],
-                one.n,
-                says=(
-                    f"that a discriminator of {one.weights:,} weights ranks a new real image above a new generated one"
-                ),
-            )
+def _finding(evidence: Evidence, outcomes: dict[int, Outcome], nulls: dict[int, dict[int, Outcome]], n: int) -> Finding:
+    """Compare the outcomes (by width) with those of the nulls (by width and number of distinct images, at most n)."""
+    finding = Builder("fresh_discriminator", QUESTION)
+    for width, outcome in outcomes.items():
+        null = nulls[width].get(n)
+        finding.add_statistic(
+            f"AUC, width {width}",
+            outcome.auc,
+            null=0.5 if null is None else null.auc,
+            n=outcome.n,
+            description=f"probability that a discriminator of {outcome.weights:,} weights scores a new real image "
+            "above a new generated one",
         )
-        for name, key in NUMBERS.items():
-            known = None if null is None else float(getattr(null, key))
-            statistics.append(Statistic(f"{name}, width {width}", float(getattr(one, key)), null=known, n=one.n))
-    best = max(mine.values(), key=lambda one: one.chance)
-    told = best.low > TELLS
-    as_few = [m for m, null in zip(supports, found[best.width]) if m < n and null.chance >= best.chance]
-    like = f" That is told as easily as {max(as_few):,} real images drawn again and again." if as_few else ""
-    if supports and supports[-1] == n and found[best.width][-1].high >= best.low:
-        like = " Other real images are told as well, so the answer is no."
-    figure = _figure(mine, found, supports) if supports else None
-    table = [{"real_images": m, **vars(null)} for width in found for m, null in zip(supports, found[width])] + [
-        {"real_images": None, **vars(one)} for one in mine.values()
-    ]
-    return Finding(
-        "fresh_discriminator",
-        QUESTION,
-        "note" if told else "passed",
-        f"A discriminator trained from scratch puts a new real image above a new generated one in "
-        f"{percent(best.chance)} of cases, where guessing gives 50 %.{like}",
-        tuple(statistics),
-        {},
-        () if figure is None else (figure,),
+        for name, number in outcome.numbers.items():
+            expected = None if null is None else null.numbers[name]
+            finding.add_statistic(f"{name}, width {width}", number, null=expected, n=outcome.n)
+    if any(nulls.values()):
+        finding.add_figure(_figure(outcomes, nulls))
+    finding.add_protocol(
         {
             "images_of_each_side": n,
-            "learnt_from": int(LEARN * n),
-            "stopped_by": int((LEARN + STOP) * n) - int(LEARN * n),
+            "learnt_from": int(TRAINING * n),
+            "stopped_by": int((TRAINING + STOPPING) * n) - int(TRAINING * n),
             "steps": evidence.budget.fresh_steps,
             "batch_of_each_side": BATCH,
-            "widths": list(mine),
-            "optimizer": "Adam 1e-3, betas 0.5 and 0.99, the weights with the least loss of 10 checks",
-            "null": "training images in the generator's place, told from the same held-out images",
-            "table": table,
-        },
+            "widths": list(outcomes),
+            "optimizer": "Adam 1e-3, betas 0.5 and 0.99, the weights with the smallest of 10 losses",
+            "null": "training images in place of generated ones, against the same held-out images",
+            "table": [null.as_row(m) for width in nulls for m, null in nulls[width].items()]
+            + [outcome.as_row(None) for outcome in outcomes.values()],
+        }
+    )
+    best = max(outcomes.values(), key=lambda outcome: outcome.auc[0])
+    return finding.build(_answer(best, nulls[best.width], n), note=best.auc[1] > NOTED)
+
+
+def _answer(best: Outcome, nulls: dict[int, Outcome], n: int) -> str:
+    """Answer with the AUC of the best discriminator, compared with its nulls by number of distinct images."""
+    value, low, _ = best.auc
+    comparison = ""
+    fewer = [m for m, null in nulls.items() if m < n and null.auc[0] >= value]
+    if fewer:
+        comparison = f" It distinguishes {max(fewer):,} real images, drawn again and again, as easily."
+    if n in nulls and nulls[n].auc[2] >= low:
+        comparison = " It distinguishes other real images as easily, so the answer is no."
+    return (
+        f"A discriminator trained from scratch scores new real images above new generated ones in {percent(value)} of "
+        f"pairs, where guessing gives 50 %.{comparison}"
     )
 
 
-def _figure(mine: dict[int, Contest], found: dict[int, list[Contest]], supports: list[int]) -> Figure | None:
+def _figure(outcomes: dict[int, Outcome], nulls: dict[int, dict[int, Outcome]]) -> Figure | None:
+    """Plot the AUC against the number of distinct real images of the nulls, for each width."""
+
     def draw(axes: Axes) -> None:
-        for i, (width, nulls) in enumerate(found.items()):
+        for i, (width, by_support) in enumerate(nulls.items()):
             style = ("-", "--", "-.", ":")[i % 4]
-            chances = [null.chance for null in nulls]
-            error = [[c.chance - c.low for c in nulls], [c.high - c.chance for c in nulls]]
+            values, lows, highs = zip(*(null.auc for null in by_support.values()))
+            error = [[v - low for v, low in zip(values, lows)], [high - v for v, high in zip(values, highs)]]
             axes.errorbar(
-                supports,
-                chances,
+                list(by_support),
+                values,
                 yerr=error,
                 color=figures.COLOURS["null"],
                 linestyle=style,
@@ -235,26 +259,13 @@ def _figure(mine: dict[int, Contest], found: dict[int, list[Contest]], supports:
                 capsize=2,
             )
             colour = figures.COLOURS["generated"]
-            axes.axhline(mine[width].chance, color=colour, linestyle=style, label=f"generated, width {width}")
-        axes.set(xscale="log", xlabel="real images drawn again and again", ylabel="chance of telling", ylim=(0.4, 1.02))
+            axes.axhline(outcomes[width].auc[0], color=colour, linestyle=style, label=f"generated, width {width}")
+        axes.set(xscale="log", xlabel="distinct real images", ylabel="AUC", ylim=(0.4, 1.02))
         axes.legend()
 
     return figures.plot(
         draw,
         "fresh-discriminator",
-        "How well fresh discriminators tell m real images, drawn again and again, from "
-        "new real ones (grey), and the generator (orange). Far right: all real images differ, 0.5 but for chance.",
+        "AUC of fresh discriminators between new real images and m real images drawn again and again (grey), or "
+        "generated images (orange). On the far right, all real images are distinct: 0.5 but for chance.",
     )
-
-
-@torch.no_grad()
-def _scores(network: nn.Module, images: Tensor) -> Tensor:
-    return torch.cat([network(part)[:, 0] for part in torch.split(images, 256)])
-
-
-def _loss(network: nn.Module, real: Tensor, other: Tensor) -> float:
-    a, b = _scores(network, real), _scores(network, other)
-    both = binary_cross_entropy_with_logits(a, torch.ones_like(a)) + binary_cross_entropy_with_logits(
-        b, torch.zeros_like(b)
-    )
-    return float(both)

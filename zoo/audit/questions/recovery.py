@@ -1,16 +1,14 @@
-"""Can it reach unseen images? For each image, search the latent whose image is nearest to it, and compare how near one
-comes to training images, to held-out images, and to images of the generator's own.
+"""Can the generator reconstruct unseen images? For each image, the latent is searched whose image is nearest to it; the
+reconstruction errors of training, held-out and generated images are compared.
 
-Latent recovery, after Bojanowski et al. 2018 (arXiv:1707.05776) and Metz et al. 2017 (arXiv:1611.02163, section 3.4).
-What differs: latents stay inside the ball that holds 99.9 % of the prior, since outside it a generator can often draw
-anything; each image's search begins at the nearest of many draws of the prior. A generator that learnt the training
-images by heart comes much nearer to them than to held-out ones; one that generalises does not tell them apart. Its own
-images are the control: they can be reached, so what remains of their distance is the search's weakness.
+A generator that has memorised its training images reconstructs them much better than held-out images; one that
+generalises does not. Its own images are the control: they can be reached, so their remaining error is that of the
+search (see `zoo.audit.evidence.latent_search`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -18,274 +16,112 @@ from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.images import ImageSet
-from zoo.audit.evidence.subject import CHUNK, Questioned, images_at_once
+from zoo.audit.evidence.latent_search import CANDIDATES, PRIOR_SHARE, STEP, Reconstructions, reconstruct
 from zoo.audit.findings import figures
-from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic, Verdict
-from zoo.audit.statistics.significance import ALARM, Z95, auc, bootstrap, mann_whitney
+from zoo.audit.findings.builder import Builder
+from zoo.audit.findings.finding import Finding, NotApplicable
+from zoo.audit.statistics.significance import ALARM, Z95, auc, bootstrap_median, holm, mann_whitney
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-QUESTION = "Can it reach unseen images?"
+QUESTION = "Can it reconstruct unseen images?"
 
-KINDS = {"train": "training", "held_out": "held-out", "generated": "its own"}
-EASIER = 0.75
-"""AUC above which training images count as easier to reach: in three of four pairs. A slight overfit of a sound model
-moves it by a few hundredths; a generator that stores its training images brings it near 1."""
-NEARER = 0.8
-"""And their median distance must be below this part of that of held-out images, so that an alarm is about something
-that can be seen."""
-FEWEST = 8  # images of each kind: with fewer, no difference could be significant
-CANDIDATES = 16  # draws of the prior for each image and restart; all images of a class choose among all of them
-PRIOR_SHARE = 0.999  # of the prior that lies inside the ball
-STEP = 0.1  # Adam's, in standard deviations of the prior; falls to 0 along a cosine
-SHOWN = 8
+ORIGINS = {"train": "training", "held_out": "held-out", "generated": "own"}
+SMALLEST_AUC = 0.75
+"""Smallest AUC of training against held-out images for an alarm. A slight overfit of a sound model changes it by a few
+hundredths; a generator that stores its training images brings it close to 1."""
+LARGEST_RATIO = 0.8
+"""Largest ratio of the median errors of training and held-out images for an alarm, so that it is about something that
+is visible."""
+FEWEST = 8  # images of each origin; with fewer, no difference can be significant
+SHOWN = 8  # images in a picture
 
 
-class Recovered(NamedTuple):
-    """What a search found for N images.
-
-    Args:
-        errors: (N,) root of the mean squared difference of pixels, in the range of 2 from black to white.
-        norms: (N,) of the latents.
-        images: (N, C, H, W), the nearest that were reached.
-    """
-
-    errors: Tensor
-    norms: Tensor
-    images: Tensor
-
-
-def ask(evidence: Evidence) -> Finding:
-    """The answer.
+def run(evidence: Evidence) -> Finding:
+    """Reconstruct images of the three origins and compare the errors.
 
     Raises:
-        NotApplicable: for a subject without `generate`, or with classes where the images have none.
+        NotApplicable: if the subject has no `generate`, or has classes while the images have none.
     """
-    subject, budget = evidence.subject, evidence.budget
+    subject = evidence.subject
     if not subject.generates:
         raise NotApplicable(
-            "it makes no images from given latents. Give it generate(latents), and sample_latent(n) or latent_dim"
+            "it generates no images from given latents: give it generate(latents), and sample_latent(n) or latent_dim"
         )
-    parts = {name: _targets(evidence, name) for name in KINDS}
+    parts = {name: _targets(evidence, name) for name in ORIGINS}
     if subject.num_classes and any(part.labels is None for part in parts.values()):
-        raise NotApplicable("it draws images of classes, and these images have none. Give labels=(train, held_out)")
+        raise NotApplicable("its images have classes, but the real images have none: give labels=(train, held_out)")
     prior = subject.sample_latent(1_000, evidence.seed_of("recovery prior")).detach().float()
     if prior.ndim != 2:
-        raise NotApplicable(f"its latents are {tuple(prior.shape[1:])}; a search needs plain vectors, (N, Z)")
-    found = {}
+        raise NotApplicable(f"the search needs latents (N, Z); its latents are {tuple(prior.shape)}")
+    recovered = {}
     for name, part in parts.items():
-        evidence.report(f"latents of {len(part)} {KINDS[name]} images")
-        found[name] = recover(
+        evidence.report(f"latents of {len(part)} {ORIGINS[name]} images")
+        recovered[name] = reconstruct(
             subject,
             part.images(),
             part.labels,
             prior,
-            budget.recovery_steps,
-            budget.restarts,
+            evidence.budget.recovery_steps,
+            evidence.budget.restarts,
             evidence.seed_of(f"recovery {name}"),
         )
-    return _finding(evidence, found, parts, prior.norm(dim=1).cpu())
+    return _finding(evidence, recovered, parts, prior.norm(dim=1).cpu())
 
 
 def _targets(evidence: Evidence, name: str) -> ImageSet:
-    """A random few images of a part."""
+    """Choose random images of a part."""
     part = evidence.part(name)
     n = min(evidence.budget.recovered, len(part))
     if n < FEWEST:
-        raise NotApplicable(f"{n} {KINDS[name]} images are too few; it takes {FEWEST} of each kind")
+        raise NotApplicable(
+            f"the search needs at least {FEWEST} images of each origin; number of {ORIGINS[name]} images: {n}"
+        )
     return part.take(torch.randperm(len(part), generator=evidence.rng(f"recovered {name}"))[:n])
 
 
-def recover(
-    subject: Questioned, images: Tensor, labels: Tensor | None, prior: Tensor, steps: int, restarts: int, seed: int
-) -> Recovered:
-    """The nearest images that the subject reaches from latents inside its prior.
-
-    Args:
-        subject: has `generate`.
-        images: (N, C, H, W) in [-1, 1], to come near to.
-        labels: their classes, for a subject with classes.
-        prior: latents (P, Z), which give the scale of steps and the size of the ball.
-        steps: of Adam.
-        restarts: searches for each image; the nearest counts.
-        seed: of where they start.
-    """
-    n, device = len(images), subject.device
-    classes = labels if subject.num_classes else None
-    radius = float(prior.norm(dim=1).quantile(PRIOR_SHARE))
-    scale = float(prior.std())
-    latents, members = _starts(subject, images, classes, restarts, seed)
-    targets = images.repeat_interleave(restarts, 0)
-    many = None if classes is None else classes.repeat_interleave(restarts)
-    chunk = images_at_once(images[0].numel())
-    errors, reached = [], []
-    with subject.still():
-        for first in range(0, n * restarts, chunk):
-            rows = slice(first, first + chunk)
-            y, m = (None if each is None else each[rows].to(device) for each in (many, members))
-            found = _descend(
-                subject, latents[rows].to(device), targets[rows].to(device), y, m, steps, STEP * scale, radius
-            )
-            errors.append(found[0].cpu())
-            reached.append(found[1].cpu())
-    error, best = torch.cat(errors).view(n, restarts).min(1)
-    chosen = torch.arange(n) * restarts + best
-    nearest = torch.cat(reached)[chosen]
-    shown = subject.render(nearest, classes, None if members is None else members[chosen])
-    return Recovered(error.sqrt().double(), nearest.norm(dim=1), shown)
-
-
-def _starts(
-    subject: Questioned, images: Tensor, labels: Tensor | None, restarts: int, seed: int
-) -> tuple[Tensor, Tensor | None]:
-    """The nearest draws of each image, from a pool of its class: latents (N * restarts, Z), and a mixture's members."""
-    n = len(images)
-    size = n * CANDIDATES * restarts
-    latents = subject.sample_latent(size, seed).detach().float().cpu()
-    members = subject.sample_members(size, seed)
-    classes = None if labels is None else labels.repeat_interleave(size // n)
-    far = torch.empty(size, n)
-    for first in range(0, size, CHUNK):
-        rows = slice(first, first + CHUNK)
-        y, m = (None if each is None else each[rows] for each in (classes, members))
-        drawn = subject.render(latents[rows], y, m)
-        if drawn.shape[1:] != images.shape[1:]:
-            raise NotApplicable(f"generate gives {tuple(drawn.shape[1:])}, the images are {tuple(images.shape[1:])}")
-        far[rows] = torch.cdist(drawn.flatten(1), images.flatten(1))
-    if classes is not None and labels is not None:
-        far[classes[:, None] != labels[None]] = torch.inf
-    chosen = far.topk(restarts, dim=0, largest=False).indices.T.flatten()
-    return latents[chosen], None if members is None else members.cpu()[chosen]
-
-
-@torch.enable_grad()
-def _descend(
-    subject: Questioned,
-    start: Tensor,
-    targets: Tensor,
-    labels: Tensor | None,
-    members: Tensor | None,
-    steps: int,
-    step: float,
-    radius: float,
-) -> tuple[Tensor, Tensor]:
-    """Least squared errors (B,) on the way down from each start, and the latents that had them.
-
-    Rows do not touch each other: in eval mode no layer mixes them, and Adam works on each coordinate by itself.
-    """
-    z = _inside(start.clone(), radius).requires_grad_(True)
-    optimizer = torch.optim.Adam([z], lr=step, betas=(0.9, 0.99))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    least = torch.full((len(z),), torch.inf, device=z.device)
-    best = z.detach().clone()
-    for _ in range(steps):
-        errors = (subject.generate(z, labels, members).float() - targets).square().flatten(1).mean(1)
-        now = errors.detach()
-        better = now < least
-        least, best = torch.where(better, now, least), torch.where(better[:, None], z.detach(), best)
-        (z.grad,) = torch.autograd.grad(errors.sum(), z)
-        optimizer.step()
-        schedule.step()
-        with torch.no_grad():
-            _inside(z, radius)
-    return least, best
-
-
-def _inside(z: Tensor, radius: float) -> Tensor:
-    """Latents drawn back into the ball, in place."""
-    return z.mul_((radius / z.norm(dim=1, keepdim=True).clamp(min=1e-12)).clamp(max=1))
-
-
-def _finding(evidence: Evidence, found: dict[str, Recovered], parts: dict[str, ImageSet], norms: Tensor) -> Finding:
-    errors = {name: each.errors for name, each in found.items()}
+def _finding(
+    evidence: Evidence, recovered: dict[str, Reconstructions], parts: dict[str, ImageSet], norms: Tensor
+) -> Finding:
+    """Compare the reconstruction errors; `norms` (P,) are those of latents drawn from the prior."""
+    errors = {name: reconstructions.errors for name, reconstructions in recovered.items()}
+    train, held_out, generated = (errors[name] for name in ORIGINS)
+    seed = evidence.seed_of("medians")
     medians = {name: float(values.quantile(0.5)) for name, values in errors.items()}
-    ranges = {name: bootstrap(v, "median", 1_000, evidence.seed_of("medians")) for name, v in errors.items()}
-    easier, low, high = auc(errors["held_out"], errors["train"])
-    p = mann_whitney(errors["train"], errors["held_out"], "less")
-    alarm = p < ALARM and easier >= EASIER and medians["train"] < NEARER * medians["held_out"]
-    harder = auc(errors["held_out"], errors["generated"])
-    lengths = found["held_out"].norms.double() / norms.median()
-    length, (length_low, length_high) = float(lengths.quantile(0.5)), bootstrap(lengths, "median", 1_000, evidence.seed)
-    usual_low, usual_high = (norms.quantile(torch.tensor([0.025, 0.975])) / norms.median()).tolist()
-    edge = float(norms.quantile(PRIOR_SHARE) / norms.median())
-    statistics = (
-        Statistic(
-            "distance to training images",
-            medians["train"],
-            *ranges["train"],
-            medians["held_out"],
-            *ranges["held_out"],
-            n=len(errors["train"]),
-            alarm=alarm,
-            says="median over images; 2 is from black to white",
-        ),
-        Statistic(
-            "training images are easier",
-            easier,
-            low,
-            high,
-            0.5,
-            *_equal(errors["train"], errors["held_out"]),
-            n=len(errors["train"]),
-            alarm=alarm,
-            says="chance that it comes nearer to a training image than to a held-out one",
-        ),
-        Statistic(
-            "distance to held-out images",
-            medians["held_out"],
-            *ranges["held_out"],
-            n=len(errors["held_out"]),
-            says="median; what the generator cannot draw of new images",
-        ),
-        Statistic(
-            "distance to its own images",
-            medians["generated"],
-            *ranges["generated"],
-            n=len(errors["generated"]),
-            says="median; they can be reached, so this is what the search leaves over",
-        ),
-        Statistic(
-            "own images are easier",
-            harder[0],
-            harder[1],
-            harder[2],
-            0.5,
-            *_equal(errors["generated"], errors["held_out"]),
-            n=len(errors["generated"]),
-            says="chance that it comes nearer to one of its own than to a held-out one; 0.5 if it can draw everything",
-        ),
-        Statistic(
-            "length of held-out latents",
-            length,
-            length_low,
-            length_high,
-            1.0,
-            usual_low,
-            usual_high,
-            n=len(lengths),
-            says=f"median, in median lengths of the prior's latents; the search ends at {edge:.2f}",
-        ),
+    estimates = {name: (medians[name], *bootstrap_median(values, 1_000, seed)) for name, values in errors.items()}
+    area, p = auc(held_out, train), mann_whitney(train, held_out, "less")
+    finding = Builder("recovery", QUESTION)
+    train_error = finding.add_statistic(
+        "reconstruction error of training images",
+        estimates["train"],
+        null=estimates["held_out"],
+        n=len(train),
+        description="median over images; the range from black to white is 2",
     )
-    weak = medians["generated"] > 0.5 * medians["held_out"]
-    flags: dict[Verdict, str] = (
-        {
-            "memorising": f"training images are reached {medians['held_out'] / max(medians['train'], 1e-9):.1f} times "
-            "as closely as held-out ones"
-        }
-        if alarm
-        else {}
+    train_area = finding.add_statistic(
+        "AUC of training against held-out images",
+        area,
+        null=(0.5, *_null_range(train, held_out)),
+        n=len(train),
+        description="probability that a training image has a smaller error than a held-out one",
     )
-    return Finding(
-        "recovery",
-        QUESTION,
-        "alarm" if alarm else "note" if weak else "passed",
-        _answer(medians, easier, alarm, weak),
-        statistics,
-        flags,
-        _drawn(found, parts),
+    finding.add_test(
+        train_error,
+        train_area,
+        p=p,
+        effect_matters=area[0] >= SMALLEST_AUC and medians["train"] < LARGEST_RATIO * medians["held_out"],
+        verdict="memorising",
+        reason=f"the error of held-out images is {medians['held_out'] / max(medians['train'], 1e-9):.1f} times that of "
+        "training images",
+    )
+    (test,) = finding.decide(ALARM, holm)
+    _add_controls(finding, estimates, held_out, generated)
+    _add_norms(finding, recovered["held_out"].norms, norms, evidence.seed)
+    _add_figures(finding, recovered, parts)
+    finding.add_protocol(
         {
-            "distance": "root of the mean squared difference of pixels in [-1, 1]",
+            "distance": "root mean squared difference of pixels in [-1, 1]",
             "optimizer": "Adam",
             "steps": evidence.budget.recovery_steps,
             "restarts": evidence.budget.restarts,
@@ -294,63 +130,114 @@ def _finding(evidence: Evidence, found: dict[str, Recovered], parts: dict[str, I
             "ball": PRIOR_SHARE,
             "p": p,
             "alarm_p": ALARM,
-            "alarm_auc": EASIER,
-            "alarm_ratio": NEARER,
-            "images": {name: len(v) for name, v in errors.items()},
+            "alarm_auc": SMALLEST_AUC,
+            "alarm_ratio": LARGEST_RATIO,
+            "images": {name: len(values) for name, values in errors.items()},
             "seed": evidence.seed,
-        },
+        }
+    )
+    weak = medians["generated"] > 0.5 * medians["held_out"]
+    return finding.build(_answer(medians, area[0], test.raised, weak), note=weak)
+
+
+def _add_controls(
+    finding: Builder, estimates: dict[str, tuple[float, float, float]], held_out: Tensor, generated: Tensor
+) -> None:
+    """Add the errors of held-out and of generated images, which show what the generator and the search can do."""
+    finding.add_statistic(
+        "reconstruction error of held-out images",
+        estimates["held_out"],
+        n=len(held_out),
+        description="median; the part of new images that the generator cannot draw",
+    )
+    finding.add_statistic(
+        "reconstruction error of own images",
+        estimates["generated"],
+        n=len(generated),
+        description="median; these can be reached, so this is the error of the search",
+    )
+    finding.add_statistic(
+        "AUC of own against held-out images",
+        auc(held_out, generated),
+        null=(0.5, *_null_range(generated, held_out)),
+        n=len(generated),
+        description="probability that one of its own images has a smaller error than a held-out one; 0.5 if the "
+        "generator can draw everything",
     )
 
 
-def _equal(x: Tensor, y: Tensor) -> tuple[float, float]:
-    """The range of the AUC where two kinds do not differ (variance of the Mann-Whitney statistic without ties)."""
+def _add_norms(finding: Builder, recovered: Tensor, prior: Tensor, seed: int) -> None:
+    """Add the norm of recovered latents (N,) relative to those drawn from the prior (P,)."""
+    norms = recovered.double() / prior.median()
+    low, high = (prior.quantile(torch.tensor([0.025, 0.975])) / prior.median()).tolist()
+    edge = float(prior.quantile(PRIOR_SHARE) / prior.median())
+    finding.add_statistic(
+        "norm of held-out latents",
+        (float(norms.quantile(0.5)), *bootstrap_median(norms, 1_000, seed)),
+        null=(1.0, low, high),
+        n=len(norms),
+        description=f"median, relative to the median norm under the prior; the search is limited to {edge:.2f}",
+    )
+
+
+def _null_range(x: Tensor, y: Tensor) -> tuple[float, float]:
+    """Return the 95 % range of the AUC of two samples of the same distribution.
+
+    The variance of the Mann-Whitney statistic without ties is (n + m + 1) / (12 n m).
+    """
     half = Z95 * ((len(x) + len(y) + 1) / (12 * len(x) * len(y))) ** 0.5
     return max(0.0, 0.5 - half), min(1.0, 0.5 + half)
 
 
-def _answer(medians: dict[str, float], easier: float, alarm: bool, weak: bool) -> str:
+def _answer(medians: dict[str, float], area: float, alarm: bool, weak: bool) -> str:
+    """Answer by whether training images are reconstructed better than held-out ones."""
     if alarm:
         return (
-            f"It comes much nearer to its training images than to held-out ones (nearer in {100 * easier:.0f} % of "
-            "pairs; 50 % if it knew neither): it has stored them."
+            "It reconstructs its training images much better than held-out ones (smaller error in "
+            f"{100 * area:.0f} % of pairs; 50 % if it knew neither): it has memorised them."
         )
-    same = "It comes as near to held-out images as to its training images"
-    if easier >= EASIER:
-        same = "It seems to come nearer to its training images than to held-out ones, but not for certain"
+    comparison = "It reconstructs held-out images as well as its training images"
+    if area >= SMALLEST_AUC:
+        comparison = "It may reconstruct its training images better than held-out ones, but the evidence is too weak"
     if weak:
         return (
-            f"{same}. The search is weak here: even its own images, which can be reached, stay almost as far away, so "
-            "this says little."
+            f"{comparison}. The search is weak here, so this says little: even its own images, which can be reached, "
+            "keep almost as large an error."
         )
     ratio = medians["held_out"] / max(medians["generated"], 1e-9)
-    return f"{same}. Held-out ones stay {ratio:.1f} times as far away as its own, which is what it cannot draw of them."
+    return (
+        f"{comparison}. The error of held-out images is {ratio:.1f} times that of its own images; the difference is "
+        "what it cannot draw."
+    )
 
 
-def _drawn(found: dict[str, Recovered], parts: dict[str, ImageSet]) -> tuple[Figure, ...]:
+def _add_figures(finding: Builder, recovered: dict[str, Reconstructions], parts: dict[str, ImageSet]) -> None:
+    """Add the distributions of the errors, and some images with their reconstructions."""
+
     def draw(axes: Axes) -> None:
-        for name, kind in KINDS.items():
-            values = np.sort(found[name].errors.numpy())
+        for name, origin in ORIGINS.items():
+            values = np.sort(recovered[name].errors.numpy())
             shares = np.arange(1, len(values) + 1) / len(values)
-            axes.step(values, shares, where="post", color=figures.COLOURS[name], label=f"{kind} images")
-        axes.set(xlabel="distance of the nearest image reached", ylabel="share of images", ylim=(0, 1.02))
+            axes.step(values, shares, where="post", color=figures.COLOURS[name], label=f"{origin} images")
+        axes.set(xlabel="reconstruction error", ylabel="share of images", ylim=(0, 1.02))
         axes.set_xlim(left=0)
         axes.legend(loc="lower right")
 
-    curves = figures.plot(
-        draw,
-        "distances",
-        "How near the generator comes to images of three kinds: the further left a curve, the "
-        "nearer. Where it has learnt its training images by heart, their curve lies far to the left of the held-out "
-        "images' curve.",
-    )
-    pairs = tuple(
-        figures.pairs(
-            parts[name].images()[:SHOWN],
-            found[name].images[:SHOWN],
-            name.replace("_", "-"),
-            f"{kind[0].upper()}{kind[1:]} images, and below each the nearest image that the generator reaches.",
-            ("target", "reached"),
+    finding.add_figure(
+        figures.plot(
+            draw,
+            "distances",
+            "Reconstruction errors of training, held-out and own images. If the generator has memorised its training "
+            "images, their curve is far to the left of that of the held-out images.",
         )
-        for name, kind in (("train", "training"), ("held_out", "held-out"))
     )
-    return (*((curves,) if curves else ()), *pairs)
+    for name in ("train", "held_out"):
+        finding.add_figure(
+            figures.pairs(
+                parts[name].images()[:SHOWN],
+                recovered[name].images[:SHOWN],
+                name.replace("_", "-"),
+                f"{ORIGINS[name].capitalize()} images, and below each its reconstruction by the generator.",
+                ("target", "reached"),
+            )
+        )

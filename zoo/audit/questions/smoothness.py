@@ -1,13 +1,13 @@
-"""Is the latent space smooth? Walks from one latent to another, and how far the image moves at each step.
+"""Is the latent space smooth? Walks between latents, and the distance that the image moves at each step.
 
 After the latent walks of Radford et al. 2016 (arXiv:1511.06434, section 6.1: sharp transitions are a sign of
-memorisation) and the perceptual path length of Karras et al. 2019 (arXiv:1812.04948, section 4.1). What differs:
-lengths are not divided by a step's square but given in distances between two real images, which makes them comparable
-across extractors and budgets; and a jump is told from a fast stretch by halving the step. Of a smooth generator, 1/32
-of a step moves the image by about 1/32 as much; across a jump it still moves it all the way.
+memorisation) and the perceptual path length of Karras et al. 2019 (arXiv:1812.04948, section 4.1). Here, lengths are
+not divided by the square of the step but given in units of the distance between two real images, which makes them
+comparable across extractors and budgets, and a jump is distinguished from a fast change by halving the step: with a
+smooth generator, 1/32 of a step moves the image by about 1/32 as much; across a jump, it moves it as far.
 
-Walks follow great circles, on which latents keep the lengths known from training (White 2016, arXiv:1609.04468), and
-straight lines where latents are bounded coordinate by coordinate, as uniform ones.
+Walks follow great circles, on which latents keep the norms known from training (White 2016, arXiv:1609.04468), and
+straight lines if the coordinates of latents are bounded, as in a uniform distribution.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.findings import figures
-from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
-from zoo.audit.statistics.significance import bootstrap, wilson
+from zoo.audit.findings.builder import Builder
+from zoo.audit.findings.finding import Finding, NotApplicable
+from zoo.audit.statistics.significance import bootstrap_median, wilson
 from zoo.features import features_of
 from zoo.sampling.images import slerp
+from zoo.sampling.protocol import RowNetworks
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,34 +32,35 @@ if TYPE_CHECKING:
 QUESTION = "Is the latent space smooth?"
 
 HALVINGS = 5
-"""Of each walk's largest step: 1/32 of it remains."""
+"""Halvings of the largest step of each walk, down to 1/32 of it."""
 REMAINS = 0.5
-"""A jump keeps at least so much of the step's length after them; a smooth path keeps about 1/32, 0.03."""
+"""Smallest share of the length of the largest step that remains after a jump was halved; a smooth walk keeps 1/32."""
 VISIBLE = 0.25
-"""And what remains is at least this part of the distance between two real images: less is no other image."""
-STRIP = 16  # images shown of a walk
+"""Smallest remaining length of a jump, in distances between two real images; less is no other image."""
+STILL = 0.1  # distance between the endpoints, in the same unit, below which the image hardly changes
+STRIP = 16  # images of a walk in the picture
 REAL_PAIRS = 2_000
 
 
-class Walk(NamedTuple):
-    """Walks between pairs of latents.
+class Walks(NamedTuple):
+    """Walks between W pairs of latents.
 
     Args:
-        start: latents (W, Z).
-        end: latents (W, Z).
-        straight: along a line instead of a great circle.
-        labels: the class of each walk (W,), or None.
-        members: the generator of a mixture that draws each walk, or None.
+        start: latents (W, Z) at the start.
+        end: latents (W, Z) at the end.
+        straight: whether walks follow straight lines instead of great circles.
+        labels: class (W,) of each walk, or None.
+        networks: the network that draws each walk, from `SubjectAdapter.choose_networks`; None for the only one.
     """
 
     start: Tensor
     end: Tensor
     straight: bool
     labels: Tensor | None
-    members: Tensor | None
+    networks: RowNetworks | None
 
     def latents(self, fractions: Tensor) -> Tensor:
-        """Latents (W * S, Z) at fractions (W, S) of the ways."""
+        """Return the latents (W * S, Z) at fractions (W, S) in [0, 1] of the walks."""
         if self.straight:
             t = fractions[:, :, None]
             return ((1 - t) * self.start[:, None] + t * self.end[:, None]).flatten(0, 1)
@@ -65,63 +68,117 @@ class Walk(NamedTuple):
         return torch.cat(rows)
 
 
-def ask(evidence: Evidence) -> Finding:
-    """The answer.
+class Steps(NamedTuple):
+    """How far the image moves on W walks of S images, in feature space.
+
+    Args:
+        lengths: length of each step (W, S - 1).
+        endpoints: distance between the first and the last image (W,).
+        remaining: length of the largest step after `HALVINGS` halvings (W,).
+        unit: median distance between two real images.
+    """
+
+    lengths: Tensor
+    endpoints: Tensor
+    remaining: Tensor
+    unit: float
+
+    @property
+    def largest(self) -> Tensor:
+        """Length of the largest step (W,)."""
+        return self.lengths.max(1).values
+
+    @property
+    def jumps(self) -> Tensor:
+        """Whether each walk has a jump (W,)."""
+        return (self.remaining >= REMAINS * self.largest) & (self.remaining >= VISIBLE * self.unit)
+
+    @property
+    def unevenness(self) -> Tensor:
+        """Largest over median step of each walk (W,)."""
+        return self.largest / self.lengths.median(1).values.clamp(min=1e-3 * self.unit)
+
+
+def run(evidence: Evidence) -> Finding:
+    """Walk between random latents and measure how far the image moves.
 
     Raises:
-        NotApplicable: for a subject without `generate`.
+        NotApplicable: if the subject has no `generate`.
     """
     subject, budget = evidence.subject, evidence.budget
     if not subject.generates:
         raise NotApplicable(
-            "it makes no images from given latents. Give it generate(latents), and sample_latent(n) or latent_dim"
+            "it generates no images from given latents: give it generate(latents), and sample_latent(n) or latent_dim"
         )
-    walk = _walks(evidence)
-    steps = budget.walk_steps
-    evidence.report(f"{budget.walks} walks of {steps} images")
-    images, features = _along(evidence, walk, torch.linspace(0, 1, steps).expand(budget.walks, steps))
-    lengths = (features[:, 1:] - features[:, :-1]).norm(dim=2)  # (W, S - 1)
-    remaining = _remaining(evidence, walk, lengths)
+    walks = _draw_walks(evidence)
+    evidence.report(f"{budget.walks} walks of {budget.walk_steps} images")
+    fractions = torch.linspace(0, 1, budget.walk_steps).expand(budget.walks, budget.walk_steps)
+    images, features = _walk(evidence, walks, fractions)
+    lengths = (features[:, 1:] - features[:, :-1]).norm(dim=2)
+    remaining = _halved(evidence, walks, lengths)
     real = _real_distances(evidence)
-    return _finding(evidence, walk, images, features, lengths, remaining, real)
+    unit = max(float(real.median()), 1e-12)
+    steps = Steps(lengths, (features[:, -1] - features[:, 0]).norm(dim=1), remaining, unit)
+    real_low, real_high = (real.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)) / unit).tolist()
+    finding = Builder("smoothness", QUESTION)
+    _add_statistics(finding, evidence, walks, steps, (1.0, real_low, real_high))
+    _add_figures(finding, images, steps)
+    finding.add_protocol(
+        {
+            "extractor": evidence.space,
+            "walks": len(lengths),
+            "images_of_a_walk": lengths.shape[1] + 1,
+            "path": "straight line" if walks.straight else "great circle",
+            "halvings": HALVINGS,
+            "jump_remains": REMAINS,
+            "jump_visible": VISIBLE,
+            "distance_of_two_held_out_images": unit,
+            "seed": evidence.seed,
+        }
+    )
+    still = float((steps.endpoints / unit).median()) < STILL
+    return finding.build(_answer(steps, still), note=bool(steps.jumps.any()) or still)
 
 
-def _walks(evidence: Evidence) -> Walk:
+def _draw_walks(evidence: Evidence) -> Walks:
+    """Draw the latents at the ends of walks, and their classes as in the held-out images."""
     n = evidence.budget.walks
     ends = evidence.subject.sample_latent(2 * n, evidence.seed_of("walks")).detach().float().cpu()
     if ends.ndim != 2:
-        raise NotApplicable(f"its latents are {tuple(ends.shape[1:])}; a walk needs plain vectors, (N, Z)")
-    lengths = ends.norm(dim=1)
-    on_sphere = bool((lengths - lengths.mean()).abs().max() < 1e-3 * lengths.mean())
-    straight = bool(ends.abs().max() <= 1) and not on_sphere  # uniform in [-1, 1]; no normal draws stay in there
+        raise NotApplicable(f"a walk needs latents (N, Z); its latents are {tuple(ends.shape)}")
+    norms = ends.norm(dim=1)
+    on_sphere = bool((norms - norms.mean()).abs().max() < 1e-3 * norms.mean())
+    straight = bool(ends.abs().max() <= 1) and not on_sphere  # uniform in [-1, 1]; normal draws exceed that
     labels = None
     if evidence.subject.num_classes:
         labels = torch.randint(evidence.subject.num_classes, (n,), generator=evidence.rng("classes of walks"))
         known = evidence.held_out.labels
         if known is not None:
             labels = known[torch.randint(len(known), (n,), generator=evidence.rng("classes of walks"))]
-    members = evidence.subject.sample_members(n, evidence.seed_of("members of walks"))
-    return Walk(ends[:n], ends[n:], straight, labels, members)
+    networks = evidence.subject.choose_networks(n, evidence.seed_of("members of walks"))
+    return Walks(ends[:n], ends[n:], straight, labels, networks)
 
 
-def _along(evidence: Evidence, walk: Walk, fractions: Tensor) -> tuple[Tensor, Tensor]:
-    """Images (W, S, C, H, W) and features (W, S, D) at fractions (W, S) of the ways."""
+def _walk(evidence: Evidence, walks: Walks, fractions: Tensor) -> tuple[Tensor, Tensor]:
+    """Render images (W, S, C, H, W) at fractions (W, S) of the walks, and compute their features (W, S, D)."""
     w, s = fractions.shape
-    labels, members = (None if each is None else each.repeat_interleave(s) for each in (walk.labels, walk.members))
-    images = evidence.subject.render(walk.latents(fractions), labels, members)
+    walk_of = torch.arange(len(walks.start)).repeat_interleave(s)  # the walk of each image
+    labels = None if walks.labels is None else walks.labels[walk_of]
+    networks = None if walks.networks is None else walks.networks[walk_of]
+    images = evidence.subject.render(walks.latents(fractions), labels, networks)
     features = features_of(evidence.extractor, images, title="").values.double()
     return images.view(w, s, *images.shape[1:]), features.view(w, s, -1)
 
 
-def _remaining(evidence: Evidence, walk: Walk, lengths: Tensor) -> Tensor:
-    """How far the image moves (W,) in the most moving 1/32 of each walk's largest step, found by halving."""
+def _halved(evidence: Evidence, walks: Walks, lengths: Tensor) -> Tensor:
+    """Halve the largest step of each walk several times, each time keeping the longer half; return its length (W,)."""
     steps = lengths.shape[1]
     left = lengths.argmax(1).double() / steps
     width = torch.full_like(left, 1 / steps)
     moved = lengths.max(1).values
     for _ in range(HALVINGS):
-        places = torch.stack([left, left + width / 2, left + width], 1)
-        _, features = _along(evidence, walk, places.float())
+        fractions = torch.stack([left, left + width / 2, left + width], 1)
+        _, features = _walk(evidence, walks, fractions.float())
         halves = (features[:, 1:] - features[:, :-1]).norm(dim=2)
         moved, right = halves.max(1)
         width = width / 2
@@ -130,7 +187,7 @@ def _remaining(evidence: Evidence, walk: Walk, lengths: Tensor) -> Tensor:
 
 
 def _real_distances(evidence: Evidence) -> Tensor:
-    """Distances of random pairs of held-out images, of the same class where walks stay within one."""
+    """Compute distances between random pairs of held-out images, of the same class if walks stay within a class."""
     part, values = evidence.held_out, evidence.features("held_out").double()
     draw = evidence.rng("real pairs")
     i = torch.randint(len(part), (REAL_PAIRS,), generator=draw)
@@ -139,132 +196,110 @@ def _real_distances(evidence: Evidence) -> Tensor:
         same = part.labels[i] == part.labels[j]
         if int(same.sum()) >= 20:
             i, j = i[same], j[same]
-    found: Tensor = (values[i] - values[j]).norm(dim=1)
-    return found
+    distances: Tensor = (values[i] - values[j]).norm(dim=1)
+    return distances
 
 
-def _finding(
-    evidence: Evidence, walk: Walk, images: Tensor, features: Tensor, lengths: Tensor, remaining: Tensor, real: Tensor
-) -> Finding:
-    typical = max(float(real.median()), 1e-12)
-    path, apart = lengths.sum(1), (features[:, -1] - features[:, 0]).norm(dim=1)
-    largest, seed, n = lengths.max(1).values, evidence.seed_of("walk intervals"), len(lengths)
-    jumps = (remaining >= REMAINS * largest) & (remaining >= VISIBLE * typical)
-    share, (low, high) = jumps.double().mean(), wilson(int(jumps.sum()), n)
-    even = largest / lengths.median(1).values.clamp(min=1e-3 * typical)
-    kept = remaining / largest.clamp(min=1e-12)
-
-    usual_low, usual_high = (real.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64)) / typical).tolist()
+def _add_statistics(
+    finding: Builder, evidence: Evidence, walks: Walks, steps: Steps, real: tuple[float, float, float]
+) -> None:
+    """Add the share of walks with a jump, and medians of lengths; `real` is the distance between two real images."""
+    n, seed = len(steps.lengths), evidence.seed_of("walk intervals")
+    low, high = wilson(int(steps.jumps.sum()), n)
 
     def median(values: Tensor) -> tuple[float, float, float]:
-        return float(values.quantile(0.5)), *bootstrap(values, "median", 1_000, seed)
+        return float(values.quantile(0.5)), *bootstrap_median(values, 1_000, seed)
 
-    statistics = (
-        Statistic(
-            "walks with a jump",
-            100 * float(share),
-            100 * low,
-            100 * high,
-            0.0,
-            n=n,
-            unit="%",
-            says="the image changes at once where the latent hardly moves; none in a smooth space",
-        ),
-        Statistic(
-            "distance of a walk's ends",
-            *median(apart / typical),
-            1.0,
-            usual_low,
-            usual_high,
-            n=n,
-            says="median, in median distances of two held-out images"
-            + (" of one class" if walk.labels is not None else ""),
-        ),
-        Statistic(
-            "length of a walk",
-            *median(path / typical),
-            n=n,
-            says="median perceptual length, in distances of two held-out images; longer is more restless",
-        ),
-        Statistic(
-            "largest step", *median(even), n=n, says="median over walks, in median steps of the same walk; 1 is even"
-        ),
-        Statistic(
-            "largest step, enlarged",
-            *median(kept),
-            2.0**-HALVINGS,
-            n=n,
-            says="what remains of the largest step within 1/32 of it, median; 1 at a jump",
-        ),
+    finding.add_statistic(
+        "walks with a jump",
+        (100 * float(steps.jumps.double().mean()), 100 * low, 100 * high),
+        null=0.0,
+        n=n,
+        unit="%",
+        description="the image changes abruptly where the latent hardly moves; none in a smooth space",
     )
-    still = float((apart / typical).median()) < 0.1
-    return Finding(
-        "smoothness",
-        QUESTION,
-        "note" if bool(jumps.any()) or still else "passed",
-        _answer(int(jumps.sum()), n, statistics, still),
-        statistics,
-        {},
-        _drawn(images, lengths, jumps, even, typical),
-        {
-            "extractor": evidence.space,
-            "walks": n,
-            "images_of_a_walk": lengths.shape[1] + 1,
-            "path": "straight line" if walk.straight else "great circle",
-            "halvings": HALVINGS,
-            "jump_remains": REMAINS,
-            "jump_visible": VISIBLE,
-            "distance_of_two_held_out_images": typical,
-            "seed": evidence.seed,
-        },
+    finding.add_statistic(
+        "distance between the endpoints",
+        median(steps.endpoints / steps.unit),
+        null=real,
+        n=n,
+        description="median, in median distances between two held-out images"
+        + (" of the same class" if walks.labels is not None else ""),
+    )
+    finding.add_statistic(
+        "path length",
+        median(steps.lengths.sum(1) / steps.unit),
+        n=n,
+        description="median perceptual length, in distances between two held-out images",
+    )
+    finding.add_statistic(
+        "largest step",
+        median(steps.unevenness),
+        n=n,
+        description="median over walks, in median steps of the same walk; 1: even",
+    )
+    finding.add_statistic(
+        "largest step, refined",
+        median(steps.remaining / steps.largest.clamp(min=1e-12)),
+        null=2.0**-HALVINGS,
+        n=n,
+        description=f"median share of the largest step that remains within 1/{2**HALVINGS} of it; 1 at a jump",
     )
 
 
-def _answer(jumps: int, n: int, statistics: tuple[Statistic, ...], still: bool) -> str:
-    ends, path = statistics[1].value, statistics[2].value
+def _answer(steps: Steps, still: bool) -> str:
+    """Answer with the number of walks with a jump, and the lengths of the walks."""
     if still:
-        return "The image hardly changes between far latents: there is next to nothing to walk through."
-    how = (
-        f"The ends of a walk differ {ends:.1f} times as much as two real images do, and the way between them is "
-        f"{path / max(ends, 1e-9):.1f} times as long as the straight one."
+        return "The image hardly changes between distant latents, so there is almost nothing to walk through."
+    endpoints = float((steps.endpoints / steps.unit).quantile(0.5))
+    path = float((steps.lengths.sum(1) / steps.unit).quantile(0.5))
+    lengths = (
+        f"The endpoints of a walk differ {endpoints:.1f} times as much as two real images, and the path between them "
+        f"is {path / max(endpoints, 1e-9):.1f} times as long as the straight line."
     )
+    n, jumps = len(steps.lengths), int(steps.jumps.sum())
     if not jumps:
-        return f"Yes: on none of {n} walks does the image jump. {how}"
-    one = "walk has a place where" if jumps == 1 else "walks have a place where"
-    return f"Not everywhere: {jumps} of {n} {one} the image changes at once. {how}"
+        return f"Yes: the image jumps on none of {n} walks. {lengths}"
+    return f"Not everywhere: on {jumps} of {n} walks the image changes abruptly. {lengths}"
 
 
-def _drawn(images: Tensor, lengths: Tensor, jumps: Tensor, even: Tensor, typical: float) -> tuple[Figure, ...]:
-    order = (jumps.double() * 1e6 + even).argsort(descending=True)
+def _add_figures(finding: Builder, images: Tensor, steps: Steps) -> None:
+    """Add the steps of all walks, and the images (W, S, C, H, W) of the most uneven walk and of a typical one."""
+    lengths = steps.lengths
+    order = (steps.jumps.double() * 1e6 + steps.unevenness).argsort(descending=True)
     rows = [int(order[0])] if len(order) < 2 else [int(order[0]), int(order[len(order) // 2])]
-    strips = torch.cat([_strip(images[row], lengths[row]) for row in rows])
 
     def draw(axes: Axes) -> None:
-        places = (torch.arange(lengths.shape[1]) + 0.5) / lengths.shape[1]
+        positions = (torch.arange(lengths.shape[1]) + 0.5) / lengths.shape[1]
         for row in order[1:].tolist():
-            axes.plot(places, lengths[row] / typical, color=figures.COLOURS["null"], linewidth=0.6, alpha=0.5)
-        axes.plot(places, lengths[rows[0]] / typical, color=figures.COLOURS["generated"], label="least even walk")
-        axes.set(xlabel="way walked", ylabel="step (distances of two real images)", xlim=(0, 1))
+            values = lengths[row] / steps.unit
+            axes.plot(positions, values, color=figures.COLOURS["null"], linewidth=0.6, alpha=0.5)
+        values = lengths[rows[0]] / steps.unit
+        axes.plot(positions, values, color=figures.COLOURS["generated"], label="most uneven walk")
+        axes.set(xlabel="fraction of the walk", ylabel="step (distances of two real images)", xlim=(0, 1))
         axes.set_ylim(bottom=0)
         axes.legend()
 
-    plot = figures.plot(
-        draw,
-        "steps",
-        "How far the image moves at each step of each walk; the orange line is the walk with the most "
-        "uneven steps. A lonely spike may be a jump.",
+    finding.add_figure(
+        figures.plot(
+            draw,
+            "steps",
+            "Length of each step of each walk; orange: the most uneven walk. A single spike may be a jump.",
+        )
     )
-    strip = figures.pictures(
-        strips,
-        len(strips) // len(rows),
-        "walks",
-        f"From left to right: the walk with the most uneven steps{', and below it a usual one' if rows[1:] else ''}.",
+    strips = torch.cat([_strip(images[row], lengths[row]) for row in rows])
+    finding.add_figure(
+        figures.pictures(
+            strips,
+            len(strips) // len(rows),
+            "walks",
+            f"From left to right: the most uneven walk{', and below it a typical one' if rows[1:] else ''}.",
+        )
     )
-    return (*((plot,) if plot else ()), strip)
 
 
 def _strip(images: Tensor, lengths: Tensor) -> Tensor:
-    """So many images of a walk (S, C, H, W) as a page is wide, both sides of the largest step among them."""
+    """Choose STRIP images of a walk (S, C, H, W), both sides of the largest step (S - 1,) among them."""
     s = len(images)
     if s <= STRIP:
         return images

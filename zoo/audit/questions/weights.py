@@ -1,15 +1,15 @@
-"""Are the weights healthy? The largest singular values of every layer, as Brock et al. 2019 watch them
-(arXiv:1809.11096, section 4.1: they explode when training collapses), against those of random matrices.
+"""Are the weights healthy? The largest singular values of every layer, against those of random matrices.
 
-How large a singular value should be depends on a layer's shape. A matrix (m, n) of independent entries with root mean
-square r has the largest one near r * (sqrt(m) + sqrt(n)) (Marchenko and Pastur 1967; Bai and Yin 1993): this is the
-null, and each layer is measured in it. Training adds a few strong directions and so lifts layers above 1; a layer of
-which one direction holds nearly all the energy passes on little else. There is no verdict in these numbers: they are
-read beside the others.
+Brock et al. 2019 (arXiv:1809.11096, section 4.1) monitor them: they explode when training collapses. Their usual size
+depends on the shape of a layer. A matrix (m, n) of independent entries with root mean square r has its largest singular
+value near r (sqrt(m) + sqrt(n)) (Marchenko and Pastur 1967; Bai and Yin 1993). This is the null, and the unit in which
+each layer is measured. Training adds a few strong directions, which lifts layers above 1; a layer with nearly all its
+energy in one direction passes on little else. These numbers support no verdict; read them beside the others.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,40 +18,41 @@ import torch
 from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
-from zoo.audit.evidence.subject import Questioned
+from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.findings import figures
-from zoo.audit.findings.finding import Figure, Finding, NotApplicable, Statistic
+from zoo.audit.findings.builder import Builder
+from zoo.audit.findings.finding import Finding, NotApplicable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 QUESTION = "Are the weights healthy?"
 
-EXACT_UP_TO = 1_024  # rows or columns, whichever are fewer; larger matrices are iterated
-ITERATIONS = 30  # of the block power iteration, on 3 + 5 vectors
+EXACT_UP_TO = 1_024  # rows or columns, whichever are fewer; larger matrices use power iteration
+ITERATIONS = 30  # block power iterations, on 3 + 5 vectors
 ONE_DIRECTION = 0.9
-"""Share of a layer's energy in its first direction from which it is named. A random matrix of 16 rows or more stays
-below about 0.25; a good generator can well have a layer at 0.6, as our dcgan_digits has."""
-SMALLEST = 16  # rows and columns from which a layer is judged: below, one direction is a large share of all there are
+"""Share of a layer's energy in its first direction above which the layer is named. A random matrix of 16 rows or more
+has less than about 0.25; a good generator can have a layer at 0.6, as the release dcgan_digits does."""
+SMALLEST = 16  # rows and columns of the smallest layer that is judged; with fewer, one direction is a large share
 GROWTH = 4.0
-"""Growth of a largest singular value over the second half of a run from which it is named. Under a usual schedule it
-grows by some 10 %; in a collapse by orders of magnitude."""
-NAMED = 3  # layers in the answer
+"""Growth of a largest singular value over the second half of a run above which the layer is named. It is some 10 %
+under a usual schedule, and orders of magnitude in a collapse."""
+NAMED = 3  # layers named in the answer
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One weight.
+    """A weight with two dimensions or more.
 
     Args:
-        network: `generator` or `discriminator`, or what stands first in its name.
-        name: within the network.
-        shape: as stored.
-        values: its three largest singular values; fewer where it has fewer.
-        scale: the largest, in that of a random matrix of the same shape and size of entries.
+        network: `generator` or `discriminator`, or the first part of its name.
+        name: name within the network.
+        shape: shape of the tensor.
+        values: its three largest singular values; fewer if it has fewer.
+        scale: its largest singular value, relative to that of a random matrix of the same shape and root mean square.
         energy: share of the first direction in the sum of squares.
-        dead: outputs (rows) that are zero throughout.
-        broken: entries that are not finite.
+        zero_rows: number of rows (outputs) whose entries are all 0.
+        non_finite: number of entries that are not finite.
     """
 
     network: str
@@ -60,69 +61,31 @@ class Layer:
     values: tuple[float, ...]
     scale: float
     energy: float
-    dead: int
-    broken: int
+    zero_rows: int
+    non_finite: int
 
     @property
     def one_direction(self) -> bool:
-        """Whether nearly all that passes goes one way."""
-        rows, columns = self.shape[0], _columns(self.shape)
+        """Whether nearly all energy is in one direction."""
+        rows, columns = self.shape[0], math.prod(self.shape[1:])
         return min(rows, columns) >= SMALLEST and self.energy > ONE_DIRECTION
 
 
-def ask(evidence: Evidence) -> Finding:
-    """The answer.
+def run(evidence: Evidence) -> Finding:
+    """Measure the singular values of all layers, and find layers that are broken, zero, one-directional or exploding.
 
     Raises:
-        NotApplicable: for a subject that shows no weights.
+        NotApplicable: if the subject has no weights.
     """
     layers = [measured(network, name, tensor) for network, name, tensor in chosen(evidence.subject)]
     if not layers:
-        raise NotApplicable("its state_dict() holds no weight with two dimensions or more")
-    grown = growth(evidence.extras.get("history") or [])
-    broken = [layer for layer in layers if layer.broken]
-    dead = [layer for layer in layers if layer.dead and not layer.broken]
-    narrow = [layer for layer in layers if layer.one_direction]
-    exploding = {name: factor for name, factor in grown.items() if factor >= GROWTH}
-    statistics = [
-        Statistic("values that are not finite", float(sum(layer.broken for layer in layers)), null=0.0),
-        Statistic(
-            "outputs that are zero",
-            float(sum(layer.dead for layer in layers)),
-            null=0.0,
-            says="rows of weights without a single other value",
-        ),
-    ]
-    for network in dict.fromkeys(layer.network for layer in layers):
-        own = [layer for layer in layers if layer.network == network and not layer.broken]
-        if own:
-            top = max(own, key=lambda layer: layer.scale)
-            statistics.append(
-                Statistic(
-                    f"largest singular value, {network}",
-                    top.scale,
-                    null=1.0,
-                    says=f"in that of a random matrix of the same shape and size of entries; at {top.name}",
-                )
-            )
-    if grown:
-        name = max(grown, key=lambda key: grown[key])
-        statistics.append(
-            Statistic(
-                "largest growth",
-                grown[name],
-                null=1.0,
-                says=f"of a largest singular value over the second half of the run; at {name}",
-            )
-        )
-    return Finding(
-        "weights",
-        QUESTION,
-        "note" if broken or dead or narrow or exploding else "passed",
-        _answer(layers, broken, dead, narrow, exploding),
-        tuple(statistics),
-        {},
-        _drawn(layers, evidence.extras),
+        raise NotApplicable("its state_dict() has no weight with two dimensions or more")
+    growths = growth(evidence.extras.get("history") or [])
+    faults = _faults(layers, growths)
+    finding = Builder("weights", QUESTION)
+    _add_statistics(finding, layers, growths)
+    _add_figures(finding, layers, evidence.extras)
+    finding.add_protocol(
         {
             "layers": {
                 f"{layer.network}.{layer.name}": {
@@ -136,51 +99,112 @@ def ask(evidence: Evidence) -> Finding:
             "one_direction_from": ONE_DIRECTION,
             "growth_from": GROWTH,
             "exact_up_to": EXACT_UP_TO,
-        },
+        }
     )
+    answer = f"Yes: all {len(layers)} layers are finite, and none has all-zero outputs or a single direction."
+    if faults:
+        text = "; ".join(faults)
+        answer = f"{text[0].upper()}{text[1:]}."
+    return finding.build(answer, note=bool(faults))
 
 
-def chosen(subject: Questioned) -> list[tuple[str, str, Tensor]]:
-    """Weights with two dimensions or more: network, name within it, tensor.
+def _faults(layers: list[Layer], growths: dict[str, float]) -> list[str]:
+    """Describe each kind of fault in the layers."""
+    non_finite = [layer for layer in layers if layer.non_finite]
+    zero = [layer for layer in layers if layer.zero_rows and not layer.non_finite]
+    narrow = [layer for layer in layers if layer.one_direction]
+    exploding = {name: factor for name, factor in growths.items() if factor >= GROWTH}
+    faults = []
+    if non_finite:
+        faults.append(f"{_names(non_finite)} have entries that are not finite: the model has diverged")
+    if exploding:
+        names = ", ".join(sorted(exploding, key=lambda name: -exploding[name])[:NAMED])
+        faults.append(
+            f"the largest singular value grew by a factor of {max(exploding.values()):.3g} in the second half of the "
+            f"run ({names}), as before a collapse"
+        )
+    if zero:
+        faults.append(f"{sum(layer.zero_rows for layer in zero)} outputs of {_names(zero)} have all-zero weights")
+    if narrow:
+        faults.append(f"in {_names(narrow)} a single direction has nearly all the energy")
+    return faults
 
-    Where a model keeps the generator's moving average, that is the generator: it draws the images.
+
+def _add_statistics(finding: Builder, layers: list[Layer], growths: dict[str, float]) -> None:
+    """Add counts of broken weights, the largest singular value of each network, and the largest growth."""
+    finding.add_statistic("entries that are not finite", float(sum(layer.non_finite for layer in layers)), null=0.0)
+    finding.add_statistic(
+        "outputs with all-zero weights",
+        float(sum(layer.zero_rows for layer in layers)),
+        null=0.0,
+        description="rows of weights whose entries are all 0",
+    )
+    for network in dict.fromkeys(layer.network for layer in layers):
+        finite = [layer for layer in layers if layer.network == network and not layer.non_finite]
+        if finite:
+            top = max(finite, key=lambda layer: layer.scale)
+            finding.add_statistic(
+                f"largest singular value, {network}",
+                top.scale,
+                null=1.0,
+                description=f"relative to a random matrix of the same shape and root mean square; at {top.name}",
+            )
+    if growths:
+        name = max(growths, key=lambda key: growths[key])
+        finding.add_statistic(
+            "largest growth",
+            growths[name],
+            null=1.0,
+            description=f"of a largest singular value over the second half of the run; at {name}",
+        )
+
+
+def chosen(subject: SubjectAdapter) -> list[tuple[str, str, Tensor]]:
+    """Choose the weights with two dimensions or more; the moving average (EMA) of the generator replaces it.
+
+    Returns:
+        For each weight, the name of its network, its name within the network, and the tensor.
     """
     tensors = subject.weights()
     named = getattr(subject.subject, "named_parameters", None)
     parameters = {name for name, _ in named()} if callable(named) else set(tensors)
     averaged = any(name.startswith("average.") for name in tensors)
-    found = []
+    selected = []
     for name, tensor in tensors.items():
         if name not in parameters or tensor.ndim < 2 or not tensor.is_floating_point() or not tensor.numel():
             continue
         network, _, rest = name.partition(".")
         if averaged and network == "generator":
             continue
-        found.append(("generator" if network == "average" else network if rest else "weights", rest or name, tensor))
-    return found
+        owner = "generator" if network == "average" else network if rest else "weights"
+        selected.append((owner, rest or name, tensor))
+    return selected
 
 
 def measured(network: str, name: str, tensor: Tensor) -> Layer:
-    """The numbers of one weight, as a matrix with one row for each of its first dimension."""
+    """Measure a weight as a matrix with one row for each index of its first dimension."""
     matrix = tensor.detach().to("cpu", torch.float32).flatten(1)
     shape = tuple(tensor.shape)
-    broken = int((~matrix.isfinite()).sum())
-    if broken:
-        return Layer(network, name, shape, (), float("nan"), float("nan"), 0, broken)
-    dead = int((matrix == 0).all(1).sum())
+    non_finite = int((~matrix.isfinite()).sum())
+    if non_finite:
+        return Layer(network, name, shape, (), float("nan"), float("nan"), 0, non_finite)
+    zero_rows = int((matrix == 0).all(1).sum())
     values = singular_values(matrix)
     square = float(matrix.double().square().sum())
     random = (square / matrix.numel()) ** 0.5 * (matrix.shape[0] ** 0.5 + matrix.shape[1] ** 0.5)
     if not square:
-        return Layer(network, name, shape, tuple(values), 0.0, 0.0, dead, 0)
-    return Layer(network, name, shape, tuple(values), values[0] / random, values[0] ** 2 / square, dead, 0)
+        return Layer(network, name, shape, tuple(values), 0.0, 0.0, zero_rows, 0)
+    return Layer(network, name, shape, tuple(values), values[0] / random, values[0] ** 2 / square, zero_rows, 0)
 
 
 def singular_values(matrix: Tensor, count: int = 3) -> list[float]:
-    """The largest singular values, in order: exact for small matrices, else by block power iteration."""
+    """Compute the largest singular values of a matrix (M, N), in descending order.
+
+    Exact for small matrices; by block power iteration for larger ones (more than EXACT_UP_TO rows and columns).
+    """
     if min(matrix.shape) <= EXACT_UP_TO:
-        found: list[float] = torch.linalg.svdvals(matrix)[:count].tolist()
-        return found
+        exact: list[float] = torch.linalg.svdvals(matrix)[:count].tolist()
+        return exact
     draw = torch.Generator().manual_seed(0)
     vectors = torch.randn(matrix.shape[1], count + 5, generator=draw)
     for _ in range(ITERATIONS):
@@ -191,73 +215,50 @@ def singular_values(matrix: Tensor, count: int = 3) -> list[float]:
 
 
 def growth(history: Sequence[dict[str, Any]]) -> dict[str, float]:
-    """By which factor each layer's largest singular value grew over the second half of a run.
+    """Compute the growth of each layer's largest singular value over the second half of a run.
 
     Args:
-        history: one entry for each reading: `images`, and for each layer its largest singular values.
+        history: readings during the run: `images` seen, and for each layer its largest singular values.
+
+    Returns:
+        A factor for each layer; empty for fewer than three readings.
     """
     rows = sorted((row for row in history if "images" in row), key=lambda row: float(row["images"]))
     if len(rows) < 3:
         return {}
     half = next(row for row in rows if row["images"] >= rows[-1]["images"] / 2)
-    found = {}
+    factors = {}
     for name, values in rows[-1].items():
         before = half.get(name)
         if isinstance(values, list | tuple) and isinstance(before, list | tuple) and values and before and before[0]:
-            found[name] = float(values[0]) / float(before[0])
-    return found
-
-
-def _answer(
-    layers: list[Layer], broken: list[Layer], dead: list[Layer], narrow: list[Layer], exploding: dict[str, float]
-) -> str:
-    faults = []
-    if broken:
-        faults.append(f"{_names(broken)} hold values that are not finite: the model has diverged")
-    if exploding:
-        names = ", ".join(sorted(exploding, key=lambda name: -exploding[name])[:NAMED])
-        faults.append(
-            f"the largest singular value grew by a factor of {max(exploding.values()):.3g} in the second "
-            f"half of the run ({names}), as before a collapse"
-        )
-    if dead:
-        faults.append(f"{sum(layer.dead for layer in dead)} outputs of {_names(dead)} are zero and stay zero")
-    if narrow:
-        faults.append(f"in {_names(narrow)} a single direction holds nearly all that passes")
-    if faults:
-        whole = "; ".join(faults)
-        return f"{whole[0].upper()}{whole[1:]}."
-    return f"Yes: all {len(layers)} layers are finite, none has outputs that are zero, none passes one direction only."
+            factors[name] = float(values[0]) / float(before[0])
+    return factors
 
 
 def _names(layers: list[Layer]) -> str:
+    """Return the names of the first layers, with the number of others."""
     names = [f"{layer.network}.{layer.name}" for layer in layers]
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return ", ".join(names[:NAMED]) + more
 
 
 def _short(value: float) -> float | None:
+    """Round to four significant digits; None for NaN."""
     return float(f"{value:.4g}") if value == value else None
 
 
-def _columns(shape: tuple[int, ...]) -> int:
-    product = 1
-    for size in shape[1:]:
-        product *= size
-    return product
-
-
-def _drawn(layers: list[Layer], extras: dict[str, Any]) -> tuple[Figure, ...]:
-    whole = [layer for layer in layers if not layer.broken]
+def _add_figures(finding: Builder, layers: list[Layer], extras: dict[str, Any]) -> None:
+    """Add the largest singular value of each layer, and its course over the run if that was recorded."""
+    finite = [layer for layer in layers if not layer.non_finite]
     colours = {"generator": figures.COLOURS["generated"], "discriminator": figures.COLOURS["held_out"]}
 
     def draw(axes: Axes) -> None:
-        for network in dict.fromkeys(layer.network for layer in whole):
-            places = [i for i, layer in enumerate(whole) if layer.network == network]
-            values = [whole[i].scale for i in places]
-            axes.plot(places, values, "o", markersize=5, color=colours.get(network, "#7a68cf"), label=network)
+        for network in dict.fromkeys(layer.network for layer in finite):
+            indices = [i for i, layer in enumerate(finite) if layer.network == network]
+            values = [finite[i].scale for i in indices]
+            axes.plot(indices, values, "o", markersize=5, color=colours.get(network, "#7a68cf"), label=network)
         axes.axhline(1, color=figures.COLOURS["null"], linestyle="--", linewidth=1, label="random matrix")
-        axes.set(xlabel="layer, in order", ylabel="largest singular value", ylim=(0, None))
+        axes.set(xlabel="layer, in order", ylabel="relative largest singular value", ylim=(0, None))
         axes.legend()
 
     def draw_history(axes: Axes) -> None:
@@ -268,21 +269,20 @@ def _drawn(layers: list[Layer], extras: dict[str, Any]) -> tuple[Figure, ...]:
             axes.plot(*zip(*known), color=colours[network], linewidth=0.9, alpha=0.7)
         axes.set(xlabel="images seen", ylabel="largest singular value", yscale="log")
 
-    drawn = [
+    finding.add_figure(
         figures.plot(
             draw,
             "singular-values",
-            "The largest singular value of each layer, in that of a random matrix of "
-            "the same shape and size of entries. Strong directions lift a layer above 1.",
+            "Largest singular value of each layer, relative to that of a random matrix of the same shape and root mean "
+            "square. Strong directions lift a layer above 1.",
         )
-    ]
+    )
     if growth(extras.get("history") or []):
-        drawn.append(
+        finding.add_figure(
             figures.plot(
                 draw_history,
                 "history",
-                "The largest singular value of each layer over the run: orange the "
-                "generator's, blue the discriminator's. Lines that shoot up announce a collapse.",
+                "Largest singular value of each layer over the run; orange: generator, blue: discriminator. A steep "
+                "rise announces a collapse.",
             )
         )
-    return tuple(figure for figure in drawn if figure is not None)

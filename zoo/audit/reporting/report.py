@@ -1,4 +1,4 @@
-"""A report that writes itself: as JSON, as Markdown with figures, and as an HTML page."""
+"""The result of an audit, which can be saved as JSON, as Markdown with figures, and as an HTML page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ class Report(ReportData):
     """The result of an audit."""
 
     def save(self, folder: str | Path) -> Path:
-        """Write `report.json`, `report.md` with its `figures/`, and `report.html`, which is one file by itself.
+        """Write `report.json`, `report.md` with its `figures/`, and `report.html`, a file that needs no other.
 
         Figures of an earlier report in the same folder are removed.
+
+        Args:
+            folder: folder of the report, created if it does not exist.
+
+        Returns:
+            The folder.
 
         Raises:
             OSError: when the folder cannot be written.

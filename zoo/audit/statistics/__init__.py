@@ -1,1 +1,1 @@
-"""Statistical tests and distances that audit questions share."""
+"""Statistics, hypothesis tests and distances of the audit; one file for each kind."""

@@ -1,8 +1,9 @@
-"""Numbers of two clouds of features, for generated images and for real ones in their place, against the same images.
+"""Precision, recall, density and coverage of generated images, and of real images that stand in for them (the null).
 
-Held-out images are halved at random: one half is the reference, the other takes the generator's place. As many
-generated images are drawn, so that all sizes are equal, and this is done several times. The deviation over halves of
-one set is the standard error at the full size (see `statistics.random_halves`); intervals are the mean and 1.96 of it.
+The held-out images are split into random halves: one half is the reference, the other stands in for the generated
+images. As many generated images are drawn, so that all sizes are equal, and the split is repeated. The standard
+deviation over splits is the standard error at the full size (see `significance.random_halves`); intervals are the mean
+plus and minus 1.96 standard errors.
 """
 
 from __future__ import annotations
@@ -23,34 +24,44 @@ from zoo.metrics.frechet import frechet_distance_of_rows
 
 PRECISION = Rule(3, strict=False)  # as in the paper
 DENSITY = Rule(5, strict=True)
-LARGEST = 2_500  # images on each side: products of distances grow with the square
-CLUSTERS = 20  # of the curve of precision against recall, as in the paper
+LARGEST = 2_500  # images on each side: distances between all pairs grow with the square
+CLUSTERS = 20  # clusters behind the precision-recall curve, as in the paper
 
-SAYS = {
-    "precision": "share of generated images that lie among real ones",
-    "recall": "share of real images that lie among generated ones",
-    "density": "how deep generated images lie among real ones; 1 for the real distribution",
-    "coverage": "share of real images with a generated one nearby",
+DESCRIPTIONS = {
+    "precision": "share of generated images within the manifold of real images",
+    "recall": "share of real images within the manifold of generated images",
+    "density": "mean number of real neighbourhoods that hold a generated image, over k; 1 for the real distribution",
+    "coverage": "share of real images with a generated image in their neighbourhood",
     "class frequencies, Fréchet distance": "between the class memberships of generated and real images",
 }
 
 Numbers = dict[str, float]
+Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Precision and recall at all slopes."""
 
 
 @dataclass(frozen=True)
 class Halves:
-    """Numbers by name over random halves, (repeats,) each: of generated images, and of real ones in their place."""
+    """Numbers over random halves.
+
+    Args:
+        generated: for each number, its values (R,) of generated images over R repeats.
+        null: for each number, its values (R,) of real images that stand in for the generated ones.
+        n: number of images in a half.
+    """
 
     generated: dict[str, NDArray[np.float64]]
     null: dict[str, NDArray[np.float64]]
     n: int
 
     def statistic(self, name: str) -> Statistic:
-        """Means and intervals."""
+        """Return the mean of a number over the halves, its interval and its null."""
         top = 1.0 if name in ("precision", "recall", "coverage") else math.inf
         value, low, high = _interval(self.generated[name], top)
         null, null_low, null_high = _interval(self.null[name], top)
-        return Statistic(name, value, low, high, null, null_low, null_high, self.n, says=SAYS.get(name, ""))
+        return Statistic(
+            name, value, low, high, null, null_low, null_high, self.n, description=DESCRIPTIONS.get(name, "")
+        )
 
 
 def over_halves(
@@ -61,18 +72,28 @@ def over_halves(
     seed: int,
     largest: int = LARGEST,
 ) -> Halves:
-    """Measure (reference, in the generator's place) on random halves of real rows and as many generated ones."""
-    found: dict[str, list[Numbers]] = {"generated": [], "null": []}
+    """Measure generated images, and real ones in their place, against random halves of the real images.
+
+    Args:
+        fake: rows (N, D) of generated images.
+        real: rows (M, D) of held-out images.
+        measure: computes numbers from a reference (n, D) and the rows (n, D) to measure.
+        repeats: number of random splits.
+        seed: seed of the splits.
+        largest: largest size n of a half.
+    """
+    measured: dict[str, list[Numbers]] = {"generated": [], "null": []}
     n = 0
-    for reference, other, drawn in _thirds(len(real), len(fake), repeats, seed, largest):
+    for reference, other, drawn in _splits(len(real), len(fake), repeats, seed, largest):
         n = len(reference)
-        found["generated"].append(measure(real[reference], fake[drawn]))
-        found["null"].append(measure(real[reference], real[other]))
-    sides = [{name: np.array([row[name] for row in rows]) for name in rows[0]} for rows in found.values()]
+        measured["generated"].append(measure(real[reference], fake[drawn]))
+        measured["null"].append(measure(real[reference], real[other]))
+    sides = [{name: np.array([row[name] for row in rows]) for name in rows[0]} for rows in measured.values()]
     return Halves(sides[0], sides[1], n)
 
 
-def _thirds(real: int, fake: int, repeats: int, seed: int, largest: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+def _splits(real: int, fake: int, repeats: int, seed: int, largest: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Draw indices (n,) of a reference half, of the other half, and of as many generated images."""
     draw = torch.Generator().manual_seed(seed + 1)
     n = min(real // 2, fake, largest)
     for one, two in random_halves(real, repeats, seed):
@@ -80,34 +101,61 @@ def _thirds(real: int, fake: int, repeats: int, seed: int, largest: int) -> Iter
 
 
 def neighbourhoods(real: Tensor, fake: Tensor) -> Numbers:
-    """Improved precision and recall, density and coverage."""
+    """Compute precision and recall (arXiv:1904.06991), density and coverage (arXiv:2002.09797).
+
+    Args:
+        real: features (N, D) of real images.
+        fake: features (M, D) of generated images.
+
+    Returns:
+        The four numbers by name.
+    """
     first, second = neighbour_statistics(real, fake, [PRECISION, DENSITY])
-    found = precision_and_recall(first) | density_and_coverage(second, DENSITY.k)
-    return {name: float(value) for name, value in found.items()}
+    numbers = precision_and_recall(first) | density_and_coverage(second, DENSITY.k)
+    return {name: float(value) for name, value in numbers.items()}
 
 
 def frequencies(real: Tensor, fake: Tensor) -> Numbers:
-    """Fréchet distance between class memberships (N, K) (Bau et al. 2019, arXiv:1910.11626, where they are areas)."""
+    """Compute the Fréchet distance between class memberships.
+
+    Bau et al. 2019 (arXiv:1910.11626) compare the areas of object classes in this way.
+
+    Args:
+        real: class memberships (N, K) of real images.
+        fake: class memberships (M, K) of generated images.
+
+    Returns:
+        The distance by name.
+    """
     return {"class frequencies, Fréchet distance": float(frechet_distance_of_rows(real, fake))}
 
 
-def curves(
-    fake: Tensor, real: Tensor, runs: int, seed: int
-) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], tuple[NDArray[np.float64], NDArray[np.float64]]]:
-    """Precision and recall at all slopes (Sajjadi et al. 2018), of generated images and of real ones in their place."""
-    reference, other, drawn = next(_thirds(len(real), len(fake), 1, seed, LARGEST))
-    found = []
+def curves(fake: Tensor, real: Tensor, runs: int, seed: int) -> tuple[Curve, Curve]:
+    """Compute precision-recall curves (Sajjadi et al. 2018, arXiv:1806.00035).
+
+    Args:
+        fake: features (N, D) of generated images.
+        real: features (M, D) of held-out images.
+        runs: number of clusterings that a curve is averaged over.
+        seed: seed of the split and of the clusterings.
+
+    Returns:
+        The curve of generated images, and that of real images in their place.
+    """
+    reference, other, drawn = next(_splits(len(real), len(fake), 1, seed, LARGEST))
+    both: list[Curve] = []
     for side in (fake[drawn], real[other]):
         metric = PRD(min(CLUSTERS, max(2, len(reference) // 5)), runs, seed % 2**31)
         metric.update(real[reference], real=True)
         metric.update(side, real=False)
         metric.compute()
         assert metric.curve is not None
-        found.append(metric.curve)
-    return found[0], found[1]
+        both.append(metric.curve)
+    return both[0], both[1]
 
 
 def _interval(values: NDArray[np.float64], top: float) -> tuple[float, float | None, float | None]:
+    """Return the mean of values (R,) with its 95 % interval, clipped to [0, top]."""
     mean = float(values.mean())
     if len(values) < 2:
         return mean, None, None

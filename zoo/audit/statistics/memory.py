@@ -1,10 +1,10 @@
-"""Whether a generator is nearer to the images it was trained on than to others of their kind.
+"""Statistics of memorisation: is a generator closer to its training images than to held-out ones?
 
-Comparisons with a fixed distance ring for much that is no memory: blurred images move towards the mean and with it
-towards everything, and whoever draws simple shapes finds all others near. So the question is turned round. Were the
-generator to know nothing special of its training images, those and the held-out ones could be exchanged without its
-noticing: among the real images that are nearest to something generated, the training set would have its share by number
-and no more. That holds exactly, for blurred, noisy, collapsed and partial generators alike.
+A fixed distance threshold also flags generators that memorise nothing: blurred images move towards the mean and so
+closer to every image, and where images are simple all are close to each other. The exchange test compares the two sets
+of real images instead. If a generator has no special knowledge of its training images, training and held-out images
+are exchangeable: among the real images that are nearest to a generated one, the share of training images is that of
+the training set among all real images. This holds exactly for blurred, noisy, collapsed and partial generators alike.
 """
 
 from __future__ import annotations
@@ -18,114 +18,120 @@ from scipy import stats
 from torch import Tensor
 
 from zoo.audit.statistics.distances import NEIGHBOURS, Nearest, nearest
-from zoo.audit.statistics.significance import Z95, wilson
+from zoo.audit.statistics.significance import wilson
 
-AROUND = NEIGHBOURS
-"""The nearest real image is called remarkably near in comparison with the fifth: copies of images that the data hold
-twice or thrice still stand out."""
+RATIO_RANK = NEIGHBOURS
+"""Rank of the neighbour whose distance the nearest one is divided by. With the fifth, copies of training images that
+are in the data two or three times still have a small ratio."""
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """The real images nearest to each query, of training and held-out ones together.
+class ExchangeTest:
+    """Test whether training images are nearest neighbours of generated ones more often than held-out images are.
+
+    Each real image counts once, however often it is the nearest one, so duplicates among the generated images add no
+    evidence.
 
     Args:
-        distances: (N,) to the nearest.
-        ratios: (N,) of this distance to the `AROUND`-th; small where one real image is much nearer than the others.
-        winners: (N,) which is nearest: a place in the training set, or in the held-out set with `train` added.
-        train: training images.
-        held_out: held-out images.
+        winners: number of distinct real images that are nearest to a generated image.
+        train_winners: number of training images among them.
+        train: size of the training set.
+        held_out: size of the held-out set.
     """
 
-    distances: Tensor
+    winners: int
+    train_winners: int
+    train: int
+    held_out: int
+
+    @property
+    def expected(self) -> float:
+        """Win rate expected by chance: the share of training images among all real images."""
+        return self.train / (self.train + self.held_out)
+
+    @property
+    def win_rate(self) -> float:
+        """Train-set win rate: the share of training images among the winners."""
+        return self.train_winners / max(1, self.winners)
+
+    @property
+    def p(self) -> float:
+        """P-value: probability of at least as many training images in a hypergeometric draw; exact."""
+        if not self.winners:
+            return 1.0
+        return float(stats.hypergeom.sf(self.train_winners - 1, self.train + self.held_out, self.train, self.winners))
+
+    @property
+    def excess(self) -> tuple[float, float, float]:
+        """Excess win rate (rate - expected) / (1 - expected) with its 95 % interval: 0 by chance, at most 1."""
+        if not self.winners:
+            return 0.0, 0.0, 1.0
+        rates = (self.train_winners / self.winners, *wilson(self.train_winners, self.winners))
+        value, low, high = ((rate - self.expected) / (1 - self.expected) for rate in rates)
+        return value, low, high
+
+
+@dataclass(frozen=True)
+class RealNeighbours:
+    """The real images nearest to each of N queries, among training and held-out images together.
+
+    Args:
+        ratios: distances (N,) to the nearest real image, divided by the distance to the `RATIO_RANK`-th; small where
+            one real image is much closer than all others.
+        winners: indices (N,) of the nearest real image: in the training set, or in the held-out set plus `train`.
+        train: size of the training set.
+        held_out: size of the held-out set.
+    """
+
     ratios: Tensor
     winners: Tensor
     train: int
     held_out: int
 
-    def exchange(self, chosen: Tensor | slice = slice(None)) -> Exchange:
-        """Whether the nearest real images are training images more often than by their number.
+    def exchange(self, chosen: Tensor | slice = slice(None)) -> ExchangeTest:
+        """Test the winners of some queries.
 
         Args:
-            chosen: of which queries; must be chosen without regard to which set is nearest.
+            chosen: mask (N,) or slice of the queries, chosen without regard to which set the nearest image is in.
         """
-        different = torch.unique(self.winners[chosen])
-        return Exchange(len(different), int((different < self.train).sum()), self.train, self.held_out)
+        distinct = torch.unique(self.winners[chosen])
+        return ExchangeTest(len(distinct), int((distinct < self.train).sum()), self.train, self.held_out)
 
 
-@dataclass(frozen=True)
-class Exchange:
-    """How many of the real images nearest to something generated are training images.
-
-    Each real image counts once, however often it is nearest, so a generator that repeats itself is no evidence.
+def real_neighbours(to_train: Nearest, to_held_out: Nearest, train: int, held_out: int) -> RealNeighbours:
+    """Merge the nearest training and held-out images of each query.
 
     Args:
-        winners: different real images that are nearest.
-        trained: training images among them.
-        train, held_out: sizes of the two sets.
-    """
-
-    winners: int
-    trained: int
-    train: int
-    held_out: int
-
-    @property
-    def chance(self) -> float:
-        """Share of training images among all real ones."""
-        return self.train / (self.train + self.held_out)
-
-    @property
-    def p(self) -> float:
-        """Chance of so many training images if both sets could be exchanged: hypergeometric, exact."""
-        if not self.winners:
-            return 1.0
-        return float(stats.hypergeom.sf(self.trained - 1, self.train + self.held_out, self.train, self.winners))
-
-    @property
-    def excess(self) -> tuple[float, float, float]:
-        """Share of winners that won from memory, with its interval: 0 by chance, 1 where all are training images."""
-        if not self.winners:
-            return 0.0, 0.0, 1.0
-        shares = (self.trained / self.winners, *wilson(self.trained, self.winners))
-        value, low, high = ((share - self.chance) / (1 - self.chance) for share in shares)
-        return value, low, high
-
-
-def surroundings(to_train: Nearest, to_held_out: Nearest, train: int, held_out: int) -> Surroundings:
-    """The nearest of both sets.
-
-    Args:
-        to_train: the nearest training images of each query, at least `AROUND`.
-        to_held_out: the nearest held-out images, at least as many, the query itself left out.
+        to_train: the nearest training images of each query, at least `RATIO_RANK`.
+        to_held_out: the nearest held-out images of each query, at least as many, without the query itself.
         train: size of the training set.
         held_out: size of the held-out set.
     """
     distances = torch.cat([to_train.distances, to_held_out.distances], 1)
-    places = torch.cat([to_train.places, to_held_out.places + train], 1)
-    found = distances.sort(dim=1, stable=True)
-    first, last = found.values[:, 0], found.values[:, AROUND - 1]
+    indices = torch.cat([to_train.indices, to_held_out.indices + train], 1)
+    ordered = distances.sort(dim=1, stable=True)
+    first, last = ordered.values[:, 0], ordered.values[:, RATIO_RANK - 1]
     ratios = torch.where(last > 0, first / last.clamp(min=torch.finfo(torch.float64).tiny), 0.0)
-    return Surroundings(first, ratios, places.gather(1, found.indices[:, :1])[:, 0], train, held_out)
+    return RealNeighbours(ratios, indices.gather(1, ordered.indices[:, :1])[:, 0], train, held_out)
 
 
-def threshold(ratios: Tensor, rate: float) -> float | None:
-    """A ratio that so many of these (N,) do not exceed; None where they are too few to say."""
-    place = math.floor(rate * len(ratios))
-    return float(ratios.sort().values[place - 1]) if place >= 1 else None
+def ratio_threshold(ratios: Tensor, rate: float) -> float | None:
+    """Return the threshold that a given share of ratios (N,) does not exceed; None if `rate` x N is below 1."""
+    count = math.floor(rate * len(ratios))
+    return float(ratios.sort().values[count - 1]) if count >= 1 else None
 
 
-# --- statistics of others, as companions -----------------------------------------------------------------------------
+# --- statistics from the literature, for comparison ------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class DataCopying:
-    """C_T and how far it strays by chance.
+    """The statistic C_T.
 
     Args:
-        value: far below 0 where generated images are nearer to training images than held-out ones are.
-        deviation: its standard deviation where they are alike.
-        cells: that were looked at.
+        value: far below 0 if generated images are closer to training images than held-out images are.
+        deviation: standard deviation of the value if generated and held-out images are distributed alike.
+        cells: number of cells that were compared.
     """
 
     value: float
@@ -134,13 +140,16 @@ class DataCopying:
 
 
 def project(train: Tensor, *others: Tensor, width: int = 64, most: int = 10_000) -> list[Tensor]:
-    """Features (N, width) on the training images' first principal components; unchanged if they are no wider.
+    """Project features on the first principal components of the training images.
 
     Args:
-        train: the components are found on the first `most` of these.
-        others: projected alike.
-        width: components.
-        most: images.
+        train: features (N, D); the components are fitted to the first `most` of them.
+        others: further features (M, D) to project.
+        width: number of components.
+        most: number of training images that the components are fitted to.
+
+    Returns:
+        All features, (N, width) and (M, width); unchanged if D is at most `width`.
     """
     from sklearn.decomposition import PCA
 
@@ -151,29 +160,31 @@ def project(train: Tensor, *others: Tensor, width: int = 64, most: int = 10_000)
 
 
 def data_copying(train: Tensor, held_out: Tensor, generated: Tensor, cells: int, seed: int) -> DataCopying:
-    """C_T of Meehan et al. 2020 (arXiv:2004.05675): are generated images nearer to training images than new ones are?
+    """Compute C_T of Meehan et al. 2020 (arXiv:2004.05675), the z-score for closeness to training images.
 
     In each cell of a k-means partition of the training images, the distances of generated and of held-out images to the
-    nearest training image of the cell are compared by the z-score of Mann and Whitney; C_T is their mean, weighted by
-    held-out images, over cells with at least 20 generated ones. A mean tendency: a few copies do not move it, and
-    blurred images, near to everything, do.
+    nearest training image of the cell are compared by the Mann-Whitney z-score. C_T is the mean z-score, weighted by
+    the number of held-out images, over cells with at least 20 generated images. It is an average tendency: a few copies
+    hardly change it, while blurred images, which are close to every image, lower it.
 
     Args:
-        train: features (N, width), as the others.
-        held_out: of new images.
-        generated: of those in question.
-        cells: of the partition.
-        seed: of k-means.
+        train: features (N, D) of training images.
+        held_out: features (M, D) of held-out images.
+        generated: features (K, D) of generated images.
+        cells: number of cells of the partition.
+        seed: seed of k-means.
     """
     from sklearn.cluster import KMeans
 
-    some = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:5_000]]
-    means = KMeans(cells, n_init=3, random_state=seed % 2**31).fit(some.numpy().astype(np.float64))
-    t, p, q = (torch.from_numpy(means.predict(x.numpy().astype(np.float64))) for x in (train, held_out, generated))
+    subset = train[torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:5_000]]
+    means = KMeans(cells, n_init=3, random_state=seed % 2**31).fit(subset.numpy().astype(np.float64))
+    train_cell, held_out_cell, generated_cell = (
+        torch.from_numpy(means.predict(x.numpy().astype(np.float64))) for x in (train, held_out, generated)
+    )
     total = weight = squares = 0.0
     used = 0
     for cell in range(cells):
-        known, new, made = train[t == cell], held_out[p == cell], generated[q == cell]
+        known, new, made = train[train_cell == cell], held_out[held_out_cell == cell], generated[generated_cell == cell]
         if len(made) < 20 or not len(new) or not len(known):
             continue
         a, b = nearest(made, known).distances[:, 0], nearest(new, known).distances[:, 0]
@@ -187,22 +198,18 @@ def data_copying(train: Tensor, held_out: Tensor, generated: Tensor, cells: int,
 
 
 def authentic(queries: Nearest, train: Tensor) -> Tensor:
-    """Whether each query is farther from its nearest training image than that one's nearest other is (N,).
+    """Mark queries farther from their nearest training image than that image is from its nearest other training image.
 
-    Alaa et al. 2022 (arXiv:2102.08921). For new images the share lies anywhere between a third and a half, by the
-    dimension of the data: hold it against held-out ones.
+    Authenticity of Alaa et al. 2022 (arXiv:2102.08921). The share for held-out images depends on the dimension of the
+    data and lies anywhere between a third and a half, so compare with that.
 
     Args:
-        queries: their nearest training images.
-        train: features (M, width).
+        queries: nearest training images of each of N queries.
+        train: features (M, D) of the training images.
+
+    Returns:
+        Mask (N,).
     """
-    different, back = torch.unique(queries.places[:, 0], return_inverse=True)
-    others = nearest(train[different], train, 2).distances[:, 1]
-    return others[back] < queries.distances[:, 0]
-
-
-def difference(x: Tensor, y: Tensor) -> tuple[float, float, float]:
-    """Of two means, with its interval."""
-    value = float(x.double().mean() - y.double().mean())
-    error = math.sqrt(float(x.double().var()) / len(x) + float(y.double().var()) / len(y))
-    return value, value - Z95 * error, value + Z95 * error
+    distinct, inverse = torch.unique(queries.indices[:, 0], return_inverse=True)
+    spacing = nearest(train[distinct], train, 2).distances[:, 1]
+    return spacing[inverse] < queries.distances[:, 0]

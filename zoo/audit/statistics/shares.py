@@ -1,4 +1,4 @@
-"""What of each kind is drawn too rarely or too often, and what is drawn without variety."""
+"""Shares of classes or clusters among generated images, and the variety within each, against held-out images."""
 
 from __future__ import annotations
 
@@ -6,183 +6,212 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy import stats
 from torch import Tensor
 
-from zoo.audit.statistics.significance import ALARM, Z95, holm, mann_whitney, shares_differ, wilson
+from zoo.audit.statistics.significance import ALARM, Z95, fisher_exact, holm, mann_whitney, wilson
 
 DROPPED = 0.5
-"""Dropped: drawn less than this often as real images have it. Shares of decent generators vary by a third."""
+"""A kind is dropped below this ratio of its share to that among held-out images. Shares of sound generators vary by a
+third."""
 COLLAPSED = 0.5
-"""Collapsed: half the usual distance between two images of a kind. Generators that merely prefer the typical keep
-0.8 and more; half is what two images, each drawn again and again, would leave of a mean."""
+"""A kind is collapsed below this ratio of its variety to that of held-out images. Generators that merely prefer typical
+images keep 0.8 and more; a kind of only two images, each drawn many times, has half the mean distance."""
 FEWEST_IN_KIND = 10  # images on each side that the variety of a kind needs
-MIXED = 50.0  # condition of what a judge sees of each class, beyond which its mistakes cannot be undone
-MOST_IN_KIND = 500  # enough for distances between pairs
+MOST_IN_KIND = 500  # images on each side that the variety of a kind is measured on
+LARGEST_CONDITION = 50.0  # condition number of the confusion matrix above which it is not inverted
+
+Estimate = tuple[float, float, float]
+"""A share with the lower and the upper end of its 95 % interval, all in [0, 1]."""
 
 
 @dataclass(frozen=True)
 class Share:
-    """How often a kind is drawn, against held-out images.
+    """The share of a kind (class or cluster) among generated images, against held-out ones.
 
     Args:
-        kind: its place.
-        drawn: its share of generated images, with the ends of its 95 % interval.
-        usual: its share of held-out images, with the ends of its 95 % interval.
-        n: generated images that `drawn` is a share of.
-        n_usual: held-out images that `usual` is a share of.
-        p: that the shares are equal, two-sided, corrected for the number of kinds (Holm).
+        kind: index of the kind.
+        generated: share among generated images.
+        held_out: share among held-out images.
+        n: number of generated images that the share refers to.
+        held_out_n: number of held-out images that the share refers to.
+        p: two-sided p-value that the shares are equal, corrected for the number of kinds (Holm).
     """
 
     kind: int
-    drawn: tuple[float, float, float]
-    usual: tuple[float, float, float]
+    generated: Estimate
+    held_out: Estimate
     n: int
-    n_usual: int
+    held_out_n: int
     p: float
 
     @property
     def ratio(self) -> float:
-        """Generated share over the held-out one."""
-        return self.drawn[0] / self.usual[0] if self.usual[0] else np.inf
+        """Generated share over held-out share; infinite if the latter is 0."""
+        return self.generated[0] / self.held_out[0] if self.held_out[0] else np.inf
 
     @property
     def dropped(self) -> bool:
-        """Significantly, and by more than half, too rare."""
+        """Whether the kind is drawn significantly, and by more than half, too rarely."""
         return self.p < ALARM and self.ratio < DROPPED
 
     @property
     def differs(self) -> bool:
-        """Whether more than chance lies between the shares."""
+        """Whether the shares differ significantly."""
         return self.p < ALARM
 
 
-def shares(drawn: Tensor, usual: Tensor) -> list[Share]:
-    """Compare counts (K,) of generated and of held-out images."""
-    n, n_usual = int(drawn.sum()), int(usual.sum())
-    return _counted([(kind, a, n, b, n_usual) for kind, (a, b) in enumerate(zip(drawn.tolist(), usual.tolist()))])
+def shares(generated: Tensor, held_out: Tensor) -> list[Share]:
+    """Compare the counts (K,) of each kind among generated and among held-out images by Fisher's exact test."""
+    n, m = int(generated.sum()), int(held_out.sum())
+    return _compared([(kind, a, n, b, m) for kind, (a, b) in enumerate(zip(generated.tolist(), held_out.tolist()))])
 
 
-def agreement(right: Tensor, asked: Tensor, right_usual: Tensor, true: Tensor, kinds: int) -> list[Share]:
-    """How often images asked for as a kind are seen as it, against held-out images that are of it."""
+def agreement(right: Tensor, requested: Tensor, held_out_right: Tensor, true: Tensor, kinds: int) -> list[Share]:
+    """Compare how often generated images are classified as requested with how often held-out images are as labelled.
+
+    Args:
+        right: mask (N,) of generated images classified as the requested class.
+        requested: requested class (N,) of each generated image.
+        held_out_right: mask (M,) of held-out images classified as their class.
+        true: class (M,) of each held-out image.
+        kinds: number of classes.
+
+    Returns:
+        For each class that both sides have images of, the share of its images that are classified as it.
+    """
     rows = []
     for kind in range(kinds):
-        mine, theirs = right[asked == kind], right_usual[true == kind]
+        mine, theirs = right[requested == kind], held_out_right[true == kind]
         if len(mine) and len(theirs):
             rows.append((kind, int(mine.sum()), len(mine), int(theirs.sum()), len(theirs)))
-    return _counted(rows)
+    return _compared(rows)
 
 
-def _counted(rows: list[tuple[int, int, int, int, int]]) -> list[Share]:
-    """From kind, generated images of it and in all, held-out images of it and in all."""
-    p = holm(np.array([shares_differ(*row[1:], "two-sided") for row in rows]))
+def _compared(rows: list[tuple[int, int, int, int, int]]) -> list[Share]:
+    """Compare counts, given as (kind, generated count, generated total, held-out count, held-out total)."""
+    p = holm([fisher_exact(*row[1:], "two-sided") for row in rows])
     return [
         Share(kind, (a / n, *wilson(a, n)), (b / m, *wilson(b, m)), n, m, float(q))
         for (kind, a, n, b, m), q in zip(rows, p)
     ]
 
 
-def unmixed_shares(seen: Tensor, seen_usual: Tensor, true: Tensor) -> list[Share] | None:
-    """Shares of classes, freed of the mistakes of whoever judges them (Lipton et al. 2018, arXiv:1802.03916).
+def confusion_corrected_shares(predicted: Tensor, held_out_predicted: Tensor, true: Tensor) -> list[Share] | None:
+    """Estimate the shares of classes, corrected for the mistakes of the classifier.
 
-    A judge that takes every third cat for a dog hides that no cats are drawn: dogs taken for cats stand in for them.
-    Held-out images of known classes tell how the judge sees each class. Where the generator's images of a class look
-    to it like real ones, the shares that explain what it sees among them solve a linear system; each image then counts
-    for a class by a weight whose mean over real images is 1 for that class and 0 for the others.
+    Black-box shift estimation of Lipton et al. 2018 (arXiv:1802.03916). A classifier that takes every third cat for a
+    dog hides that no cats are drawn, as some dogs are taken for cats. Held-out images of known class give its confusion
+    matrix C, (K, K), with the mean prediction for each true class. If generated images of a class look to it like real
+    ones, their mean prediction is q C for the class shares q, which the linear system gives. Each image then counts
+    for a class with a weight whose mean over real images is 1 for their class and 0 for the others.
 
     Args:
-        seen: memberships (N, K) of generated images, as the judge sees them.
-        seen_usual: (M, K), of held-out images.
-        true: (M,) their classes.
+        predicted: predicted class memberships (N, K) of generated images.
+        held_out_predicted: predicted class memberships (M, K) of held-out images.
+        true: classes (M,) of the held-out images.
 
     Returns:
-        A share for each class, or None where held-out images are too few of a class, or judged too much at random.
+        A share for each class; None if a class has too few held-out images, or if the confusion matrix is close to
+        singular.
     """
-    kinds = seen.shape[1]
-    real = torch.bincount(true, minlength=kinds)
-    if int(real.min()) < FEWEST_IN_KIND:
+    kinds = predicted.shape[1]
+    counts = torch.bincount(true, minlength=kinds)
+    if int(counts.min()) < FEWEST_IN_KIND:
         return None
-    judged = torch.stack([seen_usual[true == kind].double().mean(0) for kind in range(kinds)])
-    if float(torch.linalg.cond(judged)) > MIXED:
+    confusion = torch.stack([held_out_predicted[true == kind].double().mean(0) for kind in range(kinds)])
+    if float(torch.linalg.cond(confusion)) > LARGEST_CONDITION:
         return None
-    mine, theirs = (torch.linalg.solve(judged, side.double(), left=False) for side in (seen, seen_usual))
+    mine, theirs = (
+        torch.linalg.solve(confusion, side.double(), left=False) for side in (predicted, held_out_predicted)
+    )
     n, m = len(mine), len(theirs)
     drawn, usual = mine.mean(0), theirs.mean(0)
-    # Of the difference where both are alike; the system's own errors fall out of it.
+    # Standard error of the difference if both distributions are equal; errors of the confusion matrix then cancel.
     error = (theirs.var(0) * (1 / n + 1 / m)).sqrt()
-    z = ((drawn - usual) / error).nan_to_num(0.0)  # of a single class there is no error
+    z = ((drawn - usual) / error).nan_to_num(0.0)  # with a single class the error is 0
     p = holm(2 * stats.norm.sf(z.abs().numpy()))
-    within = torch.stack([theirs[true == kind].var(0) / real[kind] for kind in range(kinds)])
+    within = torch.stack([theirs[true == kind].var(0) / counts[kind] for kind in range(kinds)])
     reach = Z95 * (mine.var(0) / n + (drawn.square()[:, None] * within).sum(0)).sqrt()
     lows, highs = (drawn - reach).clamp(0, 1).tolist(), (drawn + reach).clamp(0, 1).tolist()
     values = drawn.clamp(0, 1).tolist()
     return [
         Share(kind, (values[kind], lows[kind], highs[kind]), (k / m, *wilson(k, m)), n, m, float(p[kind]))
-        for kind, k in enumerate(real.tolist())
+        for kind, k in enumerate(counts.tolist())
     ]
 
 
 @dataclass(frozen=True)
 class Variety:
-    """How far images of a kind lie apart.
+    """The variety of a kind: how far apart its images are.
 
     Args:
-        kind: its place.
-        drawn: median distance between generated images of it.
-        usual: between as many held-out ones.
-        n: images compared on each side.
-        p: that generated images do not lie closer together, corrected (Holm).
+        kind: index of the kind.
+        generated: median distance between generated images of the kind.
+        held_out: median distance between as many held-out images of the kind.
+        n: number of images compared on each side.
+        p: one-sided p-value that generated images are no closer together, corrected for the number of kinds (Holm).
     """
 
     kind: int
-    drawn: float
-    usual: float
+    generated: float
+    held_out: float
     n: int
     p: float
 
     @property
     def ratio(self) -> float:
-        """Of the distances; 1 where held-out images are all alike."""
-        return self.drawn / self.usual if self.usual else 1.0
+        """Generated over held-out distance; 1 if all held-out images are the same."""
+        return self.generated / self.held_out if self.held_out else 1.0
 
     @property
     def collapsed(self) -> bool:
-        """Significantly, and by more than half, too close together."""
+        """Whether the images are significantly, and by more than half, too close together."""
         return self.p < ALARM and self.ratio < COLLAPSED
 
 
-def spread(features: Tensor) -> Tensor:
-    """Median distance (N,) of each of N images to the others. Medians forget the few that were sorted in wrongly."""
-    apart: Tensor = torch.cdist(features.double(), features.double(), compute_mode="donot_use_mm_for_euclid_dist")
+def median_distances(features: Tensor) -> Tensor:
+    """Compute the median distance of each image to the others; medians are robust to misclassified images.
+
+    Args:
+        features: features (N, D).
+
+    Returns:
+        Euclidean distances (N,).
+    """
+    distances: Tensor = torch.cdist(features.double(), features.double(), compute_mode="donot_use_mm_for_euclid_dist")
     n = len(features)
-    others = apart[~torch.eye(n, dtype=torch.bool)].view(n, n - 1)
+    others = distances[~torch.eye(n, dtype=torch.bool)].view(n, n - 1)
     return others.median(1).values
 
 
 def variety(
-    drawn: Tensor, kind_drawn: Tensor, usual: Tensor, kind_usual: Tensor, kinds: int, draw: torch.Generator
+    generated: Tensor,
+    generated_kinds: Tensor,
+    held_out: Tensor,
+    held_out_kinds: Tensor,
+    kinds: int,
+    draw: torch.Generator,
 ) -> list[Variety]:
-    """Compare the spread of each kind that both sides have enough images of.
+    """Compare the variety of each kind that both sides have at least `FEWEST_IN_KIND` images of.
 
     Args:
-        drawn: features (N, width) of generated images.
-        kind_drawn: (N,) their kinds.
-        usual: features (M, width) of held-out images.
-        kind_usual: (M,) their kinds.
-        kinds: how many there are.
-        draw: chooses among many images, and as many on both sides.
+        generated: features (N, D) of generated images.
+        generated_kinds: kind (N,) of each generated image.
+        held_out: features (M, D) of held-out images.
+        held_out_kinds: kind (M,) of each held-out image.
+        kinds: number of kinds.
+        draw: random generator that chooses as many images of a kind on both sides.
     """
-    found: list[tuple[int, float, float, int]] = []
+    rows: list[tuple[int, float, float, int]] = []
     p: list[float] = []
     for kind in range(kinds):
-        sides = [(kind_drawn == kind).nonzero()[:, 0], (kind_usual == kind).nonzero()[:, 0]]
+        sides = [(generated_kinds == kind).nonzero()[:, 0], (held_out_kinds == kind).nonzero()[:, 0]]
         n = min(len(sides[0]), len(sides[1]), MOST_IN_KIND)
         if n < FEWEST_IN_KIND:
             continue
         chosen = [side[torch.randperm(len(side), generator=draw)[:n]] for side in sides]
-        a, b = spread(drawn[chosen[0]]), spread(usual[chosen[1]])
-        found.append((kind, float(a.median()), float(b.median()), n))
+        a, b = median_distances(generated[chosen[0]]), median_distances(held_out[chosen[1]])
+        rows.append((kind, float(a.median()), float(b.median()), n))
         p.append(mann_whitney(a, b, "less"))
-    corrected: NDArray[np.float64] = holm(np.array(p)) if p else np.zeros(0)
-    return [Variety(*row, float(q)) for row, q in zip(found, corrected)]
+    return [Variety(*row, float(q)) for row, q in zip(rows, holm(p))]

@@ -1,8 +1,9 @@
-"""The progressive GAN of pytorch_GAN_zoo (models/networks/progressive_conv_net.py, custom_layers.py).
+"""Convert the progressive GAN of pytorch_GAN_zoo (models/networks/progressive_conv_net.py, custom_layers.py).
 
-It scales a layer's output, bias included, where the authors' code and ours scale the weight; it takes the gain sqrt(2)
-everywhere; its first bias has a value for each unit; and its minibatch deviation is another (see `zoo.ProGAN.variant`).
-Weights and biases are multiplied so that ours computes the same.
+It differs from the authors' code and from this library in four ways: it scales the output of a layer, including the
+bias, instead of the weight; it uses the gain sqrt(2) in all layers; its first bias has a value for each unit; and its
+minibatch stddev is computed differently (see `zoo.ProGAN.variant`). Weights and biases are multiplied so that the
+converted model computes the same.
 """
 
 from __future__ import annotations
@@ -13,15 +14,21 @@ from typing import Any
 from torch import Tensor
 
 from zoo.errors import ReleaseError
-from zoo.hub.converting.tensors import Found, Networks, Tensors
+from zoo.hub.converting.tensors import Conversion, Networks, Tensors
 from zoo.models.progan import ProGAN
 from zoo.models.progan_growth import Widths
 
 
-def found(networks: Networks, facts: dict[str, Any]) -> Found:
-    """The model in the tensors.
+def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
+    """Convert a progressive GAN.
 
-    Facts: `num_classes` of a conditional one (AC-GAN with one attribute); `alpha`, which must be 0: a fade has ended.
+    Args:
+        networks: the networks of the source.
+        facts: `num_classes` of a conditional model (an AC-GAN with one attribute); `alpha`, which must be 0, as it is
+            after a fade.
+
+    Raises:
+        ReleaseError: if this library has no such network.
     """
     if facts.pop("alpha", 0):
         raise ReleaseError(
@@ -29,23 +36,23 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
             "mixes in its own way. Convert one from after it"
         )
     for network in (networks.generator, networks.discriminator, networks.average):
-        if network is not None:  # newer versions of the source name the wrapped layer, older ones do not
+        if network is not None:  # newer versions of the source have the name of the wrapped layer, older ones do not
             network.rename(lambda name: name.replace(".module.", "."))
     generator = networks.any_generator()
     scales = 1 + max(
         (int(name.split(".")[1]) for name in generator.state if name.startswith("scaleLayers.")), default=-1
     )
     if scales < 1:
-        raise ReleaseError(f"{generator.what} draws 4x4 images; the zoo's begins at 8x8")
+        raise ReleaseError(f"{generator.label} draws 4x4 images; the zoo's begins at 8x8")
     depths = [generator.take(f"toRGBLayers.{i}.weight").shape[1] for i in range(scales + 1)]
-    widths = _widths(depths, generator.what)
+    widths = _widths(depths, generator.label)
     classes = int(facts.pop("num_classes", 0))
     inputs = generator.take("formatLayer.weight").shape[1]
     if networks.discriminator is not None:
         outputs = len(networks.discriminator.take("decisionLayer.weight"))
         if outputs != 1 + classes:
             raise ReleaseError(
-                f"{networks.discriminator.what} gives {outputs} numbers for each image; if {outputs - 1} of them are "
+                f"{networks.discriminator.label} gives {outputs} numbers for each image; if {outputs - 1} of them are "
                 f"classes, of one attribute, give num_classes={outputs - 1}"
             )
     arguments = {
@@ -57,70 +64,86 @@ def found(networks: Networks, facts: dict[str, Any]) -> Found:
         "num_classes": classes,
         "variant": "pytorch_GAN_zoo",
     }
-    result = Found(ProGAN, arguments, images_seen=lambda model: model.growth.end)
+    conversion = Conversion(ProGAN, arguments, images_seen=lambda model: model.growth.end)
     if networks.generator is not None:
-        result.generator = _generator(networks.generator, scales)
+        conversion.generator = _generator(networks.generator, scales)
     if networks.average is not None:
-        result.average = _generator(networks.average, scales)
+        conversion.average = _generator(networks.average, scales)
     if networks.discriminator is not None:
-        result.discriminator = _discriminator(networks.discriminator, scales)
-    return result
+        conversion.discriminator = _discriminator(networks.discriminator, scales)
+    return conversion
 
 
-def _widths(depths: list[int], what: str) -> Widths:
-    """The zoo's two numbers for a row of widths.
+def _widths(depths: list[int], label: str) -> Widths:
+    """Return the two numbers by which this library describes a list of widths.
+
+    Args:
+        depths: number of channels at 4, 8, 16, ... pixels.
+        label: name of the network, for error messages.
 
     Raises:
-        ReleaseError: when there are none.
+        ReleaseError: if no two numbers describe these widths.
     """
     sizes = [4 * 2**i for i in range(len(depths))]
     widths = Widths(max(depths[-1] << (sizes[-1].bit_length() - 2), max(depths)), max(depths))
     if [widths.at(size) for size in (2, *sizes)] != [depths[0], *depths]:
         raise ReleaseError(
-            f"{what} has widths {depths} from 4x4 on; the zoo's halve with every doubling of the "
-            "size, from one number down, so these cannot be had"
+            f"{label} has widths {depths} from 4x4 on; the zoo's are one number that is halved with every doubling of "
+            "the size, up to a largest width, so these are not possible"
         )
     return widths
 
 
-def _layer(tensors: Tensors, theirs: str, ours: str, gain: float = math.sqrt(2), inputs: int = 0) -> dict[str, Tensor]:
-    """One layer: theirs is c * (W x + b), c = sqrt(2 / fan in); ours (gain / sqrt(fan in)) * W' x + b'.
+def _layer(
+    tensors: Tensors, source: str, target: str, gain: float = math.sqrt(2), inputs: int = 0
+) -> dict[str, Tensor]:
+    """Convert a layer.
 
-    `inputs` are those of our layer, where it has more.
+    The source computes c (W x + b) with c = sqrt(2 / fan-in), our layer (gain / sqrt(fan-in)) W' x + b'.
+
+    Args:
+        tensors: tensors of the source.
+        source: name of the layer in the source.
+        target: name of the layer in this library.
+        gain: gain of our layer.
+        inputs: number of input channels of our layer if it has more than the source's; 0 otherwise.
+
+    Returns:
+        Weight and bias by this library's names.
     """
-    weight, bias = tensors.take(f"{theirs}.weight"), tensors.take(f"{theirs}.bias")
-    places = weight[0, 0].numel()
-    constant = math.sqrt(2 / (weight.shape[1] * places))
-    scale = gain / math.sqrt((inputs or weight.shape[1]) * places)
-    return {f"{ours}.weight": weight * (constant / scale), f"{ours}.bias": bias * constant}
+    weight, bias = tensors.take(f"{source}.weight"), tensors.take(f"{source}.bias")
+    positions = weight[0, 0].numel()  # of the kernel
+    constant = math.sqrt(2 / (weight.shape[1] * positions))
+    scale = gain / math.sqrt((inputs or weight.shape[1]) * positions)
+    return {f"{target}.weight": weight * (constant / scale), f"{target}.bias": bias * constant}
 
 
 def _generator(tensors: Tensors, scales: int) -> dict[str, Tensor]:
-    found = _layer(tensors, "formatLayer", "dense", gain=math.sqrt(2) / 4)
-    found["dense.bias"] = found["dense.bias"].view(-1, 4, 4)
-    found |= _layer(tensors, "groupScale0.0", "first")
+    state = _layer(tensors, "formatLayer", "dense", gain=math.sqrt(2) / 4)
+    state["dense.bias"] = state["dense.bias"].view(-1, 4, 4)
+    state |= _layer(tensors, "groupScale0.0", "first")
     for i in range(scales + 1):
-        found |= _layer(tensors, f"toRGBLayers.{i}", f"to_rgb.{i}", gain=1.0)
+        state |= _layer(tensors, f"toRGBLayers.{i}", f"to_rgb.{i}", gain=1.0)
     for i in range(scales):
         for j in (0, 1):
-            found |= _layer(tensors, f"scaleLayers.{i}.{j}", f"blocks.{i}.{j}")
-    return found
+            state |= _layer(tensors, f"scaleLayers.{i}.{j}", f"blocks.{i}.{j}")
+    return state
 
 
 def _discriminator(tensors: Tensors, scales: int) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
+    state: dict[str, Tensor] = {}
     for i in range(scales + 1):
-        found |= _layer(tensors, f"fromRGBLayers.{i}", f"from_rgb.{i}")
+        state |= _layer(tensors, f"fromRGBLayers.{i}", f"from_rgb.{i}")
     for i in range(scales):
         for j in (0, 1):
-            found |= _layer(tensors, f"scaleLayers.{i}.{j}", f"blocks.{i}.{j}")
+            state |= _layer(tensors, f"scaleLayers.{i}.{j}", f"blocks.{i}.{j}")
     before = tensors.take("groupScaleZero.0.weight")
-    if before.shape[1] == len(before):  # without a minibatch deviation: ours is given no weight
-        found |= _layer(tensors, "groupScaleZero.0", "last", inputs=before.shape[1] + 1)
+    if before.shape[1] == len(before):  # without minibatch stddev: its weights in our layer are 0
+        state |= _layer(tensors, "groupScaleZero.0", "last", inputs=before.shape[1] + 1)
         padded = before.new_zeros(len(before), before.shape[1] + 1, 3, 3)
-        padded[:, :-1] = found["last.weight"]
-        found["last.weight"] = padded
+        padded[:, :-1] = state["last.weight"]
+        state["last.weight"] = padded
     else:
-        found |= _layer(tensors, "groupScaleZero.0", "last")
-    found |= _layer(tensors, "groupScaleZero.1", "dense")
-    return found | _layer(tensors, "decisionLayer", "readout", gain=1.0)
+        state |= _layer(tensors, "groupScaleZero.0", "last")
+    state |= _layer(tensors, "groupScaleZero.1", "dense")
+    return state | _layer(tensors, "decisionLayer", "readout", gain=1.0)

@@ -1,4 +1,4 @@
-"""Tensors from elsewhere: files read without running code, networks told apart, every tensor accounted for."""
+"""Read files of other libraries without running code, tell their networks apart, and account for every tensor."""
 
 from __future__ import annotations
 
@@ -26,117 +26,139 @@ ALIASES = {
     "G_ema": "average",
     "avgG": "average",
 }
-BESIDES = ("config", "tmp", "epoch", "iteration", "hyper_parameters")
-"""What files of the sources hold beside networks, of no use for computing."""
+IGNORED = ("config", "tmp", "epoch", "iteration", "hyper_parameters")
+"""Entries of the sources' files that are not networks; they do not affect what a network computes."""
 
 
 class Tensors:
-    """The tensors of one network; what is taken is ticked off.
+    """The tensors of one network, with a record of those that were taken.
 
     Args:
-        state: by name; a leading `module.` of DataParallel is dropped.
-        what: for messages.
+        state: the tensors by name; the prefix `module.` of DataParallel is removed.
+        label: name of the network and its source, for error messages.
     """
 
-    def __init__(self, state: Mapping[str, Any], what: str) -> None:
+    def __init__(self, state: Mapping[str, Any], label: str) -> None:
         plain = {str(name): value for name, value in state.items()}
         if plain and all(name.startswith("module.") for name in plain):
             plain = {name.removeprefix("module."): value for name, value in plain.items()}
         for name, value in plain.items():
             if not isinstance(value, Tensor):
-                raise ReleaseError(f"{what}: {name} is a {type(value).__name__}, not a tensor")
+                raise ReleaseError(f"{label}: {name} is a {type(value).__name__}, not a tensor")
         self.state: dict[str, Tensor] = plain
-        self.what = what
-        self._left = set(plain)
+        self.label = label
+        self._remaining = set(plain)
 
     def __contains__(self, name: str) -> bool:
         return name in self.state
 
     def take(self, name: str) -> Tensor:
-        """One tensor, in float32 if it is floating.
+        """Return a tensor on the CPU, in float32 if its type is floating, and record that it was taken.
 
         Raises:
-            ReleaseError: when it is not there.
+            ReleaseError: if there is no tensor with this name.
         """
         if name not in self.state:
-            raise ReleaseError(f"{self.what} has no {name}; these are other tensors than that source's")
-        self._left.discard(name)
+            raise ReleaseError(f"{self.label} has no {name}; these are other tensors than that source's")
+        self._remaining.discard(name)
         tensor = self.state[name].detach().cpu()
         return tensor.float() if tensor.is_floating_point() else tensor
 
     def rename(self, change: Callable[[str], str]) -> None:
-        """Change every name; before anything is taken."""
+        """Change every name; call this before any tensor is taken."""
         self.state = {change(name): tensor for name, tensor in self.state.items()}
-        self._left = set(self.state)
+        self._remaining = set(self.state)
 
     def drop(self, belongs: Callable[[str], bool]) -> None:
-        """Tick off what is of no use for computing."""
-        self._left = {name for name in self._left if not belongs(name)}
+        """Record tensors as taken that do not affect what the network computes.
 
-    def norm(self, theirs: str, ours: str) -> dict[str, Tensor]:
-        """One batch norm with gain and bias."""
-        found = {
-            f"{ours}.{part}": self.take(f"{theirs}.{part}")
+        Args:
+            belongs: decides by the name of a tensor.
+        """
+        self._remaining = {name for name in self._remaining if not belongs(name)}
+
+    def batch_norm(self, source: str, target: str) -> dict[str, Tensor]:
+        """Take the tensors of a batch norm with gain and bias.
+
+        Args:
+            source: name of the layer in the source.
+            target: name of the layer in this library.
+
+        Returns:
+            The tensors by this library's names.
+        """
+        tensors = {
+            f"{target}.{part}": self.take(f"{source}.{part}")
             for part in ("weight", "bias", "running_mean", "running_var")
         }
-        count = f"{theirs}.num_batches_tracked"  # not in files of before torch 0.4.1
-        return {**found, f"{ours}.num_batches_tracked": self.take(count) if count in self else torch.tensor(0)}
+        count = f"{source}.num_batches_tracked"  # missing in files that were written before torch 0.4.1
+        return {**tensors, f"{target}.num_batches_tracked": self.take(count) if count in self else torch.tensor(0)}
 
-    def all_taken(self) -> None:
-        """Refuse what nobody asked for.
+    def check_all_taken(self) -> None:
+        """Check that no tensor is left over.
 
         Raises:
-            ReleaseError: naming some.
+            ReleaseError: naming up to three tensors that were not taken.
         """
-        if self._left:
-            names = sorted(self._left)
+        if self._remaining:
+            names = sorted(self._remaining)
             more = f" and {len(names) - 3} more" if len(names) > 3 else ""
             raise ReleaseError(
-                f"{self.what} has tensors that the zoo's network has no place for: {', '.join(names[:3])}{more}. "
+                f"{self.label} has tensors that the zoo's network has no place for: {', '.join(names[:3])}{more}. "
                 "Without them it would compute something else, so it is not converted"
             )
 
 
 @dataclass
 class Networks:
-    """What a source's files hold."""
+    """The networks of a source.
+
+    Args:
+        generator: tensors of the live generator, or None.
+        discriminator: tensors of the discriminator, or None.
+        average: tensors of the averaged generator, or None.
+    """
 
     generator: Tensors | None = None
     discriminator: Tensors | None = None
     average: Tensors | None = None
 
     def any_generator(self) -> Tensors:
-        """The generator, live or averaged.
+        """Return the live generator, or the averaged one if there is no live one.
 
         Raises:
-            ReleaseError: when there is neither.
+            ReleaseError: if there is neither.
         """
-        found = self.generator or self.average
-        if found is None:
+        generator = self.generator or self.average
+        if generator is None:
             raise ReleaseError(
                 "there is no generator among these tensors; a model cannot be made of a discriminator alone"
             )
-        return found
+        return generator
 
-    def all_taken(self) -> None:
-        """Refuse what nobody asked for."""
+    def check_all_taken(self) -> None:
+        """Check that no tensor of any network is left over.
+
+        Raises:
+            ReleaseError: naming up to three tensors that were not taken.
+        """
         for network in (self.generator, self.discriminator, self.average):
             if network is not None:
-                network.all_taken()
+                network.check_all_taken()
 
 
 @dataclass
-class Found:
-    """What a converter makes of them.
+class Conversion:
+    """A model of this library that computes the same as the source.
 
     Args:
-        target: the zoo's class.
-        arguments: that shapes tell.
-        generator: tensors by the zoo's names.
-        discriminator: the same; None where the source has none.
-        average: the same.
-        notes: for the card.
-        images_seen: of the model, where its clock matters.
+        target: class of the model.
+        arguments: arguments of the class that were read off the shapes.
+        generator: tensors of the live generator by this library's names; None if the source has none.
+        discriminator: tensors of the discriminator by this library's names; None if the source has none.
+        average: tensors of the averaged generator by this library's names; None if the source has none.
+        notes: facts for the card.
+        images_seen: function from the model to its clock, for models that depend on it.
     """
 
     target: type[GAN]
@@ -148,11 +170,16 @@ class Found:
     images_seen: Callable[[Any], int] = field(default=lambda model: 0)
 
 
-def networks_of(state: Mapping[str, Any], source: str) -> Networks:
-    """Tell the networks apart.
+def split_networks(state: Mapping[str, Any], source: str) -> Networks:
+    """Tell the networks of a source apart.
+
+    Args:
+        state: the tensors of a generator; or a mapping with the keys of `ALIASES`; or the tensors of one module with
+            the prefixes `generator.` and `discriminator.`; or a Lightning checkpoint.
+        source: name of the source, for error messages.
 
     Raises:
-        ReleaseError: for what is neither tensors nor networks.
+        ReleaseError: for anything else.
     """
     if not isinstance(state, Mapping) or not state:
         raise ReleaseError(f"a state dict is a mapping from names to tensors; got {type(state).__name__}")
@@ -160,17 +187,17 @@ def networks_of(state: Mapping[str, Any], source: str) -> Networks:
         state = state["state_dict"]
     named = {ALIASES[key]: value for key, value in state.items() if key in ALIASES and isinstance(value, Mapping)}
     if named:
-        others = [key for key in state if key not in ALIASES and key not in BESIDES]
+        others = [key for key in state if key not in ALIASES and key not in IGNORED]
         if others:
             raise ReleaseError(f"{others[0]} is no network; they are called {', '.join(ALIASES)}")
         return Networks(**{name: Tensors(value, f"the {name} of {source}") for name, value in named.items()})
-    both = [f"{side}." for side in ("generator", "discriminator")]
-    if all(any(str(name).startswith(prefix) for name in state) for prefix in both):  # one module that holds both
+    prefixes = [f"{side}." for side in ("generator", "discriminator")]
+    if all(any(str(name).startswith(prefix) for name in state) for prefix in prefixes):  # one module that holds both
         split = {
             prefix[:-1]: {n.removeprefix(prefix): tensor for n, tensor in state.items() if n.startswith(prefix)}
-            for prefix in both
+            for prefix in prefixes
         }
-        rest = {name: tensor for name, tensor in state.items() if not name.startswith(tuple(both))}
+        rest = {name: tensor for name, tensor in state.items() if not name.startswith(tuple(prefixes))}
         if rest:
             raise ReleaseError(f"{next(iter(rest))} belongs to neither generator nor discriminator of {source}")
         return Networks(**{name: Tensors(value, f"the {name} of {source}") for name, value in split.items()})
@@ -178,14 +205,14 @@ def networks_of(state: Mapping[str, Any], source: str) -> Networks:
 
 
 class _ConfigOfGanZoo:
-    """Stands for `models.utils.config.BaseConfig` of pytorch_GAN_zoo, in its files: plain values as attributes."""
+    """A replacement for `models.utils.config.BaseConfig` in files of pytorch_GAN_zoo: plain values as attributes."""
 
 
 def read_file(path: str | Path) -> Any:
-    """Content of a file of `torch.save` or safetensors; tensors and plain values, and no code of it runs.
+    """Read a file of `torch.save` or safetensors with tensors and plain values; no code in it runs.
 
     Raises:
-        ReleaseError: when it is missing, damaged, or holds other Python objects.
+        ReleaseError: if the file is missing or damaged, or holds other Python objects.
     """
     path = Path(path)
     if not path.is_file():
@@ -193,14 +220,14 @@ def read_file(path: str | Path) -> Any:
     if path.suffix == ".safetensors":
         weights.read_header(path)
         return weights.read(path)
-    stand_ins: list[Any] = [(_ConfigOfGanZoo, "models.utils.config.BaseConfig")]
+    replacements: list[Any] = [(_ConfigOfGanZoo, "models.utils.config.BaseConfig")]
     try:
-        with torch.serialization.safe_globals(stand_ins):
+        with torch.serialization.safe_globals(replacements):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ReleaseError(
             f"{path} is refused: it holds Python objects beyond tensors and plain values, and reading those could run "
-            f"code ({first_line(error)[:200]}). Save its state_dict() alone where it was made"
+            f"code ({first_line(error)[:200]}). Save only its state_dict() with the library that wrote it"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ReleaseError(f"{path} is damaged, or no file of torch.save ({error!r:.200})") from error

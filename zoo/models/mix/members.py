@@ -1,16 +1,26 @@
-"""The members of a MixGAN: several models of one base."""
+"""The members of a mixture: models of one base, and pairs of their networks that play as models of the base."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
+
 from zoo.config.class_names import find_class
 from zoo.gan import GAN
 
+NETWORKS = ("generator", "discriminator", "average")
 
-def build_members(base: Mapping[str, Any] | str, count: int, seed: int) -> list[GAN]:
-    """Models of the base with weights of their own; the first has those that the base alone would have.
+
+def build_members(base: Mapping[str, Any] | str, count: int, seed: int, excluded: type[GAN]) -> list[GAN]:
+    """Build models of the base with independent initial weights; the first has those that the base alone would have.
+
+    Args:
+        base: arguments of the base and, as `class`, its name; or the name alone.
+        count: number of models.
+        seed: seed of the mixture, which is the seed of every member.
+        excluded: class of models that cannot be mixed, the mixtures themselves.
 
     Raises:
         ValueError: for a base that cannot be mixed.
@@ -20,12 +30,13 @@ def build_members(base: Mapping[str, Any] | str, count: int, seed: int) -> list[
     if name is None:
         raise ValueError("base needs `class`, the variant to mix, such as {'class': 'DCGAN', 'resolution': 32}")
     target = find_class(str(name), GAN)
-    if not (isinstance(target, type) and issubclass(target, GAN)) or target is GAN or hasattr(target, "nested"):
+    if not (isinstance(target, type) and issubclass(target, GAN)) or target is GAN or issubclass(target, excluded):
         raise ValueError(f"base: {name} is not a GAN that can be mixed; name a variant, such as DCGAN")
     if settings.setdefault("seed", seed) != seed:
         raise ValueError(f"base: seed is the mixture's, {seed}; got {settings['seed']}. Leave it out")
     models = [target(**settings) for _ in range(count)]
-    others = sorted({key for key, _ in models[0].named_parameters()} - _network_parameters(models[0]))
+    keys = (key for key, _ in models[0].named_parameters())
+    others = sorted(key for key in keys if key.partition(".")[0] not in NETWORKS)
     if others:
         raise ValueError(
             f"base: {name} has parameters outside its generator and discriminator ({others[0]}), which a MixGAN could "
@@ -34,7 +45,27 @@ def build_members(base: Mapping[str, Any] | str, count: int, seed: int) -> list[
     return models
 
 
-def _network_parameters(model: GAN) -> set[str]:
-    return {
-        key for key, _ in model.named_parameters() if key.split(".")[0] in ("generator", "discriminator", "average")
-    }
+def with_networks(model: GAN, generator: nn.Module, discriminator: nn.Module, average: nn.Module) -> GAN:
+    """Return a model that differs from `model` in its networks only.
+
+    It shares the networks given and, with `model`, the clock, the buffers and all other submodules: nothing is copied,
+    so either model trains or moves the weights of both.
+    """
+    view = type(model).__new__(type(model))
+    view.__dict__.update(model.__dict__)
+    view._modules = dict(model._modules)
+    view.generator, view.discriminator, view.average = generator, discriminator, average
+    return view
+
+
+def shared_state(model: GAN) -> nn.Module:
+    """Return a module with a model's buffers and its submodules other than the networks, shared with the model.
+
+    A mixture registers it, so that they are saved and moved with the mixture; most variants have none.
+    """
+    state = nn.Module()
+    state._buffers, state._non_persistent_buffers_set = model._buffers, model._non_persistent_buffers_set
+    for name, module in model._modules.items():
+        if name not in NETWORKS:
+            state.add_module(name, module)
+    return state

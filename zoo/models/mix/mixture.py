@@ -1,6 +1,6 @@
-"""A mixture of networks with weights that are learnt as a player of a game learns: Arora et al. 2017, arXiv:1703.00573.
+"""A mixture of networks whose weights are learnt as a player of a game learns: Arora et al. 2017, arXiv:1703.00573.
 
-The weights are kept as logarithms and moved by exponentiated gradient, or left to the networks' optimizer.
+The weights are stored as logarithms and updated by exponentiated gradient, or by the networks' optimizer.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from torch import Tensor, nn
 
 WeightUpdate = Literal["exponentiated_gradient", "optimizer"]
 Regulariser = Literal["cross_entropy", "shannon"]
-LEAST = math.log(1e-30)  # of a log-weight: what float32 can still hold, and a member that is never drawn
+LOWEST_LOG_WEIGHT = math.log(1e-30)  # its exponential is still a normal float32, and such a member is never drawn
 
 
 class Mixture(nn.Module):
-    """Networks of one architecture, each with its own parameters, and the probabilities with which they play.
+    """Networks of one architecture, each with its own parameters, and the probability of each.
 
-    Under exponentiated gradient `weights` is the parameter that losses are differentiated by, and `step` moves it; no
-    optimizer owns it. Under `optimizer` the parameter is `log_weights`. A mixture of one has nothing to learn, and
-    neither is a parameter. Both tensors are saved; an average over time of `weights` is again a mixture.
+    Under exponentiated gradient `weights` is the parameter that losses are differentiated by, and `step` updates it; no
+    optimizer does. Under `optimizer` the parameter is `log_weights`. A mixture of one has nothing to learn, and neither
+    is a parameter. Both tensors are saved; a moving average of `weights` is again a vector of probabilities.
 
     Args:
         members: the networks, k of them.
-        update: how the weights move.
+        update: how the weights are updated.
     """
 
     log_weights: Tensor
@@ -51,53 +51,37 @@ class Mixture(nn.Module):
 
     @property
     def learnt(self) -> Tensor | None:
-        """The parameter through which the weights learn, or None for a single member."""
+        """The parameter through which the weights are learnt, or None for a single member."""
         if len(self) == 1:
             return None
         return self.log_weights if self.update == "optimizer" else self.weights
 
     def probabilities(self) -> Tensor:
-        """The weights (k,), positive and of sum 1, with a graph to `learnt`."""
+        """Return the weights (k,), positive and of sum 1, with a graph to `learnt`."""
         return self.log_weights.softmax(0) if self.learnt is self.log_weights else self.weights
 
     @torch.no_grad()
     def step(self, rate: float) -> None:
-        """Move the weights after a backward pass, or take over what the optimizer did to their logarithms.
+        """Update the weights after a backward pass, or compute them from the logarithms that the optimizer updated.
 
         Args:
-            rate: of the exponentiated gradient, eta: `w_i` becomes proportional to `w_i * exp(-eta * dL/dw_i)`.
+            rate: rate eta of the exponentiated gradient: `w_i` becomes proportional to `w_i * exp(-eta * dL/dw_i)`.
         """
         if self.learnt is self.weights and self.weights.grad is not None:
-            self.log_weights.copy_((self.log_weights - rate * self.weights.grad).log_softmax(0).clamp_(min=LEAST))
+            log_weights = (self.log_weights - rate * self.weights.grad).log_softmax(0)
+            self.log_weights.copy_(log_weights.clamp_(min=LOWEST_LOG_WEIGHT))
         self.weights.copy_(self.log_weights.softmax(0))
-
-    def drawn(self, members: Tensor) -> Drawn:
-        """This mixture for rows of which `members` (B,) says who draws them."""
-        return Drawn(self, members)
 
 
 def regularisation(weights: Tensor, form: Regulariser = "cross_entropy") -> Tensor:
-    """What keeps a mixture from collapsing onto one member: a scalar that is least for equal weights.
+    """Compute the regulariser that keeps a mixture from collapsing onto one member: a scalar, least for equal weights.
 
-    - `cross_entropy`, that of the paper and its code: `-(1/k) * sum_i log w_i`, the cross entropy from the uniform
-      distribution to the weights. It grows without bound as any weight goes to 0.
+    - `cross_entropy`, that of the paper (section 5) and its code: `-(1/k) * sum_i log w_i`, the cross entropy from the
+      uniform distribution to the weights. It grows without bound as any weight goes to 0.
     - `shannon`: `sum_i w_i log w_i`, the negative entropy. It is bounded, and lets weights go to 0.
 
     Args:
-        weights: (k,), positive and of sum 1.
-        form: which of them.
+        weights: probabilities (k,), positive and of sum 1.
+        form: name of the regulariser.
     """
     return -weights.log().mean() if form == "cross_entropy" else torch.special.xlogy(weights, weights).sum()
-
-
-class Drawn(nn.Module):
-    """The members of a mixture, each for the rows it was drawn for.
-
-    Args:
-        mixture: of networks.
-        members: (B,) index of a member for each row.
-    """
-
-    def __init__(self, mixture: Mixture, members: Tensor) -> None:
-        super().__init__()
-        self.mixture, self.members = mixture, members

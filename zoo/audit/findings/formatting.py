@@ -1,4 +1,4 @@
-"""Numbers and states of a report in words, the same on the page, in Markdown and in the console."""
+"""Numbers, intervals and statuses of a report as text, the same on the page, in Markdown and in the console."""
 
 from __future__ import annotations
 
@@ -6,29 +6,29 @@ import math
 
 from zoo.audit.findings.finding import Statistic, Status
 
-STATES: dict[Status, str] = {
+STATUS_LABELS: dict[Status, str] = {
     "alarm": "alarm",
-    "passed": "nothing found",
-    "note": "to be read",
-    "skipped": "not asked",
+    "passed": "no fault found",
+    "note": "note",
+    "skipped": "skipped",
 }
-SIGNS: dict[Status, str] = {"alarm": "✕", "passed": "✓", "note": "!", "skipped": "–"}  # noqa: RUF001 - a dash is meant
+STATUS_SIGNS: dict[Status, str] = {"alarm": "✕", "passed": "✓", "note": "!", "skipped": "–"}  # noqa: RUF001 - an en dash
 
-ZERO = 1e-12  # what is smaller in size is a rounding error
+ZERO = 1e-12  # absolute values below this are rounding errors
 HEALTHY_MEANS = (
-    "No alarm rang. That is no proof: each alarm has a size below which it stays silent, and questions that could not "
-    "be asked stay open."
+    "No alarm was raised. That is no proof of health: each alarm has a smallest effect that it can detect, and skipped "
+    "questions remain open."
 )
 
 
-def verdict_in_words(verdict: tuple[str, ...]) -> str:
-    """A verdict as a heading."""
-    whole = ", ".join(verdict) if verdict else "open: too little was asked"
-    return whole[0].upper() + whole[1:]
+def verdict_heading(verdict: tuple[str, ...]) -> str:
+    """Return a verdict as a heading."""
+    text = ", ".join(verdict) if verdict else "undecided: too few questions could be answered"
+    return text[0].upper() + text[1:]
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Three digits, thousands set apart, and the unit."""
+    """Return a number with three significant digits, thousands separators and its unit."""
     if value is None or math.isnan(value):
         return "unknown"
     if math.isinf(value):
@@ -39,7 +39,7 @@ def number(value: float | None, unit: str = "") -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """The text `a to b`, or an empty one without ends."""
+    """Return an interval as "a to b", or an empty text if an end is missing."""
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     if math.isinf(high):
@@ -48,13 +48,13 @@ def interval(low: float | None, high: float | None) -> str:
 
 
 def measured(statistic: Statistic) -> str:
-    """A number with its interval."""
+    """Return the value of a statistic with its interval."""
     ends = interval(statistic.low, statistic.high)
     return number(statistic.value, statistic.unit) + (f" ({ends})" if ends else "")
 
 
 def expected(statistic: Statistic) -> str:
-    """The null with its range, or an empty text where there is none."""
+    """Return the null of a statistic with its range, or an empty text if there is no null."""
     if statistic.null is None:
         return ""
     ends = interval(statistic.null_low, statistic.null_high)
@@ -62,5 +62,5 @@ def expected(statistic: Statistic) -> str:
 
 
 def percent(share: float, digits: int = 0) -> str:
-    """A share as in "53 %"."""
+    """Return a share in [0, 1] as in "53 %"."""
     return f"{100 * share:.{digits}f} %"

@@ -1,0 +1,45 @@
+"""Contexts that switch off reduced precision. Metrics and extractors use them too, so they are on the lowest floor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+
+
+def without_autocast(device: torch.device) -> AbstractContextManager[object]:
+    """Switch off autocast in a block; TF32 stays as it is.
+
+    Args:
+        device: device of the computation; the meta device, which has no autocast, is accepted.
+    """
+    if not torch.amp.is_autocast_available(device.type):
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+@contextmanager
+def full_float32(device: torch.device) -> Iterator[None]:
+    """Compute products and convolutions of a block in full float32, without autocast, TF32 or bfloat16.
+
+    Args:
+        device: device of the computation.
+    """
+    backends: Any = torch.backends  # its annotations lack `mkldnn.matmul`
+    products = (backends.cuda.matmul, backends.mkldnn.matmul)
+    precisions = [product.fp32_precision for product in products]
+    try:
+        for product in products:
+            product.fp32_precision = "ieee"
+        with without_autocast(device), _full_float32_convolutions(device):
+            yield
+    finally:
+        for product, precision in zip(products, precisions):
+            product.fp32_precision = precision
+
+
+def _full_float32_convolutions(device: torch.device) -> AbstractContextManager[object]:
+    flags: AbstractContextManager[object] = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)
+    return flags if device.type == "cuda" else nullcontext()

@@ -1,0 +1,105 @@
+"""Read what a run folder records over time: metrics, signals of the alarms, events, and whether the run has ended.
+
+Only text files are read, so a training that goes on is not slowed down.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from zoo.errors import CheckpointError
+from zoo.io.files import read_jsonl
+from zoo.io.run_folder import RunFolder
+
+Curve = tuple[list[float], list[float]]
+"""Numbers of images seen, and the values at them."""
+Curves = dict[str, Curve]
+"""Curves by name."""
+
+
+@dataclass(frozen=True)
+class RunHistory:
+    """The records of a run.
+
+    Args:
+        folder: the run folder.
+        recipe: the resolved recipe.
+        metrics: the columns of `metrics.csv`.
+        signals: the signals that the alarms read.
+        events: the alarms that were raised, oldest first.
+        ended: whether the last start of the run has ended; False while it trains and after a kill.
+    """
+
+    folder: Path
+    recipe: dict[str, Any]
+    metrics: Curves
+    signals: Curves
+    events: list[dict[str, Any]]
+    ended: bool
+
+    @property
+    def images_seen(self) -> int:
+        """The largest number of images seen that a record has."""
+        return int(max((seen[-1] for seen, _ in [*self.metrics.values(), *self.signals.values()]), default=0))
+
+
+def read_run(folder: Path) -> RunHistory:
+    """Read the records of a run.
+
+    Args:
+        folder: the run folder.
+
+    Raises:
+        CheckpointError: when it is not a run folder.
+    """
+    files = RunFolder(folder)
+    if not files.recipe.is_file():
+        raise CheckpointError(f"{folder} is no run folder: it has no recipe.yaml. `python -m zoo.fit` makes one")
+    recipe: Any = OmegaConf.to_container(OmegaConf.load(files.recipe), resolve=True)
+    starts, ends = files.starts(), files.ends()
+    # A start without an end was killed, so the number of ends alone does not tell whether the last start has ended.
+    ended = bool(ends) and ends[-1].get("start", len(ends)) >= len(starts)
+    return RunHistory(
+        folder,
+        recipe,
+        _read_metrics(files.metrics_table),
+        _read_signals(files.signals),
+        read_jsonl(files.events),
+        ended=ended,
+    )
+
+
+def _read_metrics(path: Path) -> Curves:
+    """Read `metrics.csv`; no curves where there is no file."""
+    curves: Curves = {}
+    if path.is_file():
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                with suppress(ValueError, TypeError):  # a run that was killed may leave half a row at the end
+                    _append(curves, float(row.pop("images_seen")), row.items())
+    return curves
+
+
+def _read_signals(path: Path) -> Curves:
+    """Read the signals that the alarms recorded."""
+    curves: Curves = {}
+    for row in read_jsonl(path):
+        _append(curves, row["images_seen"], row["values"].items())
+    return curves
+
+
+def _append(curves: Curves, images_seen: float, values: Iterable[tuple[str, Any]]) -> None:
+    """Append one row of values to the curves; empty values are left out."""
+    for name, text in values:
+        if text not in (None, ""):
+            value = float(text)  # before the curve is created: half a number may raise
+            seen, numbers = curves.setdefault(name, ([], []))
+            seen.append(images_seen)
+            numbers.append(value)

@@ -1,0 +1,49 @@
+"""Mixin that draws images from a trained model."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from zoo.sampling.images import Labels, TruncationBy, sample
+from zoo.sampling.protocol import GenerativeModel, RowNetworks
+
+
+class Sampleable:
+    """The part of `zoo.GAN` that draws samples."""
+
+    def choose_networks(self: GenerativeModel, n: int) -> RowNetworks:
+        """Choose the network that draws each of n samples: the averaged generator draws all of them.
+
+        A mixture of generators chooses one for each sample, from torch's random state.
+        """
+        return RowNetworks([self.average])
+
+    def sample(
+        self: GenerativeModel,
+        n: int,
+        *,
+        seed: int | None = None,
+        labels: Labels | None = None,
+        truncation: float | None = None,
+        truncation_by: TruncationBy = "redrawing",
+        batch_size: int = 256,
+    ) -> Tensor:
+        """Draw images (n, C, H, W), float32 in [-1, 1], from the averaged generator, on the model's device.
+
+        Modes and buffers of all modules stay as they are, and with a seed so does the global random state.
+
+        Args:
+            n: number of images.
+            seed: seed of the latents and labels; None draws from torch's global random state.
+            labels: one class for all images, or one for each; None draws them as in training.
+            truncation: bound outside of which coordinates of the latents are drawn again; None for no truncation.
+            truncation_by: `redrawing`, as above, or `scaling`: draw again outside [-2, 2], then multiply by the
+                truncation.
+            batch_size: number of images computed at a time; it changes memory, not the images.
+
+        Raises:
+            ValueError: for labels that the model does not have, or a truncation that is not positive.
+        """
+        return sample(
+            self, n, seed=seed, labels=labels, truncation=truncation, truncation_by=truncation_by, batch_size=batch_size
+        )
