@@ -389,6 +389,7 @@ if __name__ == "__main__":
     },
     lines=(
         ("zoo/__main__.py", '    "python -m zoo.hub": ', '    "python -m zoo.count checkpoint=RUN": "zoo.count.main",'),
+        ("docs/packages.py", '        "evaluate",', '        "count",'),
     ),
     use="""
 import subprocess, sys
@@ -397,7 +398,8 @@ assert "python -m zoo.count checkpoint=RUN" in said and "Count the parameters of
 said = subprocess.run([sys.executable, "-m", "zoo.count", "--help"], capture_output=True, text=True, check=True).stdout
 assert "a run, a checkpoint or a release" in said
 model = zoo.from_pretrained("dcgan_digits")
-done = subprocess.run([sys.executable, "-m", "zoo.count", "checkpoint=dcgan_digits"], capture_output=True, text=True)
+command = [sys.executable, "-m", "zoo.count", "checkpoint=dcgan_digits"]
+done = subprocess.run(command, capture_output=True, text=True)
 assert done.stdout == f"{sum(p.numel() for p in model.generator.parameters()):,}\\n", done.stderr
 """,
 )
