@@ -419,7 +419,7 @@ from zoo.models.vanilla import VanillaGAN
 
 def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
     """Convert Linear, ReLU, Linear, Tanh to the generator of a VanillaGAN."""
-    tensors = networks.any_generator
+    tensors = networks.any_generator()
     names = ("0.weight", "0.bias", "2.weight", "2.bias")
     generator = {f"body.{name}": tensors.take(name) for name in names}
     width, latent_dim = generator["body.0.weight"].shape
