@@ -407,7 +407,7 @@ assert done.stdout == f"{sum(p.numel() for p in model.generator.parameters()):,}
 CONVERTER = Addition(
     "converter",
     files={
-        "zoo/hub/converting/plain_mlp.py": '''"""A generator of one hidden layer, as `torch.nn.Sequential` names its tensors."""
+        "zoo/hub/converting/plain_mlp.py": '''"""A generator of one hidden layer, named as in a Sequential."""
 
 from __future__ import annotations
 
