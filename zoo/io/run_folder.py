@@ -84,7 +84,7 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """Return all checkpoints, the newest first."""
-        return sorted(self.checkpoint_folder.glob(f"*{CHECKPOINT_SUFFIX}"), reverse=True)
+        return sorted(self.checkpoint_folder.glob(f"[!.]*{CHECKPOINT_SUFFIX}"), reverse=True)
 
     def set_aside(self, checkpoint: Path) -> Path:
         """Move a checkpoint into `checkpoints/left/` and return its new path.
@@ -101,7 +101,7 @@ class RunFolder:
 
     def best_checkpoints(self) -> list[Path]:
         """Return the best checkpoints, the newest last: one, unless a kill came between writing and removing."""
-        return sorted((self.path / BEST).glob(f"*{CHECKPOINT_SUFFIX}"))
+        return sorted((self.path / BEST).glob(f"[!.]*{CHECKPOINT_SUFFIX}"))
 
     def healthy_checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint that a rollback may return to, by its file name."""
@@ -109,7 +109,7 @@ class RunFolder:
 
     def healthy_checkpoints(self) -> list[Path]:
         """Return the checkpoints that a rollback may return to, the oldest first."""
-        return sorted((self.path / "healthy").glob(f"*{CHECKPOINT_SUFFIX}"))
+        return sorted((self.path / "healthy").glob(f"[!.]*{CHECKPOINT_SUFFIX}"))
 
     # --- samples, measurements, alarms -------------------------------------------------------------------------------
 
