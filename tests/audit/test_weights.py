@@ -85,8 +85,8 @@ def test_broken_dead_and_narrow_layers_are_named() -> None:
     assert "Generator.first.weight have entries that are not finite" in found.answer
     assert "5 outputs of generator.last.weight have all-zero weights" in found.answer
     assert "in discriminator.only.weight a single direction" in found.answer
-    assert found["values that are not finite"].value == 1
-    assert found["outputs that are zero"].value == 5
+    assert found["entries that are not finite"].value == 1
+    assert found["outputs with all-zero weights"].value == 5
 
 
 def test_the_average_is_the_generator() -> None:

@@ -378,7 +378,7 @@ def main(checkpoint: str) -> None:
     Args:
         checkpoint: a run, a checkpoint or a release.
     """
-    from zoo.runs.locating import load_model
+    from zoo.runs.opening import load_model
 
     print(f"{sum(p.numel() for p in load_model(checkpoint).generator.parameters()):,}")
 

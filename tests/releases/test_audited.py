@@ -9,12 +9,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from zoo.audit.findings.formatting import number, verdict_heading
 
 import zoo
 from tests.helpers.training import tiny_dcgan
 from zoo import hub
 from zoo.audit import Finding, Report, Statistic
+from zoo.audit.findings.formatting import number, verdict_heading
 from zoo.audit.opening import write_release_report
 from zoo.audit.reporting.reading import read_report
 from zoo.errors import ReleaseError, UserError

@@ -116,7 +116,7 @@ def test_a_run_starts_from_trained_weights_records_it_and_its_card_says_so(
     packing.pack(run=str(second.folder), out=str(tmp_path / "release"))
     card = (tmp_path / "release" / "README.md").read_text()
     digest = line["pretrained"]["sha256"][:16]  # a release keeps only the last part of the disk's paths
-    assert f"- started from: the weights of {first.folder.name} (sha256 {digest}), but for" in card
+    assert f"- started from: the weights of {first.folder.name} (sha256 {digest}), except for" in card
     hub.verify(str(tmp_path / "release"))
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.models.mix.mixture import Mixture, regularisation
-from zoo.models.mix.passes import resampled
+from zoo.models.mix.payoff import resampled
 from zoo.training.batch import Batch
 
 
