@@ -151,7 +151,7 @@ def test_a_name_that_is_none_ends_with_2_and_says_what_was_meant(capsys: pytest.
 def test_growth_may_begin_at_any_resolution(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tiny: dict[str, Any] = {"width": 8, "width_base": 32, "latent_dim": 8, "hold_images": 16, "fade_images": 16}
     first = zoo.fit("progan_digits", out=tmp_path / "first", **{**TINY, "model": tiny})
-    again = {"out": tmp_path / "grown", "pretrained": str(first.folder)}
+    again: dict[str, Any] = {"out": tmp_path / "grown", "pretrained": str(first.folder)}
     grown = zoo.fit("progan_digits", **again, **{**TINY, "images": 16, "model": {**tiny, "initial_resolution": 32}})
     assert grown.model.stage.resolution == 32
     assert "begins at" not in capsys.readouterr().out
