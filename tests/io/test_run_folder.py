@@ -5,11 +5,13 @@ from __future__ import annotations
 import ast
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 import zoo
+from zoo.io.files import atomic_write
 from zoo.io.run_folder import RunFolder, checkpoints_in, run_of, watch_picture
 
 FILE = re.compile(
@@ -125,12 +127,20 @@ def test_names_on_disk_stay_as_earlier_versions_wrote_them(run: RunFolder) -> No
         assert path == run.path / name
 
 
-def test_checkpoints_are_ordered_by_images_and_scratch_files_are_none(run: RunFolder) -> None:
+def test_checkpoints_are_ordered_by_images_and_what_a_kill_left_half_written_is_none(run: RunFolder) -> None:
     numbers = [2_000_000_000_000, 64, 8, 1_000]
-    touched(*(run.checkpoint(n) for n in numbers), run.checkpoint_folder / "notes.txt")
+    paths = [f(n) for n in numbers for f in (run.checkpoint, run.best_checkpoint)]
+    paths += [run.healthy_checkpoint(f"{n:012d}.ckpt") for n in numbers]
+    touched(*paths, run.checkpoint_folder / "notes.txt")
+    for unfinished in (run.checkpoint(4_000), run.best_checkpoint(4_000), run.healthy_checkpoint("000000004000.ckpt")):
+        kept: list[Path] = []
+        with suppress(KeyError), atomic_write(unfinished) as scratch:
+            touched(scratch)
+            kept.append(scratch)
+            raise KeyError
+        touched(*kept)  # where a killed process would have left it
     assert [int(path.stem) for path in run.checkpoints()] == sorted(numbers, reverse=True)
     assert checkpoints_in(str(run.path)) == run.checkpoints()
-    touched(*(run.best_checkpoint(n) for n in numbers), *(run.healthy_checkpoint(f"{n:012d}.ckpt") for n in numbers))
     assert [int(path.stem) for path in run.best_checkpoints()] == sorted(numbers)
     assert [int(path.stem) for path in run.healthy_checkpoints()] == sorted(numbers)
 
