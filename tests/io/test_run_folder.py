@@ -128,8 +128,10 @@ def test_names_on_disk_stay_as_earlier_versions_wrote_them(run: RunFolder) -> No
 def test_checkpoints_are_ordered_by_images_and_scratch_files_are_none(run: RunFolder) -> None:
     numbers = [2_000_000_000_000, 64, 8, 1_000]
     touched(*(run.checkpoint(n) for n in numbers), run.checkpoint_folder / "notes.txt")
+    touched(*(path.with_name(".7.000000000008.ckpt") for path in (run.checkpoint(8), run.best_checkpoint(8))))
     assert [int(path.stem) for path in run.checkpoints()] == sorted(numbers, reverse=True)
     assert checkpoints_in(str(run.path)) == run.checkpoints()
+    assert [path.name for path in run.unfinished_checkpoints()] == [".7.000000000008.ckpt"]
     touched(*(run.best_checkpoint(n) for n in numbers), *(run.healthy_checkpoint(f"{n:012d}.ckpt") for n in numbers))
     assert [int(path.stem) for path in run.best_checkpoints()] == sorted(numbers)
     assert [int(path.stem) for path in run.healthy_checkpoints()] == sorted(numbers)
