@@ -1,4 +1,4 @@
-"""`torch.hub.load(CHECKOUT, "dcgan_digits", source="local")`: every release of this zoo is an entry point."""
+"""Entry points of `torch.hub`: `torch.hub.load(CHECKOUT, "dcgan_digits", source="local")` loads a release."""
 
 import sys as _sys
 from functools import partial as _partial
@@ -6,7 +6,7 @@ from pathlib import Path as _Path
 
 dependencies = ["torch", "pytorch_lightning", "safetensors", "omegaconf"]
 
-_sys.path.insert(0, str(_Path(__file__).parent))  # a checkout that was not installed
+_sys.path.insert(0, str(_Path(__file__).parent))  # for a checkout that was not installed
 import zoo  # noqa: E402
 
 _sys.path.pop(0)
@@ -18,5 +18,5 @@ for _name in zoo.pretrained():
 
 
 def from_pretrained(where, revision=None):
-    """Any release: a name of ours, org/name of the Hugging Face hub, a path, or an address with a digest."""
+    """Load a release by its name, ORG/NAME of the Hugging Face Hub, a path, or an address with a digest."""
     return zoo.from_pretrained(where, revision)

@@ -26,7 +26,14 @@ FLOORS = [
     ["hub"],
     ["runs"],
     ["audit"],
-    ["__init__", "__main__", "evaluate", "fit", "sample", "watch"],
+    [
+        "__init__",
+        "__main__",
+        "evaluate",
+        "fit",
+        "sample",
+        "watch",
+    ],
 ]
 """From the ground up. A package's `__main__` stands on the top floor, with the commands."""
 

@@ -24,6 +24,7 @@ AUDIT_FLOORS = [
     ["auditing"],
     ["planted"],
     ["opening", "__init__"],
+    ["command"],
     ["__main__"],
 ]
 FREE = {"models", "runs", "hub", "releases", "gan", "callbacks", "alarms", "integrations"}

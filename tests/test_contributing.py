@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.helpers.additions import ADDITIONS, Addition
-from tests.test_architecture import AUDIT_FLOORS, FLOORS, faults
+from tests.test_architecture import AUDIT_FLOORS, faults
 
 ROOT = Path(__file__).parent.parent
 HEAD = "import torch, zoo\ntorch.set_num_threads(1)\n"
@@ -30,8 +31,8 @@ def rows() -> dict[str, str]:
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of package, recipes and the small release, with every addition made."""
     root = tmp_path_factory.mktemp("copy")
-    for name in ("zoo", "recipes"):
-        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("zoo", "recipes", "docs"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__", "images"))
     shutil.copytree(ROOT / "checkpoints", root / "checkpoints", ignore=shutil.ignore_patterns("progan_*", "*.png"))
     for addition in ADDITIONS:
         addition.apply(root)
@@ -65,7 +66,7 @@ def test_an_addition_works(addition: Addition, results: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("addition", ADDITIONS, ids=lambda addition: addition.kind)
 def test_an_addition_touches_the_files_that_are_named(addition: Addition) -> None:
-    named = re.findall(r"`((?:zoo|recipes)/[^`]+)`", rows()[addition.kind])
+    named = re.findall(r"`((?:zoo|recipes|docs)/[^`]+)`", rows()[addition.kind])
     for path in addition.touched:
         assert any(re.fullmatch(re.escape(name).replace("NAME", r"\w+?"), path) for name in named), path
     assert len(addition.touched) == len(set(named))
@@ -76,5 +77,6 @@ def test_every_kind_of_the_table_has_an_example() -> None:
 
 
 def test_the_additions_keep_the_floors(copy: Path) -> None:
-    assert faults(copy / "zoo", FLOORS, 1) == []
+    floors = runpy.run_path(str(copy / "docs" / "packages.py"))["FLOORS"]
+    assert faults(copy / "zoo", floors, 1) == []
     assert faults(copy / "zoo", AUDIT_FLOORS, 2) == []

@@ -14,6 +14,8 @@ import zoo
 import zoo.hub
 from zoo.config.command_line import run_command
 from zoo.data import Digits
+from zoo.errors import UserError
+from zoo.evaluate import evaluate as measure
 from zoo.evaluate import main
 from zoo.evaluation import METRICS
 from zoo.rendering import pictures
@@ -242,6 +244,17 @@ def test_other_data_than_those_of_the_training_are_noted(
     assert "not the data" not in capsys.readouterr().out
 
 
+def test_from_python_the_numbers_are_returned_and_the_same_faults_are_errors(runs: Trained, tmp_path: Path) -> None:
+    out = str(tmp_path / "a.json")
+    evaluation = measure(str(runs["digits"]), metrics="fid", n=50, repeats=0, out=out)
+    assert json.loads(json.dumps(evaluation.as_dict())) == json.loads(Path(out).read_text())
+    assert [number.label for number in evaluation.rows[0]["numbers"]] == ["FD-digits"]
+    with pytest.raises(UserError, match="n and n_real: at least 10 images; got n=3 n_real=0"):
+        measure(str(runs["digits"]), n=3)
+    with pytest.raises(UserError, match="give either checkpoint=RUN, or two folders"):
+        measure()
+
+
 # --- two folders -----------------------------------------------------------------------------------------------------
 
 
@@ -318,5 +331,4 @@ def test_the_help_lists_every_metric(capsys: pytest.CaptureFixture[str]) -> None
     assert evaluate("--help") == 0
     text = capsys.readouterr().out
     for name, kind in METRICS.items():
-        assert f"  {name}" in text
-        assert kind.description in text
+        assert f"      - {name}: {kind.description}\n" in text

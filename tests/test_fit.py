@@ -9,6 +9,7 @@ import os
 import runpy
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from PIL import Image
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
-from zoo.config.loading import recipe_folder, recipe_names
+from zoo.config.recipe_files import recipe_folder, recipe_names
 from zoo.errors import RecipeError, UserError
 from zoo.runs.fitting import main
 from zoo.runs.recipes import load_recipe
@@ -422,8 +423,28 @@ def test_importing_the_zoo_warns_of_nothing_and_fit_stays_callable(elsewhere: Pa
         "import zoo.fit; assert callable(zoo.fit), 'after'\n"
         "try: zoo.fit('dcgan_digits', model={'widht': 4})\n"
         "except ValueError as error: print(error)\n"
+        "from zoo.fit import fit, main; import zoo.runs.fitting\n"
+        "assert fit is zoo.fit is zoo.runs.run.fit; assert main is zoo.runs.fitting.main\n"
+        "from zoo import fit as again; import zoo.fit as third; assert again is third is fit\n"
+        "import importlib.util; assert importlib.util.find_spec('zoo.fit').origin.endswith('fit.py')\n"
+        "try: from zoo.fit import nothing\n"
+        "except ImportError as error: print(error)\n"
     )
     ended = python("-W", "error", "-c", program, cwd=elsewhere)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr == ""
     assert "Did you mean width?" in ended.stdout
+    assert "cannot import name 'nothing' from 'fit'" in ended.stdout
+
+
+def test_the_command_can_be_run_by_name_after_the_file_was_imported(capsys: pytest.CaptureFixture[str]) -> None:
+    import zoo.fit
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of runpy: the name is in sys.modules
+        patch.setattr(sys, "argv", ["fit", "recipe=dcgan_digits", "check=true", "images=640"])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_module("zoo.fit", run_name="__main__")
+    assert not ended.value.code
+    assert yaml.safe_load(capsys.readouterr().out)["images"] == 640
+    assert callable(zoo.fit)

@@ -11,7 +11,7 @@ import torch
 
 import zoo
 from zoo.config.arguments import parse_arguments
-from zoo.config.loading import recipe_names
+from zoo.config.recipe_files import recipe_names
 from zoo.hub.converting import SOURCES
 from zoo.runs.recipes import load_recipe
 

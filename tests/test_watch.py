@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 import zoo
+from zoo.config.command_line import run_command
 from zoo.errors import CheckpointError, UserError
 from zoo.rendering.svg import INK
 from zoo.runs.history import read_run
@@ -175,10 +176,13 @@ def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
 def test_the_command_checks_its_words_and_says_where_the_page_is(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(UserError, match="Did you mean run"):
-        main(rum=str(run))
-    assert main(run=str(run), out=str(tmp_path / "x.html")) == 0
-    assert capsys.readouterr().out == f"page: {tmp_path / 'x.html'}\n"
+    for word, code in ((f"rum={run}", 2), (f"run={run}", 0)):
+        with pytest.raises(SystemExit) as ended:
+            run_command("watch", main, [word, f"out={tmp_path / 'x.html'}"])
+        assert ended.value.code == code
+    text = capsys.readouterr()
+    assert "Did you mean run" in text.err
+    assert text.out == f"page: {tmp_path / 'x.html'}\n"
 
 
 def test_a_page_of_a_run_in_progress_loads_itself_again(run: Path, tmp_path: Path) -> None:

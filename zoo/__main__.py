@@ -1,39 +1,39 @@
-"""`python -m zoo`: what there is."""
+"""`python -m zoo`: list the commands, recipes and pretrained models."""
 
 from __future__ import annotations
 
-from zoo.config.loading import recipe_folder, recipe_names
+from zoo.config.help_text import documentation
+from zoo.config.recipe_files import recipe_description, recipe_folder, recipe_names
 from zoo.releases.references import release_names
 
 COMMANDS = {
-    "python -m zoo.fit recipe=NAME": "train; recipe values follow as key=value",
-    "python -m zoo.sample checkpoint=RUN": "draw images from a trained model, or from a release by its name",
-    "python -m zoo.hub": "pretrained models: list, show, pack, verify, convert, publish",
-    "python -m zoo.watch run=FOLDER": "one page of a run, live or finished: losses, signals, alarms, samples",
-    "python -m zoo.evaluate checkpoint=RUN": "measure its samples: FID, KID, precision, recall, ...",
-    "python -m zoo.audit checkpoint=RUN": "does it memorise, has it collapsed, how many images can it draw?",
+    "python -m zoo.fit recipe=NAME": "zoo.runs.fitting.main",
+    "python -m zoo.sample checkpoint=RUN": "zoo.runs.drawing.main",
+    "python -m zoo.hub": "zoo.hub.__main__.main",
+    "python -m zoo.watch run=FOLDER": "zoo.runs.watching.main",
+    "python -m zoo.evaluate checkpoint=RUN": "zoo.runs.measuring.main",
+    "python -m zoo.audit checkpoint=RUN": "zoo.audit.command.main",
 }
+"""Import path of the function of each command, by its usual call."""
 
 
 def main() -> None:
-    """Print commands, recipes and pretrained models."""
-    print("commands (each explains itself with --help)")
-    width = max(map(len, COMMANDS))
-    for command, does in COMMANDS.items():
-        print(f"  {command:{width}}  {does}")
-    print("\nrecipes")
-    names = recipe_names()
-    width = max(map(len, names), default=0)
-    for name in names:
-        print(f"  {name:{width}}  {_first_comment(name)}")
-    print("\npretrained models (python -m zoo.hub show=NAME)")
-    for name in release_names():
-        print(f"  {name}")
+    """List the commands, recipes and pretrained models of this library."""
+    _print_table(
+        "commands (each explains its options with --help)",
+        {call: documentation(path).docstring.summary for call, path in COMMANDS.items()},
+    )
+    _print_table("\nrecipes", {name: recipe_description(name) for name in recipe_names()})
+    print(f"\nsettings of a recipe in the editor: # yaml-language-server: $schema={recipe_folder() / 'schema.json'}")
+    _print_table("\npretrained models (python -m zoo.hub show=NAME)", dict.fromkeys(release_names(), ""))
 
 
-def _first_comment(name: str) -> str:
-    with open(recipe_folder() / f"{name}.yaml", encoding="utf-8") as file:
-        return file.readline().lstrip("# ").strip()
+def _print_table(title: str, rows: dict[str, str]) -> None:
+    """Print a title and rows of two columns, of which the first is as wide as its longest entry."""
+    print(title)
+    width = max(map(len, rows), default=0)
+    for name, description in rows.items():
+        print(f"  {name:{width}}  {description}".rstrip())
 
 
 if __name__ == "__main__":

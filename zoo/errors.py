@@ -1,4 +1,4 @@
-"""Faults that a user can mend. A command prints their text and exits with code 2, without a traceback."""
+"""Errors that a user can correct. A command prints their text and exits with code 2, without a traceback."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Iterable
 
 
 class UserError(Exception):
-    """Something the user asked for cannot be done; the text names it, the value got, the rule and the remedy."""
+    """A request that cannot be carried out; the text names the option, the value got, the rule and the remedy."""
 
 
 class RecipeError(UserError, ValueError):
     """A recipe or command line with faults, all of them reported together.
 
     Args:
-        subject: what was read, such as "recipes/dcgan_digits.yaml with model.widht=3".
-        faults: one line each.
+        subject: description of what was read, such as "recipes/dcgan_digits.yaml with model.widht=3".
+        faults: one line for each fault.
     """
 
     def __init__(self, subject: str, faults: list[str]) -> None:
@@ -41,14 +41,18 @@ class DownloadError(UserError):
 
 
 class FeatureError(UserError, ValueError):
-    """Features that cannot be extracted: a missing package, weights that are not there, images of another kind."""
+    """Features that cannot be extracted: a missing package, missing weights, images of another kind."""
 
 
 def require_at_least(least: float, **values: float) -> None:
-    """Check values by name.
+    """Check that values are at least as large as a bound.
+
+    Args:
+        least: the bound.
+        values: the values by name.
 
     Raises:
-        ValueError: naming the first that is below `least` or not a number.
+        ValueError: naming the first value that is below the bound or not a number.
     """
     for name, value in values.items():
         if not value >= least:
@@ -56,7 +60,7 @@ def require_at_least(least: float, **values: float) -> None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean X?" for the closest known name, or all of them when none is close and they are few."""
+    """Return " Did you mean X?" for the closest known name, or all names when none is close and they are few."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
@@ -65,5 +69,5 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's text, or its class where it has none."""
+    """Return the first line of an error's text, or the name of its class if the text is empty."""
     return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,6 +1,4 @@
-"""`python -m zoo.fit recipe=NAME`: train. The command's work is in `zoo/runs/fitting.py`."""
-
-from __future__ import annotations
+"""`python -m zoo.fit recipe=NAME`: train a GAN by a recipe. The work is in `zoo/runs/fitting.py`."""
 
 import signal
 import sys
@@ -8,15 +6,18 @@ from types import ModuleType
 from typing import cast
 
 from zoo.config.command_line import run_command
-from zoo.runs.fitting import main
-from zoo.runs.run import fit
 
 if __name__ == "__main__":
     try:
-        run_command("fit", main)
+        run_command("fit", "zoo.runs.fitting.main")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 else:
-    # `import zoo.fit` binds the name `zoo.fit` to whatever stands in `sys.modules` for it once this file has run. It is
-    # the function, so `zoo.fit(...)` trains whether or not somebody has imported the file of the command.
+    from zoo.runs.fitting import main
+    from zoo.runs.run import fit
+
+    # `import zoo.fit` binds the name `zoo.fit` to the object that `sys.modules` holds for it once this file has run.
+    # That object is the function, so `zoo.fit(...)` trains whether or not this file has been imported. It carries the
+    # names of this file, for `from zoo.fit import fit`, and its specification, for `importlib` and `runpy`.
+    vars(fit).update(__spec__=__spec__, fit=fit, main=main)
     sys.modules[__name__] = cast("ModuleType", fit)

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import zoo
-from zoo.audit.__main__ import main
+from zoo.audit.command import main
 from zoo.audit.opening import history_of
 from zoo.config.command_line import run_command
 from zoo.data import Digits

@@ -101,13 +101,13 @@ def test_a_memoriser_is_found_and_a_sound_generator_is_not(digits: tuple[Tensor,
         caught = ask(memoriser(train), train, held_out, seed=seed)
         assert caught.verdict == ("memorising",), caught["recovery"].answer
         found = caught["recovery"]
-        assert found["distance to training images"].value < 0.5 * found["distance to held-out images"].value
+        assert found["reconstruction error of training images"].value < 0.5 * found["reconstruction error of held-out images"].value
         assert "closely as held-out ones" in caught["recovery"].flags["memorising"]
         sound = ask(principal(others, 24), train, held_out, seed=seed)
         assert sound["recovery"].status == "passed", sound["recovery"].answer
         assert not sound["recovery"].flags
-        assert sound["recovery"]["distance to its own images"].value < 0.1
-        assert sound["recovery"]["own images are easier"].value > 0.9
+        assert sound["recovery"]["reconstruction error of own images"].value < 0.1
+        assert sound["recovery"]["AUC of own against held-out images"].value > 0.9
 
 
 def test_images_of_classes_are_searched_within_their_class(digits: tuple[Tensor, Tensor]) -> None:
@@ -118,7 +118,7 @@ def test_images_of_classes_are_searched_within_their_class(digits: tuple[Tensor,
     known, new = slice(0, 100), slice(100, 300)
     found = ask(subject, images[known], images[new], labels=(labels[known], labels[new]))["recovery"]
     to_own = (images - means[labels].view_as(images)).flatten(1).square().mean(1).sqrt()
-    assert found["distance to held-out images"].value < float(to_own.quantile(0.9))
+    assert found["reconstruction error of held-out images"].value < float(to_own.quantile(0.9))
     without = ask(subject, images[known], images[new])["recovery"]
     assert without.status == "skipped"
     assert "labels=(train, held_out)" in without.answer

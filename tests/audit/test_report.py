@@ -85,8 +85,8 @@ def test_a_verdict_on_classes_is_doubted_where_all_images_are_spoilt() -> None:
     noise = Finding("sharpness", "?", "alarm", "", flags={"noisy": "noise of 26 grey levels"})
     assert Report("it", (drops,), {}).summary == "Dropping classes (class 3 is missing)."
     assert Report("it", (drops, noise), {}).summary == (
-        "Dropping classes (class 3 is missing), and noisy (noise of 26 grey levels). That classes are named may "
-        "come of images being noisy: the judge learnt them from clean ones."
+        "Dropping classes (class 3 is missing), and noisy (noise of 26 grey levels). The dropped classes may "
+        "be a consequence of the images being noisy: the classifier was fitted to clean images."
     )
 
 

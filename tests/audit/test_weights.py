@@ -82,8 +82,8 @@ def test_broken_dead_and_narrow_layers_are_named() -> None:
     found = ask(subject)
     assert found.status == "note"
     assert not found.flags
-    assert "Generator.first.weight hold values that are not finite" in found.answer
-    assert "5 outputs of generator.last.weight are zero" in found.answer
+    assert "Generator.first.weight have entries that are not finite" in found.answer
+    assert "5 outputs of generator.last.weight have all-zero weights" in found.answer
     assert "in discriminator.only.weight a single direction" in found.answer
     assert found["values that are not finite"].value == 1
     assert found["outputs that are zero"].value == 5

@@ -18,8 +18,8 @@ import zoo
 from zoo.callbacks import SampleGrid
 from zoo.config.arguments import parse_arguments
 from zoo.config.checking import REFUSED_BY_TRAINER
-from zoo.config.loading import find_recipe, recipe_folder, recipe_names
 from zoo.config.recipe import Recipe
+from zoo.config.recipe_files import find_recipe, recipe_description, recipe_folder, recipe_names
 from zoo.config.settings import settings_of
 from zoo.data import Digits, Folder
 from zoo.errors import RecipeError, UserError
@@ -75,11 +75,13 @@ def test_a_recipe_written_out_is_the_same_recipe(name: str, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_begins_with_what_it_is_and_how_to_run_it(name: str) -> None:
-    first, second = (recipe_folder() / f"{name}.yaml").read_text().splitlines()[:2]
+    first, second, third = (recipe_folder() / f"{name}.yaml").read_text().splitlines()[:3]
     assert first.startswith("# ")
     assert first[2].isalnum()
-    assert second.startswith("#")
-    assert second.lstrip("# ") == f"python -m zoo.fit recipe={name}"
+    assert first == f"# {recipe_description(name)}"
+    assert second == "# yaml-language-server: $schema=schema.json"
+    assert third.startswith("#")
+    assert third.lstrip("# ") == f"python -m zoo.fit recipe={name}"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -8,7 +8,8 @@ import pytest
 from torch import Tensor, nn
 
 import zoo
-from zoo.config.settings import REQUIRED, check_settings, described, settings_of
+from zoo.config.settings import REQUIRED, check_settings, settings_of
+from zoo.config.type_descriptions import describe_type
 from zoo.sample import sample
 
 
@@ -213,4 +214,4 @@ def test_no_alternative_of_an_annotation_fits_a_wrong_value(given: dict[str, Any
     ],
 )
 def test_types_are_described_in_words(hint: Any, words: str) -> None:
-    assert described(hint) == words
+    assert describe_type(hint) == words

@@ -389,6 +389,7 @@ if __name__ == "__main__":
     },
     lines=(
         ("zoo/__main__.py", '    "python -m zoo.hub": ', '    "python -m zoo.count checkpoint=RUN": "zoo.count.main",'),
+        ("docs/packages.py", '        "evaluate",', '        "count",'),
     ),
     use="""
 import subprocess, sys
@@ -397,7 +398,8 @@ assert "python -m zoo.count checkpoint=RUN" in said and "Count the parameters of
 said = subprocess.run([sys.executable, "-m", "zoo.count", "--help"], capture_output=True, text=True, check=True).stdout
 assert "a run, a checkpoint or a release" in said
 model = zoo.from_pretrained("dcgan_digits")
-done = subprocess.run([sys.executable, "-m", "zoo.count", "checkpoint=dcgan_digits"], capture_output=True, text=True)
+command = [sys.executable, "-m", "zoo.count", "checkpoint=dcgan_digits"]
+done = subprocess.run(command, capture_output=True, text=True)
 assert done.stdout == f"{sum(p.numel() for p in model.generator.parameters()):,}\\n", done.stderr
 """,
 )
@@ -405,7 +407,7 @@ assert done.stdout == f"{sum(p.numel() for p in model.generator.parameters()):,}
 CONVERTER = Addition(
     "converter",
     files={
-        "zoo/hub/converting/plain_mlp.py": '''"""A generator of one hidden layer, as `torch.nn.Sequential` names its tensors."""
+        "zoo/hub/converting/plain_mlp.py": '''"""A generator of one hidden layer, named as in a Sequential."""
 
 from __future__ import annotations
 
@@ -417,7 +419,7 @@ from zoo.models.vanilla import VanillaGAN
 
 def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
     """Convert Linear, ReLU, Linear, Tanh to the generator of a VanillaGAN."""
-    tensors = networks.any_generator
+    tensors = networks.any_generator()
     names = ("0.weight", "0.bias", "2.weight", "2.bias")
     generator = {f"body.{name}": tensors.take(name) for name in names}
     width, latent_dim = generator["body.0.weight"].shape

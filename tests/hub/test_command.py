@@ -18,10 +18,10 @@ from PIL import Image
 import zoo
 from tests.helpers import peer_networks as peer
 from tests.helpers.training import tiny_dcgan
-from zoo.audit.__main__ import main as audit
+from zoo.audit.command import main as audit
 from zoo.config.command_line import run_command
 from zoo.evaluate import main as evaluate
-from zoo.hub.__main__ import main
+from zoo.hub.__main__ import ACTIONS, main
 from zoo.releases import references
 from zoo.sample import main as sample
 
@@ -31,7 +31,7 @@ NAME = "dcgan_digits"
 
 def command(*words: str) -> int:
     with pytest.raises(SystemExit) as end:
-        run_command("hub", main, words)
+        run_command("hub", main, words, ACTIONS)
     return int(end.value.code or 0)
 
 
@@ -148,6 +148,8 @@ def test_help_lists_the_sources(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().out
     assert "python -m zoo.hub key=value" in shown
     assert "pytorch-pretrained-biggan" in shown
+    for action in ACTIONS:
+        assert f"\n{action}=...: " in shown
 
 
 def test_a_grid_is_drawn_from_a_release_by_its_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

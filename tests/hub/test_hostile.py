@@ -155,7 +155,7 @@ def test_arguments_that_ask_for_millions_of_layers(tmp_path: Path) -> None:
         ReleaseError, match=r"its arguments ask for more than 1,\d\d0 tensors, many times those in the file"
     ):
         zoo.from_pretrained(folder)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20  # millions of layers would take minutes
     torch.nn.Sequential(*(torch.nn.Linear(1, 1) for _ in range(2_000)))  # nothing stays behind
 
 

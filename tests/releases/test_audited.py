@@ -9,12 +9,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from zoo.audit.findings.formatting import number, verdict_heading
 
 import zoo
 from tests.helpers.training import tiny_dcgan
 from zoo import hub
 from zoo.audit import Finding, Report, Statistic
-from zoo.audit.findings.words import number, verdict_in_words
 from zoo.audit.opening import write_release_report
 from zoo.audit.reporting.reading import read_report
 from zoo.errors import ReleaseError, UserError
@@ -112,7 +112,7 @@ def test_the_page_of_a_shipped_release_has_every_number(name: str, tmp_path: Pat
     write_release_report(name, str(tmp_path / "page.html"))
     text = html.unescape((tmp_path / "page.html").read_text())
     saved = json.loads((references.releases_folder() / name / "audit.json").read_text())
-    assert f'<p class="headline">{verdict_in_words(tuple(saved["verdict"]))}</p>' in text
+    assert f'<p class="headline">{verdict_heading(tuple(saved["verdict"]))}</p>' in text
     for finding in saved["findings"]:
         assert finding["answer"] in text
         for statistic in finding["statistics"]:

@@ -1,4 +1,4 @@
-"""Hold a recipe's text against what it will call, and collect every fault."""
+"""Check a recipe against the signatures of the classes that it names, and report all faults at once."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.settings import check_settings, settings_of
 from zoo.errors import RecipeError, UserError, did_you_mean
 
-PLAIN = ("seed", "images", "pretrained")
-SECTIONS = (*PLAIN, "model", "data", "trainer", "callbacks", "loggers")
+TOP_LEVEL = ("seed", "images", "pretrained")
+SECTIONS = (*TOP_LEVEL, "model", "data", "trainer", "callbacks", "loggers")
 REFUSED_BY_TRAINER = {
     "accumulate_grad_batches": "Lightning's accumulation knows one optimizer; set model.micro_batches",
     "barebones": "set trainer.log_every_n_steps and remove callbacks instead",
@@ -43,7 +43,8 @@ REFUSED_BY_TRAINER = {
     "use_distributed_sampler": "the data follow the clock on any number of devices",
     "val_check_interval": "there is no validation loop; metrics are callbacks",
 }
-LENGTHS = ("epochs", "steps", "iterations", "kimg", "n_epochs", "num_epochs")  # what others call the length of a run
+LENGTHS = ("epochs", "steps", "iterations", "kimg", "n_epochs", "num_epochs")
+"""Names that other libraries give to the length of a run."""
 PRECISIONS = ("bf16-mixed", "32-true", "auto")
 
 
@@ -51,7 +52,7 @@ class Check:
     """The check of one recipe.
 
     Args:
-        subject: what is checked, for the head of the error.
+        subject: description of the recipe for the first line of the error.
         kinds: the base class of each section.
     """
 
@@ -62,36 +63,35 @@ class Check:
         self._unresolved: set[str] = set()
 
     def recipe(self, name: str, written: dict[str, Any], overrides: dict[str, Any]) -> Recipe:
-        """The checked recipe.
+        """Return the checked recipe.
 
         Args:
-            name: of the recipe.
-            written: the file's content, interpolations not yet resolved.
-            overrides: nested values that replace it.
+            name: name of the recipe.
+            written: content of the file, interpolations not yet resolved.
+            overrides: nested values that replace those of the file.
 
         Raises:
             RecipeError: with every fault.
         """
         for key in dict.fromkeys([*written, *overrides]):
             if key not in SECTIONS:
-                self.faults.append(f"{key}: {_where_instead(str(key), {**written, **overrides})}")
+                self.faults.append(f"{key}: {_unknown_section(str(key), {**written, **overrides})}")
         self._follow_new_data(written, overrides)
         self._drop_settings_of_other_classes(written, overrides)
-        whole = self._resolved(written, overrides)
-        values, faults = check_settings(
-            _plain_values, {key: whole[key] for key in PLAIN if key in whole}, "", called="a recipe"
-        )
+        merged = self._resolved(written, overrides)
+        given = {key: merged[key] for key in TOP_LEVEL if key in merged}
+        values, faults = check_settings(top_level, given, "", called="a recipe")
         self.faults += faults
         if values.get("images", 1) < 1:
             self.faults.append(f"images: the length of a run must be at least 1 image; got {values['images']}")
-        for section in ("model", "data"):  # one seed for everything, unless a part is given its own
-            if isinstance(whole.get(section), dict):
-                whole[section].setdefault("seed", values.get("seed", 0))
-        model = self.part("model", whole.get("model"), self.kinds.model)
-        data = self.part("data", whole.get("data"), self.kinds.data)
-        trainer = self.trainer(whole.get("trainer") or {})
-        callbacks = self.parts("callbacks", whole.get("callbacks"), self.kinds.callback)
-        loggers = self.parts("loggers", whole.get("loggers"), self.kinds.logger)
+        for section in ("model", "data"):  # the recipe's seed, unless a section has its own
+            if isinstance(merged.get(section), dict):
+                merged[section].setdefault("seed", values.get("seed", 0))
+        model = self.class_section("model", merged.get("model"), self.kinds.model)
+        data = self.class_section("data", merged.get("data"), self.kinds.data)
+        trainer = self.trainer(merged.get("trainer") or {})
+        callbacks = self.named_sections("callbacks", merged.get("callbacks"), self.kinds.callback)
+        loggers = self.named_sections("loggers", merged.get("loggers"), self.kinds.logger)
         if self.faults or model is None or data is None:
             raise RecipeError(self.subject, list(dict.fromkeys(self.faults)))
         return Recipe(
@@ -106,40 +106,40 @@ class Check:
         )
 
     def _follow_new_data(self, written: dict[str, Any], overrides: dict[str, Any]) -> None:
-        """A recipe pointed at other data becomes unconditional, unless its number of classes was given as well."""
+        """Make a recipe with another data source unconditional, unless a number of classes is given with it."""
         old, new = _mapping(written.get("data")), _mapping(overrides.get("data"))
-        file, model, where = _mapping(written.get("model")), overrides.get("model", {}), "model"
-        mixed = isinstance(file.get("base"), Mapping)
-        if mixed:  # a mixture has the classes of its base
-            file, where = file["base"], "model.base"
+        written_model, model, where = _mapping(written.get("model")), overrides.get("model", {}), "model"
+        is_mixture = isinstance(written_model.get("base"), Mapping)
+        if is_mixture:  # a mixture has the classes of its base
+            written_model, where = written_model["base"], "model.base"
             model = model.get("base", {}) if isinstance(model, Mapping) else None
-        classes = file.get("num_classes", 0)
+        classes = written_model.get("num_classes", 0)
         if "class" not in new or new["class"] == old.get("class") or not classes:
             return
         if not isinstance(model, Mapping) or "num_classes" in model:
             return
         changed = {**model, "num_classes": 0}
-        overrides["model"] = {**overrides.get("model", {}), "base": changed} if mixed else changed
+        overrides["model"] = {**overrides.get("model", {}), "base": changed} if is_mixture else changed
         self.notes.append(
             f"{where}.num_classes is 0 because data.class was changed; give {where}.num_classes={classes} for "
             "a conditional model on labelled data"
         )
 
     def _drop_settings_of_other_classes(self, written: dict[str, Any], overrides: Mapping[str, Any]) -> None:
-        """Where the command line changes a section's class, the file's settings of the former class go.
+        """Remove the file's settings of a class that the overrides replace by another.
 
-        For a model those are the ones the new class does not know; for data all but what every source shares, since
-        the same name, such as `root`, means another place.
+        Of a model, the settings that the new class does not have are removed. Of data, only the settings that all
+        sources share are kept, because the same name, such as `root`, means another folder.
         """
         shared = set(settings_of(self.kinds.source)) - {"held_out"}
         model = _mapping(written.get("model"))
-        places: list[tuple[str, str, type, Any, Mapping[str, Any]]] = [
+        sections: list[tuple[str, str, type, Any, Mapping[str, Any]]] = [
             ("model", "model", self.kinds.model.base, written, overrides),
             ("model.base", "base", self.kinds.model.base, model, _mapping(overrides.get("model"))),
             ("data", "data", self.kinds.data.base, written, overrides),
         ]
-        for section, key_there, kind, holder, changes in places:
-            old, given = _mapping(holder.get(key_there)), _mapping(changes.get(key_there))
+        for section, key, kind, holder, changes in sections:
+            old, given = _mapping(holder.get(key)), _mapping(changes.get(key))
             if "class" not in given or given["class"] == old.get("class"):
                 continue
             try:
@@ -149,27 +149,27 @@ class Check:
             if not (inspect.isclass(target) and issubclass(target, kind)):
                 continue
             known = set(settings_of(target)) & shared if section == "data" else set(settings_of(target))
-            dropped = [str(key) for key in old if key != "class" and key not in known]
-            holder[key_there] = {key: value for key, value in old.items() if key not in dropped}
-            dropped = [key for key in dropped if key not in given]
+            dropped = [str(name) for name in old if name != "class" and name not in known]
+            holder[key] = {name: value for name, value in old.items() if name not in dropped}
+            dropped = [name for name in dropped if name not in given]
             if dropped:
                 self.notes.append(f"{section}.class was changed; the recipe's {', '.join(dropped)} are left out")
 
     def _resolved(self, written: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
-        """File and overrides as one, interpolations replaced by what they refer to."""
+        """Merge file and overrides, and replace interpolations by the values they refer to."""
         merged = OmegaConf.merge(OmegaConf.create(written), OmegaConf.create(overrides))
         assert isinstance(merged, DictConfig)
-        return self._plain(merged, "")
+        return self._resolved_mapping(merged, "")
 
-    def _plain(self, node: DictConfig, where: str) -> dict[Any, Any]:
-        """A mapping with every interpolation resolved; keys keep their type."""
+    def _resolved_mapping(self, node: DictConfig, where: str) -> dict[Any, Any]:
+        """Return a mapping with every interpolation resolved; keys keep their type."""
         result: dict[Any, Any] = {}
         for key in node:
             name = where + str(key)
             try:
                 value = node[key]
                 if isinstance(value, DictConfig):
-                    result[key] = self._plain(value, f"{name}.")
+                    result[key] = self._resolved_mapping(value, f"{name}.")
                 else:
                     result[key] = OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
             except OmegaConfBaseException:
@@ -179,8 +179,14 @@ class Check:
                 self.faults.append(f"{name}: {raw[key]} refers to something that is not there")
         return result
 
-    def part(self, where: str, section: Any, kind: Kind) -> ClassSpec | None:
-        """Check one section that names a class."""
+    def class_section(self, where: str, section: Any, kind: Kind) -> ClassSpec | None:
+        """Check a section that names a class; return None if it has a fault that hides its class.
+
+        Args:
+            where: name of the section, such as "model" or "callbacks.SampleGrid".
+            section: content of the section.
+            kind: base class that the named class must extend.
+        """
         if section is None or (isinstance(section, Mapping) and "class" not in section):
             self.faults.append(f"{where}: missing; it is a mapping with `class`, {kind.description}, and its settings")
             return None
@@ -200,22 +206,27 @@ class Check:
             self.faults.append(f"{where}.class: {section['class']} is a base to extend; name a class built on it")
             return None
         for name in getattr(target, "nested", ()):
-            arguments[name] = self.nested(f"{where}.{name}", arguments)
+            arguments[name] = self.nested_model(f"{where}.{name}", arguments)
         values, faults = check_settings(target, arguments, f"{where}.")
         self.faults += [fault for fault in faults if fault.partition(":")[0] not in self._unresolved]
         return ClassSpec(where, target, values)
 
-    def nested(self, where: str, outer: Mapping[str, Any]) -> dict[str, Any]:
-        """A model within a model, with every default written out; its seed is that of the whole."""
+    def nested_model(self, where: str, outer: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a model within a model; return its settings with every default, and by default the outer seed.
+
+        Args:
+            where: name of the inner section, such as "model.base".
+            outer: settings of the outer model.
+        """
         given = outer.get(where.rpartition(".")[2])
         section = {"class": given} if isinstance(given, str) else given
         if isinstance(section, Mapping):
             section = {"seed": outer.get("seed", 0), **section}
-        inner = self.part(where, section, self.kinds.model)
+        inner = self.class_section(where, section, self.kinds.model)
         return {} if inner is None else {"class": class_path(inner.target), **inner.arguments}
 
-    def parts(self, where: str, section: Any, kind: Kind) -> dict[str, ClassSpec]:
-        """Check a section of named parts; the name is the class unless `class` says otherwise."""
+    def named_sections(self, where: str, section: Any, kind: Kind) -> dict[str, ClassSpec]:
+        """Check a section whose entries name a class each; an entry's name is its class unless it has a key `class`."""
         if section is None:
             return {}
         if not isinstance(section, Mapping):
@@ -223,20 +234,20 @@ class Check:
                 f"{where}: must be a mapping from a name to settings, such as SaveEvery: {{every: 50000}}"
             )
             return {}
-        found = {}
+        specs = {}
         for name, given in section.items():
             if given is None:  # removed on the command line, as in callbacks.SampleGrid=null
                 continue
             if not isinstance(given, Mapping):
                 self.faults.append(f"{where}.{name}: must be a mapping of settings, {{}} for none; got {given!r}")
                 continue
-            part = self.part(f"{where}.{name}", {"class": name, **given}, kind)
-            if part is not None:
-                found[str(name)] = part
-        return found
+            spec = self.class_section(f"{where}.{name}", {"class": name, **given}, kind)
+            if spec is not None:
+                specs[str(name)] = spec
+        return specs
 
     def trainer(self, section: Any) -> dict[str, Any]:
-        """Check the arguments of Lightning's Trainer, and refuse those that a GAN's loop must not have."""
+        """Check the arguments of Lightning's Trainer, and refuse those that the GAN loop sets or cannot honour."""
         if not isinstance(section, Mapping):
             self.faults.append(f"trainer: must be a mapping of arguments of pytorch_lightning.Trainer; got {section!r}")
             return {}
@@ -245,32 +256,47 @@ class Check:
         precision = {"precision": str(allowed.pop("precision"))} if "precision" in allowed else {}
         for given in precision.values():
             if given not in PRECISIONS:
-                half = "one loss scaler cannot serve two players and gradient penalties underflow; "
-                what = f"{given} is refused: {half}" if "16" in given else f"{given!r} is not known; "
-                self.faults.append(f"trainer.precision: {what}use bf16-mixed, 32-true, or auto, which chooses")
+                reason = "one loss scaler cannot serve two players and gradient penalties underflow; "
+                fault = f"{given} is refused: {reason}" if "16" in given else f"{given!r} is not known; "
+                self.faults.append(f"trainer.precision: {fault}use bf16-mixed, 32-true, or auto, which chooses")
         values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
         self.faults += faults
         return {**precision, **values}
 
 
-def _where_instead(key: str, sections: Mapping[str, Any]) -> str:
-    """What is said of a word that is no section: often it is a setting of one."""
+def top_level(images: int, seed: int = 0, pretrained: str = "") -> None:
+    """Declare the settings of a recipe that belong to no section.
+
+    Args:
+        images: length of the run, in real images shown to the discriminator over all devices.
+        seed: seed of everything random.
+        pretrained: release or run whose weights the run starts from; empty for random weights.
+    """
+
+
+def _unknown_section(key: str, sections: Mapping[str, Any]) -> str:
+    """Return the fault for an unknown key at the top level, which often is a setting of some section.
+
+    Args:
+        key: the unknown key.
+        sections: content of the recipe, to know which classes it names.
+    """
     if key in REFUSED_BY_TRAINER:
         return f"there is no such section; {REFUSED_BY_TRAINER[key]}"
     if key in LENGTHS:
         return "there is no such section; a run's length is `images`, the number of real images shown"
-    homes = [
+    candidates = [
         f"{section}.{name}"
         for section in ("model", "data", "trainer")
-        for name in _known(section, _mapping(sections.get(section)))
+        for name in _setting_names(section, _mapping(sections.get(section)))
         if name == key or name.endswith(f"_{key}")
     ]
-    meant = f" Did you mean {' or '.join(homes)}?" if homes else did_you_mean(key, SECTIONS)
-    return f"there is no such section.{meant}"
+    hint = f" Did you mean {' or '.join(candidates)}?" if candidates else did_you_mean(key, SECTIONS)
+    return f"there is no such section.{hint}"
 
 
-def _known(section: str, given: Mapping[str, Any]) -> list[str]:
-    """Settings of a section, as far as its class can be found."""
+def _setting_names(section: str, given: Mapping[str, Any]) -> list[str]:
+    """Return the names of a section's settings; if its class cannot be found, those that are given."""
     if section == "trainer":
         return sorted(settings_of(Trainer))
     try:
@@ -279,9 +305,6 @@ def _known(section: str, given: Mapping[str, Any]) -> list[str]:
         return sorted(map(str, given))
 
 
-def _plain_values(images: int, seed: int = 0, pretrained: str = "") -> None:
-    """The signature that what is no section is checked against."""
-
-
 def _mapping(section: Any) -> Mapping[str, Any]:
+    """Return a section, or an empty one in place of anything that is no mapping."""
     return section if isinstance(section, Mapping) else {}

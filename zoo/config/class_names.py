@@ -1,4 +1,4 @@
-"""Names in recipes and the classes they stand for: the zoo's public names, or import paths of a user's own."""
+"""Classes by their names in recipes: public names of this library, or import paths of a user's own classes."""
 
 from __future__ import annotations
 
@@ -60,49 +60,52 @@ PUBLIC = {
     "StopOnSignal": "zoo.callbacks.stopping.StopOnSignal",
     "MetricsTable": "zoo.callbacks.table.MetricsTable",
 }
-"""Import path of every public class, by its name in recipes, checkpoints and releases; a test holds it complete."""
+"""Import path of every public class, by its name in recipes, checkpoints and releases; a test keeps it complete."""
 
 ADAPTERS = {"pl_bolts": "zoo.integrations.lightning_bolts"}
-"""Modules that make the classes of another library usable here, by the name of its package."""
+"""Modules that adapt the classes of another library, by the name of its package."""
 
-_OWN: ContextVar[tuple[type, ...] | None] = ContextVar("own", default=None)
+_ALLOWED: ContextVar[tuple[type, ...] | None] = ContextVar("allowed", default=None)
+"""The user's classes inside `without_imports`; None outside."""
 
 
 @contextmanager
-def without_imports(*own: type) -> Iterator[None]:
-    """Inside, `find_class` finds the zoo's public names and `own`, and imports nothing.
+def without_imports(*user_classes: type) -> Iterator[None]:
+    """Restrict `find_class` to public names of this library and given classes, so that it imports no other module.
 
-    For what comes from outside, such as a downloaded release: it never chooses what code runs, however deep the name of
-    a class stands in it.
+    Used for files from outside, such as a downloaded release: a name in such a file never decides what code runs.
+
+    Args:
+        user_classes: classes of the user that may be found by their bare name.
     """
-    token = _OWN.set(own)
+    token = _ALLOWED.set(user_classes)
     try:
         yield
     finally:
-        _OWN.reset(token)
+        _ALLOWED.reset(token)
 
 
 def find_class(name: str, kind: type = object) -> Any:
-    """The class that a recipe names: a public name of the zoo, or the import path of a user's own.
+    """Return the class that a recipe names.
 
     Args:
-        name: such as `DCGAN` or `my_ideas.Mine`.
-        kind: what it should be; decides which names are suggested for a misspelt one.
+        name: public name of this library, such as `DCGAN`, or import path of a user's class, such as `my_ideas.Mine`.
+        kind: base class of the names that are suggested in place of a misspelt one.
 
     Raises:
-        UserError: when there is none, or its module cannot be imported.
+        UserError: when there is no such class, or its module cannot be imported.
     """
     if "." not in name:
-        found = _public(name)
-        if found is None:
+        public = _public(name)
+        if public is None:
             known = [key for key in PUBLIC if issubclass(_public(key), kind)]
             raise UserError(
                 f"the zoo has no class {name}.{did_you_mean(name, known)} One of your own is named by its path: "
                 f"my_ideas.{name}"
             )
-        return found
-    if _OWN.get() is not None:
-        return _handed_over(name)
+        return public
+    if _ALLOWED.get() is not None:
+        return _user_class(name)
     module_name, _, class_name = name.rpartition(".")
     adapter = _adapter(module_name)
     if adapter is not None:
@@ -122,19 +125,19 @@ def find_class(name: str, kind: type = object) -> Any:
         raise UserError(_import_fault(module_name, error)) from error
     if not hasattr(module, class_name):
         raise UserError(f"{module_name} has no {class_name}.{did_you_mean(class_name, vars(module))}")
-    found = getattr(module, class_name)
-    return found if adapter is None else adapter.adapted(found)
+    named = getattr(module, class_name)
+    return named if adapter is None else adapter.adapted(named)
 
 
-def _handed_over(name: str) -> Any:
-    """A class that may be used where nothing is imported.
+def _user_class(name: str) -> Any:
+    """Return one of the user's classes that are allowed inside `without_imports`.
 
     Raises:
-        UserError: for any other.
+        UserError: for any other name.
     """
-    for own in _OWN.get() or ():
-        if own.__name__ == name.rpartition(".")[2]:  # its module may have another name by now
-            return own
+    for user_class in _ALLOWED.get() or ():
+        if user_class.__name__ == name.rpartition(".")[2]:  # its module may have another name by now
+            return user_class
     raise UserError(
         f"{name} is refused: what comes from outside names public classes of the zoo only, since importing others "
         f"would run code that it chose. A class of your own is handed over with cls={name.rpartition('.')[2]}"
@@ -142,25 +145,25 @@ def _handed_over(name: str) -> Any:
 
 
 def _import_fault(module_name: str, error: Exception) -> str:
-    """Where in the user's own files an import failed, without frames of ours or of libraries."""
+    """Describe where an import failed: the last line of the traceback in the user's own files, if there is one."""
     if isinstance(error, SyntaxError):
-        place, line = error.filename or module_name, error.lineno
+        file, line = error.filename or module_name, error.lineno
     else:
         frames = traceback.extract_tb(error.__traceback__)
-        theirs = [frame for frame in frames if Path(frame.filename).is_relative_to(Path.cwd())] or list(frames)
-        place, line = theirs[-1].filename, theirs[-1].lineno
-    return f"importing {module_name} fails at {Path(place).name}, line {line}: {type(error).__name__}: {error}"
+        user_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(Path.cwd())] or list(frames)
+        file, line = user_frames[-1].filename, user_frames[-1].lineno
+    return f"importing {module_name} fails at {Path(file).name}, line {line}: {type(error).__name__}: {error}"
 
 
 def class_path(target: Callable[..., Any]) -> str:
-    """How a recipe names a class: by its bare name if it is the zoo's, else by its import path."""
+    """Return the name of a class in recipes: its bare name if it is public in this library, else its import path."""
     name = str(target.__name__)
     path = f"{target.__module__}.{target.__qualname__}"
     return name if PUBLIC.get(name) == path else path
 
 
 def _public(name: str) -> Any:
-    """Import a public class of the zoo; None for any other name."""
+    """Import a public class of this library; return None for any other name."""
     if name not in PUBLIC:
         return None
     module, _, attribute = PUBLIC[name].rpartition(".")
@@ -168,6 +171,6 @@ def _public(name: str) -> Any:
 
 
 def _adapter(module_name: str) -> Any:
-    """Import the adapter for classes of another library; None where none is needed."""
+    """Import the adapter for classes of another library; return None where none is needed."""
     path = ADAPTERS.get(module_name.partition(".")[0])
     return None if path is None else importlib.import_module(path)

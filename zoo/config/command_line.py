@@ -1,60 +1,87 @@
-"""How a command line becomes a call, and how faults end it."""
+"""Run a function as a command: `key=value` arguments become a call, faults of the user an exit code."""
 
 from __future__ import annotations
 
-import inspect
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 from zoo.config.arguments import parse_arguments
-from zoo.config.settings import check_settings
+from zoo.config.help_text import help_text
+from zoo.config.settings import check_settings, keyword_parameter, settings_of
 from zoo.errors import RecipeError, UserError
 
 HELP = ("-h", "--help", "help")
 
 
-def run_command(name: str, function: Callable[..., int | None], arguments: Sequence[str] | None = None) -> NoReturn:
-    """Call `function` with the `key=value` words of the command line and exit.
+def run_command(
+    name: str,
+    function: str | Callable[..., int | None],
+    arguments: Sequence[str] | None = None,
+    actions: Mapping[str, str] | None = None,
+) -> NoReturn:
+    """Call a function with the `key=value` arguments of the command line and exit.
 
-    Exit codes: what the function returns, or 0; 2 for a fault the user can mend, with its text and no traceback.
+    Exit codes: the function's return value, or 0 for None; 2 for a fault that the user can mend, which is printed
+    without a traceback.
+
+    Args:
+        name: name of the command, such as `fit`.
+        function: the function, or its import path: then it is imported only when no help is asked for.
+        arguments: the arguments; None for those of this process.
+        actions: for the help of a command with several actions, see `zoo.config.help_text.help_text`.
     """
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    if any(word in HELP for word in words):
-        print(help_text(name, function))
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if any(argument in HELP for argument in given):
+        print(help_text(name, function, actions))
         sys.exit(0)
-    for library in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module="pytorch_lightning.*", category=UserWarning)
-    for category in (DeprecationWarning, FutureWarning):  # for the developers of libraries
-        warnings.filterwarnings("ignore", category=category)
-    warnings.showwarning = _show_warning
     try:
-        sys.exit(function(**parse_arguments(words)) or 0)
+        values = parse_arguments(given)
+        target = import_function(function) if isinstance(function, str) else function
+        _silence_libraries()
+        sys.exit(target(**checked_arguments(target, values)) or 0)
     except UserError as error:
         print(f"zoo.{name}: {error}" if name else f"zoo: {error}", file=sys.stderr)
         sys.exit(2)
 
 
-def checked_arguments(function: Callable[..., Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The words of a command checked against the function that does its work.
+def import_function(path: str) -> Callable[..., Any]:
+    """Import a function by its import path, such as `zoo.runs.fitting.main`."""
+    module, _, name = path.rpartition(".")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
+
+
+def checked_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the arguments of a command against the function that does its work, and fill in defaults.
+
+    A function with a parameter `**name` is given all further arguments unchecked.
 
     Raises:
         RecipeError: with every fault.
     """
-    values, faults = check_settings(function, given, "")
+    known = settings_of(function)
+    further = {key: value for key, value in given.items() if key not in known} if keyword_parameter(function) else {}
+    own = {key: value for key, value in given.items() if key not in further}
+    values, faults = check_settings(function, own, "")
     if faults:
         raise RecipeError("the command line", faults)
-    return values
+    return {**values, **further}
 
 
-def help_text(name: str, function: Callable[..., Any]) -> str:
-    """The command and its function's docstring."""
-    return f"python -m zoo.{name} key=value ...\n\n{inspect.cleandoc(function.__doc__ or '')}"
+def _silence_libraries() -> None:
+    """Silence Lightning's messages and warnings for developers; show other warnings on one line each."""
+    for library in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric", "lightning.fabric"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module="pytorch_lightning.*", category=UserWarning)
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings("ignore", category=category)
+    warnings.showwarning = _show_warning
 
 
 def _show_warning(message: Warning | str, *args: Any, **kwargs: Any) -> None:
-    """One line: where in a library a warning was raised helps nobody who runs a command."""
+    """Print the text of a warning without its source line, which lies in a library."""
     print(f"warning: {message}", file=sys.stderr)

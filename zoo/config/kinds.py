@@ -1,4 +1,4 @@
-"""Which classes the sections of a recipe may name. The caller says; this package knows nothing of GANs."""
+"""The classes that each section of a recipe may name. The caller gives them; this package knows nothing of GANs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A base class and the words for it in an error.
+    """A base class and its description in error texts.
 
     Args:
-        base: what a named class must extend.
-        description: with its article, such as "a GAN".
+        base: class that a named class must extend.
+        description: description with an article, such as "a GAN".
     """
 
     base: type
@@ -23,11 +23,11 @@ class Kinds:
     """The base class of each section of a recipe.
 
     Args:
-        model: of `model`, and of a model within a model.
-        data: of `data`.
+        model: base class of `model`, and of a model within a model.
+        data: base class of `data`.
         source: the library's own source of images, whose settings all sources share.
-        callback: of each entry of `callbacks`.
-        logger: of each entry of `loggers`.
+        callback: base class of each entry of `callbacks`.
+        logger: base class of each entry of `loggers`.
         abstract: classes to extend, which a recipe cannot name.
     """
 

@@ -1,7 +1,7 @@
-"""Find, read and override a recipe: one YAML file that is a whole run.
+"""Read a recipe, apply overrides and check the result. A recipe is one YAML file that describes a complete run.
 
-A recipe never inherits: what is in the file is what runs. `zoo.config.checking` finds every fault of file and command
-line before anything is built, and reports all of them together.
+A recipe never inherits from another one: a run is described by its file and the overrides alone. `zoo.config.checking`
+finds every fault of file and command line before anything is built, and reports all of them together.
 """
 
 from __future__ import annotations
@@ -18,57 +18,27 @@ from zoo.config.checking import SECTIONS, Check
 from zoo.config.class_names import class_path
 from zoo.config.kinds import Kinds
 from zoo.config.recipe import Recipe
-from zoo.errors import RecipeError, UserError, did_you_mean
-
-# --- reading ---------------------------------------------------------------------------------------------------------
-
-
-def recipe_folder() -> Path:
-    """Where the recipes of the zoo lie: inside an installed wheel, or beside the package in a checkout."""
-    package = Path(__file__).parent.parent
-    return package / "recipes" if (package / "recipes").is_dir() else package.parent / "recipes"
-
-
-def recipe_names() -> list[str]:
-    """Names of the recipes that come with the zoo."""
-    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
-
-
-def find_recipe(name: str) -> Path:
-    """The file of a recipe, given by its name or by its path.
-
-    Raises:
-        UserError: when there is no such recipe.
-    """
-    if name.endswith((".yaml", ".yml")):
-        if Path(name).is_file():
-            return Path(name)
-        raise UserError(f"there is no recipe file {name}")
-    if name in recipe_names():
-        return recipe_folder() / f"{name}.yaml"
-    raise UserError(
-        f"there is no recipe called {name!r}.{did_you_mean(name, recipe_names())} `python -m zoo` lists all; a file of "
-        "your own is given by its path, ending in .yaml"
-    )
+from zoo.config.recipe_files import find_recipe, recipe_folder
+from zoo.errors import RecipeError
 
 
 def read_recipe(where: str | Path, overrides: Mapping[str, Any] | None, kinds: Kinds) -> Recipe:
     """Read, override and check a recipe.
 
     Args:
-        where: its name or path.
-        overrides: nested values that replace the file's, such as {"model": {"width": 32}}; None removes a callback. A
-            class stands for its name.
+        where: name or path of the recipe.
+        overrides: nested values that replace those of the file, such as {"model": {"width": 32}}; None removes a
+            callback, and a class may be given in place of its name.
         kinds: the base class of each section.
 
     Raises:
         RecipeError: with every fault that was found.
     """
     path = where if isinstance(where, Path) else find_recipe(where)
-    overrides = {key: _with_names(value) for key, value in (overrides or {}).items()}
+    overrides = {key: _names_for_classes(value) for key, value in (overrides or {}).items()}
     subject = str(path.stem if path.parent == recipe_folder() else path)
     if overrides:
-        subject += " with " + " ".join(_as_words(overrides))
+        subject += " with " + " ".join(_as_arguments(overrides))
     try:
         written = OmegaConf.load(path)
     except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
@@ -80,19 +50,20 @@ def read_recipe(where: str | Path, overrides: Mapping[str, Any] | None, kinds: K
     return Check(subject, kinds).recipe(path.stem, plain, overrides)
 
 
-def _with_names(node: Any) -> Any:
-    """Settings in which classes have become names, which is what a recipe can write down."""
+def _names_for_classes(node: Any) -> Any:
+    """Replace classes among nested settings by their names, which a recipe can express."""
     if isinstance(node, dict):
-        return {key: _with_names(value) for key, value in node.items()}
+        return {key: _names_for_classes(value) for key, value in node.items()}
     return class_path(node) if isinstance(node, type) else node
 
 
-def _as_words(nested: Mapping[str, Any], prefix: str = "") -> list[str]:
-    words = []
+def _as_arguments(nested: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """Return nested values as the `key=value` arguments of a command line."""
+    arguments = []
     for key, value in nested.items():
         if isinstance(value, Mapping) and value:
-            words += _as_words(value, f"{prefix}{key}.")
+            arguments += _as_arguments(value, f"{prefix}{key}.")
         else:
-            shown = {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
-            words.append(f"{prefix}{key}={shown}")
-    return words
+            text = {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
+            arguments.append(f"{prefix}{key}={text}")
+    return arguments

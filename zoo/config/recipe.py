@@ -1,4 +1,4 @@
-"""Recipes as checked data: which classes a run is built from, and with which arguments."""
+"""Recipes as checked data: the classes that a run is built from, and their arguments."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from zoo.errors import UserError
 
 @dataclass(frozen=True)
 class ClassSpec:
-    """A class and the checked arguments it will be built with."""
+    """A class and the checked arguments that it will be built with.
+
+    Args:
+        where: name of the section in the recipe, such as "model" or "callbacks.SaveEvery".
+        target: the class.
+        arguments: its arguments, with every default.
+    """
 
     where: str
     target: Callable[..., Any]
     arguments: dict[str, Any]
 
     def build(self) -> Any:
-        """Call the class.
+        """Call the class with its arguments.
 
         Raises:
             UserError: when the class refuses a value.
@@ -39,16 +45,17 @@ class Recipe:
     """A checked recipe.
 
     Args:
-        name: of the file, without its ending; names the run's folder.
-        seed: of everything random.
+        name: name of the file without its ending; also the name of the folder for its runs.
+        seed: seed of everything random.
         images: length of the run, in real images shown to the discriminator over all devices.
-        model: a `GAN`.
-        data: a `LightningDataModule`.
+        model: class and arguments of the `GAN`.
+        data: class and arguments of the `LightningDataModule`.
         trainer: arguments of `pytorch_lightning.Trainer`.
-        callbacks: by name.
-        loggers: by name, beside the run's own CSV and TensorBoard files.
-        notes: what was decided on the user's behalf, to be shown.
-        pretrained: the trained model whose weights it starts from, see `zoo.runs.finetuning`; empty for random ones.
+        callbacks: callbacks by name.
+        loggers: loggers by name, beside the run's own CSV and TensorBoard files.
+        notes: decisions made on the user's behalf, to be printed.
+        pretrained: release or run whose weights the run starts from, see `zoo.runs.finetuning`; empty for random
+            weights.
     """
 
     name: str
@@ -63,20 +70,20 @@ class Recipe:
     pretrained: str = ""
 
     def to_yaml(self) -> str:
-        """The whole recipe with every default written out; itself a recipe."""
+        """Return the recipe as YAML with every default written out, which is itself a recipe."""
 
-        def section(part: ClassSpec) -> dict[str, Any]:
-            plain = {key: list(v) if isinstance(v, tuple) else v for key, v in part.arguments.items()}
-            return {"class": class_path(part.target), **plain}
+        def section(spec: ClassSpec) -> dict[str, Any]:
+            plain = {key: list(v) if isinstance(v, tuple) else v for key, v in spec.arguments.items()}
+            return {"class": class_path(spec.target), **plain}
 
-        whole = {
+        sections = {
             "seed": self.seed,
             "images": self.images,
             "pretrained": self.pretrained,
             "model": section(self.model),
             "data": section(self.data),
             "trainer": self.trainer,
-            "callbacks": {name: section(part) for name, part in self.callbacks.items()},
-            "loggers": {name: section(part) for name, part in self.loggers.items()},
+            "callbacks": {name: section(spec) for name, spec in self.callbacks.items()},
+            "loggers": {name: section(spec) for name, spec in self.loggers.items()},
         }
-        return OmegaConf.to_yaml(OmegaConf.create(whole))  # quotes texts that would be read back as numbers
+        return OmegaConf.to_yaml(OmegaConf.create(sections))  # quotes texts that would be read back as numbers

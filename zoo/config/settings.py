@@ -1,7 +1,7 @@
-"""A constructor's signature as a schema: the names, types and defaults of what it takes.
+"""Signatures as schemas: the names, types and defaults of the settings that a constructor takes.
 
-There is no second configuration class beside each model. What `DCGAN.__init__` accepts is what a recipe, a notebook, a
-checkpoint and a hub file may say, and OmegaConf checks the types before anything is built.
+There is no second configuration class beside each model. The parameters of `DCGAN.__init__` are the settings that a
+recipe, a notebook, a checkpoint and a release may give, and OmegaConf checks their types before anything is built.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import field, make_dataclass
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from zoo.config.type_descriptions import describe_type
 from zoo.errors import did_you_mean
 
 REQUIRED = inspect.Parameter.empty
@@ -22,59 +23,63 @@ PLAIN = (int, float, str, bool, tuple, list, dict, type(None))
 
 
 def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
-    """Every setting of a class or function: name -> (type, default), `REQUIRED` standing for no default.
+    """Return type and default of every setting of a class or function; `REQUIRED` stands for no default.
 
-    `**name` in a constructor means "and what my parent takes": the walk goes on up the inheritance. Parameters that
-    no recipe can express, such as modules, are left out.
+    `**name` in a constructor passes further settings on to the parent class, so the parent's settings are added.
+    Parameters that no recipe can express, such as modules, are left out.
     """
     if not inspect.isclass(target):
-        return _parameters(target)[0]
-    found: dict[str, tuple[Any, Any]] = {}
+        return _parameters(target)
+    settings: dict[str, tuple[Any, Any]] = {}
     for owner in target.__mro__:
         if "__init__" not in vars(owner):
             continue
-        own, passes_on = _parameters(vars(owner)["__init__"])
-        found = {**own, **found}
-        if not passes_on:
+        settings = {**_parameters(vars(owner)["__init__"]), **settings}
+        if not keyword_parameter(vars(owner)["__init__"]):
             break
-    return found
+    return settings
 
 
-def _parameters(function: Callable[..., Any]) -> tuple[dict[str, tuple[Any, Any]], bool]:
-    """Settings of one function, and whether it passes further keywords on."""
+def keyword_parameter(function: Callable[..., Any]) -> str:
+    """Return the name of a function's parameter for further keywords (`**name`), or "" if there is none."""
+    parameters = inspect.signature(function).parameters.values()
+    return next((parameter.name for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD), "")
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Return type and default of the parameters of one function that a recipe can express."""
     try:
         hints = get_type_hints(function)
     except Exception:  # a name that only a type checker can see; the value is then not checked
         hints = {}
-    found, passes_on = {}, False
+    settings = {}
     for parameter in inspect.signature(function).parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            passes_on = True
-        elif parameter.kind is not parameter.VAR_POSITIONAL and parameter.name != "self":
+        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) and parameter.name != "self":
             hint = hints.get(parameter.name, Any)
-            if _is_plain(hint):
-                found[parameter.name] = (hint, parameter.default)
-    return found, passes_on
+            if is_plain(hint):
+                settings[parameter.name] = (hint, parameter.default)
+    return settings
 
 
-def _is_plain(hint: Any) -> bool:
+def is_plain(hint: Any) -> bool:
+    """Return whether a recipe can express some value of a type."""
     kind = get_origin(hint) or hint
     if kind in (Union, UnionType):
-        return any(_is_plain(part) for part in get_args(hint) if part is not type(None))
+        return any(is_plain(argument) for argument in get_args(hint) if argument is not type(None))
     return not inspect.isclass(kind) or kind is Any or issubclass(kind, PLAIN)
 
 
 def check_settings(
     target: Callable[..., Any], given: Mapping[str, Any], where: str, complete: bool = True, called: str = ""
 ) -> tuple[dict[str, Any], list[str]]:
-    """Values with their types checked and defaults filled in, and a line for every fault.
+    """Check the types of given values and fill in defaults; return the values and a line for every fault.
 
     Args:
-        target: the class or function that will be called.
-        given: name -> value, as read from YAML.
+        target: class or function that will be called.
+        given: values by name, as read from YAML.
         where: prefix of names in the faults, such as "model.".
-        complete: whether to add defaults and to miss what has none.
-        called: what to call the target in a fault, instead of its name.
+        complete: whether to add defaults and to report missing settings that have none.
+        called: name of the target in a fault, if not its own.
     """
     name = called or getattr(target, "__name__", str(target))
     known = settings_of(target)
@@ -87,25 +92,25 @@ def check_settings(
         try:
             values[key] = _converted(known[key][0], value)
         except ValueError:
-            faults.append(f"{where}{key}: {value!r} is not {described(known[key][0])}")
+            faults.append(f"{where}{key}: {value!r} is not {describe_type(known[key][0])}")
     for key, (hint, default) in known.items():
         if not complete or key in given:
             continue
         if default is REQUIRED:
-            faults.append(f"{where}{key}: missing; {name} needs it ({described(hint)})")
+            faults.append(f"{where}{key}: missing; {name} needs it ({describe_type(hint)})")
         else:
             values[key] = default
     return {key: values[key] for key in known if key in values}, faults
 
 
 def _converted(hint: Any, value: Any) -> Any:
-    """The value as the annotated type, after OmegaConf's rules ("3" is an int, "abc" is not).
+    """Convert a value to the annotated type by OmegaConf's rules ("3" is an integer, "abc" is not).
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when the value is not of that type.
     """
-    if isinstance(value, dict) and any(_keyed_by_numbers(part) for part in (hint, *get_args(hint))):
-        value = {int(key) if str(key).isdecimal() else key: one for key, one in value.items()}  # JSON has texts only
+    if isinstance(value, dict) and any(_keyed_by_integers(part) for part in (hint, *get_args(hint))):
+        value = {int(key) if str(key).isdecimal() else key: item for key, item in value.items()}  # JSON has text keys
     try:
         schema = OmegaConf.structured(make_dataclass("Setting", [("value", hint, field(default=MISSING))]))
     except OmegaConfBaseException:  # a type OmegaConf does not know: leave the check to the constructor
@@ -119,24 +124,6 @@ def _converted(hint: Any, value: Any) -> Any:
     return tuple(converted) if get_origin(hint) is tuple else converted
 
 
-def _keyed_by_numbers(hint: Any) -> bool:
+def _keyed_by_integers(hint: Any) -> bool:
+    """Return whether a type is a mapping with integer keys."""
     return get_origin(hint) is dict and get_args(hint)[0] is int
-
-
-def described(hint: Any) -> str:
-    """A type in words: "an integer", "one of 'constant', 'linear'"."""
-    words = {int: "an integer", float: "a number", bool: "true or false", str: "a text", type(None): "null"}
-    if hint in words:
-        return words[hint]
-    origin, parts = get_origin(hint), get_args(hint)
-    if origin is Literal:
-        return "one of " + ", ".join(map(repr, parts))
-    if origin in (Union, UnionType):
-        return " or ".join(described(part) for part in parts)
-    if origin is tuple and Ellipsis not in parts:
-        return f"a list of {len(parts)}: " + ", ".join(described(part) for part in parts)
-    if origin in (tuple, list):
-        return f"a list, each {described(parts[0])}"
-    if origin is dict:
-        return f"a mapping from {described(parts[0])} to {described(parts[1])}"
-    return f"a {getattr(hint, '__name__', hint)}"

@@ -1,4 +1,4 @@
-"""What `python -m zoo.fit` does: train by a recipe, and say where the results are."""
+"""Train by a recipe and report where the results are: the work of `python -m zoo.fit`."""
 
 from __future__ import annotations
 
@@ -6,34 +6,44 @@ import signal
 import sys
 from typing import Any
 
-from zoo.config.command_line import checked_arguments
-from zoo.config.settings import settings_of
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
 from zoo.training.terms import NonFiniteLossError
 
 
-def options(recipe: str | None = None, resume: str | None = None, out: str | None = None, check: bool = False) -> None:
-    """What the command takes beside the recipe's own sections."""
-
-
-def main(**words: Any) -> int:
+def main(
+    recipe: str | None = None,
+    resume: str | None = None,
+    out: str | None = None,
+    check: bool = False,
+    **overrides: Any,
+) -> int:
     """Train a GAN by a recipe.
 
-      recipe=NAME_OR_PATH   a recipe of the zoo (`python -m zoo` lists them) or a YAML file
-      KEY=VALUE             anything in the recipe: images=20000 model.width=32 data.class=Folder data.root=photos
-      resume=auto|PATH      go on with the newest run of the recipe, or with a run folder or checkpoint
-      out=FOLDER            the run's folder instead of runs/RECIPE/TIME
-      check=true            print the resolved recipe and stop
-
     Ctrl-C finishes the round, saves and stops; a second one ends at once.
+
+    Args:
+        recipe: name of a recipe of this library (`python -m zoo` lists them), or path of a YAML file; may be left out
+            when a run is resumed.
+        resume: run folder or checkpoint to go on with, or `auto` for the newest run of the recipe.
+        out: folder of the run; None for runs/RECIPE/TIME.
+        check: whether to print the recipe with every default written out and to stop, without training.
+        overrides: values in place of the recipe's, such as images=20000 model.width=32 data.class=Folder
+            data.root=photos.
+
+    Returns:
+        The exit code.
+
+    Examples:
+        python -m zoo.fit recipe=dcgan_digits
+        python -m zoo.fit recipe=dcgan_digits images=20000 model.width=32 out=runs/small
+        python -m zoo.fit recipe=dcgan_celeba data.class=Folder data.root=photos check=true
+        python -m zoo.fit recipe=dcgan_digits resume=auto
     """
-    own = {key: words.pop(key) for key in list(words) if key in settings_of(options)}
-    chosen = checked_arguments(options, own)
-    plan = plan_run(chosen["recipe"], out=chosen["out"], resume=chosen["resume"], overrides=words)
+    plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
     for note in plan.recipe.notes if is_rank_zero() else []:
-        print(f"note: {note}", file=sys.stderr if chosen["check"] else sys.stdout)
-    if chosen["check"]:
+        print(f"note: {note}", file=sys.stderr if check else sys.stdout)
+    if check:
         print(plan.recipe.to_yaml(), end="")
         return 0
     if is_rank_zero():
@@ -52,7 +62,7 @@ def main(**words: Any) -> int:
 
 
 def headline(plan: Plan) -> str:
-    """What is about to run, in a line or two."""
+    """Describe a run that is about to start: recipe, model, data, length, precision and folder."""
     recipe = plan.recipe
     model, data = recipe.model.target.__name__, recipe.data.target.__name__
     start = f", from {plan.start.name}" if plan.start else ""
@@ -63,21 +73,21 @@ def headline(plan: Plan) -> str:
 
 
 def last_good(plan: Plan) -> str:
-    """Where to go on after a run diverged."""
-    found = checkpoints_in(plan.folder)
-    return f"the last good checkpoint: {found[0]}" if found else "no checkpoint had been written yet"
+    """Name the last checkpoint of a run that diverged."""
+    checkpoints = checkpoints_in(plan.folder)
+    return f"the last good checkpoint: {checkpoints[0]}" if checkpoints else "no checkpoint had been written yet"
 
 
 def summary(run: Run) -> str:
-    """What was done and where it is."""
-    seen = run.model.progress
+    """Describe a run that has ended: its length, why it stopped early, and where its results are."""
+    progress = run.model.progress
     lines = [f"{run.model.images_seen:,} images in {run.seconds:,.0f} s"]
     if run.stopped_by:
         name = signal.Signals(run.stopped_by).name
-        lines[0] = f"stopped by {name} at {seen:,} of {run.recipe.images:,} images, saved"
+        lines[0] = f"stopped by {name} at {progress:,} of {run.recipe.images:,} images, saved"
         lines.append(f"go on with: python -m zoo.fit resume={run.folder}")
     elif run.alarm is not None:
-        lines[0] = f"stopped by the alarm {run.alarm['alarm']!r} at {seen:,} of {run.recipe.images:,} images"
+        lines[0] = f"stopped by the alarm {run.alarm['alarm']!r} at {progress:,} of {run.recipe.images:,} images"
         healthy = run.alarm["healthy"]
         lines.append(
             f"before it: python -m zoo.fit resume={RunFolder(run.folder).healthy_checkpoint(healthy)}"

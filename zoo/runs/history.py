@@ -61,7 +61,9 @@ def read_run(folder: Path) -> RunHistory:
     """
     files = RunFolder(folder)
     if not files.recipe.is_file():
-        raise CheckpointError(f"{folder} is no run folder: it has no recipe.yaml. `python -m zoo.fit` makes one")
+        raise CheckpointError(
+            f"{folder} is no run folder: it has no {files.recipe.name}. `python -m zoo.fit` makes one"
+        )
     recipe: Any = OmegaConf.to_container(OmegaConf.load(files.recipe), resolve=True)
     starts, ends = files.starts(), files.ends()
     # A start without an end was killed, so the number of ends alone does not tell whether the last start has ended.

@@ -1,12 +1,12 @@
-"""What is measured: a checkpoint against its data, or one folder of images against another."""
+"""Measure a model's samples, or a folder of images, against real images: the work of `python -m zoo.evaluate`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from functools import wraps
 from itertools import product
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from PIL import Image, UnidentifiedImageError
@@ -14,87 +14,150 @@ from torch import Tensor
 
 from zoo.data import Folder, Images
 from zoo.data.points import Points
-from zoo.errors import UserError
+from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
-from zoo.evaluation.numbers import FRECHET, Floor, Modes, Number, measure_numbers
+from zoo.evaluation.numbers import Floor, Modes, measure_numbers
 from zoo.evaluation.reference import ReferenceSet, SplitName, default_extractor, reference_features
-from zoo.features import Extractor, extractor, features_of
+from zoo.features import Extractor, features_of
+from zoo.features import extractor as named_extractor
 from zoo.gan import GAN
 from zoo.hub.loading import UserClasses
 from zoo.io.environment import versions_of
 from zoo.io.run_folder import RunFolder
 from zoo.models.mix.mixgan import MixGAN
+from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
+from zoo.runs.evaluation_results import Evaluation, notes_on, save_and_print
 from zoo.runs.opening import open_trained
 from zoo.sampling.images import TruncationBy, in_batches
+from zoo.training.hardware import select_device
 
-MOST = 50_000  # generated images where nobody says how many
+MOST = 50_000  # generated images, if `n` is not given
 PACKAGES = ("gan-zoo", "torch", "torchvision", "torchmetrics", "torch-fidelity", "timm", "numpy", "pillow")
 
 
-@dataclass(frozen=True)
-class Request:
-    """What the command was asked for, checked.
+def evaluate(
+    checkpoint: str | None = None,
+    real: str | None = None,
+    fake: str | None = None,
+    data: dict[str, Any] | None = None,
+    best: bool = False,
+    metrics: str | list[str] | None = None,
+    n: int | None = None,
+    n_real: int = 0,
+    split: SplitName = "held_out",
+    extractor: str = "",
+    options: dict[str, Any] | None = None,
+    truncation: Any = None,  # a number or a list of numbers: OmegaConf has no such type that mixes 1 and 0.5
+    truncation_by: TruncationBy = "redrawing",
+    component: Any = None,  # a number or `all`
+    resolution: int = 0,
+    seed: int = 0,
+    repeats: int = 10,
+    device: str = "auto",
+    out: str | None = None,
+    cls: str | list[str] | None = None,
+) -> Evaluation:
+    """Measure a trained model's samples, or a folder of images, against real images.
+
+    The numbers are printed as a table and written as JSON.
 
     Args:
-        metrics: names of `zoo.evaluation.METRICS`, and perhaps `cas`; empty for those that suit the data.
-        extractor: its name; empty for the one that suits the data.
-        options: of the extractor.
-        n: generated images; None for as many as there are real ones, `MOST` at most.
-        n_real: real images; 0 for as many as `n`.
-        split: the part of the data that the real images are from.
-        seed: of latents and of the choice of real images.
-        repeats: random halves for the intervals.
-        truncation: values to try; None is no truncation.
-        truncation_by: how.
-        device: to compute on.
-        component: of a mixture, the generator to measure, or `all` for the mixture and each of them; None for the
-            mixture.
+        checkpoint: run folder (its last checkpoint), checkpoint file, or release (its name, its folder or file, or
+            hf:ORG/NAME).
+        real: folder of real images, instead of a checkpoint.
+        fake: folder of generated images, beside `real`.
+        data: settings in place of those of the run's data, such as data.class=Folder data.root=photos.
+        best: whether to take the run's best checkpoint instead of the last.
+        metrics: names of metrics, a list or joined by commas; None for those that suit the data.
+            - fid: Fréchet distance
+            - fid_infinity: Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n
+            - kid: kernel distance, 100 subsets of min(1000, n/2)
+            - is: Inception Score, 10 splits (1 below 200 samples)
+            - prdc: improved precision and recall (k=3), density and coverage (k=5)
+            - prd: precision and recall for distributions: F8 and F1/8, 20 clusters, 10 clusterings
+            - classes: total variation between class frequencies; classes that are missing
+            - modes: modes reached, divergence from equal shares; points within 3 deviations count
+            - cas: classification accuracy score, for conditional models
+        n: number of generated images; None for as many as there are real ones, 50,000 at most.
+        n_real: number of real images; 0 for as many as generated ones.
+        split: part of the data that the real images are from; published FIDs are measured on `train`.
+        extractor: network that computes the features: inception (for FIDs that compare with papers), effnet-lite0,
+            digits, stacked-digits, pixels or points; empty for the one that suits the data without a download.
+        options: settings of the extractor, such as options.weights=PATH, options.size=128 or options.features=320.
+        truncation: bound of the latents: a number, or a list of numbers for a curve; None for none.
+        truncation_by: method of the truncation: `redrawing` draws coordinates beyond the bound again; `scaling` draws
+            again outside [-2, 2] and multiplies by the bound.
+        component: index of the generator of a mixture to measure, or `all` for the mixture and each of its generators;
+            None for the mixture.
+        resolution: resolution of two folders' images, in pixels; 0 for that of the generated ones.
+        seed: seed of the latents and of the choice of real images.
+        repeats: number of random halves for the 95 % intervals; 0 for no intervals.
+        device: device to compute on: auto, cpu or cuda.
+        out: the JSON file; None for one in the run's folder that holds no other measurement.
+        cls: import path of your own class that a release was made of.
+
+    Returns:
+        The numbers.
+
+    Raises:
+        UserError: for options that do not go together or do not fit the model and its data; raised before any long
+            computation.
+
+    Examples:
+        python -m zoo.evaluate checkpoint=dcgan_digits
+        python -m zoo.evaluate checkpoint=runs/dcgan_cifar10/TIME metrics=fid,kid extractor=inception split=train
+        python -m zoo.evaluate checkpoint=runs/biggan_cifar10/TIME truncation=[0.5,0.7,1.0]
+        python -m zoo.evaluate real=photos fake=samples metrics=fid,prdc
     """
+    check_sources(checkpoint, real, fake)
+    check_output(out)
+    request = Request(
+        metrics=metric_names(metrics),
+        extractor=extractor,
+        options=dict(options or {}),
+        n=n,
+        n_real=n_real,
+        split=split,
+        seed=seed,
+        repeats=repeats,
+        truncation=truncation_levels(truncation),
+        truncation_by=truncation_by,
+        device=select_device(device),
+        component=component,
+    )
+    if checkpoint is not None:
+        evaluation = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
+    else:
+        assert real is not None
+        assert fake is not None
+        evaluation = evaluate_folders(real, fake, resolution, request)
+    save_and_print(evaluation, out, curve=len(request.truncation) > 1)
+    return evaluation
 
-    metrics: list[str]
-    extractor: str
-    options: dict[str, Any]
-    n: int | None
-    n_real: int
-    split: SplitName
-    seed: int
-    repeats: int
-    truncation: list[float | None]
-    truncation_by: TruncationBy
-    device: torch.device
-    component: int | Literal["all"] | None = None
 
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Everything that was measured.
-
-    Args:
-        subject: what, in words.
-        path: where the numbers go unless told otherwise.
-        rows: one for each truncation and component: `truncation`, `numbers` (a list of `Number`), perhaps `component`
-            and `cas`.
-        notes: what to know when reading them.
-        versions: of the packages that computed.
-    """
-
-    subject: str
-    path: Path
-    rows: list[dict[str, Any]]
-    notes: list[str] = field(default_factory=list)
-    versions: dict[str, str | None] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON."""
-        rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in self.rows]
-        return {"subject": self.subject, "notes": self.notes, "versions": self.versions, "rows": rows}
+@wraps(evaluate)
+def main(**options: Any) -> None:
+    """Run `evaluate`; report an unsuitable extractor or metric as a fault of the user."""
+    try:
+        evaluate(**options)
+    except ValueError as error:  # of an extractor or a metric
+        if isinstance(error, UserError):
+            raise
+        raise UserError(first_line(error)) from error
 
 
 def evaluate_checkpoint(
     where: str, best: bool, changes: dict[str, Any], request: Request, cls: UserClasses | None = None
 ) -> Evaluation:
-    """Numbers of a model's samples against the real images of its data.
+    """Measure a model's samples against the real images of its data.
+
+    Args:
+        where: run folder, checkpoint file or release.
+        best: whether to take the run's best checkpoint instead of the last.
+        changes: settings in place of those of the run's data.
+        request: the checked options.
+        cls: your own class that a release was made of.
 
     Raises:
         UserError: for a checkpoint, data or metric that cannot be used.
@@ -102,12 +165,10 @@ def evaluate_checkpoint(
     opened = open_trained(where, changes, best=best, cls=cls)
     model, data = opened.model.to(request.device), opened.data
     assert data is not None
-    network = extractor(request.extractor or default_extractor(data), **request.options).to(request.device)
-    names = request.metrics or suitable(data, network)
-    with_cas = "cas" in names
-    names = [name for name in names if name != "cas"]
-    part = data.held_out if request.split == "held_out" else data.train
-    n = request.n or min(MOST, len(part))
+    network = named_extractor(request.extractor or default_extractor(data), **request.options).to(request.device)
+    names = [name for name in request.metrics if name != CAS] if request.metrics else suitable_metrics(data, network)
+    available = len(data.held_out if request.split == "held_out" else data.train)
+    n = request.n or min(MOST, available)
     reals = reference_features(data, request.split, network, request.n_real or n, request.seed)
     modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
     labels = None
@@ -115,74 +176,59 @@ def evaluate_checkpoint(
         labels = labels_like(class_counts(reals.split, reals.indices, model.num_classes), n, request.seed)
     floors: dict[str, Floor] = {}
     rows: list[dict[str, Any]] = []
-    for level, (component, drawn) in product(request.truncation, parts_of(model, request.component).items()):
-        protocol = {
-            "checkpoint": opened.name,
-            "model": type(model).__name__,
-            "generator": "averaged",
-            "images_seen": model.images_seen,
-            "seed": request.seed,
-            "truncation": level,
-            "truncation_by": request.truncation_by if level is not None else None,
-            "component": component,
-            "data": f"{type(data).__name__}, {data.resolution} px",
-            "data_digest": data.digest,
-        }
+    for level, (component, part) in product(request.truncation, parts_of(model, request.component).items()):
         latents: dict[str, Any] = {"truncation": level, "truncation_by": request.truncation_by}
         row: dict[str, Any] = {"truncation": level, "numbers": []}
         if component is not None:
             row["component"] = component
         if names:
-            images = in_batches(drawn, n, seed=request.seed, labels=labels, **latents)
-            fake = features_of(network, images, total=n, title="features of generated images")
+            images = in_batches(part, n, seed=request.seed, labels=labels, **latents)
             row["numbers"] = measure_numbers(
                 names,
                 network,
                 reals,
-                fake,
-                protocol,
+                features_of(network, images, total=n, title="features of generated images"),
+                _protocol(opened.name, model, data, request, level, component),
                 modes=modes,
                 repeats=request.repeats,
                 seed=request.seed,
                 floors=floors,
                 device=request.device,
             )
-        if with_cas:
-            row["cas"] = _cas(drawn, data, request, latents)
+        if request.with_cas:
+            row["cas"] = _cas(part, data, request, latents)
         rows.append(row)
-    notes = _notes(rows[0]["numbers"], network)
-    if opened.other_data:
-        notes.append("these are not the data, or not the split, that the model was trained on")
-    if request.split == "train":
-        notes.append("compared with images the model was trained on: a memoriser would do well")
-    elif best:
-        notes.append("the best checkpoint was chosen by training images, not by the held-out ones used here")
+    notes = [*notes_on(rows[0]["numbers"], network), *_notes_on_data(opened.other_data, request.split, best)]
     if opened.path is None:
-        target = Path(f"evaluation-{opened.name}-{request.split}-{network.name}.json")
+        path = Path(f"evaluation-{opened.name}-{request.split}-{network.name}.json")
     else:
-        folder = RunFolder(opened.run or opened.path.parent)
-        target = folder.evaluation(opened.path, request.split, network.name)
-    return Evaluation(
-        f"{type(model).__name__} after {model.images_seen:,} images", target, rows, notes, versions_of(PACKAGES)
-    )
+        path = RunFolder(opened.run or opened.path.parent).evaluation(opened.path, request.split, network.name)
+    subject = f"{type(model).__name__} after {model.images_seen:,} images"
+    return Evaluation(subject, path, rows, notes, versions_of(PACKAGES))
 
 
 def evaluate_folders(real: str, fake: str, resolution: int, request: Request) -> Evaluation:
-    """Numbers of one folder of images against another.
+    """Measure one folder of images against another.
+
+    Args:
+        real: folder of real images.
+        fake: folder of generated images.
+        resolution: resolution to compare at, in pixels; 0 for that of the first generated image.
+        request: the checked options.
 
     Raises:
         UserError: for folders without images, or a metric that needs a model.
     """
-    if request.truncation != [None] or "cas" in request.metrics or request.component is not None:
+    if request.truncation != [None] or request.with_cas or request.component is not None:
         raise UserError(
             "truncation, component and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER"
         )
     size = resolution or _size_of_first(fake)
-    sides = [Folder(place, resolution=size, held_out=0, batch_size=1) for place in (real, fake)]
+    sides = [Folder(folder, resolution=size, held_out=0, batch_size=1) for folder in (real, fake)]
     for side in sides:
         side.prepare_data()
         side.setup()
-    network = extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
+    network = named_extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
     names = request.metrics or ["fid", "kid", "prdc"]
     n = min(request.n or MOST, len(sides[1].train))
     fakes = reference_features(sides[1], "train", network, n, request.seed).reference
@@ -201,12 +247,12 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
         number.protocol["split"] = "all of the folder"
     rows = [{"truncation": None, "numbers": numbers}]
     return Evaluation(
-        f"{fake} against {real}", Path("evaluation.json"), rows, _notes(numbers, network), versions_of(PACKAGES)
+        f"{fake} against {real}", Path("evaluation.json"), rows, notes_on(numbers, network), versions_of(PACKAGES)
     )
 
 
-def suitable(data: Images, network: Extractor) -> list[str]:
-    """Metrics for data that nobody named any for."""
+def suitable_metrics(data: Images, network: Extractor) -> list[str]:
+    """Return the names of the metrics that suit the data, for when none are named."""
     if isinstance(data, Points):
         return ["modes", "fid"]
     names = ["fid", "kid", "prdc"]
@@ -217,6 +263,10 @@ def suitable(data: Images, network: Extractor) -> list[str]:
 
 def parts_of(model: GAN, asked: int | str | None) -> dict[int | None, GAN]:
     """Return the models to measure by their component: generators of a mixture; None is the model itself.
+
+    Args:
+        model: the model.
+        asked: index of a generator, `all`, or None.
 
     Raises:
         UserError: for a model that is no mixture, or a component that it does not have.
@@ -234,48 +284,51 @@ def parts_of(model: GAN, asked: int | str | None) -> dict[int | None, GAN]:
 
 
 def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) -> dict[str, Any]:
+    """Return the classification accuracy score of a conditional model, as plain values."""
     if not model.num_classes:
         raise UserError("metrics: cas (classification accuracy score) needs a conditional model. Leave it out")
 
     def draw(classes: Tensor) -> Iterator[Tensor]:
         return in_batches(model, len(classes), seed=request.seed, labels=classes, **latents)
 
-    found = classification_accuracy_score(
+    score = classification_accuracy_score(
         draw, data.train, data.held_out, model.num_classes, seed=request.seed, device=request.device
     )
-    return found.as_dict()
+    return score.as_dict()
 
 
-def _notes(numbers: list[Number], network: Extractor) -> list[str]:
-    """What a reader of these numbers must know."""
+def _protocol(
+    name: str, model: GAN, data: Images, request: Request, level: float | None, component: int | None
+) -> dict[str, Any]:
+    """Return the entries of a number's protocol that describe the model, its samples and the data."""
+    return {
+        "checkpoint": name,
+        "model": type(model).__name__,
+        "generator": "averaged",
+        "images_seen": model.images_seen,
+        "seed": request.seed,
+        "truncation": level,
+        "truncation_by": request.truncation_by if level is not None else None,
+        "component": component,
+        "data": f"{type(data).__name__}, {data.resolution} px",
+        "data_digest": data.digest,
+    }
+
+
+def _notes_on_data(other_data: bool, split: SplitName, best: bool) -> list[str]:
+    """Return warnings about the real images: not those of the training, or those that the training has seen."""
     notes = []
-    frechet = [number for number in numbers if number.key in FRECHET]
-    if frechet:
-        first = frechet[0]
-        n = min(first.protocol["n_real"], first.protocol["n_fake"])
-        notes.append(
-            "a Fréchet distance falls with the number of images: compare it at the same n, and with 'real against "
-            "real', two disjoint sets of real images, which is what a perfect generator would get"
-        )
-        if n <= network.width:
-            notes.append(
-                f"n={n:,} is not more than the {network.width:,} dimensions of {network.name}: the distance is mostly "
-                "bias. Prefer KID, an extractor with fewer dimensions, or more images"
-            )
-        if first.floor_n is not None and first.floor_n != (first.protocol["n_real"], first.protocol["n_fake"]):
-            notes.append(
-                f"there are too few real images for two sets of this size; 'real against real' is at "
-                f"{first.floor_n[0]:,}, and therefore too high for Fréchet distances"
-            )
-    if numbers and network.name != "inception":
-        notes.append(
-            f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
-        )
+    if other_data:
+        notes.append("these are not the data, or not the split, that the model was trained on")
+    if split == "train":
+        notes.append("compared with images the model was trained on: a memoriser would do well")
+    elif best:
+        notes.append("the best checkpoint was chosen by training images, not by the held-out ones used here")
     return notes
 
 
 def _size_of_first(folder: str) -> int:
-    """Shorter side of a folder's first image, in pixels."""
+    """Return the shorter side of a folder's first image, in pixels."""
     first = Folder(folder, resolution=1, held_out=0, batch_size=1).files()[0]
     try:
         with Image.open(first) as image:

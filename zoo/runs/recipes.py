@@ -30,9 +30,9 @@ def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -
     """Read, override and check a recipe.
 
     Args:
-        where: its name or path.
-        overrides: nested values that replace the file's, such as {"model": {"width": 32}}; None removes a callback. A
-            class stands for its name.
+        where: name or path of the recipe.
+        overrides: nested values that replace those of the file, such as {"model": {"width": 32}}; None removes a
+            callback, and a class may be given in place of its name.
 
     Raises:
         RecipeError: with every fault that was found.

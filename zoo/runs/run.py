@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -40,6 +40,11 @@ from zoo.runs.recipes import load_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from zoo.runs.typed_settings import Overrides
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ def fit(
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
-    **overrides: Any,
+    **overrides: Unpack[Overrides],
 ) -> Run:
     """Train by a recipe.
 

@@ -1,0 +1,110 @@
+"""The checked options of `python -m zoo.evaluate`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from zoo.errors import UserError
+from zoo.evaluation.numbers import check_metrics
+from zoo.evaluation.reference import SplitName
+from zoo.sampling.images import TruncationBy
+
+CAS = "cas"
+"""Name of the classification accuracy score, which is not computed from features as the other metrics are."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """Options of `zoo.evaluate.evaluate`, which describes them, after their checks.
+
+    `truncation` is a list of levels, in which None stands for no truncation.
+
+    Raises:
+        UserError: for numbers of images or repetitions that are too small.
+    """
+
+    metrics: list[str]
+    extractor: str
+    options: dict[str, Any]
+    n: int | None
+    n_real: int
+    split: SplitName
+    seed: int
+    repeats: int
+    truncation: list[float | None]
+    truncation_by: TruncationBy
+    device: torch.device
+    component: int | Literal["all"] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.n is not None and self.n < 10) or self.n_real < 0 or self.n_real in range(1, 10):
+            raise UserError(f"n and n_real: at least 10 images; got n={self.n} n_real={self.n_real}")
+        if self.repeats < 0 or self.repeats == 1:
+            raise UserError(f"repeats: 0 for no intervals, or at least 2; got {self.repeats}")
+
+    @property
+    def with_cas(self) -> bool:
+        """Whether the classification accuracy score is asked for."""
+        return CAS in self.metrics
+
+
+def check_sources(checkpoint: str | None, real: str | None, fake: str | None) -> None:
+    """Check that either a checkpoint or two folders of images are given.
+
+    Raises:
+        UserError: when both or neither are given, or only one folder.
+    """
+    if checkpoint is None and (real is None or fake is None):
+        raise UserError("give either checkpoint=RUN, or two folders of images: real=FOLDER fake=FOLDER")
+    if checkpoint is not None and (real is not None or fake is not None):
+        raise UserError(
+            "give either checkpoint=RUN, or two folders of images: real=FOLDER fake=FOLDER. To measure a checkpoint on "
+            "a folder: data.class=Folder data.root=FOLDER"
+        )
+
+
+def check_output(out: str | None) -> None:
+    """Check the name of the file for the results.
+
+    Raises:
+        UserError: for another ending than .json.
+    """
+    if out is not None and not out.endswith(".json"):
+        raise UserError(f"out: a file ending in .json; got {out!r}")
+
+
+def metric_names(metrics: str | list[str] | None) -> list[str]:
+    """Return the names of metrics as a list, which is empty for None.
+
+    Args:
+        metrics: names in a list or joined by commas.
+
+    Raises:
+        FeatureError: for an unknown name.
+    """
+    names = metrics.replace(" ", "").split(",") if isinstance(metrics, str) else list(metrics or [])
+    computed = [name for name in names if name != CAS]
+    if computed:
+        check_metrics(computed)
+    return names
+
+
+def truncation_levels(truncation: Any) -> list[float | None]:
+    """Return levels of truncation as a list.
+
+    Args:
+        truncation: a positive number, a list of them, or None for no truncation.
+
+    Raises:
+        UserError: for anything else.
+    """
+    if truncation is None:
+        return [None]
+    given = truncation if isinstance(truncation, list) else [truncation]
+    numbers = [value for value in given if isinstance(value, int | float) and not isinstance(value, bool) and value > 0]
+    if not numbers or len(numbers) < len(given):
+        raise UserError(f"truncation: a positive number, or a list of them; got {truncation!r}")
+    return [float(value) for value in numbers]
