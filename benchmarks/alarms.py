@@ -1,13 +1,13 @@
-"""What watching costs: the time that `Alarms` takes, over the time of the training around it, in one run.
+"""Benchmark of the cost of `Alarms`: its time divided by the time of the training around it, in one run.
 
     python benchmarks/alarms.py [recipes=[dcgan_digits] rounds=500 accelerator=cpu]
 
-Protocol: each small recipe trains for `rounds` rounds after 20 to warm up, with `Alarms` at its defaults and no other
-callback of the recipe. Every call of one of its hooks is timed (on a GPU with the device drained before and after), so
-alarms and training take turns hundreds of times in one run, and other work on the machine hits both alike. `rounds` is
-a multiple of 250, so that quick and full readings occur as often as in a long run. Reported: the alarms' time over the
-rest, by the clock and in seconds of the processor. ProGAN is measured at its last resolution (`ProGAN at 32 px`) and at
-its first.
+Protocol: each small recipe trains for `rounds` rounds after 20 warm-up rounds, with `Alarms` at its defaults and no
+other callback of the recipe. Every call of its hooks is timed (on a GPU with the device synchronised before and after).
+Alarms and training therefore alternate hundreds of times in one run, and other work on the machine affects both alike.
+`rounds` is a multiple of 250, so that quick and full readings are as frequent as in a long run. Reported is the time of
+the alarms divided by the rest, in wall time and in CPU time. ProGAN is measured at its last resolution (`progan_digits
+at 32 px`) and at its first.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 class Clocked(Callback):
-    """Times the hooks of every `Alarms`, and everything between the first and the last counted round."""
+    """Callback that times the hooks of `Alarms`, and everything between the first and the last counted round."""
 
     def __init__(self, rounds: int, device: str) -> None:
         self.rounds, self.device = rounds, device
@@ -45,13 +45,13 @@ class Clocked(Callback):
         self.seconds = (0.0, 0.0)
 
     def now(self) -> tuple[float, float]:
-        """Seconds of the clock and of the processor, after all work so far is done."""
+        """Return wall time and CPU time in seconds, after the device has finished its work."""
         if self.device == "cuda":
             torch.cuda.synchronize()
         return time.perf_counter(), time.process_time()
 
     def wrap(self, hook: Callable[..., None]) -> Callable[..., None]:
-        """The same hook, timed."""
+        """Return a hook that also records its time."""
 
         def timed(*args: Any, **kwargs: Any) -> None:
             began = self.now()
@@ -62,14 +62,14 @@ class Clocked(Callback):
         return timed
 
     def on_train_start(self, trainer: Any, model: Any) -> None:
-        """Find the alarms."""
+        """Replace the hooks of the alarms by timed ones."""
         for callback in trainer.callbacks:
             if isinstance(callback, Alarms):
                 for name in ("on_before_optimizer_step", "on_train_batch_end"):
                     setattr(callback, name, self.wrap(getattr(callback, name)))
 
     def on_train_batch_end(self, trainer: Any, model: Any, *args: Any) -> None:
-        """Begin and end to count."""
+        """Start and stop counting."""
         if model.rounds == WARM_UP:
             self.calls.clear()
             self.began = self.now()
@@ -80,7 +80,13 @@ class Clocked(Callback):
 
 
 def cost(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
-    """The alarms' share of one recipe."""
+    """Measure the cost of the alarms for one recipe.
+
+    Args:
+        name: key of `SETTINGS`; its first word is the recipe.
+        rounds: number of counted rounds.
+        accelerator: `cpu` or `gpu`.
+    """
     recipe, clocked = name.split(" ")[0], Clocked(rounds, device_of(accelerator))
     with tempfile.TemporaryDirectory() as folder:
         plan = zoo.runs.run.plan_run(
@@ -109,7 +115,7 @@ def cost(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
 
 
 def benchmark(recipes: list[str] = list(SETTINGS), rounds: int = 500, accelerator: str = "cpu") -> dict[str, Any]:
-    """Measure every recipe."""
+    """Measure the cost of the alarms for every recipe."""
     return {
         "protocol": (__doc__ or "").strip(),
         "settings": {"rounds": rounds, "warm_up": WARM_UP},
@@ -118,10 +124,10 @@ def benchmark(recipes: list[str] = list(SETTINGS), rounds: int = 500, accelerato
     }
 
 
-def main(**words: Any) -> None:
-    """Measure what alarms cost: recipes=[dcgan_digits] rounds=500 accelerator=cpu."""
-    arguments = checked_arguments(benchmark, words)
-    leave(benchmark(**arguments), f"alarms_{device_of(arguments['accelerator'])}")
+def main(**arguments: Any) -> None:
+    """Measure the cost of the alarms: recipes=[dcgan_digits] rounds=500 accelerator=cpu."""
+    checked = checked_arguments(benchmark, arguments)
+    leave(benchmark(**checked), f"alarms_{device_of(checked['accelerator'])}")
 
 
 if __name__ == "__main__":

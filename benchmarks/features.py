@@ -1,10 +1,10 @@
-"""How many images a second an extractor takes, and how that changes with what is done for speed.
+"""Benchmark of extractors: images per second, and the effect of the optimisations.
 
     python benchmarks/features.py [extractor_name=effnet-lite0 n=512 resolution=64 turns=5 options.size=96]
 
-Random images go through the extractor as `zoo.evaluate` sends them: uint8 rounding and resizing included, in float32.
-For `effnet-lite0` the opponent is timm's network as it comes (batch norms not folded, contiguous memory), on the same
-images, in turns in one run; medians over turns.
+Random images are passed to the extractor as in `zoo.evaluate`: in float32, with rounding to uint8 and resizing. For
+`effnet-lite0` the opponent is timm's unmodified network (batch norms not folded, contiguous memory), on the same
+images, in turns in one run. Medians over turns are reported.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def as_it_comes(ours: Extractor, size: int) -> Callable[[Tensor], Any]:
-    """The network of timm on the same images."""
+    """Return a function that runs timm's unmodified network on images."""
     network = _network()
 
     @torch.no_grad()
     def run(images: Tensor) -> Tensor:
         pixels = (resized(quantised(images), size) - 127) / 128
-        found: Tensor = network.forward_head(network.forward_features(pixels), pre_logits=True)
-        return found
+        features: Tensor = network.forward_head(network.forward_features(pixels), pre_logits=True)
+        return features
 
     return run
 
@@ -49,7 +49,7 @@ def benchmark(
     turns: int = 5,
     options: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Images a second of each, median over turns."""
+    """Measure images per second of the extractor and its opponent, median over turns."""
     ours = extractor(extractor_name, **(options or {}))
     opponents: dict[str, Callable[[Tensor], Any]] = {"zoo": ours}
     if extractor_name == "effnet-lite0":
@@ -78,9 +78,9 @@ def benchmark(
     }
 
 
-def main(**words: Any) -> None:
+def main(**arguments: Any) -> None:
     """Time an extractor: extractor_name=effnet-lite0 n=512 resolution=64 turns=5 options.size=96."""
-    result = benchmark(**checked_arguments(benchmark, words))
+    result = benchmark(**checked_arguments(benchmark, arguments))
     print(json.dumps({key: value for key, value in result.items() if key != "protocol"}, indent=2))
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"features_{result['extractor']}.json").write_text(json.dumps(result, indent=2) + "\n")

@@ -1,19 +1,19 @@
-"""What metrics cost: time against the `prdc` package and scipy's `sqrtm`, turn by turn in one run, and memory.
+"""Benchmark of metrics: time compared with the `prdc` package and scipy's `sqrtm`, in turns in one run, and memory.
 
     python benchmarks/metrics.py [n=10000 width=1280 turns=3 matrix_width=2048 large=50000]
 
-- *neighbours*: precision, recall, density and coverage (k = 5) of n against n features, against `prdc.compute_prdc`;
-  the largest difference between their four numbers is told. With one thread (OMP_NUM_THREADS=1, one core) both have the
-  same means; `prdc` starts 8 jobs whatever it is told.
-- *matrix*: the Fréchet distance from two means and covariances of `matrix_width` dimensions, against the textbook
+- *neighbours*: precision, recall, density and coverage (k = 5) of n real and n generated features, compared with
+  `prdc.compute_prdc`; the largest difference between the four numbers is reported. With one thread (OMP_NUM_THREADS=1,
+  one core) both use the same resources; `prdc` always starts 8 jobs.
+- *matrix*: the Fréchet distance from two means and covariances of `matrix_width` dimensions, compared with the textbook
   formula with `scipy.linalg.sqrtm`, both in float64.
-- *memory*: the peak of a fresh process that computes the four numbers for `large` against `large` features, less what
-  it held when it had made the features (Linux).
+- *memory*: the peak memory of a new process that computes the four numbers for `large` real and `large` generated
+  features, minus its memory after creating the features (Linux).
 
-Features are Gaussian points in 64 dimensions, pushed through a random ReLU layer: correlated, non-negative and of far
-fewer dimensions than their width, as pooled features are. The ratio of a turn is the opponent's CPU time over the
-zoo's, since other work on a shared machine lengthens the wall time of either; the median over turns is reported. A size
-of 0 leaves its part out, and what is known of it stays in the results.
+Features are Gaussian points in 64 dimensions, mapped by a random ReLU layer: correlated, non-negative and of far lower
+intrinsic dimension than their width, like pooled features. The ratio of a turn is the CPU time of the other package
+divided by the zoo's, because other work on a shared machine changes wall times; the median over turns is reported. A
+size of 0 skips its part and keeps its earlier results.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ K = 5
 
 
 def features(n: int, width: int, seed: int, shift: float = 0.0) -> torch.Tensor:
-    """Features (n, width) in float32, made in parts so that making them leaves no peak."""
+    """Draw features (n, width) in float32, in parts, so that drawing them causes no peak of memory."""
     layer = torch.randn(64, width, generator=torch.Generator().manual_seed(0)) / 8
-    draw = torch.Generator().manual_seed(seed)
-    made = torch.empty(n, width)
-    for part in torch.split(made, 1000):
-        part.copy_(((torch.randn(len(part), 64, generator=draw) + shift) @ layer).relu_())
-    return made
+    generator = torch.Generator().manual_seed(seed)
+    result = torch.empty(n, width)
+    for part in torch.split(result, 1000):
+        part.copy_(((torch.randn(len(part), 64, generator=generator) + shift) @ layer).relu_())
+    return result
 
 
 def ours(real: torch.Tensor, fake: torch.Tensor) -> dict[str, float]:
-    """The four numbers, from one pass."""
-    (found,) = neighbour_statistics(real, fake, [Rule(K, strict=True)])
-    both = precision_and_recall(found) | density_and_coverage(found, K)
-    return {name: float(value) for name, value in both.items()}
+    """Compute precision, recall, density and coverage from one pass."""
+    (statistics,) = neighbour_statistics(real, fake, [Rule(K, strict=True)])
+    numbers = precision_and_recall(statistics) | density_and_coverage(statistics, K)
+    return {name: float(value) for name, value in numbers.items()}
 
 
 def theirs(real: torch.Tensor, fake: torch.Tensor) -> dict[str, float]:
-    """The four numbers of the `prdc` package."""
+    """Compute the same numbers with the `prdc` package."""
     from prdc import compute_prdc
 
     with contextlib.redirect_stdout(io.StringIO()):
@@ -67,19 +67,28 @@ def theirs(real: torch.Tensor, fake: torch.Tensor) -> dict[str, float]:
 
 
 def take_turns(turns: int, zoo: Callable[[], Any], opponent: Callable[[], Any]) -> dict[str, Any]:
-    """What both found, seconds of both, and the opponent's over the zoo's."""
-    found = {}
+    """Time two functions in turns.
+
+    Args:
+        turns: number of turns.
+        zoo: function of this package.
+        opponent: function of the other package.
+
+    Returns:
+        Results and times of both, and the CPU time of the opponent divided by the zoo's.
+    """
+    results = {}
     cpu: dict[str, list[float]] = {"zoo": [], "opponent": []}
     wall: dict[str, list[float]] = {"zoo": [], "opponent": []}
     for _ in range(turns):
         for name, run in (("zoo", zoo), ("opponent", opponent)):
             began = time.process_time(), time.perf_counter()
-            found[name] = run()
+            results[name] = run()
             cpu[name].append(time.process_time() - began[0])
             wall[name].append(time.perf_counter() - began[1])
     ratios = [b / a for a, b in zip(cpu["zoo"], cpu["opponent"])]
     return {
-        **found,
+        **results,
         "turns": turns,
         "cpu_seconds": {name: round(statistics.median(times), 2) for name, times in cpu.items()},
         "wall_seconds": {name: round(statistics.median(times), 2) for name, times in wall.items()},
@@ -89,21 +98,21 @@ def take_turns(turns: int, zoo: Callable[[], Any], opponent: Callable[[], Any]) 
 
 
 def neighbours(n: int, width: int, turns: int) -> dict[str, Any]:
-    """Against prdc."""
+    """Compare precision, recall, density and coverage with `prdc`."""
     real, fake = features(n, width, 1), features(n, width, 2, shift=0.1)
-    ours(real[:100], fake[:100]), theirs(real[:100], fake[:100])  # libraries set themselves up
+    ours(real[:100], fake[:100]), theirs(real[:100], fake[:100])  # warm-up
     result = take_turns(turns, lambda: ours(real, fake), lambda: theirs(real, fake))
     difference = max(abs(value - result["opponent"][name]) for name, value in result["zoo"].items())
     return {"n": n, "width": width, "largest_difference": difference, **result}
 
 
 def matrix(width: int, turns: int) -> dict[str, Any]:
-    """Against the textbook formula."""
+    """Compare the Fréchet distance with the textbook formula."""
     import scipy.linalg
 
     means, covariances = [], []
     for seed in (1, 2):
-        # 64 intrinsic dimensions would leave the covariance without full rank, where sqrtm fails
+        # noise for a covariance of full rank, without which sqrtm fails: the features have 64 intrinsic dimensions
         sample = features(4 * width, width, seed, shift=0.1 * seed).double()
         sample += 0.1 * torch.randn(sample.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
         means.append(sample.mean(0))
@@ -124,14 +133,14 @@ def matrix(width: int, turns: int) -> dict[str, Any]:
 
 
 def memory_of_this_process(key: str) -> float:
-    """MiB now (VmRSS) or at the peak (VmHWM); Linux only."""
+    """Return the memory of this process in MiB, current (VmRSS) or peak (VmHWM); Linux only."""
     (line,) = (line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
     return int(line.split()[1]) / 1024
 
 
 def measure_memory(n: int, width: int) -> dict[str, Any]:
-    """Peak beyond the features; run in a fresh process."""
-    ours(features(64, width, 3), features(64, width, 4))  # libraries set themselves up
+    """Measure the peak of memory beyond the features; must run in a new process."""
+    ours(features(64, width, 3), features(64, width, 4))  # warm-up
     real, fake = features(n, width, 1), features(n, width, 2, shift=0.1)
     before, began = memory_of_this_process("VmRSS"), (time.process_time(), time.perf_counter())
     values = ours(real, fake)
@@ -149,7 +158,7 @@ def measure_memory(n: int, width: int) -> dict[str, Any]:
 
 
 def in_a_fresh_process(n: int, width: int) -> dict[str, Any]:
-    """`measure_memory`, where nothing else has been in memory."""
+    """Run `measure_memory` in a new process, where nothing else has been in memory."""
     code = f"import json; from metrics import measure_memory; print(json.dumps(measure_memory({n}, {width})))"
     here = Path(__file__).parent
     fresh = subprocess.run(
@@ -160,39 +169,47 @@ def in_a_fresh_process(n: int, width: int) -> dict[str, Any]:
         check=True,
         env={**os.environ, "PYTHONPATH": str(here.parent)},
     )
-    found: dict[str, Any] = json.loads(fresh.stdout)
-    return found
+    result: dict[str, Any] = json.loads(fresh.stdout)
+    return result
 
 
 def benchmark(
     n: int = 10_000, width: int = 1280, turns: int = 3, matrix_width: int = 2048, large: int = 50_000
 ) -> dict[str, dict[str, Any]]:
-    """Each part that has a size; results are written as they come."""
+    """Run each part whose size is not 0; results are written after each part.
+
+    Args:
+        n: number of features of each side in *neighbours*.
+        width: number of features of a sample.
+        turns: number of turns.
+        matrix_width: number of dimensions in *matrix*.
+        large: number of features of each side in *memory*.
+    """
     parts = {
         "memory": (large, lambda: in_a_fresh_process(large, width)),
         "matrix": (matrix_width, lambda: matrix(matrix_width, turns)),
         "neighbours": (n, lambda: neighbours(n, width, turns)),
     }
     path = RESULTS / "metrics.json"
-    known = json.loads(path.read_text()) if path.exists() else {}
-    found = {}
+    earlier = json.loads(path.read_text()) if path.exists() else {}
+    results = {}
     for name, (size, measure) in parts.items():
         if not size:
             continue
-        found[name] = {
+        results[name] = {
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads",
             "load_average": [round(load, 2) for load in os.getloadavg()],
             "torch": torch.__version__,
         } | measure()
-        print(json.dumps({name: found[name]}, indent=2), flush=True)
+        print(json.dumps({name: results[name]}, indent=2), flush=True)
         RESULTS.mkdir(exist_ok=True)
-        path.write_text(json.dumps(known | {"protocol": (__doc__ or "").strip()} | found, indent=2) + "\n")
-    return found
+        path.write_text(json.dumps(earlier | {"protocol": (__doc__ or "").strip()} | results, indent=2) + "\n")
+    return results
 
 
-def main(**words: Any) -> None:
-    """Time and memory of metrics: n=10000 width=1280 turns=3 matrix_width=2048 large=50000 (0 leaves a part out)."""
-    benchmark(**checked_arguments(benchmark, words))
+def main(**arguments: Any) -> None:
+    """Measure time and memory of metrics: n=10000 width=1280 turns=3 matrix_width=2048 large=50000 (0 skips a part)."""
+    benchmark(**checked_arguments(benchmark, arguments))
 
 
 if __name__ == "__main__":

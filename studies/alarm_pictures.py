@@ -1,4 +1,4 @@
-"""The picture in `docs/alarms.md`: signals of broken runs around the break, from the branches that `alarms.py` keeps.
+"""Figure of `docs/alarms.md`: signals of broken runs around the break, from the branches that `alarms.py` has trained.
 
 python studies/alarm_pictures.py work=FOLDER seed=1
 """
@@ -23,17 +23,17 @@ PANELS = [
 
 
 def draw(work: str, seed: int = 1) -> Path:
-    """One panel for each of four broken runs; the break dotted, the first alarm dashed.
+    """Draw one panel for each of four broken runs, with a dotted line at the break and a dashed one at the first alarm.
 
     Args:
-        work: the folder that `alarms.py part=rings` kept its branches in.
-        seed: of the runs.
+        work: the folder of `alarms.py part=rings`, with its branches.
+        seed: seed of the runs.
     """
     rows = json.loads((HERE / "results" / "alarms_rings.json").read_text())["rows"]
     figure = Figure(figsize=(9, 4.8), layout="constrained")
     for i, (variant, kind, signal, title) in enumerate(PANELS):
-        wanted = (variant, kind, seed)
-        row = next(row for row in rows if (row["variant"], row["breakage"], row["seed"]) == wanted)
+        key = (variant, kind, seed)
+        row = next(row for row in rows if (row["variant"], row["breakage"], row["seed"]) == key)
         seen = read_jsonl(Path(work) / f"{variant}-{seed}-{kind}" / "alarms" / "signals.jsonl")
         seen = [point for point in seen if point["round"] > row["break_after"] - 120]
         axes = figure.add_subplot(2, 2, i + 1)
@@ -55,9 +55,9 @@ def draw(work: str, seed: int = 1) -> Path:
     return path
 
 
-def main(**words: object) -> None:
-    """Draw the picture: work=FOLDER seed=1."""
-    print(draw(**checked_arguments(draw, words)))
+def main(**arguments: object) -> None:
+    """Draw the figure: work=FOLDER seed=1."""
+    print(draw(**checked_arguments(draw, arguments)))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Do the alarms ring in time, stay silent in health, and does rolling back help?
+"""Study of the alarms: are they raised in time, never in healthy runs, and does rolling back help?
 
     python studies/alarms.py part=rings seeds=[0,1,2] [variants=[DCGAN] breakages=[frozen] work=FOLDER]
     python studies/alarms.py part=silent seeds=[0] recipes=[dcgan_digits]
@@ -6,21 +6,22 @@
 
 Protocol. All on scikit-learn's digits with the shipped small recipes and `Alarms` at its default settings.
 
-*rings*: for each variant and seed one healthy run with alarms on (`WARM` images) is the start of all its branches. A
-branch goes on from its checkpoint for 22 to 31 more healthy rounds and is then broken in one of five ways
-(`studies/breakages.py`) for `rounds` rounds. The onset of the damage is measured every round on other latents and
-images than the alarms', with a trained classifier's features and the discriminator's scores (`breakages.onset`); a
-break without a measurable onset is listed and does not count. In time: the first alarm after the break comes at most 12
-rounds after the onset. Right family: what rings first is listed under `FAMILIES`, and where a reason names a network it
-is the one that was broken.
+*rings*: for each variant and seed, one healthy run with alarms (`WARM` images) is the start of several branches. A
+branch continues from its checkpoint for 22 to 31 healthy rounds and is then broken in one of five ways
+(`studies/breakages.py`) for `rounds` rounds. The onset of the damage is measured in every round, on other latents and
+images than those of the alarms, with a trained classifier's features and the discriminator's scores
+(`breakages.onset`). A break without a measurable onset is recorded and does not count. In time: the first alarm after
+the break is raised at most 12 rounds after the onset. Right family: the first alarm is listed in `FAMILIES`, and if its
+reason names a network, it is the one that was broken.
 
-*silent*: recipes at full length; every alarm is false.
+*silent*: recipes at full length, where every alarm is false.
 
-*helps*: `dcgan_digits` at full length; for 20 rounds from round 700 on the generator's rate is 30 times what it should
-be. Unbroken, broken, and broken with `action: rollback`, which lasts as much longer as was undone: Fréchet distance of
-2,000 samples of the averaged generator to the training images in the features of the digit classifier.
+*helps*: `dcgan_digits` at full length; for 20 rounds from round 700 on, the generator's learning rate is 30 times too
+high. Three runs are compared: unbroken, broken, and broken with `action: rollback`, which is longer by the undone
+rounds. Measured is the Fréchet distance of 2,000 samples of the EMA generator to the training images, in the features
+of the digit classifier.
 
-Rows are written as they come; those that are there are not computed again.
+Rows are written as soon as they are computed; rows that exist are not computed again.
 """
 
 from __future__ import annotations
@@ -48,10 +49,10 @@ from zoo.training.terms import NonFiniteLossError
 SMALL = ["dcgan_digits", "wgan_gp_digits", "progan_digits", "biggan_digits"]
 RECIPES = {"DCGAN": "dcgan_digits", "WGANGP": "wgan_gp_digits", "ProGAN": "progan_digits", "BigGAN": "biggan_digits"}
 WARM = {"DCGAN": 38_400, "WGANGP": 32_000, "ProGAN": 22_000, "BigGAN": 19_200}
-"""Images of the healthy run."""
+"""Length of the healthy run, in images."""
 MODELS: dict[str, dict[str, Any]] = {
-    "WGANGP": {"lr_horizon": 560_000},  # else the rate would be 0 at the end of the healthy run
-    "ProGAN": {"hold_images": 12_000, "fade_images": 3_000},  # it then holds 8x8 pixels
+    "WGANGP": {"lr_horizon": 560_000},  # otherwise the learning rate would be 0 at the end of the healthy run
+    "ProGAN": {"hold_images": 12_000, "fade_images": 3_000},  # at the end of the healthy run it is at 8x8 pixels
 }
 QUIET = {"SampleGrid": None, "SampleMetrics": None}
 ESCALATES = ("signal escalation", "spectral explosion", "not finite")
@@ -66,14 +67,27 @@ NETWORK = {"generator_rate": "/g/", "discriminator_rate": "/d/", "spectral_norm_
 
 
 def right(kind: str, event: dict[str, Any]) -> bool:
-    """Whether an alarm names what was broken."""
-    where = NETWORK.get(kind, "")
-    named = event["alarm"] in FAMILIES[kind]
-    return named and (event["alarm"] not in ESCALATES[:2] or not where or where in event["reason"])
+    """Check whether an alarm names the cause of a break.
+
+    Args:
+        kind: way of breaking the run.
+        event: event of the alarm.
+    """
+    network = NETWORK.get(kind, "")
+    in_family = event["alarm"] in FAMILIES[kind]
+    return in_family and (event["alarm"] not in ESCALATES[:2] or not network or network in event["reason"])
 
 
 def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) -> list[dict[str, Any]]:
-    """A row for each way of breaking one healthy run."""
+    """Break one healthy run in several ways; return a row for each.
+
+    Args:
+        variant: name of the model class.
+        seed: seed of the healthy run.
+        kinds: ways of breaking the run.
+        work: folder of the runs.
+        rounds: number of broken rounds.
+    """
     warm = work / f"{variant}-{seed}"
     if not checkpoints_in(warm):
         shutil.rmtree(warm, ignore_errors=True)
@@ -90,7 +104,7 @@ def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) ->
     batch = 16 if variant == "ProGAN" else 64
     rows = []
     for i, kind in enumerate(kinds):
-        after = clock["rounds"] + 22 + (3 * seed + 7 * i) % 10  # so that breaks fall anywhere between two readings
+        after = clock["rounds"] + 22 + (3 * seed + 7 * i) % 10  # so that breaks occur anywhere between two readings
         folder, seen = work / f"{variant}-{seed}-{kind}", work / f"{variant}-{seed}-{kind}.jsonl"
         shutil.rmtree(folder, ignore_errors=True)
         seen.unlink(missing_ok=True)
@@ -113,7 +127,7 @@ def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) ->
                 "variant": variant,
                 "seed": seed,
                 "breakage": kind,
-                **judged(kind, after, folder, seen),
+                **evaluate_branch(kind, after, folder, seen),
                 "ended": ended,
                 "warm_images": clock["images_seen"],
                 "broken_rounds": rounds,
@@ -123,8 +137,15 @@ def rings(variant: str, seed: int, kinds: list[str], work: Path, rounds: int) ->
     return rows
 
 
-def judged(kind: str, after: int, folder: Path, seen: Path) -> dict[str, Any]:
-    """What was measured and what rang."""
+def evaluate_branch(kind: str, after: int, folder: Path, seen: Path) -> dict[str, Any]:
+    """Compare the onset of the damage with the alarms of a branch.
+
+    Args:
+        kind: way of breaking the run.
+        after: last healthy round.
+        folder: run folder of the branch.
+        seen: file of the measurements of `breakages.Breaks`.
+    """
     events = read(folder / "alarms" / "events.jsonl") if (folder / "alarms" / "events.jsonl").exists() else []
     began, shown = onset(read(seen), after)
     broken = [event for event in events if event["round"] > after]
@@ -143,7 +164,7 @@ def judged(kind: str, after: int, folder: Path, seen: Path) -> dict[str, Any]:
 
 
 def silent(recipe: str, seed: int, work: Path) -> dict[str, Any]:
-    """A healthy run at full length."""
+    """Train a recipe at full length and return its alarms, all of which are false."""
     began = time.monotonic()
     run = zoo.fit(recipe, out=work / "silent", seed=seed, callbacks={**QUIET, "SaveEvery": None, "Alarms": {}})
     path = run.folder / "alarms" / "events.jsonl"
@@ -159,7 +180,13 @@ def silent(recipe: str, seed: int, work: Path) -> dict[str, Any]:
 
 
 def helps(seed: int, work: Path, after: int = 700) -> dict[str, Any]:
-    """Unbroken, broken, broken with rollback."""
+    """Compare an unbroken run, a broken one, and a broken one with rollback.
+
+    Args:
+        seed: seed of the runs.
+        work: folder of the runs.
+        after: last healthy round of the broken runs.
+    """
     row: dict[str, Any] = {"seed": seed}
     breaks = {"class": "breakages.Breaks", "kind": "generator_rate", "after": after, "until": after + 20}
     for name, callbacks in {
@@ -182,11 +209,11 @@ def helps(seed: int, work: Path, after: int = 700) -> dict[str, Any]:
 
 @torch.no_grad()
 def frechet(model: zoo.GAN, n: int = 2_000) -> float:
-    """Fréchet distance of samples to the training images, in the digit classifier's features."""
-    judge, data = DigitClassifier(), zoo.data.Digits(resolution=model.resolution)
+    """Compute the Fréchet distance of n samples to the training images, in the digit classifier's features."""
+    classifier, data = DigitClassifier(), zoo.data.Digits(resolution=model.resolution)
     data.setup()
     labels = torch.arange(n) % model.num_classes if model.num_classes else None
-    return distance(judge, data.train.tensor(), model.sample(n, seed=1, labels=labels))
+    return distance(classifier, data.train.tensor(), model.sample(n, seed=1, labels=labels))
 
 
 def study(
@@ -198,27 +225,37 @@ def study(
     work: str = "",
     rounds: int = 80,
 ) -> None:
-    """Compute the rows that are missing, and print a summary."""
+    """Compute the missing rows and print a summary.
+
+    Args:
+        part: part of the study: `rings`, `silent` or `helps`.
+        seeds: seeds of the runs.
+        variants: model classes of `rings`.
+        breakages: ways of breaking the runs of `rings`.
+        recipes: recipes of `silent`.
+        work: folder of the runs; empty for a temporary one.
+        rounds: number of broken rounds of `rings`.
+    """
     rows = Rows(RESULTS / f"alarms_{part}.json", __doc__)
     with tempfile.TemporaryDirectory() as scratch:
-        place = Path(work or scratch)
+        folder = Path(work or scratch)
         for seed in seeds:
             if part == "helps" and not rows.has(seed=seed):
-                rows.leave([helps(seed, place)])
+                rows.leave([helps(seed, folder)])
             for recipe in recipes if part == "silent" else []:
                 if not rows.has(recipe=recipe, seed=seed):
-                    shutil.rmtree(place / "silent", ignore_errors=True)
-                    rows.leave([silent(recipe, seed, place)])
+                    shutil.rmtree(folder / "silent", ignore_errors=True)
+                    rows.leave([silent(recipe, seed, folder)])
             for variant in variants if part == "rings" else []:
                 kinds = [kind for kind in breakages if variant in APPLY[kind]]
                 kinds = [kind for kind in kinds if not rows.has(variant=variant, seed=seed, breakage=kind)]
                 if kinds:
-                    rows.leave(rings(variant, seed, kinds, place, rounds))
+                    rows.leave(rings(variant, seed, kinds, folder, rounds))
     print("\n".join(summary(part, rows)))
 
 
 def summary(part: str, rows: list[dict[str, Any]]) -> list[str]:
-    """The result in a few lines."""
+    """Summarise the rows of a part in a few lines."""
     if part == "silent":
         return [f"{row['recipe']} seed {row['seed']}: {row['alarms'] or 'silent'}" for row in rows]
     if part == "helps":
@@ -229,19 +266,19 @@ def summary(part: str, rows: list[dict[str, Any]]) -> list[str]:
     lines = []
     for kind, variants in APPLY.items():
         for variant in variants:
-            mine = [row for row in rows if (row["variant"], row["breakage"]) == (variant, kind)]
-            counted = [row for row in mine if row["onset"] is not None]
-            if mine:
+            all_rows = [row for row in rows if (row["variant"], row["breakage"]) == (variant, kind)]
+            counted = [row for row in all_rows if row["onset"] is not None]
+            if all_rows:
                 lines.append(
                     f"{kind} {variant}: {sum(r['in_time'] for r in counted)} of {len(counted)} in time, "
-                    f"{sum(r['right'] for r in counted)} right, {len(mine) - len(counted)} without onset"
+                    f"{sum(r['right'] for r in counted)} right, {len(all_rows) - len(counted)} without onset"
                 )
     return lines
 
 
-def main(**words: Any) -> None:
+def main(**arguments: Any) -> None:
     """Test the alarms: part=rings|silent|helps seeds=[0,1,2] variants=[DCGAN] breakages=[frozen] work=FOLDER."""
-    study(**checked_arguments(study, words))
+    study(**checked_arguments(study, arguments))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Ways of breaking a run at a known round, and an outside measure of when the damage shows.
+"""Ways of breaking a run in a known round, and an independent measurement of the onset of the damage.
 
-The measure shares nothing with the alarms: other latents, other images, a trained classifier's features instead of
-pixels, every round instead of every eighth.
+The measurement shares nothing with the alarms: it uses other latents, other images, a trained classifier's features
+instead of pixels, and every round instead of every tenth.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from zoo.layers.spectral import Spectral
 from zoo.training.seeding import seeded
 
 RATE = 30.0
-"""What a player's learning rate is multiplied by."""
+"""Factor on a player's learning rate."""
 FEW = 4
-"""Latents that are left of a frozen generator."""
+"""Number of different latents of a frozen generator."""
 APPLY = {
     "generator_rate": ("DCGAN", "WGANGP", "ProGAN", "BigGAN"),
     "discriminator_rate": ("DCGAN", "WGANGP", "ProGAN", "BigGAN"),
@@ -30,15 +30,19 @@ APPLY = {
     "spectral_norm_off": ("BigGAN",),
     "frozen": ("DCGAN", "WGANGP", "ProGAN", "BigGAN"),
 }
-"""Which way of breaking suits which variant."""
+"""Variants that each way of breaking applies to."""
 
 
 def break_model(model: Any, kind: str) -> None:
-    """Break a model in training from now on.
+    """Break a model, in place, for the rest of its training.
 
-    `generator_rate` and `discriminator_rate` multiply one player's rate by 30; `penalty_off` sets the weight of the
-    gradient penalty to 0 and `spectral_norm_off` makes every layer of the discriminator use its weight as it is, both
-    with both rates at 10 times; `frozen` replaces each latent by one of four.
+    `generator_rate` and `discriminator_rate` multiply one player's learning rate by 30. `penalty_off` sets the weight
+    of the gradient penalty to 0, and `spectral_norm_off` removes the normalisation from every layer of the
+    discriminator; both also multiply both learning rates by 10. `frozen` replaces each latent by one of four.
+
+    Args:
+        model: the model.
+        kind: way of breaking it, a key of `APPLY`.
     """
     if kind in ("generator_rate", "discriminator_rate"):
         setattr(model, kind.replace("rate", "lr"), getattr(model, kind.replace("rate", "lr")) * RATE)
@@ -60,14 +64,15 @@ def break_model(model: Any, kind: str) -> None:
 
 
 class Breaks(Callback):
-    """Breaks a run after a round, and writes down every round what an outsider sees.
+    """Callback that breaks a run after a round, and measures the damage in every round.
 
     Args:
-        kind: way of breaking; empty for none.
-        after: the last healthy round.
-        path: of the lines written, one for each round; empty for none.
+        kind: way of breaking, a key of `APPLY`; empty for none.
+        after: last healthy round.
+        path: file of the measurements, one line for each round; empty for none.
         measure_from: first round that is measured.
-        until: if positive, the last broken round: rates go back (only for `generator_rate`, `discriminator_rate`).
+        until: last broken round, after which the learning rates are restored (only for `generator_rate` and
+            `discriminator_rate`); 0 for none.
     """
 
     def __init__(self, kind: str, after: int, path: str = "", measure_from: int = 0, until: int = 0) -> None:
@@ -76,8 +81,8 @@ class Breaks(Callback):
         self._played = 0  # rounds of this process: unlike the model's, they never go back
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Choose real images that no alarm looks at, and load the classifier."""
-        self._judge = DigitClassifier()
+        """Load the classifier and record the learning rates."""
+        self._classifier = DigitClassifier()
         self._data: Any = trainer.datamodule  # type: ignore[attr-defined]
         self._rates = pl_module.generator_lr, pl_module.discriminator_lr
         self._broken = False
@@ -85,7 +90,7 @@ class Breaks(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Measure, then break."""
+        """Measure the damage, and break the model after its last healthy round."""
         assert isinstance(pl_module, zoo.GAN)
         if self.path and pl_module.rounds >= self.measure_from:
             with open(self.path, "a") as file:
@@ -98,7 +103,7 @@ class Breaks(Callback):
 
     @torch.no_grad()
     def measure(self, trainer: Trainer, model: zoo.GAN, n: int = 128) -> dict[str, float]:
-        """Diversity in a classifier's features and the spread of the discriminator's scores, on fresh inputs."""
+        """Measure diversity in a classifier's features, and the discriminator's scores, on n new images per side."""
         buffers = [(b, b.clone()) for b in (*model.generator.buffers(), *model.discriminator.buffers())]
         with seeded(1_000_000 + model.rounds, model.device):
             chosen = torch.randint(len(self._data.train), (n,))
@@ -109,32 +114,39 @@ class Breaks(Callback):
             scores = torch.cat(model.scores(real, fake)).float()
         for buffer, value in buffers:
             buffer.copy_(value)
-        features, reals = (self._judge(x.images.float().clamp(-1, 1).nan_to_num()) for x in (fake, real))
+        features, reals = (self._classifier(x.images.float().clamp(-1, 1).nan_to_num()) for x in (fake, real))
         nearest = torch.cdist(features, features).fill_diagonal_(torch.inf).amin(1)
         finite = bool(scores.isfinite().all()) and bool(fake.images.isfinite().all())
-        better = scores[:n, None] - scores[None, n:]  # every real image against every generated one
+        margin = scores[:n, None] - scores[None, n:]  # of every real image over every generated one
         return {
             "distance": torch.pdist(features).mean().item(),
             "nearest": nearest.median().item(),
             "to_real": torch.cdist(features, reals).amin(1).median().item(),
-            "told_apart": (better > 0).float().mean().item() + (better == 0).float().mean().item() / 2,
+            "told_apart": (margin > 0).float().mean().item() + (margin == 0).float().mean().item() / 2,
             "scale": scores.std().item() if finite else float("inf"),
             "finite": finite,
         }
 
 
 def onset(rows: list[dict[str, Any]], after: int) -> tuple[int | None, str]:
-    """The first round after `after` in which the damage can be measured, and what shows it.
+    """Find the first round after `after` in which the damage is measurable, and the sign of the damage.
 
-    Compared with the mean over the rounds up to `after`:
+    Signs, compared with the mean over the rounds up to `after`:
 
-    - a value is not finite;
-    - samples alike: the mean distance of two samples, in the classifier's features, falls below 0.6;
+    - not finite: a value is not finite;
+    - samples alike: the mean distance of two samples, in the classifier's features, falls below 0.6 times the mean;
     - duplicates: the median distance to the nearest other sample falls below a quarter;
-    - samples far off: the median distance to the nearest real image grows by half;
-    - scores grow: their spread grows fourfold;
-    - discriminator lost: the chance that a real image scores higher than a generated one keeps less than a quarter of
-      what it was beyond a half.
+    - samples far off: the median distance to the nearest real image rises above 1.5 times;
+    - scores grow: the spread of the scores rises above four times;
+    - discriminator lost: the probability that a real image scores higher than a generated one, less one half, falls
+      below a quarter.
+
+    Args:
+        rows: measurements of all rounds.
+        after: last healthy round.
+
+    Returns:
+        The round, or None, and the sign, or an empty text.
     """
     before = [row for row in rows if row["round"] <= after]
     usual = {key: sum(row[key] for row in before) / len(before) for key in before[0] if key != "round"}
@@ -149,12 +161,12 @@ def onset(rows: list[dict[str, Any]], after: int) -> tuple[int | None, str]:
             "scores grow": row["scale"] > 4 * usual["scale"],
             "discriminator lost": row["told_apart"] - 0.5 < 0.25 * (usual["told_apart"] - 0.5),
         }
-        shown = [name for name, is_so in signs.items() if is_so]
-        if shown:
-            return row["round"], shown[0]
+        present = [name for name, is_present in signs.items() if is_present]
+        if present:
+            return row["round"], present[0]
     return None, ""
 
 
 def read(path: str | Path) -> list[dict[str, Any]]:
-    """Lines of a JSON-lines file."""
+    """Read a JSON-lines file."""
     return [json.loads(line) for line in Path(path).read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""The results file of a study: what is there is not computed again, and every row is saved as it comes."""
+"""Results file of a study: every row is saved as soon as it is computed, and not computed again."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ RESULTS = Path(__file__).parent / "results"
 
 
 class Rows(list[dict[str, Any]]):
-    """Rows of a JSON file, which also tells how they were made.
+    """Rows of a JSON file that also contains the protocol of the study.
 
     Args:
-        path: the file; its rows are read if it is there.
+        path: the file; its rows are read if it exists.
         protocol: the study's docstring.
-        **about: more that holds for all rows; replaces what the file said of the same.
+        **about: further entries that hold for all rows; they replace entries of the same names in the file.
     """
 
     def __init__(self, path: Path, protocol: str | None, **about: Any) -> None:
-        found: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-        super().__init__(found.pop("rows", []))
+        content: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+        super().__init__(content.pop("rows", []))
         self.path = path
-        self.about = found | {"protocol": (protocol or "").strip(), "torch": torch.__version__} | about
+        self.about = content | {"protocol": (protocol or "").strip(), "torch": torch.__version__} | about
 
     def has(self, **wanted: Any) -> bool:
-        """Whether there is a row with these values."""
+        """Check whether there is a row with these values."""
         return any(all(row.get(key) == value for key, value in wanted.items()) for row in self)
 
     def leave(self, rows: Iterable[dict[str, Any]]) -> None:
-        """Add rows and write the file, whole or not at all."""
+        """Add rows and write the file atomically."""
         self.extend(rows)
         with atomic_write(self.path) as path:
             path.write_text(json.dumps({**self.about, "rows": self}, indent=1) + "\n")

@@ -2,11 +2,11 @@
 
     python studies/train_digit_classifier.py [epochs=60 seed=0]
 
-Protocol: the training part of scikit-learn's digits at 16 px (`zoo.data.Digits`, split seed 0) is all that it sees,
-shifted by up to one pixel and with noise of deviation 0.1; Adam 1e-3 falling linearly to 0, batches of 64, weight decay
-1e-4, the average of the weights over the last tenth of the run. Accuracy is measured once, on the held-out part.
-Weights and facts go to `zoo/features/digits.safetensors`; its sha256, printed at the end, belongs into
-`zoo/features/digits.py`.
+Protocol: it is trained on the training split of scikit-learn's digits at 16 px alone (`zoo.data.Digits`, split seed 0),
+shifted by up to one pixel and with noise of standard deviation 0.1. AdamW with a learning rate that falls linearly from
+1e-3 to 0, weight decay 1e-4, batches of 64; the result is the mean of the weights over the last tenth of the run.
+Accuracy is measured once, on the held-out split. Weights and facts are written to `zoo/features/digits.safetensors`;
+its sha256, printed at the end, must be entered in `zoo/features/digits.py`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ from zoo.io.files import sha256_of
 
 
 def shifted(images: Tensor) -> Tensor:
-    """Each batch moved by -1, 0 or 1 pixel in both directions, the edge filled with black."""
+    """Shift a batch by -1, 0 or 1 pixel in each direction; the border is black."""
     dx, dy = (int(torch.randint(0, 3, ())) for _ in range(2))
     size = images.shape[-1]
     return pad(images, (1, 1, 1, 1), value=-1.0)[:, :, dy : dy + size, dx : dx + size]
 
 
 def labels_of(split: Split) -> Tensor:
-    """Classes (N,) of a part."""
+    """Return the classes (N,) of a split."""
     labels = split.batch(torch.arange(len(split))).labels
     assert labels is not None
     return labels
 
 
 def train(data: Digits, epochs: int, seed: int) -> nn.Sequential:
-    """The trained classifier."""
+    """Train the classifier and return it in eval mode, with averaged weights."""
     torch.manual_seed(seed)
     images, labels = data.train.tensor(), labels_of(data.train)
     network = digits.classifier()
@@ -67,17 +67,22 @@ def train(data: Digits, epochs: int, seed: int) -> nn.Sequential:
 
 
 def study(epochs: int = 60, seed: int = 0) -> None:
-    """Train, measure, write."""
+    """Train the classifier, measure its held-out accuracy, and write its weights.
+
+    Args:
+        epochs: number of passes over the training images.
+        seed: seed of the training.
+    """
     data = Digits(resolution=digits.SIZE)
     data.setup()
     network = train(data, epochs, seed)
     with torch.no_grad():
-        scale = network[:-1](data.train.tensor()).square().mean().sqrt().item()  # kernels want values of order 1
-        right = (network(data.held_out.tensor()).argmax(1) == labels_of(data.held_out)).float().mean().item()
+        scale = network[:-1](data.train.tensor()).square().mean().sqrt().item()  # kernels need values of order 1
+        accuracy = (network(data.held_out.tensor()).argmax(1) == labels_of(data.held_out)).float().mean().item()
     facts = {
         "train": len(data.train),
         "held_out": len(data.held_out),
-        "accuracy": right,
+        "accuracy": accuracy,
         "scale": scale,
         "epochs": epochs,
         "seed": seed,
@@ -89,12 +94,12 @@ def study(epochs: int = 60, seed: int = 0) -> None:
         {"facts": json.dumps(facts)},
     )
     os.replace(scratch, digits.WEIGHTS)
-    print(f"{right:.2%} right; sha256 {sha256_of(digits.WEIGHTS)}, {digits.WEIGHTS.stat().st_size:,} bytes")
+    print(f"{accuracy:.2%} right; sha256 {sha256_of(digits.WEIGHTS)}, {digits.WEIGHTS.stat().st_size:,} bytes")
 
 
-def main(**words: Any) -> None:
+def main(**arguments: Any) -> None:
     """Train the digit classifier: epochs=60 seed=0."""
-    study(**checked_arguments(study, words))
+    study(**checked_arguments(study, arguments))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""For every test: a cache of its own and one thread."""
+"""For every test: a cache of its own and one thread; scikit-learn's digits are decoded once."""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from zoo.data import digits
 from zoo.features import Extractor
 
 
@@ -15,6 +18,14 @@ from zoo.features import Extractor
 def one_thread() -> None:
     """Tiny networks are fastest on one thread, and sums come out the same in every run."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def digits_decoded_once() -> Iterator[None]:
+    """Most tests use these images, and decoding them takes a third of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(digits, "load_digits", functools.cache(digits.load_digits))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -38,6 +38,12 @@ def rows_of(folder: Path) -> Rows:
     return [json.loads(line) for line in (folder / "evaluation" / "training-digits.jsonl").read_text().splitlines()]
 
 
+@pytest.fixture(autouse=True)
+def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No plots, which take most of the time of so short a run; only that of the fixture `run` has them."""
+    monkeypatch.setattr(metrics_of_samples, "can_plot", lambda: False)
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run:
     """A run of ten rounds, measured after every second one."""
@@ -115,11 +121,11 @@ def test_real_features_are_shared_by_runs(tmp_path: Path, extracted: list[int]) 
     assert first > sum(extracted) - first == 100  # only the generated images
 
 
-def test_a_resumed_run_goes_on_in_its_rows(tmp_path: Path) -> None:
-    whole, parts = fit(tmp_path / "whole", images=512), fit(tmp_path / "parts", images=256)
-    zoo.fit(resume=parts.folder, images=512)
-    assert rows_of(parts.folder) == rows_of(whole.folder)
-    assert [p.name for p in (parts.folder / "best").iterdir()] == [p.name for p in (whole.folder / "best").iterdir()]
+def test_a_resumed_run_goes_on_in_its_rows(run: zoo.Run, tmp_path: Path) -> None:
+    parts = fit(tmp_path / "parts", images=384)
+    zoo.fit(resume=parts.folder, images=640)
+    assert rows_of(parts.folder) == rows_of(run.folder)
+    assert [p.name for p in (parts.folder / "best").iterdir()] == [p.name for p in (run.folder / "best").iterdir()]
 
 
 def test_select_may_be_highest_or_nothing(tmp_path: Path) -> None:

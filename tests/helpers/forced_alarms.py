@@ -1,4 +1,4 @@
-"""Alarms that ring when they are told to, for `test_replicas.py`; every process leaves what it ended with."""
+"""Alarms that are raised in a given round, for `test_replicas.py`; every rank saves its final state."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from pytorch_lightning import LightningModule, Trainer
 from zoo.alarms import healthy
 from zoo.callbacks import Alarms
 
-RINGS_IN = 40  # round, after a candidate of round 10 has been confirmed
+RAISED_IN = 40  # round, after a candidate of round 10 has been confirmed
 
 
 class ForcedAlarms(Alarms):
-    """Rings once, and remembers the weights just after the rollback."""
+    """Callback that raises one alarm and records the weights just after the rollback."""
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Replace the alarms."""
         healthy.KEEP_ROUNDS = 10
         super().on_train_start(trainer, pl_module)
         model: Any = pl_module
-        self.alarms = {"forced": lambda now: "it was told to" if model.rounds == RINGS_IN else ""}
+        self.alarms = {"forced": lambda now: "it was told to" if model.rounds == RAISED_IN else ""}
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Remember the weights just after the rollback."""
+        """Record the weights just after the rollback."""
         super().on_train_batch_end(trainer, pl_module, outputs, batch, batch_idx)
         model: Any = pl_module
-        if model.rounds == RINGS_IN:
+        if model.rounds == RAISED_IN:
             healthy.KEEP_ROUNDS = 10**6  # the file stays, to be compared with
             self.after = {name: weight.clone() for name, weight in model.state_dict().items()}
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Leave weights, rate and count."""
+        """Save weights, rate and number of rollbacks."""
         super().on_train_end(trainer, pl_module)
         model: Any = pl_module
         found = {

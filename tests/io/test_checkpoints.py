@@ -135,8 +135,11 @@ def test_training_goes_on_when_a_checkpoint_cannot_be_written(tmp_path: Path) ->
 def test_only_the_last_checkpoints_are_kept(tmp_path: Path) -> None:
     from zoo.callbacks import SaveEvery
 
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / ".7.000000000016.ckpt").write_bytes(b"from a process that was killed in mid-write")
     train(tiny_mlp(), 10, tmp_path, callbacks=[SaveEvery(every=16, keep=2)], plugins=[CheckpointFiles()])
     assert [int(path.stem) for path in checkpoints_in(tmp_path)] == [80, 64]
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 2
 
 
 def test_a_broken_state_is_never_saved(tmp_path: Path) -> None:

@@ -141,6 +141,8 @@ def test_checkpoints_are_ordered_by_images_and_what_a_kill_left_half_written_is_
         touched(*kept)  # where a killed process would have left it
     assert [int(path.stem) for path in run.checkpoints()] == sorted(numbers, reverse=True)
     assert checkpoints_in(str(run.path)) == run.checkpoints()
+    (left,) = run.unfinished_checkpoints()
+    assert left.name.endswith(f".{run.checkpoint(4_000).name}")
     assert [int(path.stem) for path in run.best_checkpoints()] == sorted(numbers)
     assert [int(path.stem) for path in run.healthy_checkpoints()] == sorted(numbers)
 

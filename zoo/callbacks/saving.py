@@ -59,5 +59,5 @@ class SaveEvery(Every):
             rank_zero_warn(f"{error}. Training goes on; the next attempt is in {self.every:,} images")
             return
         if trainer.is_global_zero:
-            for old in folder.checkpoints()[self.keep :]:
+            for old in (*folder.checkpoints()[self.keep :], *folder.unfinished_checkpoints()):
                 old.unlink()

@@ -197,13 +197,25 @@ def from_pretrained(where: str | Path, revision: str | None = None, cls: UserCla
 
     Raises:
         ReleaseError: if there is no such release, the name is ambiguous, or the release is refused; the text says why.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.from_pretrained("dcgan_digits")
+        >>> model.sample(2, seed=0).shape
+        torch.Size([2, 1, 16, 16])
     """
     files = find(parse_reference(where, revision))
     return load(files.weights, files.config, cls)
 
 
 def pretrained() -> list[str]:
-    """Return the names of this library's releases, each an argument for `from_pretrained`."""
+    """Return the names of this library's releases, each an argument for `from_pretrained`.
+
+    Example:
+        >>> import zoo
+        >>> "dcgan_digits" in zoo.pretrained()
+        True
+    """
     return references.release_names()
 
 

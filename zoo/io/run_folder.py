@@ -28,6 +28,7 @@ from typing import Any
 from zoo.io.files import read_jsonl
 
 CHECKPOINT_SUFFIX = ".ckpt"
+FINISHED = f"[!.]*{CHECKPOINT_SUFFIX}"  # a killed run may leave a hidden file, see `zoo.io.files.atomic_write`
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 TENSORBOARD = "tensorboard"
@@ -84,7 +85,11 @@ class RunFolder:
 
     def checkpoints(self) -> list[Path]:
         """Return all checkpoints, the newest first."""
-        return sorted(self.checkpoint_folder.glob(f"[!.]*{CHECKPOINT_SUFFIX}"), reverse=True)
+        return sorted(self.checkpoint_folder.glob(FINISHED), reverse=True)
+
+    def unfinished_checkpoints(self) -> list[Path]:
+        """Return the files of checkpoints that were being written when a process was killed."""
+        return sorted(self.checkpoint_folder.glob(f".*{CHECKPOINT_SUFFIX}"))
 
     def set_aside(self, checkpoint: Path) -> Path:
         """Move a checkpoint into `checkpoints/left/` and return its new path.
@@ -101,7 +106,7 @@ class RunFolder:
 
     def best_checkpoints(self) -> list[Path]:
         """Return the best checkpoints, the newest last: one, unless a kill came between writing and removing."""
-        return sorted((self.path / BEST).glob(f"[!.]*{CHECKPOINT_SUFFIX}"))
+        return sorted((self.path / BEST).glob(FINISHED))
 
     def healthy_checkpoint(self, name: str) -> Path:
         """Return the path of a checkpoint that a rollback may return to, by its file name."""
@@ -109,7 +114,7 @@ class RunFolder:
 
     def healthy_checkpoints(self) -> list[Path]:
         """Return the checkpoints that a rollback may return to, the oldest first."""
-        return sorted((self.path / "healthy").glob(f"[!.]*{CHECKPOINT_SUFFIX}"))
+        return sorted((self.path / "healthy").glob(FINISHED))
 
     # --- samples, measurements, alarms -------------------------------------------------------------------------------
 

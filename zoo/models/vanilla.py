@@ -91,6 +91,13 @@ class VanillaGAN(GAN):
         r1: weight of the zero-centred gradient penalty on real images; 0 for none.
         num_classes: must be 0; the argument exists so that recipes can name it.
         training: settings of the training loop, see `zoo.GAN`.
+
+    Example:
+        >>> import zoo
+        >>> model = zoo.VanillaGAN(resolution=8, width=16)
+        >>> images = model.sample(4, seed=0)
+        >>> images.shape, bool(images.abs().max() <= 1)
+        (torch.Size([4, 1, 8, 8]), True)
     """
 
     def __init__(

@@ -161,6 +161,13 @@ def truncated(
 
     Raises:
         ValueError: when the truncation is not positive or too small, or for an unknown definition.
+
+    Example:
+        >>> import torch
+        >>> from zoo.sampling import truncated
+        >>> latents = truncated(lambda n: torch.randn(n, 128), n=100, truncation=0.5)
+        >>> latents.shape, bool(latents.abs().max() <= 0.5)
+        (torch.Size([100, 128]), True)
     """
     latents = draw(n)
     if by not in get_args(TruncationBy):
@@ -202,6 +209,16 @@ def slerp(start: Tensor, end: Tensor, fractions: Tensor) -> Tensor:
     With a the angle between the two latents and t the fraction:
     `(sin((1 - t) a) * start + sin(t a) * end) / sin(a)`.
     Straight lines pass through latents shorter than any the generator was trained on; great circles do not.
+
+    Example:
+        >>> import torch
+        >>> from zoo.sampling import slerp
+        >>> start, end = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
+        >>> path = slerp(start, end, torch.tensor([0.0, 0.5, 1.0]))
+        >>> path.shape
+        torch.Size([3, 2])
+        >>> bool(torch.allclose(path.norm(dim=1), torch.ones(3)))  # all on the unit circle
+        True
     """
     cosine = cosine_similarity(start, end, dim=1).clamp(-1 + 1e-6, 1 - 1e-6)
     angle = torch.acos(cosine)[:, None, None]

@@ -21,6 +21,13 @@ class Batch:
     Args:
         images: images (B, C, H, W); in training float in [-1, 1], between loader and device also uint8 in 0..255.
         labels: integer class indices (B,), or None.
+
+    Example:
+        >>> import torch
+        >>> import zoo
+        >>> batch = zoo.Batch(torch.zeros(4, 1, 8, 8), torch.tensor([0, 1, 2, 0]))
+        >>> len(batch), batch
+        (4, Batch(images (4, 1, 8, 8) torch.float32, labels (4,)))
     """
 
     __slots__ = ("images", "labels")

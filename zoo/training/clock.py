@@ -21,12 +21,23 @@ def crossed(before: int, now: int, every: int) -> bool:
     """Return whether a multiple of `every` lies in (before, now].
 
     A test for crossing rather than for equality: batches seldom add up to a round number, and their size may change.
+
+    Example:
+        >>> from zoo.training.clock import crossed
+        >>> crossed(before=960, now=1024, every=1000), crossed(before=1024, now=1088, every=1000)
+        (True, False)
     """
     return now // every > before // every
 
 
 def retention(images: float, halflife: float) -> float:
-    """Return the share of an average with this half-life (in images) that is left after `images`; 0 for half-life 0."""
+    """Return the share of an average with this half-life (in images) that is left after `images`; 0 for half-life 0.
+
+    Example:
+        >>> from zoo.training.clock import retention
+        >>> retention(10_000, halflife=10_000), retention(30_000, halflife=10_000), retention(64, halflife=0)
+        (0.5, 0.125, 0.0)
+    """
     return 0.5 ** (images / halflife) if halflife > 0 else 0.0
 
 
@@ -62,7 +73,20 @@ class Counter:
 
 
 class Clocked:
-    """Mixin that gives a model the counters of its `clock` as attributes, see `Clock`."""
+    """Mixin that gives a model the counters of its `clock` as attributes, see `Clock`.
+
+    Example:
+        >>> from zoo.training.clock import Clock, Clocked
+        >>> class Model(Clocked):
+        ...     def __init__(self):
+        ...         self.clock = Clock()
+        >>> model = Model()
+        >>> model.set_clock(images_seen=6400, rounds=100, images_undone=640)
+        >>> model.progress
+        5760
+        >>> model.clock_state()
+        {'images_seen': 6400, 'rounds': 100, 'images_undone': 640}
+    """
 
     clock: Clock
     images_seen = Counter()
@@ -98,6 +122,12 @@ class Schedule:
         kind: `constant` stays at 1; `linear` and `cosine` fall to 0 at `horizon` and stay there.
         horizon: images at which the factor reaches 0; required unless `kind` is `constant`.
         warmup: images over which the factor also rises linearly from 0.
+
+    Example:
+        >>> from zoo.training.clock import Schedule
+        >>> schedule = Schedule("linear", horizon=10_000, warmup=1_000)
+        >>> [schedule.at(images) for images in (0, 500, 5_000, 10_000, 20_000)]
+        [0.0, 0.475, 0.5, 0.0, 0.0]
     """
 
     kind: ScheduleKind = "constant"
