@@ -53,8 +53,8 @@ def with_networks(model: GAN, generator: nn.Module, discriminator: nn.Module, av
     """
     view = type(model).__new__(type(model))
     view.__dict__.update(model.__dict__)
-    view._modules = dict(model._modules)
-    view.generator, view.discriminator, view.average = generator, discriminator, average
+    networks = {"generator": generator, "discriminator": discriminator, "average": average}
+    view._modules = {**model._modules, **networks}
     return view
 
 
