@@ -215,6 +215,23 @@ def test_signals_are_what_their_names_say(tmp_path: Path) -> None:
     assert "overfitting/r_v" not in seen  # nothing is held out here
 
 
+def test_an_undecided_discriminator_is_read_as_such_whatever_its_objective(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny_mlp(objective="least_squares")
+    trainer = train(model, 1, tmp_path)
+    with torch.no_grad():
+        for parameter in model.discriminator.parameters():
+            parameter.zero_()
+        list(model.discriminator.parameters())[-1].fill_(0.5)  # midway between the targets 0 and 1
+    observer = Observer(model, None)
+    observer.fixed.first_batch(zoo.Batch(torch.rand(64, 1, 4, 4) * 2 - 1))
+    monkeypatch.setattr(observer.fixed, "held_out", lambda model: observer.fixed.real(model, many=True))
+    seen = {**observer.quick(trainer, model), **observer.full(trainer, model)}
+    assert seen["overfitting/r_t"] == 0
+    assert seen["loss/d"] == seen["loss/chance"] == 0.25
+
+
 # --- alarms ----------------------------------------------------------------------------------------------------------
 
 HEALTHY = {
