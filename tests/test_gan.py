@@ -1,4 +1,4 @@
-"""Truths of the two-player loop."""
+"""Properties of the training loop of two players."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zoo.training.objectives import Terms
 
 
 class Watch(Callback):
-    """Keeps both networks' weights after every round."""
+    """Callback that records both networks' weights after every round."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[dict[str, Tensor], dict[str, Tensor]]] = []
@@ -48,7 +48,7 @@ def test_the_average_moves_only_when_the_generator_does(tmp_path: Path) -> None:
 
 
 class Gradients(Callback):
-    """Keeps the gradient that each optimizer is about to use."""
+    """Callback that records the gradient that each optimizer is about to use."""
 
     def __init__(self) -> None:
         self.seen: list[list[Tensor]] = []
@@ -79,7 +79,7 @@ def test_micro_batches_log_the_mean_of_the_whole_batch(tmp_path: Path) -> None:
 
 
 class Idle(Callback):
-    """What belongs to the discriminator just before its step, after it, and after the generator's step."""
+    """Callback that records the player whose turn it is not during each step, and the discriminator at the end."""
 
     def __init__(self) -> None:
         self.snapshots: list[tuple[Any, ...]] = []
@@ -128,7 +128,7 @@ def test_what_a_user_froze_stays_frozen(tmp_path: Path) -> None:
 
 
 class Counted(zoo.VanillaGAN):
-    """Notes how the networks are called."""
+    """Model that records how its networks are called."""
 
     def score(self, batch: zoo.Batch) -> Tensor:
         self.calls.append((len(batch), batch.images.requires_grad))
@@ -151,7 +151,7 @@ class CountedConvolutional(zoo.DCGAN):
 def test_the_discriminator_is_called_as_rarely_as_its_layers_allow(
     cls: Any, expected: list[tuple[int, bool]], tmp_path: Path
 ) -> None:
-    """And in its own step it is handed images without a graph: none was built through the generator."""
+    """In its own step the discriminator gets images without a graph: none was built through the generator."""
     resolution = 4 if cls is Counted else 16
     model = cls(resolution=resolution, channels=1, latent_dim=3, width=4)
     model.calls = []
@@ -160,7 +160,7 @@ def test_the_discriminator_is_called_as_rarely_as_its_layers_allow(
 
 
 class WithEncoder(zoo.VanillaGAN):
-    """A third player that learns to read the latent off the image."""
+    """Model with a third player that learns to infer the latent from the image."""
 
     def __init__(self, **vanilla: Any) -> None:
         super().__init__(**vanilla)
@@ -203,7 +203,7 @@ def test_an_extra_term_is_optimised_and_logged(tmp_path: Path) -> None:
 
 
 class Disturbance(Callback):
-    """Everything a metric may do between two rounds."""
+    """Callback that does everything that a metric may do between two rounds."""
 
     def on_train_batch_end(self, trainer: Any, model: zoo.GAN, *args: Any) -> None:
         torch.rand(7)
@@ -221,7 +221,7 @@ def test_what_runs_between_rounds_leaves_the_training_bit_identical(tmp_path: Pa
 
 
 class HostReads(TorchDispatchMode):
-    """Counts every read of a tensor's value by the host."""
+    """Dispatch mode that counts every read of a tensor's value by the host."""
 
     count = 0
 
@@ -277,7 +277,7 @@ def test_gradients_are_clipped_for_each_player(tmp_path: Path) -> None:
 
 
 class Endless:
-    """The same batch again and again."""
+    """Loader that yields the same batch without end."""
 
     def __init__(self, batch: Any) -> None:
         self.batch = batch

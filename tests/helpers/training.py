@@ -1,4 +1,4 @@
-"""What several tests need to train something tiny."""
+"""Tiny models, a loader of noise, and training for a few rounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.io.checkpoints import read_checkpoint
 
 
 class Noise:
-    """An endless loader of random images, the same in every iteration."""
+    """Endless loader of random images, the same in every iteration."""
 
     def __init__(self, shape: tuple[int, ...], batch_size: int = 8, classes: int = 0, seed: int = 0) -> None:
         self.shape, self.batch_size, self.classes, self.seed = shape, batch_size, classes, seed
@@ -30,7 +30,7 @@ class Noise:
 
 
 def train(model: zoo.GAN, rounds: int, folder: Path, loader: Any = None, **trainer: Any) -> Trainer:
-    """Train for so many rounds with a plain Lightning Trainer."""
+    """Train for a number of rounds with a plain Lightning Trainer."""
     shape = (model.channels, model.resolution, model.resolution)
     settings: dict[str, Any] = {
         "accelerator": "cpu",
@@ -48,7 +48,7 @@ def train(model: zoo.GAN, rounds: int, folder: Path, loader: Any = None, **train
 
 
 def tiny_mlp(**settings: Any) -> zoo.VanillaGAN:
-    """A model without layers that couple a batch and without dropout, in about a thousand weights."""
+    """Return a model of about a thousand weights, without dropout and layers that couple a batch."""
     torch.manual_seed(0)
     plain: dict[str, Any] = {
         "resolution": 4,
@@ -65,13 +65,13 @@ def tiny_mlp(**settings: Any) -> zoo.VanillaGAN:
 
 
 def tiny_dcgan(**settings: Any) -> zoo.DCGAN:
-    """A convolutional model with batch norm."""
+    """Return a convolutional model with batch norm."""
     torch.manual_seed(0)
     return zoo.DCGAN(**{"resolution": 16, "channels": 1, "latent_dim": 5, "width": 4, **settings})
 
 
 def tiny_biggan(cls: type[zoo.GAN] = zoo.BigGAN, **settings: Any) -> Any:
-    """A conditional model with spectral norm, conditional batch norm and attention: BigGAN, or BigGANDeep."""
+    """Return a conditional BigGAN or BigGANDeep with spectral norm, conditional batch norm and attention."""
     torch.manual_seed(0)
     plain: dict[str, Any] = {
         "resolution": 16,
@@ -87,17 +87,17 @@ def tiny_biggan(cls: type[zoo.GAN] = zoo.BigGAN, **settings: Any) -> Any:
 
 
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:
-    """A copy of everything in a module's state."""
+    """Copy a module's state."""
     return {name: tensor.detach().clone() for name, tensor in module.state_dict().items()}
 
 
 def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
-    """Whether two states hold the same bits."""
+    """Return whether two states have the same bits."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
 def bits(path: Path) -> dict[str, Any]:
-    """Everything of a checkpoint that decides how training goes on."""
+    """Return the parts of a checkpoint that determine how training continues."""
     state = read_checkpoint(path)
     return {"weights": state["state_dict"], "optimizers": state["optimizer_states"], "clock": state["zoo"]}
 
@@ -113,7 +113,7 @@ def identical(a: Any, b: Any) -> bool:
 
 
 class Dies(Callback):
-    """Stands for a kill: nothing after this round's middle is kept."""
+    """Callback that simulates a kill in the middle of a round."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -124,7 +124,7 @@ class Dies(Callback):
 
 
 class RollsBack(Callback):
-    """Goes back to a checkpoint after a round, as `Alarms` does."""
+    """Callback that rolls back to a checkpoint after a round, as `Alarms` does."""
 
     def __init__(self, after: int, to: str) -> None:
         self.after, self.to = after, Path(to)

@@ -14,7 +14,7 @@ def test_with_gamma_zero_it_is_the_identity() -> None:
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_it_is_a_softmax_over_pooled_places(memory_format: torch.memory_format) -> None:
-    """Written out place by place."""
+    """Compute the attention position by position."""
     torch.manual_seed(0)
     layer = SelfAttention(16).eval().to(memory_format=memory_format)
     layer.gamma.data.fill_(0.7)

@@ -1,4 +1,4 @@
-"""Equalized learning rate: He's constant at each use, not in the weights."""
+"""Equalized learning rate: He's constant is applied at each use, not to the weights."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_weights_are_multiplied_by_it_and_biases_are_not() -> None:
 
 
 def test_one_step_of_adam_moves_layers_of_any_width_by_the_same_share() -> None:
-    """The point of it: with He's initialisation in the weights, the wide layer would move 16 times as far."""
+    """With He's initialisation instead, the weights of the wide layer would move 16 times as far."""
     torch.manual_seed(0)
     shares = []
     for width in (4, 1024):

@@ -8,7 +8,7 @@ from zoo.layers.minibatch_stddev import MinibatchStdDev
 
 
 def by_hand(x: Tensor, group: int) -> list[float]:
-    """The statistic of each image, pixel by pixel: groups are strided, the variance is biased."""
+    """Compute the statistic of each image pixel by pixel: groups are strided, the variance is biased."""
     batch, channels, height, width = x.shape
     count = batch // group  # of groups
     found = []

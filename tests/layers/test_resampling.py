@@ -1,4 +1,4 @@
-"""Resampling merged with a convolution is the two steps one after the other."""
+"""Resampling fused with a convolution, compared with the two operations in sequence."""
 
 from __future__ import annotations
 

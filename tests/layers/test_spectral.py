@@ -1,4 +1,4 @@
-"""Spectral normalisation against its definition and against torch's."""
+"""Spectral normalisation compared with its definition and with torch's."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_one_power_iteration_for_each_training_pass_and_none_in_eval() -> None:
 
 
 def test_a_frozen_layer_still_iterates() -> None:
-    """As in the authors' code: the discriminator's estimate also moves in the generator's step."""
+    """As in the authors' code, the discriminator's estimate is also updated in the generator's step."""
     layer = SpectralLinear(6, 9).requires_grad_(False)
     before = layer.v.clone()
     layer(torch.randn(2, 6, requires_grad=True)).sum().backward()
@@ -94,7 +94,7 @@ def test_two_passes_before_one_backward_are_allowed() -> None:
 
 
 def test_the_length_of_the_stored_vector_does_not_matter() -> None:
-    """An average of unit vectors is shorter than one; torch's own layer would then scale its weight up."""
+    """An average of unit vectors is shorter than 1; torch's own layer would then scale its weight up."""
     layer, x = SpectralConv2d(5, 7).eval(), torch.randn(2, 5, 6, 6)
     expected = layer(x)
     layer.v.mul_(0.3)

@@ -1,4 +1,4 @@
-"""BigGAN and BigGAN-deep against the paper, and how they train."""
+"""BigGAN and BigGAN-deep compared with the paper, and their training."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_the_class_and_every_part_of_the_latent_reach_the_image(cls: Any) -> Non
 @BOTH
 @pytest.mark.parametrize(("resolution", "expected"), [(64, {"g": 64}), (128, {"g": 64, "d": 64})])
 def test_attention_is_where_the_maps_have_the_size_asked_for(cls: Any, resolution: int, expected: Any) -> None:
-    """At 64 px the discriminator's blocks begin with 32."""
+    """At 64 px the discriminator halves maps to 32 px first."""
     seen: dict[str, int] = {}
     with torch.device("meta"):
         model = cls(resolution, width=8, initialisation="normal")
@@ -162,7 +162,7 @@ def test_shortcuts_take_what_was_not_rectified() -> None:
 
 
 def test_a_shortcut_may_pool_before_its_convolution() -> None:
-    """The authors' order is the other one; both are linear, and one acts on places, the other on channels."""
+    """The authors use the other order; both operations are linear, one acts on positions, the other on channels."""
     torch.manual_seed(0)
     block, x = biggan.DiscriminatorBlock(4, 8, True, False).eval(), torch.randn(2, 4, 6, 6)
     h = torch.relu(block.conv1(torch.relu(x)))
@@ -203,7 +203,7 @@ def test_orthogonal_regularisation_is_a_term_of_the_generator_without_the_shared
 
 
 class Iterations(Callback):
-    """Counts the passes of both networks in training mode."""
+    """Callback that counts the passes of both networks in training mode."""
 
     def __init__(self) -> None:
         self.passes = {"d": 0, "g": 0}
@@ -237,7 +237,7 @@ def test_training_in_bf16_stays_finite(cls: Any, tmp_path: Path) -> None:
 
 
 class Later(Noise):
-    """What `Noise` yields after so many batches."""
+    """Return the batch that `Noise` yields after this number of batches."""
 
     def __init__(self, after: int) -> None:
         super().__init__((1, 16, 16), classes=3)
@@ -289,7 +289,7 @@ def test_what_is_not_offered_is_refused(cls: Any) -> None:
 
 
 def test_the_average_of_networks_whose_estimates_wander_keeps_its_scale(tmp_path: Path) -> None:
-    """Averaged singular vectors are shorter than one; the averaged network must not draw larger numbers for it."""
+    """Averaged singular vectors are shorter than 1, which must not scale up the output of the averaged network."""
     model = tiny_biggan(average_halflife=1000)
     train(model, 20, tmp_path)
     twin = copy.deepcopy(model.average)

@@ -25,7 +25,7 @@ LAYERS = {  # (doubles, multiples of the width in and out), as in the configurat
 
 
 def peers_generator(resolution: int, width: int) -> nn.Module:
-    """With random weights and statistics, and vectors after a few power iterations."""
+    """Randomise a network's weights and statistics, and run a few power iterations."""
     widths, attention = LAYERS[resolution]
     pairs = [tuple(map(int, pair.split(","))) for pair in widths.split()]
     layers = [layer for before, after in pairs for layer in ((False, before, before), (True, before, after))]

@@ -1,4 +1,4 @@
-"""WGAN-GP's networks and penalty, and spectral normalisation, against torch-mimicry, which nobody here wrote.
+"""WGAN-GP's networks and penalty, and spectral normalisation, against torch-mimicry, an independent implementation.
 
     pip install --no-deps torch-mimicry==0.1.16     (what it names as its requirements includes TensorFlow)
 
@@ -42,7 +42,7 @@ NAMES = (  # theirs and ours, applied one after the other
 
 
 def peer(module: str) -> Any:
-    """A module of the peer, without its `__init__`, which imports TensorFlow."""
+    """Import a module of mimicry without its `__init__`, which imports TensorFlow."""
     assert FOUND is not None
     package = types.ModuleType("torch_mimicry")
     package.__path__ = list(FOUND.submodule_search_locations or [])
@@ -51,7 +51,7 @@ def peer(module: str) -> Any:
 
 
 def converted(theirs: nn.Module, blocks: str, first: int) -> dict[str, Tensor]:
-    """The peer's state dict by our names; its blocks are counted from `first`."""
+    """Rename mimicry's state dict to our names; its blocks are counted from `first`."""
 
     def renamed(name: str) -> str:
         for old, new in NAMES:
@@ -62,7 +62,7 @@ def converted(theirs: nn.Module, blocks: str, first: int) -> dict[str, Tensor]:
 
 
 def filled(network: nn.Module) -> nn.Module:
-    """With random weights everywhere, biases and scales included."""
+    """Randomise all weights of a network, biases and scales included."""
     for name, tensor in network.state_dict().items():
         if tensor.is_floating_point():
             tensor.uniform_(0.5, 1.5) if name.endswith("running_var") else tensor.normal_(0.02, 0.1)
@@ -83,7 +83,7 @@ def test_the_generator_draws_what_the_peers_draws(training: bool, monkeypatch: p
 
 
 def critics() -> tuple[zoo.WGANGP, Any]:
-    """Ours and the peer's, with the same weights."""
+    """Return our network and mimicry's with the same weights."""
     theirs = filled(peer("nets.wgan_gp.wgan_gp_32").WGANGPDiscriminator32(ndf=16))
     for layer in theirs.modules():
         if isinstance(layer, nn.ReLU):
@@ -114,7 +114,7 @@ def test_the_critic_and_its_losses_are_the_peers() -> None:
 
 
 def converted_gradients(theirs: nn.Module) -> dict[str, Tensor]:
-    """The peer's gradients by our names; biases of a penalty may have none."""
+    """Return mimicry's gradients by our names; biases may have no gradient of a penalty."""
     names = dict(zip(theirs.state_dict(), converted(theirs, "body", first=1)))
     return {names[name]: weight.grad for name, weight in theirs.named_parameters() if weight.grad is not None}
 

@@ -1,4 +1,4 @@
-"""Networks against their papers: counts, initialisation, latents, shapes."""
+"""Networks compared with their papers: parameter counts, initialisation, latents, shapes."""
 
 from __future__ import annotations
 

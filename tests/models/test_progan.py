@@ -1,4 +1,4 @@
-"""ProGAN against the paper and its authors' code."""
+"""ProGAN compared with the paper and its authors' code."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def twice(x: Tensor) -> Tensor:
 def test_parameters_are_those_of_the_authors_networks(
     settings: dict[str, Any], generator: int, discriminator: int
 ) -> None:
-    """With the RGB heads of all resolutions. With the last ones only, the paper's table 2 has 23.1M and 23.1M."""
+    """Counts include the RGB heads of all resolutions; those of the paper's table 2, 23.1M each, the last ones only."""
     with torch.device("meta"):
         model = zoo.ProGAN(**settings)
     assert (count(model.generator), count(model.discriminator)) == (generator, discriminator)
@@ -367,7 +367,7 @@ def test_real_images_are_shrunk_to_the_stage_and_faded_like_generated_ones() -> 
 
 
 class Linear(nn.Module):
-    """A critic with the same gradient everywhere."""
+    """Critic whose gradient is the same everywhere."""
 
     def __init__(self, resolution: int, offset: float = 0.0) -> None:
         super().__init__()
@@ -394,7 +394,7 @@ def test_the_penalty_of_a_linear_critic_in_closed_form(seen: int, resolution: in
 
 @pytest.mark.parametrize("seen", [0, 50, 64, 120, 1000])
 def test_the_penalty_is_the_one_on_images_repeated_to_full_size(seen: int) -> None:
-    """As the authors compute it: the norm over all pixels of full-size images, which the network averages."""
+    """Compute it as the authors do: the norm over all pixels of full-size images, which the network averages."""
     model = tiny()
     model.images_seen = seen
     size = model.stage.resolution
@@ -477,7 +477,7 @@ def test_both_sides_classify_when_conditional() -> None:
 
 
 def test_the_drift_reaches_the_readout_in_bf16_too() -> None:
-    """Its gradient, 0.002 r / B, would vanish beside the adversarial 1 / B in a sum of eight bits."""
+    """The gradient of the drift, 0.002 r / B, would be lost beside the adversarial 1 / B in a sum of eight bits."""
     model, real = tiny(), zoo.Batch(torch.rand(8, 2, 4, 4))
     with torch.autocast("cpu", torch.bfloat16):
         terms = model.discriminator_loss(real, zoo.Batch(torch.rand(8, 2, 4, 4)))
@@ -489,7 +489,7 @@ def test_the_drift_reaches_the_readout_in_bf16_too() -> None:
 
 
 class Recorded(zoo.ProGAN):
-    """Keeps what its networks are asked for."""
+    """Model that records the arguments of its networks."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -525,7 +525,7 @@ def test_the_discriminators_fakes_have_the_labels_of_its_real_images(tmp_path: P
 
 
 class Steps(Callback):
-    """After each round: Adam's step count of a weight that is always in use, for each optimizer; 0 if forgotten."""
+    """Callback that records, after each round, each optimizer's step count of a weight in use; 0 if it was reset."""
 
     def __init__(self) -> None:
         self.counts: list[tuple[int, int]] = []
@@ -539,7 +539,7 @@ class Steps(Callback):
 
 
 def test_adams_state_is_forgotten_where_fades_begin_and_end_and_nowhere_else(tmp_path: Path) -> None:
-    """Batches of 8: the first past image 32 ends at 40, then 64; 96 + 8 and 128."""
+    """With batches of 8 the first batch past image 32 ends at 40, then 64; 96 + 8 and 128."""
     steps = Steps()
     train(tiny(), 20, tmp_path, callbacks=[steps])
     expected = [1, 2, 3, 4, 0, 1, 2, 0, 1, 2, 3, 4, 0, 1, 2, 0, 1, 2, 3, 4]
@@ -547,7 +547,7 @@ def test_adams_state_is_forgotten_where_fades_begin_and_end_and_nowhere_else(tmp
 
 
 class Pixels(Images):
-    """Random images."""
+    """Data set of random images."""
 
     def __init__(self, pixels: NDArray[np.uint8], **images: Any) -> None:
         super().__init__(resolution=pixels.shape[1], channels=pixels.shape[3], held_out=0, **images)
@@ -558,7 +558,7 @@ class Pixels(Images):
 
 
 class Shapes(Callback):
-    """Shapes of the images that arrive, and the clock."""
+    """Callback that records the clock and the shapes of the images that arrive."""
 
     def __init__(self) -> None:
         self.seen: list[tuple[int, int, int]] = []

@@ -1,4 +1,4 @@
-"""WGAN-GP against the paper and its authors' code."""
+"""WGAN-GP compared with the paper and its authors' code."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_the_score_of_an_image_does_not_depend_on_the_others(architecture: Any) 
 
 
 def deviations(network: nn.Module) -> dict[str, tuple[float, float]]:
-    """Of each layer's weights: measured standard deviation, and the largest weight over sqrt(3) times it."""
+    """Return for each layer the standard deviation of its weights, and the largest weight over sqrt(3) times that."""
     found = {}
     for name, module in network.named_modules():
         if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)):
@@ -118,7 +118,7 @@ def deviations(network: nn.Module) -> dict[str, tuple[float, float]]:
 
 
 def test_weights_start_as_in_the_authors_code() -> None:
-    """Uniform, deviation sqrt(4 / (fan_in + fan_out)), or with 2 for shortcuts, linear layers and some ends."""
+    """Uniform with deviation sqrt(4 / (fan_in + fan_out)); with 2 for shortcuts, linear layers and some last layers."""
     torch.manual_seed(0)
     c, w = 3, 64
     resnet = zoo.WGANGP(32, c, width=w, num_classes=10)
@@ -187,7 +187,7 @@ def test_what_is_not_offered_is_refused_with_what_is() -> None:
 
 
 class Calls(Callback):
-    """Sizes of the batches that the critic is handed, round by round."""
+    """Record the sizes of the critic's batches in each round."""
 
     def on_train_start(self, trainer: Any, model: Any) -> None:
         self.sizes: list[list[int]] = []
@@ -207,7 +207,7 @@ def test_the_critic_is_called_once_for_both_kinds_and_once_for_the_penalty(num_c
 
 
 class Watched(zoo.WGANGP):
-    """Keeps what the losses are handed."""
+    """Model that records the batches its losses receive."""
 
     def discriminator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Any:
         self.handed.append((real, fake))
@@ -233,7 +233,7 @@ def test_generated_images_of_the_critics_step_have_the_labels_of_the_real_ones(
 
 
 def test_several_generated_images_for_a_real_one_stay_beside_it() -> None:
-    """So that a micro-batch holds the generated images that belong to its real ones."""
+    """A micro-batch must contain the generated images that belong to its real ones."""
     model, real = tiny(num_classes=7), zoo.Batch(torch.zeros(3, 1, 16, 16), torch.tensor([4, 0, 6]))
     critic, generator = model.players()
     assert (critic.fakes, critic.real_labels, generator.fakes, generator.real_labels) == (1, True, 2, False)
@@ -276,7 +276,7 @@ def test_dequantisation_puts_each_level_at_its_place_and_spreads_it_over_its_wid
 
 
 def penalty_gradient(model: zoo.WGANGP, tmp_path: Path, precision: str) -> list[Tensor]:
-    """The critic's gradient in the first round, of the penalty alone, as the optimizer gets it."""
+    """Callback that records the critic's gradient of the penalty alone in the first round, as the optimizer sees it."""
     found: list[Tensor] = []
 
     class Keep(Callback):

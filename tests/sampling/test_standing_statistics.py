@@ -32,7 +32,7 @@ def test_the_two_truncations_differ_as_their_definitions_do() -> None:
 
 
 class Line(nn.Module):
-    """A linear map and a batch norm: its statistics are known in closed form."""
+    """Network of a linear map and a batch norm, whose statistics are known in closed form."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def test_standing_statistics_are_the_mean_over_the_passes_with_equal_weights() -
     ],
 )
 def test_standing_statistics_are_those_of_the_population(truncation: float | None, by: Any, variance: float) -> None:
-    """Of `W z + b` with independent coordinates: mean b, variance |rows of W|^2 times that of one coordinate."""
+    """Return mean and variance of `W z + b` with independent coordinates: b, and |rows of W|^2 times theirs."""
     model = linear_model()
     linear = model.average.linear
     with standing_statistics(model, passes=100, batch_size=2000, truncation=truncation, truncation_by=by):

@@ -1,4 +1,4 @@
-"""Differentiable augmentation against its definition, and in the loop."""
+"""Differentiable augmentation compared with its definition, and in the training loop."""
 
 from __future__ import annotations
 

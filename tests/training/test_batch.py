@@ -1,4 +1,4 @@
-"""A batch: images and labels that travel, split and join together."""
+"""Batches: images and labels that are moved, split and joined together."""
 
 from __future__ import annotations
 

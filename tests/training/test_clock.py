@@ -15,7 +15,7 @@ def test_seeds_depend_on_every_part_and_their_order() -> None:
 
 
 def test_seeds_stay_the_same_for_ever() -> None:
-    """A change here would break the exact resume of every run in the field."""
+    """A change of these values would break the exact resume of every existing run."""
     assert [derive_seed("round", 0, 0, 0), derive_seed("order", 1, 2)] == [1697804483, 298709019]
 
 

@@ -1,4 +1,4 @@
-"""What a subclass promises the loop is held against what it gives, and a refused start leaves a run as it was."""
+"""Checks of what a subclass returns to the loop; a refused start leaves a run unchanged."""
 
 from __future__ import annotations
 

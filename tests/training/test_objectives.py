@@ -112,12 +112,12 @@ def test_the_gradient_penalty_of_a_linear_critic_is_the_weighted_square_of_its_n
 
 
 def quadratic(*batches: Batch) -> tuple[Tensor, ...]:
-    """Half the sum of squares of each image: its gradient is the image itself."""
+    """Score each image by half its sum of squares: the gradient is the image itself."""
     return tuple(batch.images.square().flatten(1).sum(1) / 2 for batch in batches)
 
 
 def expected_penalty(points: Tensor) -> Tensor:
-    """Of `quadratic`: one norm for each image, over everything in it, then the mean over images."""
+    """Compute the penalty of `quadratic`: one norm for each image, over all its pixels, then the mean over images."""
     return 10 * torch.stack([(point.norm() - 1) ** 2 for point in points]).mean()
 
 
@@ -133,7 +133,7 @@ def test_each_image_has_one_norm_over_all_its_channels_and_pixels() -> None:
 
 
 class Recorded:
-    """Keeps what it is asked to score."""
+    """Scores that record the batches they are asked for."""
 
     def __init__(self) -> None:
         self.seen: list[Batch] = []

@@ -1,4 +1,4 @@
-"""Truths of training on several devices, each held against two processes on the CPU."""
+"""Properties of training on several devices, each checked with two processes on the CPU."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ FIT = (
 
 
 def environment(path: Path = ROOT) -> dict[str, str]:
-    """Without what Lightning left in this process's environment, with one thread for each process."""
+    """Return this process's environment without Lightning's variables, and with one thread for each process."""
     own = {key: value for key, value in os.environ.items() if key not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")}
     return {**own, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1"}
 
 
 def python(*words: str, cwd: Path, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """A fresh Python."""
+    """Run Python in a new process."""
     return subprocess.run(
         [sys.executable, *words], cwd=cwd, env=environment(path), capture_output=True, text=True, timeout=120
     )
@@ -50,7 +50,7 @@ def python(*words: str, cwd: Path, path: Path = ROOT) -> subprocess.CompletedPro
 
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What one and two processes left, by model and rank, such as `vanilla-1`; the single process is `one`."""
+    """Results of one and two processes, by model and rank, such as `vanilla-1`; the single process is `one`."""
     found: dict[str, Any] = {}
     for processes in (1, 2):
         folder = tmp_path_factory.mktemp(f"processes{processes}")
@@ -132,7 +132,7 @@ def test_lightnings_own_ddp_is_refused_with_what_to_use(left: dict[str, Any]) ->
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """A working directory with a run of 1,024 images on two processes."""
+    """Working directory with a run of 1,024 images on two processes."""
     cwd = tmp_path_factory.mktemp("fitted")
     return cwd, python(*FIT, "trainer.devices=2", "images=1024", cwd=cwd)
 
@@ -164,7 +164,7 @@ def test_a_run_of_two_processes_goes_on_in_one(fitted: tuple[Path, subprocess.Co
 
 def test_a_signal_that_comes_while_the_processes_talk_is_acted_on_when_all_know() -> None:
     class Interrupted(Replicas):
-        """A process that is asked to stop after it has told the others that nobody asked it."""
+        """Process that is asked to stop just after it has reported to the others that it was not asked."""
 
         def largest(self, number: int) -> int:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -240,5 +240,5 @@ def test_a_rollback_puts_all_processes_back_to_the_same_weights(tmp_path: Path) 
 
 
 def children(pid: int) -> list[int]:
-    """Processes that a process started, where the system tells."""
+    """Return the children of a process, where the system reports them."""
     return [int(child) for path in Path(f"/proc/{pid}/task").glob("*/children") for child in path.read_text().split()]

@@ -1,4 +1,4 @@
-"""MixGAN: one member is the base; pairs, permutations, weights, sampling, resuming."""
+"""MixGAN: equality with the base, members, pairs, permutations, weights, sampling, resuming."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ DEEP: dict[str, Any] = {**BIGGAN, "class": "BigGANDeep"}
 
 
 class Seeking(zoo.DCGAN):
-    """A user's own: its generator's loss draws latents and generates with them."""
+    """User-defined model whose generator loss draws latents and generates with them."""
 
     def generator_loss(self, real: Batch, fake: Batch) -> Any:
         pair = [self.generate(self.generator, self.sample_latent(len(real)), fake.labels) for _ in range(2)]
@@ -85,7 +85,7 @@ def mix(base: dict[str, Any], components: int = 3, *, loop: dict[str, Any] | Non
 
 
 def unequal(model: MixGAN) -> None:
-    """Give both sides weights that are not uniform."""
+    """Give both sides non-uniform weights."""
     for side in (model.generator, model.discriminator, model.average):
         with torch.no_grad():
             side.log_weights.copy_(torch.arange(len(side)).mul(0.7).sub(1.0).log_softmax(0))
@@ -196,14 +196,14 @@ IMPOSSIBLE = {("VanillaGAN", "num_classes"), ("WGANGP", "objective")}  # must be
 
 
 def other_value(name: str, value: Any) -> Any:
-    """A valid value of a setting that is not `value`."""
+    """Return a valid value of a setting that differs from `value`."""
     if name in OTHER_VALUES:
         return OTHER_VALUES[name]
     return not value if isinstance(value, bool) else value * 2 + 4 if isinstance(value, int) else value + 0.5
 
 
 def every_setting() -> list[Any]:
-    """Each base with each setting of its constructor that is not the class."""
+    """Return each base with the name and default of each setting of its constructor."""
     from zoo.config.class_names import find_class
     from zoo.config.settings import settings_of
 
@@ -216,12 +216,12 @@ def every_setting() -> list[Any]:
 
 
 def public(thing: Any) -> dict[str, Any]:
-    """Attributes that are no secrets, without the clock, which compares by its counters."""
+    """Return the public attributes of an object without the clock."""
     return {name: value for name, value in vars(thing).items() if not name.startswith("_") and name != "clock"}
 
 
 def description(model: zoo.GAN) -> dict[str, Any]:
-    """All that settings decide: attributes, those of the objective and the networks, and the kind of latents."""
+    """Describe all that settings determine: attributes of model, objective and networks, and the range of latents."""
     return {
         **public(model),
         "objective": (type(model.objective), vars(model.objective)),
@@ -232,7 +232,7 @@ def description(model: zoo.GAN) -> dict[str, Any]:
 
 @functools.cache
 def plain_description(settings: str) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Description and weights of a model with settings as JSON."""
+    """Return the description and the weights of a model with these settings, given as JSON."""
     model = alone(json.loads(settings))
     return description(model), weights(model)
 
@@ -327,7 +327,7 @@ def test_only_networks_are_in_the_state() -> None:
 
 
 class Counting(zoo.VanillaGAN):
-    """A user's own, whose loss keeps a mean in a buffer."""
+    """User-defined model whose loss keeps a mean in a buffer."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
@@ -355,7 +355,7 @@ def test_buffers_of_a_base_are_shared_by_its_pairs_and_saved(tmp_path: Path) -> 
 
 
 def plain_double_loop(model: MixGAN, side: str, reals: list[Batch], fakes: list[Batch]) -> Any:
-    """The payoff over all pairs as it is written, a graph for every pair, and its gradients for one side's networks."""
+    """Compute the payoff over all pairs as in the paper, a graph for every pair, and one side's gradients of it."""
     total: Any = 0.0
     pair = alone(model.hparams["base"]).train()
     pair.images_seen = model.images_seen
@@ -369,7 +369,7 @@ def plain_double_loop(model: MixGAN, side: str, reals: list[Batch], fakes: list[
 
 
 def gradients(model: MixGAN, side: str, total: Any) -> list[torch.Tensor]:
-    """Of one side's networks and of its weights."""
+    """Compute the gradients by one side's networks and weights."""
     own = list((model.discriminator if side == "d" else model.generator).parameters())
     return [torch.zeros(()) if g is None else g for g in torch.autograd.grad(total, own, allow_unused=True)]
 
@@ -442,7 +442,7 @@ def test_discriminators_pass_no_more_often_than_they_must() -> None:
 
 
 def test_a_batch_scored_twice_in_one_loss_is_passed_twice() -> None:
-    """Two draws of dropout must stay two, though the images are the same."""
+    """Two draws of dropout must differ, though the images are the same."""
     from zoo.models.mix.passes import JoinedBatches, JoinedPasses
 
     torch.manual_seed(0)
@@ -530,7 +530,7 @@ def test_a_killed_run_resumes_to_the_last_bit(
 
 @pytest.mark.parametrize("payoff", ["shared", "full"])
 def test_weights_learn_which_generator_is_better(payoff: Any, tmp_path: Path) -> None:
-    """One generator draws only black; against noise the discriminators tell it apart, and it loses its weight."""
+    """One generator draws only black; on noise the discriminators recognise it, and it loses its weight."""
     model = mix({**MLP, "generator_lr": 0.0, "discriminator_lr": 0.01}, 2, payoff=payoff, weight_lr=0.05, entropy=0.01)
     with torch.no_grad():
         list(model.generator.members[1].parameters())[-1].fill_(-20.0)
@@ -561,7 +561,7 @@ def test_weights_and_entropies_are_logged(tmp_path: Path) -> None:
 
 
 def constant(model: MixGAN) -> MixGAN:
-    """Member i draws nothing but the shade (i - 1) / 2."""
+    """Make member i draw constant images of value (i - 1) / 2."""
     for network in (model.generator, model.average):
         for i, member in enumerate(network.members):
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""The weights of a mixture: exponentiated gradient, its regulariser, and how rows are drawn by weight."""
+"""The weights of a mixture: exponentiated gradient, regulariser, and resampling of rows by weight."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.training.batch import Batch
 
 
 def mixture(weights: list[float] | int) -> Mixture:
-    """A mixture of so many networks, or with these weights."""
+    """Return a mixture of this number of networks, or with these weights."""
     found = Mixture([nn.Identity() for _ in range(weights if isinstance(weights, int) else len(weights))])
     if not isinstance(weights, int):
         found.log_weights.copy_(torch.tensor(weights).log())
