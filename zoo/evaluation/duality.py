@@ -40,12 +40,12 @@ Side = Literal["generator", "discriminator"]
 
 @dataclass(frozen=True)
 class Curve:
-    """Payoff V while a best response is trained.
+    """Payoff V to the discriminator, measured while a new player is trained against the model's other player.
 
     Args:
-        images: images seen at each measurement.
+        images: real images that the new player has been trained on, at each measurement.
         train: V on training images at each measurement.
-        validation: V on the selection half of the held-out images at each measurement.
+        validation: V at each measurement on one half of the held-out images, by which the best state is selected.
     """
 
     images: list[int] = field(default_factory=list)
@@ -108,8 +108,8 @@ def duality_gap(
         measure_every: number of images between measurements.
         batch_size: batch size of training and of measurements.
         evaluation: number of real images, and of generated images, in each measurement.
-        repeats: number of best responses per side, each with its own initial weights; the best on the selection half is
-            used.
+        repeats: number of best responses per side, each with its own initial weights; the one that is best on the half
+            of the held-out images for selection is used.
         seed: seed of all random draws.
 
     Raises:

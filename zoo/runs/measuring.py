@@ -316,7 +316,14 @@ def _protocol(
 
 
 def _notes_on_data(other_data: bool, split: SplitName, best: bool) -> list[str]:
-    """Return warnings about the real images: not those of the training, or those that the training has seen."""
+    """Return warnings about the real images that a checkpoint or a release is compared with.
+
+    Args:
+        other_data: whether they are known to differ from the training data, in the images or in the split.
+        split: the split that they are from. The training images flatter a generator that has memorised them.
+        best: whether the model is the run's best checkpoint. It was chosen by training images, which is only worth a
+            warning if `split` is another one.
+    """
     notes = []
     if other_data:
         notes.append("these are not the data, or not the split, that the model was trained on")

@@ -9,7 +9,7 @@ from zoo.sampling.protocol import GenerativeModel, RowNetworks
 
 
 class Sampleable:
-    """The part of `zoo.GAN` that draws samples."""
+    """Mixin of `zoo.GAN` that draws images from the averaged generator."""
 
     def choose_networks(self: GenerativeModel, n: int) -> RowNetworks:
         """Choose the network that draws each of n samples: the averaged generator draws all of them.

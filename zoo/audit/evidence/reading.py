@@ -21,10 +21,10 @@ def read_image_set(images: Any, name: str, labels: Tensor | None = None) -> Imag
     """Read an image set.
 
     Args:
-        images: a tensor (N, C, H, W) in [-1, 1] or uint8, a map-style data set, a split of a `zoo.data` set, or the
-            path of a folder, which is read at the size of its first image.
+        images: a tensor (N, C, H, W) in [-1, 1] or uint8, a map-style data set, a split of a `zoo.data` set, the path
+            of a folder, which is read at the size of its first image, or an `ImageSet`, which is returned as it is.
         name: name of the image set, `train`, `held_out` or `generated`.
-        labels: class indices (N,), if `images` has none.
+        labels: class indices (N,), which replace those of `images`; not used for an `ImageSet`.
 
     Raises:
         UserError: for anything else, or images out of range.

@@ -244,7 +244,15 @@ def _real_neighbours(evidence: Evidence, queries: str, view: str) -> RealNeighbo
 
 
 def _add_data_copying(finding: Builder, evidence: Evidence, space: str, setting: Tensor, checking: Tensor) -> None:
-    """Add C_T, unless no cell has enough images."""
+    """Add the statistic C_T of `memory.data_copying`, unless none of its clusters has enough images.
+
+    Args:
+        finding: the finding to add to.
+        evidence: the images and their features.
+        space: name of the feature space.
+        setting: indices (n,) of the held-out images that stand in for generated ones under the null.
+        checking: indices (m,) of the other held-out images, which those are compared with.
+    """
     train, held_out, generated = memory.project(
         *(evidence.features(part, space) for part in ("train", "held_out", "generated"))
     )
@@ -265,7 +273,7 @@ def _add_data_copying(finding: Builder, evidence: Evidence, space: str, setting:
 
 
 def _add_authenticity(finding: Builder, evidence: Evidence, space: str) -> None:
-    """Add the share of authentic images."""
+    """Add the share of generated images that `memory.authentic` marks, with that of held-out images as the null."""
     train = evidence.features("train", space)
     held_out = memory.authentic(evidence.nearest("held_out", "train", RATIO_RANK, space), train)
     generated = memory.authentic(evidence.nearest("generated", "train", RATIO_RANK, space), train)
@@ -281,7 +289,14 @@ def _add_authenticity(finding: Builder, evidence: Evidence, space: str) -> None:
 
 
 def _add_fld_gap(finding: Builder, evidence: Evidence, setting: Tensor, checking: Tensor) -> None:
-    """Add the generalisation gap of FLD."""
+    """Add the generalisation gap of the feature likelihood divergence (FLD), see `generalisation_gap`.
+
+    Args:
+        finding: the finding to add to.
+        evidence: the images and their features.
+        setting: indices (n,) of the held-out images that stand in for generated ones under the null.
+        checking: indices (m,) of the held-out images that are scored.
+    """
     train, held_out, generated = (evidence.features(part) for part in ("train", "held_out", "generated"))
     draw = evidence.rng("mixture")
     known = train[torch.randperm(len(train), generator=draw)[:SCORED]]

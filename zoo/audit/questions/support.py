@@ -208,7 +208,21 @@ def _closest_pairs(evidence: Evidence, thresholds: Thresholds, sample: Duplicate
 def _chosen_pairs(
     evidence: Evidence, thresholds: Thresholds, sample: Duplicates, features: Tensor
 ) -> list[tuple[int, int]]:
-    """Choose the closest pairs such that no two images of different pairs are within the feature threshold."""
+    """Choose up to SHOWN pairs of similar generated images, the closest first, for the figure.
+
+    A pair is left out if one of its images is within the feature threshold of an image in a pair chosen earlier, so
+    that the figure does not show one motif several times.
+
+    Args:
+        evidence: source of the random draw.
+        thresholds: thresholds of duplicates; that in feature space is used.
+        sample: duplicates among the generated images. If there are any, at most CONSIDERED of them, drawn at random,
+            are the candidates; otherwise the CONSIDERED closest pairs are.
+        features: features (N, D) of the generated images.
+
+    Returns:
+        Indices of both images, for each pair.
+    """
     if sample.count:
         subset = torch.randperm(len(sample.first), generator=evidence.rng("pairs shown"))[:CONSIDERED]
         i, j = sample.first[subset], sample.second[subset]

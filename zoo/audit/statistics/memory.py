@@ -56,7 +56,11 @@ class ExchangeTest:
 
     @property
     def p(self) -> float:
-        """P-value: probability of at least as many training images in a hypergeometric draw; exact."""
+        """Exact one-sided p-value; 1 if there are no winners.
+
+        It is the probability that at least `train_winners` of `winners` images are training images, if they are drawn
+        without replacement from all real images (hypergeometric distribution).
+        """
         if not self.winners:
             return 1.0
         return float(stats.hypergeom.sf(self.train_winners - 1, self.train + self.held_out, self.train, self.winners))
@@ -126,12 +130,12 @@ def ratio_threshold(ratios: Tensor, rate: float) -> float | None:
 
 @dataclass(frozen=True)
 class DataCopying:
-    """The statistic C_T.
+    """The statistic C_T, see `data_copying`.
 
     Args:
         value: far below 0 if generated images are closer to training images than held-out images are.
         deviation: standard deviation of the value if generated and held-out images are distributed alike.
-        cells: number of cells that were compared.
+        cells: number of cells (clusters of the training images) that had enough images to be compared.
     """
 
     value: float
