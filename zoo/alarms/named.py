@@ -82,7 +82,7 @@ def discriminator_overshoot(now: Reading) -> str | None:
 
 @alarm("signal escalation")
 def signal_escalation(now: Reading) -> str | None:
-    """Return a reason for an alarm if activations grow, or weights grow or shrink, far more than usual in a network."""
+    """Return a reason for an alarm if activations double, or weights grow or shrink by a tenth, against forecasts."""
     without_images = {name: value for name, value in now.values.items() if "/to_rgb" not in name or value > IMAGE_RMS}
     activation = Reading(without_images, now.tracks).rose("activation/", by=2)
     if moved := activation or now.rose("weight/", by=1.1) or now.fell("weight/", by=1.1):
@@ -100,7 +100,7 @@ def spectral_explosion(now: Reading) -> str | None:
 
 @alarm("dead gradient")
 def dead_gradient(now: Reading) -> str | None:
-    """Return a reason for an alarm if the generator's gradient has vanished."""
+    """Return a reason for an alarm if the norm of the generator's gradient falls to a tenth of its forecast."""
     if moved := now.fell("gradient/g", by=10):
         return f"the norm of the generator's gradient fell from {moved.before:.3g} to {moved.now:.3g}"
     return None

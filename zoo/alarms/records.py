@@ -95,5 +95,5 @@ class Records:
 
 
 def rounded(value: float) -> float | str:
-    """Round to five digits; values that are not finite become text, since JSON has no such numbers."""
+    """Round to five significant digits; values that are not finite become text, since JSON has no such numbers."""
     return float(f"{value:.5g}") if math.isfinite(value) else str(value)
