@@ -199,7 +199,15 @@ def _copy_of_game(model: GAN, new_side: Side | None) -> GAN:
 
 
 def _play(game: GAN, real: Batch, loss: Any, fakes: int = 1, real_labels: bool = False) -> Terms:
-    """Compute the terms of one loss on real images and newly generated ones."""
+    """Compute the terms of a player's loss on real images and newly generated ones.
+
+    Args:
+        game: the game.
+        real: real images.
+        loss: the player's loss, a function of real and generated images.
+        fakes: number of generated images for each real one.
+        real_labels: whether generated images get the classes of the real ones, if the model is conditional.
+    """
     real = game.prepare(real)
     z = game.sample_latent(len(real) * fakes)
     labels = game.sample_labels(len(real) * fakes)
@@ -210,7 +218,7 @@ def _play(game: GAN, real: Batch, loss: Any, fakes: int = 1, real_labels: bool =
 
 
 def _measure(game: GAN, images: _ImageSet, count: int, batch_size: int) -> float:
-    """Measure V on `count` real images and as many generated ones."""
+    """Measure V on about `count` real images, in whole batches, and as many generated ones."""
     state = {name: value.clone() for name, value in game.state_dict().items()}  # batch norm updates its averages
     total, batches = 0.0, max(1, count // batch_size)
     player = next(p for p in game.players() if p.network is game.discriminator)

@@ -42,14 +42,14 @@ class NeighbourMetrics(StoredFeatures):
 
 @dataclass(frozen=True)
 class MetricSpec:
-    """Specification of one name of `metrics=`.
+    """Specification of a metric that the setting `metrics` can name.
 
     Args:
         description: the metric and its settings; recorded in the protocol.
         input: input of the metric: `values` (features), `logits`, or `classes` (the largest logit).
         keys: names of the reported results, each with whether higher is better.
-        make: function from the input's width, the smaller number of samples, and the known modes or None, to a new
-            metric.
+        make: function that makes a metric from the input's width, the smaller of the numbers of real and generated
+            samples, and the known modes or None.
         bootstraps: whether random halves give a valid confidence interval.
     """
 
@@ -131,7 +131,8 @@ class Number:
         low: lower end of the 95 % confidence interval; None without an interval.
         high: upper end of the 95 % confidence interval; None without an interval.
         floor: floor of the number; None if there are too few real images.
-        floor_n: sizes of the two sets of the floor; smaller than those of the number if there are too few real images.
+        floor_n: sizes of the two sets of the floor; None without a floor; smaller than those of the number if there
+            are too few real images.
         higher_is_better: whether a higher value is better; otherwise a lower one is.
         protocol: everything that the number depends on.
     """
@@ -156,7 +157,7 @@ def check_metrics(names: list[str]) -> None:
     """Check that every name is a key of `METRICS`, and that there is at least one.
 
     Raises:
-        FeatureError: naming an unknown metric and the known name nearest to it.
+        FeatureError: if there is no name, or an unknown one; the text suggests the most similar metric.
     """
     for name in names:
         if name not in METRICS:
@@ -328,7 +329,7 @@ def _numbers(
 
 
 def _input_of(spec: MetricSpec, name: str, features: Features, extractor: Extractor, modes: Modes | None) -> Tensor:
-    """Return the input of a metric: features, logits, or classes.
+    """Return the input of a metric: features (N, D), logits (N, K), or classes (N,).
 
     Raises:
         FeatureError: if the metric needs classes and the extractor has none.

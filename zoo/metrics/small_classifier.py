@@ -117,7 +117,7 @@ def classified_right(network: nn.Module, images: Tensor, labels: Tensor, device:
 
 
 def _shifted(images: Tensor) -> Tensor:
-    """Shift a batch by up to a sixteenth of the image size, repeating the edges; below 16 px it stays as it is."""
+    """Shift a whole batch by one random offset, up to a sixteenth of its size, repeating edges; none below 16 px."""
     size = images.shape[-1]
     reach = size // 16
     if not reach:
