@@ -115,7 +115,7 @@ def render(
 ) -> Tensor:
     """Compute the images (N, C, H, W) of given latents, float32 in [-1, 1].
 
-    `no_grad` rather than `inference_mode`, since users differentiate by what is returned.
+    They have no graph, but are no inference tensors (`no_grad`, not `inference_mode`): users can differentiate by them.
 
     Args:
         model: a trained model.

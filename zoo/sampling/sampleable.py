@@ -36,9 +36,9 @@ class Sampleable:
             n: number of images.
             seed: seed of the latents and labels; None draws from torch's global random state.
             labels: one class for all images, or one for each; None draws them as in training.
-            truncation: bound outside of which coordinates of the latents are drawn again; None for no truncation.
-            truncation_by: `redrawing`, as above, or `scaling`: draw again outside [-2, 2], then multiply by the
-                truncation.
+            truncation: positive bound or factor of the latents' coordinates; None for no truncation.
+            truncation_by: `redrawing`: draw again outside [-truncation, truncation]; or `scaling`: draw again outside
+                [-2, 2], then multiply by the truncation.
             batch_size: number of images computed at a time; it changes memory, not the images.
 
         Raises:
