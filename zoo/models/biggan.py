@@ -140,7 +140,7 @@ class DiscriminatorBlock(nn.Module):
 
     Args:
         inputs: number of input channels.
-        outputs: number of output channels, and of channels between the two convolutions ("wide").
+        outputs: number of output channels, and of channels between the two convolutions (the authors' `wide`).
         halve: whether the block ends with average pooling, which is fused with the second convolution.
         first: whether the input is the image; then there is no ReLU before the first convolution.
     """

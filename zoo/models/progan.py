@@ -264,7 +264,7 @@ class ProGAN(GAN):
 
     @property
     def stage(self) -> Stage:
-        """Stage of growth, a function of the clock."""
+        """Stage of growth at the current progress, the images seen and not undone."""
         return self.growth.at(self.progress)
 
     def data_resolution(self, progress: int) -> int:
@@ -317,7 +317,7 @@ class ProGAN(GAN):
         return penalty
 
     def r1_penalty(self, real: Batch) -> Tensor:
-        """Compute the zero-centred penalty on real images (Mescheder et al. 2018, equation 9), the norm as above."""
+        """Compute the zero-centred penalty on real images (Mescheder et al. 2018), norm as in `gradient_penalty`."""
         scale = self.resolution / self.stage.resolution
         return 0.5 * self.objective.r1 * self.r1_every * squared_gradient_norm(self.scores, real).mean() / scale**2
 

@@ -26,7 +26,7 @@ class Mixture(nn.Module):
 
     Args:
         members: the networks, k of them.
-        update: how the weights are updated.
+        update: how the weights are updated: `exponentiated_gradient`, or `optimizer`: by the optimizer of the networks.
     """
 
     log_weights: Tensor
