@@ -9,7 +9,7 @@ To add a question:
    questions, and `evidence.rng(purpose)` provides random numbers. Statistics and hypothesis tests that other questions
    could use belong in `zoo.audit.statistics`.
 2. Add the name to `NAMES` below, which also makes it known to `only=` and to the help of `python -m zoo.audit`.
-3. Write `tests/audit/test_NAME.py`: subjects of `zoo.audit.planted` with the fault raise the flag, `planted.Honest`
+3. Write `tests/audit/test_NAME.py`: subjects of `zoo.audit.planted` with the fault raise the alarm, `planted.Honest`
    does not, too few images raise `NotApplicable`, and statistics are compared with known values.
 4. If the question can raise an alarm, name its verdict in `zoo.audit.findings.finding.VERDICTS`, and count false alarms
    with `studies/planted_faults.py`. Describe the question in `docs/audit.md`.

@@ -61,7 +61,7 @@ class Comparison:
 
     @property
     def noun(self) -> str:
-        """What the kinds are called."""
+        """Plural noun for the kinds: `kinds` if they are clusters, `classes` otherwise."""
         return "kinds" if self.kinds.clusters else "classes"
 
     @property
@@ -75,7 +75,7 @@ class Comparison:
         return [variety for variety in self.varieties if variety.collapsed]
 
     def name(self, kind: int) -> str:
-        """Return the name of a kind."""
+        """Return the name of a kind; the index after the last kind stands for all images together."""
         return self.kinds.names[kind] if kind < len(self.kinds) else "all images together"
 
 
@@ -132,7 +132,7 @@ def run(evidence: Evidence) -> Finding:
 
 
 def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
-    """Compare shares and variety of each kind."""
+    """Compare shares and variety of each kind, from features of generated (N, D) and held-out images (M, D)."""
     kinds = kinds_of(evidence)
     requested, true = evidence.generated.labels, evidence.held_out.labels
     mine, theirs = kinds.generated, kinds.held_out
@@ -156,7 +156,7 @@ def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
 
 
 def _memberships(evidence: Evidence, kinds: Kinds) -> tuple[tuple[Tensor, Tensor], str]:
-    """Return class memberships (N, K) and (M, K) of both sides, from the extractor's class logits if it has any."""
+    """Return class memberships of generated (N, K) and held-out images (M, K), and how they were obtained, as text."""
     mine, theirs = (evidence.extracted(side).logits for side in ("generated", "held_out"))
     if mine is not None and theirs is not None:
         return (mine.softmax(1), theirs.softmax(1)), f"class probabilities of {evidence.space}"
@@ -217,7 +217,7 @@ def _add_modes(finding: Builder, evidence: Evidence) -> None:
 
 
 def _add_flags(finding: Builder, comparison: Comparison) -> None:
-    """Flag collapsed and dropped kinds."""
+    """Raise an alarm for collapsed kinds and one for dropped kinds, if there are any."""
     if comparison.collapsed:
         least = min(variety.ratio for variety in comparison.collapsed)
         names = _listed([comparison.name(variety.kind) for variety in comparison.collapsed])
@@ -231,7 +231,7 @@ def _add_flags(finding: Builder, comparison: Comparison) -> None:
 
 
 def _answer(comparison: Comparison, overlap: Halves, low: list[str]) -> str:
-    """Answer with dropped and collapsed kinds, and with the recall."""
+    """Return the answer as text: dropped and collapsed kinds, the recall, and names of `overlap` that are `low`."""
     what = "kinds of images" if comparison.kinds.clusters else "classes"
     count = len(comparison.kinds)
     sentences = []
@@ -286,7 +286,7 @@ def _table(comparison: Comparison) -> list[dict[str, object]]:
 
 
 def _shares_figure(comparison: Comparison) -> Figure | None:
-    """Plot the share of each kind among generated and held-out images."""
+    """Plot the share of each kind among generated and held-out images; None without matplotlib."""
     rows = comparison.shares
     sides = (("held_out", [row.held_out for row in rows]), ("generated", [row.generated for row in rows]))
 
@@ -315,7 +315,7 @@ def _shares_figure(comparison: Comparison) -> Figure | None:
 
 
 def _variety_figure(comparison: Comparison) -> Figure | None:
-    """Plot the variety of each kind."""
+    """Plot the variety of each kind; None without matplotlib."""
     rows = comparison.varieties
 
     def draw(axes: Axes) -> None:

@@ -44,15 +44,15 @@ NOTED = 0.75  # AUC above which the answer is a note; held-out images have 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a fresh discriminator on one pair of sides.
+    """Results of a fresh discriminator between real images and those of the other side: of the generator or of a null.
 
     Args:
         width: channels of its first layer.
         weights: number of its weights.
         auc: probability that it scores a new real image above a new image of the other side, with its 95 % interval.
-        accuracy: accuracy on new images.
-        distance: difference of mean outputs on new images.
-        train_distance: difference of mean outputs on its training images.
+        accuracy: accuracy on new images, the mean of both sides, in [0, 1].
+        distance: mean output (probability of "real") for new real images, less that for new images of the other side.
+        train_distance: the same on its training images.
         n: number of new images of each side.
     """
 
@@ -102,7 +102,7 @@ def discriminator(channels: int, resolution: int, width: int) -> nn.Sequential:
 
 
 def train_and_test(real: Tensor, other: Tensor, width: int, steps: int, seed: int) -> Outcome:
-    """Train, stop and test a discriminator.
+    """Train a discriminator with early stopping, and test it on images that it has not seen.
 
     Args:
         real: real images (N, C, R, R) in [-1, 1].
@@ -225,7 +225,7 @@ def _finding(evidence: Evidence, outcomes: dict[int, Outcome], nulls: dict[int, 
 
 
 def _answer(best: Outcome, nulls: dict[int, Outcome], n: int) -> str:
-    """Answer with the AUC of the best discriminator, compared with its nulls by number of distinct images."""
+    """Return the answer as text: the AUC of the best discriminator, compared with its nulls by number of images."""
     value, low, _ = best.auc
     comparison = ""
     fewer = [m for m, null in nulls.items() if m < n and null.auc[0] >= value]
@@ -240,7 +240,7 @@ def _answer(best: Outcome, nulls: dict[int, Outcome], n: int) -> str:
 
 
 def _figure(outcomes: dict[int, Outcome], nulls: dict[int, dict[int, Outcome]]) -> Figure | None:
-    """Plot the AUC against the number of distinct real images of the nulls, for each width."""
+    """Plot the AUC against the number of distinct real images of the nulls; None without matplotlib."""
 
     def draw(axes: Axes) -> None:
         for i, (width, by_support) in enumerate(nulls.items()):

@@ -54,7 +54,7 @@ class Detail:
     """Spectrum and noise of N images.
 
     Args:
-        power: power of each image (N,) in the band, relative to the mean power of held-out images.
+        power: power of each image (N,) in the band, relative to the mean power of held-out images over all frequencies.
         noise: noise level of each image (N,) in grey levels.
         spectrum: median power per coefficient, by radial frequency (bins,).
     """
@@ -100,7 +100,14 @@ def band_start(power: NDArray[np.float64], radius: NDArray[np.float64]) -> float
 
 
 def _measure(pixels: Tensor, radius: NDArray[np.float64], start: float, scale: float) -> Detail:
-    """Measure spectrum and noise of images (N, C, H, W) uint8; `scale` is the mean power of held-out images."""
+    """Measure spectrum and noise of images.
+
+    Args:
+        pixels: images (N, C, H, W), uint8.
+        radius: radial frequency (H, W) of each coefficient.
+        start: frequency from which the band extends.
+        scale: mean power of held-out images over all frequencies.
+    """
     bins = np.minimum((radius * radius.shape[0]).round().astype(int), radius.shape[0])
     counts = np.bincount(bins.ravel()).clip(1)
     power, noise, spectra = [], [], []
@@ -174,7 +181,15 @@ def run(evidence: Evidence) -> Finding:
 
 
 def _answer(detail: float, level: float, usual: float, blurred: bool, noisy: bool) -> str:
-    """Answer with the power at high frequencies and the noise levels."""
+    """Return the answer as text.
+
+    Args:
+        detail: power at high frequencies, relative to held-out images.
+        level: noise level of generated images in grey levels.
+        usual: noise level of held-out images in grey levels.
+        blurred: whether the alarm for blur was raised.
+        noisy: whether the alarm for noise was raised.
+    """
     power = f"the high frequencies have {percent(detail)} of their power in real images"
     noise = f"the noise level is about {level:.1f} grey levels (real images {usual:.1f})"
     if blurred and noisy:
@@ -214,7 +229,7 @@ def _add_detail(finding: Builder, generated: Detail, held_out: Detail, evidence:
 
 
 def _add_noise(finding: Builder, generated: Detail, held_out: Detail, evidence: Evidence) -> Handle:
-    """Add the noise level."""
+    """Add the noise level, and return its handle."""
     repeats, seed = evidence.budget.repeats, evidence.seed_of("sharpness")
     return finding.add_statistic(
         "noise level",
@@ -227,7 +242,7 @@ def _add_noise(finding: Builder, generated: Detail, held_out: Detail, evidence: 
 
 
 def _spectrum_figure(fake: NDArray[np.float64], real: NDArray[np.float64], start: float) -> Figure | None:
-    """Plot the median power spectra (bins,) of generated and held-out images."""
+    """Plot the median power spectra (bins,) of generated and held-out images; None without matplotlib."""
     frequencies = np.arange(1, len(real)) / (len(real) - 1)
 
     def draw(axes: Axes) -> None:

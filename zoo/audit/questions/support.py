@@ -126,7 +126,14 @@ def _add_estimate(finding: Builder, estimate: SupportEstimate, sample: Duplicate
 
 
 def _answer(collapsed: bool, estimate: SupportEstimate, sample: Duplicates, limit: float) -> str:
-    """Answer with the number of distinct images, or with its lower bound."""
+    """Return the answer as text: the number of distinct images, or its lower bound.
+
+    Args:
+        collapsed: whether the alarm was raised.
+        estimate: the estimated number of distinct images.
+        sample: duplicates among the generated images.
+        limit: number of distinct images below which a generator has collapsed.
+    """
     counts = (
         f"among {sample.images:,} generated images there are {sample.count:,} pairs of duplicates, where "
         f"{estimate.expected:,.0f} are expected of distinct real images"
@@ -149,7 +156,7 @@ def _answer(collapsed: bool, estimate: SupportEstimate, sample: Duplicates, limi
 
 
 def _rounded(size: float) -> str:
-    """Round a size to three significant digits, with thousands separators."""
+    """Return a size with three significant digits and thousands separators; "any number" if it is not finite."""
     if not math.isfinite(size):
         return "any number"
     digits = max(0, math.floor(math.log10(max(size, 1))) - 2)
@@ -244,7 +251,7 @@ def _chosen_pairs(
 def _collision_curves(
     evidence: Evidence, sample: Duplicates, null: Duplicates, planted: dict[int, Duplicates]
 ) -> Figure | None:
-    """Plot the probability of a duplicate against the number of images drawn."""
+    """Plot the probability of a duplicate against the number of images drawn; None without matplotlib."""
     seed = evidence.seed_of("collision curve")
     origins: list[tuple[str | int, Duplicates]] = [("generated", sample), ("held_out", null), *planted.items()]
     curves = {name: first_collision(pairs, ORDERS, seed) for name, pairs in origins}

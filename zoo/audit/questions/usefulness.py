@@ -149,6 +149,9 @@ def _worse(right: Tensor, reference: Tensor) -> float:
     Args:
         right: which images (N,) the classifier gets right.
         reference: which images (N,) the other classifier gets right.
+
+    Returns:
+        The p-value, one-sided; 1 if both are right on the same images.
     """
     lost, won = int((reference & ~right).sum()), int((right & ~reference).sum())
     return float(binomtest(won, won + lost, 0.5, "less").pvalue) if won + lost else 1.0
@@ -176,7 +179,7 @@ def matched(labels: Tensor, wanted: Tensor, times: int, draw: torch.Generator) -
 
 
 def _training_size(evidence: Evidence) -> int:
-    """Return the number of training images: half of the budget, fewer if they are large."""
+    """Return the number of training images: half of the budget, fewer if they are large or not so many exist."""
     size = evidence.train.pixels.shape[-1]
     most = evidence.budget.images // 2
     n = max(LEAST, int(most * min(1.0, (SIZE / size) ** 2)))
@@ -184,7 +187,7 @@ def _training_size(evidence: Evidence) -> int:
 
 
 def _figure(by_class: list[dict[str, float]]) -> Figure | None:
-    """Plot the accuracy of each class by training set."""
+    """Plot the accuracy of each class by training set; None without matplotlib."""
 
     def draw(axes: Axes) -> None:
         for shift, (name, colour) in zip(

@@ -67,7 +67,10 @@ class ExchangeTest:
 
     @property
     def excess(self) -> tuple[float, float, float]:
-        """Excess win rate (rate - expected) / (1 - expected) with its 95 % interval: 0 by chance, at most 1."""
+        """Excess win rate (rate - expected) / (1 - expected) with its 95 % interval: 0 by chance, at most 1.
+
+        Without winners it is 0, with the interval from 0 to 1.
+        """
         if not self.winners:
             return 0.0, 0.0, 1.0
         rates = (self.train_winners / self.winners, *wilson(self.train_winners, self.winners))
@@ -135,7 +138,8 @@ class DataCopying:
     Args:
         value: far below 0 if generated images are closer to training images than held-out images are.
         deviation: standard deviation of the value if generated and held-out images are distributed alike.
-        cells: number of cells (clusters of the training images) that had enough images to be compared.
+        cells: number of cells (clusters of the training images) that had enough images to be compared; if it is 0,
+            value and deviation are NaN.
     """
 
     value: float
