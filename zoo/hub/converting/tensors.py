@@ -73,7 +73,7 @@ class Tensors:
         """Record tensors as taken that do not affect what the network computes.
 
         Args:
-            belongs: decides by the name of a tensor.
+            belongs: function from the name of a tensor to whether it is recorded.
         """
         self._remaining = {name for name in self._remaining if not belongs(name)}
 
@@ -158,7 +158,7 @@ class Conversion:
         discriminator: tensors of the discriminator by this library's names; None if the source has none.
         average: tensors of the averaged generator by this library's names; None if the source has none.
         notes: facts for the card.
-        images_seen: function from the model to its clock, for models that depend on it.
+        images_seen: function from the model to the number of images that it counts as seen, which a ProGAN depends on.
     """
 
     target: type[GAN]
