@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -35,6 +35,7 @@ from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
 from zoo.io.files import atomic_write
 from zoo.io.run_folder import TENSORBOARD, RunFolder, checkpoints_in, run_of
+from zoo.runs.changes import note_early_end
 from zoo.runs.finetuning import start_from
 from zoo.runs.recipes import load_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
@@ -90,6 +91,7 @@ def fit(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
+    plan.print_notes()
     return plan.run()
 
 
@@ -114,6 +116,7 @@ def plan_run(
         checked, folder = _plan_new_run(recipe, out, overrides)
     else:
         checked, folder = _plan_resumed_run(recipe, out, overrides, start)
+    checked.notes.extend(note_early_end(checked))
     checked.trainer["precision"] = choose_precision(checked.trainer)
     return Plan(checked, folder, start)
 
@@ -165,6 +168,11 @@ class Plan:
     recipe: Recipe
     folder: Path
     start: Path | None
+
+    def print_notes(self, file: TextIO | None = None) -> None:
+        """Print the decisions made on the user's behalf, on rank 0, to standard output or another file."""
+        for note in self.recipe.notes if is_rank_zero() else []:
+            print(f"note: {note}", file=file or sys.stdout, flush=True)
 
     def run(self) -> Run:
         """Read the data, build the model, and train.
