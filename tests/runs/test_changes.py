@@ -18,6 +18,7 @@ from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder
 from zoo.runs.recipes import load_recipe
+from zoo.runs.run import plan_run
 
 SMALL: dict[str, Any] = {
     "images": 320,
@@ -100,12 +101,12 @@ def test_a_horizon_of_its_own_is_refused_with_a_remedy_that_works(run: Path) -> 
 
 
 def test_a_rate_that_is_0_before_the_end_is_said_at_the_start(capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = zoo.runs.run.plan_run("wgan_gp_digits", overrides={**SMALL, "model": {"lr_horizon": 300}}).recipe
+    recipe = plan_run("wgan_gp_digits", overrides={**SMALL, "model": {"lr_horizon": 300}}).recipe
     assert recipe.notes[-1] == (
         "model.lr_horizon=300 lies before images=320: the learning rate is 0 for the last 20 images; "
         "model.lr_horizon=320 lets it fall over the whole run"
     )
-    assert zoo.runs.run.plan_run("wgan_gp_digits", overrides=SMALL).recipe.notes == []
+    assert plan_run("wgan_gp_digits", overrides=SMALL).recipe.notes == []
 
 
 def test_what_is_no_part_of_a_network_may_change(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +126,7 @@ def test_what_is_no_part_of_a_network_may_change(run: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("change", [{"width": 8}, {"latent_dim": 7}, {"betas": [0.9, 0.9]}, {"seed": 3}])
 def test_networks_and_the_state_of_the_optimizers_are_kept(change: dict[str, Any], finished: Path) -> None:
     key = horizon_key(finished).removeprefix("model.").removesuffix("lr_horizon").strip(".")
-    with pytest.raises(RecipeError, match="in the run, .* now; a resumed run keeps its model"):
+    with pytest.raises(RecipeError, match=r"in the run, .* now; a resumed run keeps its model"):
         zoo.fit(resume=finished, images=640, model={key: change} if key and "seed" not in change else change)
 
 

@@ -32,7 +32,7 @@ def _within(node: DictConfig, keys: Keys) -> Iterator[tuple[Keys, str]]:
     raw = OmegaConf.to_container(node, resolve=False)
     assert isinstance(raw, dict)
     for key, text in raw.items():
-        if OmegaConf.is_interpolation(node, key):
+        if OmegaConf.is_interpolation(node, key):  # type: ignore[arg-type]  # takes every key that a mapping may have
             if isinstance(text, str) and ":" not in text:
                 yield (*keys, key), text
         elif OmegaConf.is_dict(node[key]):

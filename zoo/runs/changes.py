@@ -1,4 +1,4 @@
-"""What may change when a run is resumed: everything but its networks, and that the learning rate does not end before it.
+"""What may change when a run is resumed: everything but its networks. The learning rate must not end before the run.
 
 A setting belongs to the networks unless it is one of the training loop (`zoo.GAN`) or one that only the losses of the
 variant read (`GAN.loss_settings`). Adam's betas count as the networks': the state of the optimizers belongs to them.

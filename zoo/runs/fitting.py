@@ -45,6 +45,12 @@ def main(
     if check:
         print(plan.recipe.to_yaml(), end="")
         return 0
+    with plan.claimed() as claimed:
+        return _train(claimed)
+
+
+def _train(plan: Plan) -> int:
+    """Train, say where the results are, and return the exit code."""
     if is_rank_zero():
         print(headline(plan), flush=True)
     try:
