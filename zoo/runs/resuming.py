@@ -13,6 +13,7 @@ from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.changes import describe_changes, faults_of_changes, follow_images
 from zoo.runs.locating import checkpoint_of
+from zoo.runs.places import paths_of_data
 from zoo.runs.recipes import load_recipe
 
 
@@ -61,6 +62,9 @@ def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:
             f"{run.path} has no {run.recipe.name}, so it cannot be resumed; zoo.load_run may still load it"
         )
     original = load_recipe(run.recipe)
+    data = overrides.get("data") or {}
+    if isinstance(data, Mapping) and (paths := paths_of_data(run, original, data)):
+        overrides = {**overrides, "data": {**paths, **data}}
     changed = load_recipe(run.recipe, follow_images(original, overrides))
     faults = faults_of_changes(original, changed)
     if faults:

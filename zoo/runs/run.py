@@ -348,6 +348,7 @@ class RunRecorder(Callback):
             "resumed_from": None if start is None else start.name,
             "pretrained": self.pretrained,
             "command": sys.argv,
+            "folder": str(Path.cwd()),  # relative paths of the recipe are seen from here
             **environment(),
         }
         run.record_start(record)
