@@ -10,7 +10,7 @@ gradient; gradients are clipped when they are final; the host waits for the devi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -70,6 +70,8 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
     couples_batch = False
     """Whether the discriminator has layers that mix the images of a batch (batch norm, minibatch stddev). If so, real
     and generated images are scored in separate passes; if not, in one."""
+    loss_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings of a variant that only its losses read. They may change when a run is resumed, as those of the loop."""
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 RUN/
   recipe.yaml                 the recipe as it ran, with every default written out
   environment.jsonl           one line for each start of the run
+  run.lock                    which process trains in the folder, while it does
   ends.jsonl                  one line for each end that was not a kill
   metrics.csv                 logged loss terms and metrics, one row for each logged round
   tensorboard/                the same for TensorBoard
@@ -55,6 +56,11 @@ class RunFolder:
     def metrics_table(self) -> Path:
         """The table of logged values."""
         return self.path / "metrics.csv"
+
+    @property
+    def lock(self) -> Path:
+        """The file that a run locks while it trains, see `zoo.io.claims`."""
+        return self.path / "run.lock"
 
     def starts(self) -> list[dict[str, Any]]:
         """Return the records of all starts: recipe name, time, command, environment."""

@@ -241,6 +241,7 @@ class OrthogonalGAN(GAN):
     """Base class of models whose generator has orthogonal regularisation."""
 
     orthogonal: float
+    loss_settings = ("objective", "r1", "orthogonal")
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the objective's terms and, unless `orthogonal` is 0, the regularisation.

@@ -141,6 +141,7 @@ class DCGAN(GAN):
     """
 
     couples_batch = True  # batch norm, with separate statistics for real and generated images, as in the paper
+    loss_settings = ("objective", "r1")
 
     def __init__(
         self,

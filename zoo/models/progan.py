@@ -197,6 +197,7 @@ class ProGAN(GAN):
     """
 
     couples_batch = True  # minibatch stddev
+    loss_settings = ("objective", "r1", "r1_every", "penalty", "target_norm", "drift")
 
     def __init__(
         self,

@@ -100,6 +100,8 @@ class VanillaGAN(GAN):
         (torch.Size([4, 1, 8, 8]), True)
     """
 
+    loss_settings = ("objective", "r1")
+
     def __init__(
         self,
         resolution: int = 16,

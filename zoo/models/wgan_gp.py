@@ -84,6 +84,7 @@ class WGANGP(GAN):
     """
 
     objective: Wasserstein
+    loss_settings = ("penalty", "classification", "generator_classification", "generator_batch")
 
     def __init__(
         self,

@@ -41,11 +41,16 @@ def main(
         python -m zoo.fit recipe=dcgan_digits resume=auto
     """
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
-    for note in plan.recipe.notes if is_rank_zero() else []:
-        print(f"note: {note}", file=sys.stderr if check else sys.stdout)
+    plan.print_notes(sys.stderr if check else sys.stdout)
     if check:
         print(plan.recipe.to_yaml(), end="")
         return 0
+    with plan.claimed() as claimed:
+        return _train(claimed)
+
+
+def _train(plan: Plan) -> int:
+    """Train, say where the results are, and return the exit code."""
     if is_rank_zero():
         print(headline(plan), flush=True)
     try:

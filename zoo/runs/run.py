@@ -3,23 +3,25 @@
 1. If a run is resumed: find the checkpoint (`find_start`).
 2. Load and check the recipe, or that of the resumed run, with the overrides; decide the run folder and the precision
    (`plan_run`). Nothing is built and nothing is written before this has succeeded.
-3. Seed torch with the recipe's seed. Build the data source and the callbacks, read the data, build the model.
-4. Copy the weights of `pretrained`, or check that the checkpoint to resume from fits the model.
-5. Create the run folder and Lightning's trainer, and train.
-6. When all processes have started: use the run folder of rank 0 in all of them, write the recipe and the environment,
+3. Create the run folder and claim it: at most one run writes into a folder (`zoo.io.claims`).
+4. Seed torch with the recipe's seed. Build the data source and the callbacks, read the data, build the model.
+5. Copy the weights of `pretrained`, or check that the checkpoint to resume from fits the model.
+6. Create Lightning's trainer, and train.
+7. When all processes have started: use the run folder of rank 0 in all of them, write the recipe and the environment,
    and move away checkpoints that are newer than the one the run is resumed from (`RunRecorder`).
-7. When training ends: record how long it took and how many images were seen.
+8. When training ends: record how long it took and how many images were seen.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -34,12 +36,15 @@ from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
 from zoo.io.files import atomic_write
-from zoo.io.run_folder import TENSORBOARD, RunFolder, checkpoints_in, run_of
+from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
+from zoo.runs.changes import note_early_end
+from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import start_from
 from zoo.runs.recipes import load_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
+from zoo.training.processes import check_processes
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -90,7 +95,9 @@ def fit(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
-    return plan.run()
+    plan.print_notes()
+    with plan.claimed() as claimed:
+        return claimed.run()
 
 
 # --- the plan --------------------------------------------------------------------------------------------------------
@@ -114,8 +121,10 @@ def plan_run(
         checked, folder = _plan_new_run(recipe, out, overrides)
     else:
         checked, folder = _plan_resumed_run(recipe, out, overrides, start)
+    checked.notes.extend(note_early_end(checked))
+    check_processes(checked.trainer)
     checked.trainer["precision"] = choose_precision(checked.trainer)
-    return Plan(checked, folder, start)
+    return Plan(checked, folder, start, is_default_folder=start is None and out is None)
 
 
 def _plan_new_run(
@@ -125,15 +134,10 @@ def _plan_new_run(
     if recipe is None:
         raise UserError("name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them")
     checked = load_recipe(recipe, overrides)
-    folder = Path(out) if out is not None else _default_folder(checked.name)
-    if checkpoints_in(folder):
-        raise UserError(f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER")
-    return checked, folder
-
-
-def _default_folder(recipe_name: str) -> Path:
-    """Return `runs/RECIPE/TIME`; of several processes, the folder of rank 0 is used by all."""
-    return Path("runs") / recipe_name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    if out is None:
+        return checked, default_folder(checked.name)
+    refuse_folder_of_run(Path(out))
+    return checked, Path(out)
 
 
 def _plan_resumed_run(
@@ -160,11 +164,36 @@ class Plan:
         recipe: the recipe with every override and a definite precision.
         folder: the run folder, which need not exist.
         start: the checkpoint to resume from; None for a new run.
+        is_default_folder: whether the folder has a default name, and gets a suffix if that is taken.
     """
 
     recipe: Recipe
     folder: Path
     start: Path | None
+    is_default_folder: bool = False
+
+    @contextmanager
+    def claimed(self) -> Iterator[Plan]:
+        """Create the run folder and hold the claim of it while the block runs, on rank 0; other ranks share the claim.
+
+        Yields:
+            The plan, in a folder with a suffix if the default name was taken.
+
+        Raises:
+            UserError: if another process trains in the folder, or it cannot be written.
+        """
+        if not is_rank_zero():
+            yield self
+            return
+        with claimed_folder(self.folder, self.is_default_folder) as folder:
+            if self.start is None:
+                refuse_folder_of_run(folder)  # again: another process may have written it since
+            yield replace(self, folder=folder)
+
+    def print_notes(self, file: TextIO | None = None) -> None:
+        """Print the decisions made on the user's behalf, on rank 0, to standard output or another file."""
+        for note in self.recipe.notes if is_rank_zero() else []:
+            print(f"note: {note}", file=file or sys.stdout, flush=True)
 
     def run(self) -> Run:
         """Read the data, build the model, and train.
@@ -184,7 +213,6 @@ class Plan:
         model = recipe.model.build()
         pretrained = self._load_pretrained(model)
         images_seen = self._check_start(model)
-        self._create_folder()
         stop = StopOnSignal()
         recorder = RunRecorder(self, pretrained)
         trainer = self._trainer(
@@ -239,13 +267,6 @@ class Plan:
                 "images=NUMBER to train on"
             )
         return int(state["zoo"]["images_seen"])
-
-    def _create_folder(self) -> None:
-        try:
-            if is_rank_zero():
-                self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"out: cannot write {self.folder}: {error.strerror or error}") from error
 
     def _trainer(self, callbacks: list[Callback], images_seen: int) -> Trainer:
         """Build Lightning's trainer, without the parts of it that would replace the clock.
@@ -327,6 +348,7 @@ class RunRecorder(Callback):
             "resumed_from": None if start is None else start.name,
             "pretrained": self.pretrained,
             "command": sys.argv,
+            "folder": str(Path.cwd()),  # relative paths of the recipe are seen from here
             **environment(),
         }
         run.record_start(record)

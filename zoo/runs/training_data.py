@@ -15,6 +15,7 @@ from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import run_of
 from zoo.releases import release_format
+from zoo.runs.places import paths_of_data
 from zoo.runs.recipes import load_recipe
 
 AUDIT_OPTIONS = " (for an audit also train=FOLDER held_out=FOLDER)"
@@ -30,9 +31,10 @@ def data_of_checkpoint(path: Path, changes: dict[str, Any]) -> Images:
     Raises:
         UserError: if the data cannot be read, or the checkpoint is outside a run folder and no data are given.
     """
-    recipe = run_of(path).recipe
-    if recipe.is_file():
-        data = load_recipe(recipe, {"data": changes} if changes else None).data.build()
+    run = run_of(path)
+    if run.recipe.is_file():
+        changes = {**paths_of_data(run, load_recipe(run.recipe), changes), **changes}
+        data = load_recipe(run.recipe, {"data": changes} if changes else None).data.build()
         return set_up_data(data)
     if "class" in changes:
         return set_up_data(build_data(changes))

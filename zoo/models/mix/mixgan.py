@@ -84,6 +84,7 @@ class MixGAN(GAN):
     discriminator: Mixture
     average: Mixture
 
+    loss_settings = ("payoff", "weight_lr", "entropy", "regulariser")
     nested: ClassVar[tuple[str, ...]] = ("base",)  # settings that are themselves a class and its settings
 
     def __init__(
