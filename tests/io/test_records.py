@@ -73,10 +73,11 @@ def test_no_damage_to_a_checkpoint_is_read_as_other_content(run: Path, tmp_path:
             del changed[place:]
         damaged.write_bytes(changed)
         try:
-            assert identical(read_checkpoint(damaged), expected), kind
-        except CheckpointError as error:
+            content_read = read_checkpoint(damaged)
+        except CheckpointError:
             refused += 1
-            assert str(damaged) in str(error)
+        else:
+            assert identical(content_read, expected), kind
     assert refused > 120
 
 

@@ -56,6 +56,15 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
         assert (run.folder / "metrics.csv").read_text().count("\n1024,") == 1
 
 
+def test_the_table_of_a_resumed_run_has_the_numbers_of_the_unbroken_one(unbroken: Path, tmp_path: Path) -> None:
+    """Row R13: the first row after a resume is a mean over as many rounds as without the interruption."""
+    dying = {**SMALL["callbacks"], "end": {"class": "tests.helpers.training.Dies", "after": 10}}
+    with pytest.raises(RuntimeError, match="killed"):
+        zoo.fit("dcgan_digits", out=tmp_path / "killed", **{**SMALL, "callbacks": dying})
+    run = zoo.fit(resume=tmp_path / "killed", callbacks={"end": None})
+    assert run.folder.joinpath("metrics.csv").read_text() == (unbroken / "metrics.csv").read_text()
+
+
 def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
         "images": 9600,

@@ -35,6 +35,7 @@ from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.pictures import can_plot
 from zoo.sampling.images import in_batches
+from zoo.training.terms import NonFiniteLossError
 
 REDRAW_SECONDS = 60.0
 T = TypeVar("T")
@@ -252,6 +253,10 @@ class SampleMetrics(Every):
         path = folder.best_checkpoint(model.images_seen)
         try:
             trainer.save_checkpoint(path)
+        except NonFiniteLossError:
+            if model.can_roll_back:
+                return
+            raise
         except CheckpointError as error:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             rank_zero_warn(f"{first_line(error)}. Training goes on without this best checkpoint")

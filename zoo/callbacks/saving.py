@@ -43,15 +43,13 @@ class SaveEvery(Every):
             NonFiniteLossError: if the state is not finite and will not be rolled back; nothing is saved.
             CheckpointError: if the last checkpoint of a run cannot be written.
         """
+        folder = RunFolder(Path(trainer.default_root_dir))
         try:
-            model.assert_finite()
+            trainer.save_checkpoint(folder.checkpoint(model.images_seen))
         except NonFiniteLossError:
             if model.can_roll_back and not trainer.should_stop:
                 return
             raise
-        folder = RunFolder(Path(trainer.default_root_dir))
-        try:
-            trainer.save_checkpoint(folder.checkpoint(model.images_seen))
         except CheckpointError as error:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             if trainer.should_stop:

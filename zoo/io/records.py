@@ -1,7 +1,7 @@
 """Check the records of a file of torch.save against the checksums that were written with them.
 
-Such a file is a zip archive with a CRC-32 for each record. `torch.load` does not compare them, so it would read a file in
-which the disk has changed a bit, with another number in it.
+Such a file is a zip archive with a CRC-32 for each record. `torch.load` does not compare them: it reads a file in which
+the disk has changed a bit, with another number in it.
 """
 
 from __future__ import annotations
