@@ -171,6 +171,8 @@ class SampleMetrics(Every):
         batches = in_batches(model, self.n, seed=self.seed, labels=labels)
         self._latest = features_of(self._extractor, batches, total=self.n, title="measuring samples")
         numbers = self._numbers(model, self._reals, self._latest)
+        # A run that was killed at its end has measured these weights already, and measures them again for the report.
+        self._rows = [row for row in self._rows if row["images_seen"] < model.images_seen]
         earlier = [value for row in self._rows if (value := row["selected"]) is not None]
         selected = next((number.value for number in numbers if number.key == self.select), None)
         best_of = max if self.select_highest else min

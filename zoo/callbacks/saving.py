@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 
 from zoo.callbacks.every import Every
 from zoo.errors import CheckpointError
@@ -31,6 +31,13 @@ class SaveEvery(Every):
         if keep < 1:
             raise ValueError(f"keep must be at least 1; got {keep}")
         self.keep = keep
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the checkpoint that a run resumes from as it is, if the run ends without a further round."""
+        assert isinstance(pl_module, GAN)
+        if RunFolder(Path(trainer.default_root_dir)).checkpoint(pl_module.images_seen).is_file():
+            self._acted_at = pl_module.images_seen
+        super().on_train_start(trainer, pl_module)
 
     def due(self, trainer: Trainer, model: GAN) -> bool:
         """Check whether to save: at each multiple of `every`, and as soon as a stop was requested."""
