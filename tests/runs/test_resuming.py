@@ -18,6 +18,7 @@ from tests.helpers.training import bits, identical
 from zoo.errors import CheckpointError, DataError, RecipeError, UserError
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import checkpoints_in
+from zoo.runs.fitting import main as fit_command
 
 BATCHES = 16
 SMALL: dict[str, Any] = {
@@ -54,6 +55,15 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
         run = zoo.fit(resume=folder, callbacks={"end": None})
         assert identical(bits(checkpoints_in(run.folder)[0]), expected)
         assert (run.folder / "metrics.csv").read_text().count("\n1024,") == 1
+
+
+def test_the_table_of_a_resumed_run_has_the_numbers_of_the_unbroken_one(unbroken: Path, tmp_path: Path) -> None:
+    """Row R13: the first row after a resume is a mean over as many rounds as without the interruption."""
+    dying = {**SMALL["callbacks"], "end": {"class": "tests.helpers.training.Dies", "after": 10}}
+    with pytest.raises(RuntimeError, match="killed"):
+        zoo.fit("dcgan_digits", out=tmp_path / "killed", **{**SMALL, "callbacks": dying})
+    run = zoo.fit(resume=tmp_path / "killed", callbacks={"end": None})
+    assert run.folder.joinpath("metrics.csv").read_text() == (unbroken / "metrics.csv").read_text()
 
 
 def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
@@ -113,9 +123,16 @@ def test_auto_goes_on_with_the_newest_run_and_starts_one_where_there_is_none(
     assert zoo.fit("dcgan_digits", resume="auto", images=576).model.images_seen == 576
 
 
-def test_a_finished_run_says_how_to_train_on(unbroken: Path) -> None:
-    with pytest.raises(UserError, match=r"is finished: 1,024 of 1,024 images. Give a larger images=NUMBER"):
-        zoo.fit(resume=unbroken)
+def test_a_finished_run_says_how_to_train_on(unbroken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Row R4: resuming a run that is finished in every respect says so in one line, changes no file, and exits 0."""
+    files = {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")}
+    run = zoo.fit(resume=unbroken)
+    line = f"{unbroken} is finished, with all of its 1,024 images. Give a larger images=NUMBER to train on\n"
+    assert capsys.readouterr().out == line
+    assert (run.model.images_seen, run.folder) == (1024, unbroken)
+    assert fit_command(resume=str(unbroken)) == 0
+    assert capsys.readouterr().out == line
+    assert {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")} == files
 
 
 def test_a_resumed_run_keeps_model_and_seed(unbroken: Path) -> None:

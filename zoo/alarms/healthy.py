@@ -62,7 +62,6 @@ class HealthyCheckpoints:
         name = folder.checkpoint(model.images_seen).name
         named, self.candidate, self.saved_in = self.named, name, model.rounds
         try:
-            model.assert_finite()
             trainer.save_checkpoint(folder.healthy_checkpoint(name))
         except NonFiniteLossError:
             self.candidate = ""

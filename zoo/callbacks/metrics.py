@@ -35,6 +35,7 @@ from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.pictures import can_plot
 from zoo.sampling.images import in_batches
+from zoo.training.terms import NonFiniteLossError
 
 REDRAW_SECONDS = 60.0
 T = TypeVar("T")
@@ -170,6 +171,8 @@ class SampleMetrics(Every):
         batches = in_batches(model, self.n, seed=self.seed, labels=labels)
         self._latest = features_of(self._extractor, batches, total=self.n, title="measuring samples")
         numbers = self._numbers(model, self._reals, self._latest)
+        # A run that was killed at its end has measured these weights already, and measures them again for the report.
+        self._rows = [row for row in self._rows if row["images_seen"] < model.images_seen]
         earlier = [value for row in self._rows if (value := row["selected"]) is not None]
         selected = next((number.value for number in numbers if number.key == self.select), None)
         best_of = max if self.select_highest else min
@@ -252,6 +255,10 @@ class SampleMetrics(Every):
         path = folder.best_checkpoint(model.images_seen)
         try:
             trainer.save_checkpoint(path)
+        except NonFiniteLossError:
+            if model.can_roll_back:
+                return
+            raise
         except CheckpointError as error:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             rank_zero_warn(f"{first_line(error)}. Training goes on without this best checkpoint")

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from zoo.io.run_folder import RunFolder, checkpoints_in
+from zoo.runs.finishing import finished_line
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
 from zoo.training.terms import NonFiniteLossError
 
@@ -51,6 +52,9 @@ def main(
 
 def _train(plan: Plan) -> int:
     """Train, say where the results are, and return the exit code."""
+    if line := finished_line(plan.folder, plan.start, plan.recipe.images):
+        print(line)
+        return 0
     if is_rank_zero():
         print(headline(plan), flush=True)
     try:

@@ -40,6 +40,8 @@ from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.runs.changes import note_early_end
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import start_from
+from zoo.runs.finishing import finished_line
+from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
@@ -203,6 +205,10 @@ class Plan:
             NonFiniteLossError: if training diverges.
         """
         recipe = self.recipe
+        if line := finished_line(self.folder, self.start, recipe.images):
+            assert self.start is not None
+            print(line, flush=True)
+            return Run(load_run(self.start), self.folder, recipe, None, 0.0)
         torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()
         # A checkpoint has to contain the state of all other callbacks after the same round, so SaveEvery comes last.
@@ -218,13 +224,14 @@ class Plan:
         trainer = self._trainer(
             [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen
         )
-        began = time.monotonic()
+        began, is_complete = time.monotonic(), False
         try:
             trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
+            is_complete = stop.received is None and model.progress >= recipe.images
         finally:
             if is_rank_zero():
-                recorder.record_end(time.monotonic() - began, model)
+                recorder.record_end(time.monotonic() - began, model, is_complete)
         alarm = next((callback.stopped for callback in callbacks if isinstance(callback, Alarms)), None)
         return Run(model, recorder.folder, recipe, stop.received, time.monotonic() - began, alarm)
 
@@ -247,25 +254,20 @@ class Plan:
         return start.record()
 
     def _check_start(self, model: GAN) -> int:
-        """Check that the checkpoint to resume from fits the model and that images are left to train on.
+        """Check that the checkpoint to resume from fits the model.
 
         Returns:
             Images seen at the checkpoint; 0 for a new run.
 
         Raises:
             CheckpointError: if the checkpoint belongs to another architecture.
-            UserError: if the run is finished.
         """
         if self.start is None:
             return 0
         state = read_checkpoint(self.start)
         load_weights(model, state, self.start)
-        progress = progress_of(state["zoo"])
-        if progress >= self.recipe.images:
-            raise UserError(
-                f"{self.folder} is finished: {progress:,} of {self.recipe.images:,} images. Give a larger "
-                "images=NUMBER to train on"
-            )
+        if progress_of(state["zoo"]) >= self.recipe.images and is_rank_zero():
+            print(f"{self.folder} has all its images; what was to follow the last checkpoint is done now", flush=True)
         return int(state["zoo"]["images_seen"])
 
     def _trainer(self, callbacks: list[Callback], images_seen: int) -> Trainer:
@@ -329,11 +331,12 @@ class RunRecorder(Callback):
             self._set_aside_newer_checkpoints()
             self.has_begun = True
 
-    def record_end(self, seconds: float, model: GAN) -> None:
+    def record_end(self, seconds: float, model: GAN, is_complete: bool) -> None:
         """Record the end of the run, with the number of its start; a killed run has no such record."""
         if self.has_begun:
             run = RunFolder(self.folder)
-            run.record_end({"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())})
+            end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())}
+            run.record_end({**end, "complete": is_complete})
 
     def _record_start(self) -> None:
         run, recipe, start = RunFolder(self.plan.folder), self.plan.recipe, self.plan.start

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from zoo.errors import ReleaseError, first_line
 from zoo.gan import GAN
+from zoo.io.records import check_records
 from zoo.releases import weights
 
 ALIASES = {
@@ -222,6 +224,8 @@ def read_file(path: str | Path) -> Any:
         return weights.read(path)
     replacements: list[Any] = [(_ConfigOfGanZoo, "models.utils.config.BaseConfig")]
     try:
+        if zipfile.is_zipfile(path):  # files of torch before 1.6 are none and have no checksums
+            check_records(path)
         with torch.serialization.safe_globals(replacements):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
