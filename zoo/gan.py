@@ -67,6 +67,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
         seed: seed of latents and noise, combined with rank and clock.
     """
 
+    class_names: tuple[str, ...] = ()
+    """Names of the classes in the order of their numbers, from the data; empty where they are not known."""
+
     couples_batch = False
     """Whether the discriminator has layers that mix the images of a batch (batch norm, minibatch stddev). If so, real
     and generated images are scored in separate passes; if not, in one."""
@@ -280,6 +283,8 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""
         check_trainer(self.trainer)
         check_hyperparameters(self)
+        if self.num_classes:
+            self.class_names = tuple(getattr(getattr(self.trainer, "datamodule", None), "class_names", ()))
 
     def log_terms(self) -> None:
         """Send the mean of every term since the last call to the loggers, with `images_seen` as the step.
@@ -320,10 +325,12 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock and the name of the class to Lightning's checkpoint, as plain values."""
-        checkpoint["zoo"] = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self.clock_state()}
+        """Add the clock, the name of the model's class and those of its labels to Lightning's checkpoint."""
+        record = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self.clock_state()}
+        checkpoint["zoo"] = {**record, "class_names": list(self.class_names)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock, of which every schedule is a function."""
+        """Set the clock, of which every schedule is a function, and the names of the classes."""
         state = checkpoint["zoo"]
+        self.class_names = tuple(state.get("class_names") or ())
         self.set_clock(state["images_seen"], state["rounds"], state.get("images_undone", 0))

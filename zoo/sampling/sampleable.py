@@ -35,7 +35,8 @@ class Sampleable:
         Args:
             n: number of images.
             seed: seed of the latents and labels; None draws from torch's global random state.
-            labels: one class for all images, or one for each; None draws them as in training.
+            labels: one class for all images, or one for each, by number or by name (`class_names`); None draws them as
+                in training.
             truncation: bound outside of which coordinates of the latents are drawn again; None for no truncation.
             truncation_by: `redrawing`, as above, or `scaling`: draw again outside [-2, 2], then multiply by the
                 truncation.
