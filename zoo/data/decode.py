@@ -212,11 +212,8 @@ def _decode(
         images = np.lib.format.open_memmap(scratch / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
         skipped: list[int] = []
         facts = Facts()
-        for i, result in _in_parallel(
-            _reader(open_image, name_of, rendering),
-            count,
-            f"decoding {count:,} images once to {rendering.resolution} px",
-        ):
+        title = f"decoding {count:,} images once to {rendering.resolution} px"
+        for i, result in _in_parallel(_reader(open_image, name_of, rendering), count, title):
             if not isinstance(result, str):
                 images[i - len(skipped)], own_facts = result
                 facts.add(own_facts)

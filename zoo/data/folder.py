@@ -174,7 +174,8 @@ class Folder(Images):
             )
         empty = [] if self.classes else [name for name in folders_in(self.root) if name not in names]
         if empty:
-            listing.left_out[f"folders without images, which are no classes ({', '.join(empty[:5])})"] = len(empty)
+            reason = "folder without images, no class" if len(empty) == 1 else "folders without images, no classes"
+            listing.left_out[f"{reason} ({', '.join(empty[:5])})"] = len(empty)
         number = {name: i for i, name in enumerate(names)}
         return names, np.array([number[parts[0]] for parts in first], dtype=np.int64)
 

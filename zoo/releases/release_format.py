@@ -223,13 +223,21 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
     if config.get("dtype") not in STORED:
         raise ReleaseError(f"{where} is refused: dtype is {config.get('dtype')!r}, not one of {', '.join(STORED)}")
     _check_plain(config["arguments"], where)
-    names = config.get("class_names", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ReleaseError(f"{where} is refused: class_names is no list of names")
+    _check_class_names(config.get("class_names", []), where)
     for key in ("origin", "about"):
         if not isinstance(config.get(key, {}), (dict, NoneType)):
             raise ReleaseError(f"{where} is refused: {key} is {config[key]!r}, no mapping")
     return config
+
+
+def _check_class_names(names: Any, where: str) -> None:
+    """Check the names of the classes, which releases before 0.2.0 do not have.
+
+    Raises:
+        ReleaseError: if they are no list of texts.
+    """
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ReleaseError(f"{where} is refused: class_names is {str(names)[:100]}, no list of names")
 
 
 def _check_plain(value: Any, where: str, depth: int = 0) -> None:
