@@ -15,7 +15,7 @@ from zoo.data.decode import OnCorrupt, Rendering, decode_once
 from zoo.data.images import Images
 from zoo.data.listing import Listing, folders_in, list_images
 from zoo.data.pool import Pool
-from zoo.data.raster import check_file, open_raster
+from zoo.data.raster import irregular_kind, open_raster
 from zoo.errors import DataError, did_you_mean
 from zoo.io.files import digest_of_values
 
@@ -85,9 +85,9 @@ class Folder(Images):
             DataError: for a missing or empty folder, labels without subfolders, or a corrupt image.
         """
         listing = self.listing()
-        if listing.unreadable and self.on_corrupt == "raise":
+        if listing.faults and self.on_corrupt == "raise":
             raise DataError(
-                f"{listing.unreadable[0]}. Make it readable, or set data.on_corrupt=skip to leave such folders out"
+                f"{listing.faults[0]}. Repair or remove it, or set data.on_corrupt=skip to leave such images out"
             )
         names, labels = self._classes(listing) if self.labels else ((), None)
         files = listing.files
@@ -104,8 +104,8 @@ class Folder(Images):
             on_corrupt=self.on_corrupt,
             content_of=lambda i: read_bytes(files[i]),
         )
-        unreadable = {"folders that cannot be read": len(listing.unreadable)} if listing.unreadable else {}
-        return replace(pool, left_out={**pool.left_out, **unreadable, **listing.left_out})
+        faults = {"pipes, devices or unreadable folders": len(listing.faults)} if listing.faults else {}
+        return replace(pool, left_out={**pool.left_out, **faults, **listing.left_out})
 
     def files(self) -> list[Path]:
         """Return the image files below the root whose path matches `match`, sorted; see `listing`."""
@@ -266,9 +266,8 @@ def size_and_time(file: Path) -> tuple[int, int]:
 
 
 def read_bytes(file: Path) -> bytes:
-    """Return the content of a file, empty for a file that cannot be read."""
+    """Return the content of a file, empty for one that cannot be read."""
     try:
-        check_file(file)
-        return file.read_bytes()
+        return b"" if irregular_kind(file) else file.read_bytes()
     except OSError:
         return b""

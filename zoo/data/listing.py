@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from zoo.data.raster import FORMAT_OF_SUFFIX, has_avif
+from zoo.data.raster import FORMAT_OF_SUFFIX, has_avif, irregular_kind
 from zoo.errors import DataError
 
 READ_ALREADY = "links to folders that are read already"
@@ -22,13 +22,13 @@ class Listing:
         root: the folder.
         files: paths of the image files, sorted.
         left_out: numbers of the other files, by the reason, in words that follow a number.
-        unreadable: folders that cannot be listed, with the reason.
+        faults: what lies among the images and cannot be read, with the reason: folders, pipes, devices.
     """
 
     root: Path
     files: list[Path] = field(default_factory=list)
     left_out: Counter[str] = field(default_factory=Counter)
-    unreadable: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     def relative(self, file: Path) -> str:
         """Return the path of a file below the root, with forward slashes."""
@@ -56,14 +56,17 @@ def list_images(root: Path) -> Listing:
         if file.name.startswith("."):
             listing.left_out["hidden"] += 1
         elif suffix in FORMAT_OF_SUFFIX and suffix not in unread:
-            listing.files.append(file)
+            if kind := irregular_kind(file):
+                listing.faults.append(f"{file} is {kind}, not a file")
+            else:
+                listing.files.append(file)
         else:
             endings[suffix or "without an ending"] += 1
     for ending, count in sorted(endings.items(), key=lambda item: (-item[1], item[0])):
         listing.left_out[ending] = count
     if not listing.files:
         others = f", but there are {described(listing.left_out)}" if listing.left_out else ""
-        faults = "".join(f"; {fault}" for fault in listing.unreadable)
+        faults = "".join(f"; {fault}" for fault in listing.faults)
         raise DataError(
             f"no images below {root} (data.root); looked for {', '.join(sorted(FORMAT_OF_SUFFIX))} at any depth"
             f"{others}{faults}"
@@ -108,7 +111,7 @@ def _files_below(root: Path, listing: Listing) -> Iterator[Path]:
 
 
 def _note_fault(error: OSError, listing: Listing) -> None:
-    listing.unreadable.append(f"the folder {error.filename} cannot be read: {error.strerror}")
+    listing.faults.append(f"the folder {error.filename} cannot be read: {error.strerror}")
 
 
 def _identity(folder: Path) -> tuple[int, int]:

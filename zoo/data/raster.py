@@ -50,15 +50,16 @@ def _available() -> frozenset[str]:
     return frozenset(Image.OPEN)
 
 
-def check_file(path: Path) -> None:
-    """Check that a path is a regular file: reading a pipe would wait for ever.
+def irregular_kind(path: Path) -> str:
+    """Return what a path is that is no regular file, such as "a named pipe", reading which would wait for ever.
 
-    Raises:
-        OSError: if it is none, or does not exist.
+    It is empty for a file, and for a path that leads nowhere.
     """
-    mode = os.stat(path).st_mode
-    if not stat.S_ISREG(mode):
-        raise OSError(f"it is {KINDS.get(stat.S_IFMT(mode), 'a device')}, not a file")
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return ""
+    return "" if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "a device")
 
 
 def open_raster(path: Path) -> Image.Image:
@@ -67,7 +68,8 @@ def open_raster(path: Path) -> Image.Image:
     Raises:
         OSError: for anything else; the text does not contain the path.
     """
-    check_file(path)
+    if kind := irregular_kind(path):
+        raise OSError(f"it is {kind}, not a file")
     formats = [name for name in (*FORMATS, FORMAT_OF_SUFFIX.get(path.suffix.lower(), "")) if name in _available()]
     try:
         return Image.open(path, formats=formats)
@@ -81,19 +83,6 @@ def open_raster(path: Path) -> Image.Image:
 def has_avif() -> bool:
     """Return whether this Pillow decodes AVIF; those before 11.3 do not."""
     return "AVIF" in _available() and bool(features.check("avif"))
-
-
-def shorter_side(path: Path) -> int:
-    """Return the shorter side of an image file, in pixels.
-
-    Raises:
-        DataError: if it cannot be opened.
-    """
-    try:
-        with open_raster(path) as image:
-            return int(min(image.size))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read as an image: {error}. Remove it, or give resolution=PIXELS") from error
 
 
 # --- values ----------------------------------------------------------------------------------------------------------
