@@ -105,7 +105,8 @@ class Folder(Images):
             content_of=lambda i: read_bytes(files[i]),
         )
         faults = {"pipes, devices or unreadable folders": len(listing.faults)} if listing.faults else {}
-        return replace(pool, left_out={**pool.left_out, **faults, **listing.left_out})
+        counted = {reason: count for reason, count in listing.left_out.items() if count}
+        return replace(pool, left_out={**pool.left_out, **faults, **counted})
 
     def files(self) -> list[Path]:
         """Return the image files below the root whose path matches `match`, sorted; see `listing`."""
