@@ -68,6 +68,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
         seed: seed of latents and noise, combined with rank and clock.
     """
 
+    class_names: tuple[str, ...] = ()
+    """Names of the classes in the order of their numbers, from the data; empty where they are not known."""
+
     couples_batch = False
     """Whether the discriminator has layers that mix the images of a batch (batch norm, minibatch stddev). If so, real
     and generated images are scored in separate passes; if not, in one."""
@@ -293,6 +296,8 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
         self._running.load(self._restored_terms, self.device)
         self._restored_terms = {}
         self._not_checked = infinite_buffers(self)
+        if self.num_classes:
+            self.class_names = tuple(getattr(getattr(self.trainer, "datamodule", None), "class_names", ()))
 
     def log_terms(self) -> None:
         """Send the mean of every term since the last call to the loggers, with `images_seen` as the step.
@@ -336,18 +341,19 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add class, clock and the sums of the terms since the last log to Lightning's checkpoint, as plain values.
+        """Add class, clock, names of classes and the sums of the terms since the last log to Lightning's checkpoint.
 
         Raises:
             NonFiniteLossError: when the state is not finite; whoever asked for the checkpoint, none is written.
         """
         self.assert_finite()
+        record = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self.clock_state()}
         terms = self._running.state(self.trainer.strategy.reduce)
-        class_path = f"{type(self).__module__}.{type(self).__qualname__}"
-        checkpoint["zoo"] = {"class": class_path, **self.clock_state(), "terms": terms}
+        checkpoint["zoo"] = {**record, "class_names": list(self.class_names), "terms": terms}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock, of which every schedule is a function, and the sums of the terms since the last log."""
+        """Set the clock, of which every schedule is a function, the names of classes and the sums of the terms."""
         state = checkpoint["zoo"]
         self._restored_terms = state.get("terms", {})
+        self.class_names = tuple(state.get("class_names") or ())
         self.set_clock(state["images_seen"], state["rounds"], state.get("images_undone", 0))

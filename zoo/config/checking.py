@@ -124,8 +124,8 @@ class Check:
         changed = {**model, "num_classes": 0}
         overrides["model"] = {**overrides.get("model", {}), "base": changed} if is_mixture else changed
         self.notes.append(
-            f"{where}.num_classes is 0 because data.class was changed; give {where}.num_classes={classes} for "
-            "a conditional model on labelled data"
+            f"{where}.num_classes is 0 because data.class was changed; for a conditional model on labelled data give "
+            f"{where}.num_classes= the number of its classes (the recipe's own data have {classes})"
         )
 
     def _drop_settings_of_other_classes(self, written: dict[str, Any], overrides: Mapping[str, Any]) -> None:

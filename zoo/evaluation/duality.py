@@ -162,7 +162,7 @@ class _ImageSet:
 
     def _at(self, chosen: Tensor) -> Batch:
         if isinstance(self.source, Tensor):
-            return Batch(self.source[chosen].to(self.model.device))
+            return Batch(to_float(self.source[chosen].to(self.model.device)))
         smaller = None if self.resolution == self.source.pool.images.shape[1] else self.resolution
         batch = self.source.batch(chosen, smaller).to(self.model.device)
         return Batch(to_float(batch.images), batch.labels if self.model.num_classes else None)

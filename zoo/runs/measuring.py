@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from functools import wraps
 from itertools import product
 from pathlib import Path
@@ -29,6 +30,7 @@ from zoo.models.mix.mixgan import MixGAN
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
 from zoo.runs.evaluation_results import Evaluation, notes_on, save_and_print
 from zoo.runs.opening import open_trained
+from zoo.runs.training_data import build_data, folder_settings, set_up_data
 from zoo.sampling.images import TruncationBy, in_batches
 from zoo.training.hardware import select_device
 
@@ -67,7 +69,8 @@ def evaluate(
             hf:ORG/NAME).
         real: folder of real images, instead of a checkpoint.
         fake: folder of generated images, beside `real`.
-        data: settings in place of those of the run's data, such as data.class=Folder data.root=photos.
+        data: settings in place of those of the run's data, such as data.class=Folder data.root=photos; for two folders
+            those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
         best: whether to take the run's best checkpoint instead of the last.
         metrics: names of metrics, a list or joined by commas; None for those that suit the data.
             - fid: Fréchet distance
@@ -131,7 +134,7 @@ def evaluate(
     else:
         assert real is not None
         assert fake is not None
-        evaluation = evaluate_folders(real, fake, resolution, request)
+        evaluation = evaluate_folders(real, fake, resolution, request, folder_settings(data))
     save_and_print(evaluation, out, curve=len(request.truncation) > 1)
     return evaluation
 
@@ -207,7 +210,9 @@ def evaluate_checkpoint(
     return Evaluation(subject, path, rows, notes, versions_of(PACKAGES))
 
 
-def evaluate_folders(real: str, fake: str, resolution: int, request: Request) -> Evaluation:
+def evaluate_folders(
+    real: str, fake: str, resolution: int, request: Request, reading: Mapping[str, Any] | None = None
+) -> Evaluation:
     """Measure one folder of images against another.
 
     Args:
@@ -215,6 +220,7 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
         fake: folder of generated images.
         resolution: resolution to compare at, in pixels; 0 for that of the first generated image.
         request: the checked options.
+        reading: settings of `Folder` for reading files, see `folder_settings`.
 
     Raises:
         UserError: for folders without images, or a metric that needs a model.
@@ -224,10 +230,11 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
             "truncation, component and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER"
         )
     size = resolution or _size_of_first(fake)
-    sides = [Folder(folder, resolution=size, held_out=0, batch_size=1) for folder in (real, fake)]
+    folders: list[dict[str, Any]] = [{"root": real}, {"root": fake}]
+    common = {"class": "Folder", "resolution": size, "held_out": 0, "batch_size": 1, **(reading or {})}
+    sides = [set_up_data(build_data({**common, **folder})) for folder in folders]
     for side in sides:
-        side.prepare_data()
-        side.setup()
+        print(side.describe(), file=sys.stderr)
     network = named_extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
     names = request.metrics or ["fid", "kid", "prdc"]
     n = min(request.n or MOST, len(sides[1].train))

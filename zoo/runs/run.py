@@ -31,6 +31,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
 from zoo.config.recipe import Recipe
+from zoo.data import Images
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
@@ -216,6 +217,9 @@ class Plan:
         if is_rank_zero():  # the other processes wait in Lightning until rank 0 has filled the cache
             data.prepare_data()
             data.setup("fit")
+            if isinstance(data, Images):
+                recipe.data.arguments.update(data.found_settings())
+                print("\n".join([data.describe(), *(f"note: {note}" for note in data.notes())]), flush=True)
         model = recipe.model.build()
         pretrained = self._load_pretrained(model)
         images_seen = self._check_start(model)

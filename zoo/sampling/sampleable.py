@@ -35,7 +35,8 @@ class Sampleable:
         Args:
             n: number of images.
             seed: seed of the latents and labels; None draws from torch's global random state.
-            labels: one class for all images, or one for each; None draws them as in training.
+            labels: one class for all images, or one for each, by number or by name (`class_names`); None draws them as
+                in training.
             truncation: positive bound or factor of the latents' coordinates; None for no truncation.
             truncation_by: `redrawing`: draw again outside [-truncation, truncation]; or `scaling`: draw again outside
                 [-2, 2], then multiply by the truncation.

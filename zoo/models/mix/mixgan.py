@@ -161,7 +161,9 @@ class MixGAN(GAN):
         k = len(self.generator)
         if not 0 <= component < k:
             raise ValueError(f"component must lie in 0..{k - 1}; got {component}")
-        return self.pairs[component][component % len(self.discriminator)]
+        pair = self.pairs[component][component % len(self.discriminator)]
+        pair.class_names = self.class_names
+        return pair
 
     @property
     def _first(self) -> GAN:
