@@ -6,21 +6,18 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from zoo.audit.evidence.budget import budget as budget_named
+from zoo.audit.evidence.comparison import Labels, read_comparison
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.overlap import FEWEST_IMAGES, check_image_sets, without_overlap
-from zoo.audit.evidence.reading import read_folder_like, read_image_set
 from zoo.audit.findings.finding import Finding, NotApplicable
 from zoo.audit.questions import NAMES, question
 from zoo.audit.reporting.report import Report
-from zoo.audit.zoo_model import adapt
 from zoo.errors import UserError, did_you_mean
 from zoo.features import Extractor, extractor
 
@@ -66,7 +63,8 @@ def audit(
     train: Any,
     held_out: Any,
     *,
-    labels: tuple[Tensor, Tensor] | None = None,
+    labels: Labels = None,
+    resolution: int = 0,
     budget: str = "standard",
     seed: int = 0,
     only: Sequence[str] | str | None = None,
@@ -84,7 +82,11 @@ def audit(
             besides), a folder of generated images, or a tensor of them.
         train: training images: a tensor (N, C, H, W) in [-1, 1] or uint8, a data set, or a folder.
         held_out: images of the same origin that were not used in training, the null of every statistic.
-        labels: classes of the training and of the held-out images, if `train` and `held_out` have none.
+        labels: classes of the training and of the held-out images (a pair of class indices), if they have none. For
+            folders also the path of a CSV file with rows path,class; `subfolders`; or `none`. None takes subfolders for
+            classes if those of `train` and `held_out` have the same names.
+        resolution: height and width in pixels to which folders are resized; 0 for the most common size of the generated
+            images, or for the size that the subject draws.
         budget: `quick`, `standard` or `full`.
         seed: seed of every random draw; the same seed gives the same report.
         only: names of questions, as a list or joined by commas; None asks all.
@@ -104,13 +106,10 @@ def audit(
     sizes = budget_named(budget)
     asked = chosen_questions(only)
     network = features if isinstance(features, Extractor) else extractor(features or EXTRACTOR)
-    train_labels, held_out_labels = labels or (None, None)
-    known = read_image_set(train, "train", train_labels)
-    new = (
-        read_folder_like(Path(held_out), "held_out", known)
-        if isinstance(held_out, str | Path)
-        else read_image_set(held_out, "held_out", held_out_labels)
-    )
+    listener = watcher or (ProgressListener() if quiet else StderrListener())
+    listener.step("reading the images")
+    compared = read_comparison(subject, train, held_out, labels=labels, resolution=resolution, name=name, seed=seed)
+    known, new, adapter = compared.train, compared.held_out, compared.subject
     check_image_sets(known, new)
     new, shared = without_overlap(known, new)
     about = {
@@ -119,12 +118,11 @@ def audit(
         "extractor": {"name": network.name, **network.protocol},
         "train": {"images": len(known), "digest": known.digest},
         "held_out": {"images": len(new), "digest": new.digest, "removed_as_training_images": shared},
+        "images": compared.about,
     }
-    adapter = adapt(subject, name, lambda folder: read_folder_like(folder, "generated", known).images())
     if adapter.available is not None and adapter.available < FEWEST_IMAGES:
         raise UserError(f"{adapter.name} has {adapter.available} images; an audit needs at least {FEWEST_IMAGES}")
     rng = torch.Generator().manual_seed(seed)
-    listener = watcher or (ProgressListener() if quiet else StderrListener())
     evidence = Evidence(
         adapter,
         _at_most(known, sizes.train, rng),
@@ -142,6 +140,7 @@ def audit(
         "used": evidence.used,
         "torch": torch.__version__,
         "seconds": round(time.monotonic() - began, 1),
+        "notes": compared.notes,
     }
     return Report(adapter.name, tuple(findings), about)
 

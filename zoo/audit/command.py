@@ -38,6 +38,8 @@ def run_audit(
     options: dict[str, Any] | None = None,
     device: str = "auto",
     cls: str | list[str] | None = None,
+    labels: str | None = None,
+    resolution: int = 0,
 ) -> Report:
     """Audit a generator: whether it copies, whether it has collapsed, how many images it can draw.
 
@@ -59,6 +61,10 @@ def run_audit(
         options: settings of the extractor, such as options.weights=PATH.
         device: device to compute on: auto, cpu or cuda.
         cls: import path of your own class that a release was made of.
+        labels: classes of the images of folders: `subfolders` that name them, a CSV file with rows path,class, or
+            `none`; None takes subfolders for classes if those of `train` and `held_out` have the same names.
+        resolution: height and width in pixels at which images of folders are compared; 0 for the most common size of
+            the generated ones.
 
     Returns:
         The report.
@@ -103,6 +109,8 @@ def run_audit(
             extras={"history": opened.history} if opened.history else None,
             watcher=watcher,
             keep=True,
+            labels=labels,
+            resolution=resolution,
         )
     report = replace(report, about=opened.about | report.about)
     try:
@@ -157,8 +165,8 @@ def show(console: Console, report: Report, opened: Opened) -> None:
     colour = "bold green" if report.verdict == ("healthy",) else "bold red" if report.verdict else "bold yellow"
     console.print(Text.assemble("verdict: ", (formatting.verdict_heading(report.verdict), colour)))
     console.print(Text(report.summary))
-    if "note" in opened.about:
-        console.print(Text(f"note: {opened.about['note']}"))
+    for note in [*([opened.about["note"]] if "note" in opened.about else []), *report.about["notes"]]:
+        console.print(Text(f"note: {note}"))
 
 
 def _check_sources(

@@ -28,6 +28,9 @@ from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 
+MOST_AT_ONCE = 1024  # images read at once
+VALUES_AT_ONCE = 2**25  # values (pixels times channels) read at once: 128 MB as float
+
 
 @dataclass(frozen=True)
 class Features:
@@ -102,7 +105,7 @@ def cached_features(extractor: Extractor, split: Split, indices: NDArray[np.int6
     """
     chosen = np.arange(len(split)) if indices is None else indices
     path = entry_path(extractor, split, chosen)
-    return _read_or_compute(path, extractor, lambda: _batches(split, chosen), len(chosen))
+    return _read_or_compute(path, extractor, lambda: _batches(split, chosen, extractor), len(chosen))
 
 
 def features_by_digest(extractor: Extractor, images: Callable[[], Iterable[Tensor]], n: int, digest: str) -> Features:
@@ -150,9 +153,23 @@ def entry_path(extractor: Extractor, split: Split, indices: NDArray[np.int64]) -
     return cache_folder() / "features" / f"{key}.safetensors"
 
 
-def _batches(split: Split, indices: NDArray[np.int64]) -> Iterator[Tensor]:
-    for first in range(0, len(indices), 1024):
-        yield to_float(split.batch(torch.from_numpy(indices[first : first + 1024])).images)
+def _batches(split: Split, indices: NDArray[np.int64], extractor: Extractor) -> Iterator[Tensor]:
+    size = batch_of(extractor, split.pool.images[0].size)
+    for first in range(0, len(indices), size):
+        yield to_float(split.batch(torch.from_numpy(indices[first : first + size])).images)
+
+
+def batch_of(extractor: Extractor, values: int) -> int:
+    """Return how many images to read at once for an extractor, so that memory does not grow with their size.
+
+    It is a multiple of the extractor's own batch size where that fits, so that large and small reads give the same.
+
+    Args:
+        extractor: extractor of the features.
+        values: values of one image, channels times pixels.
+    """
+    size = max(1, min(MOST_AT_ONCE, VALUES_AT_ONCE // values))
+    return size - size % extractor.batch_size if size > extractor.batch_size else size
 
 
 def _write(path: Path, features: Features, extractor: Extractor) -> None:

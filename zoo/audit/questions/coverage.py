@@ -136,9 +136,8 @@ def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
     kinds = kinds_of(evidence)
     requested, true = evidence.generated.labels, evidence.held_out.labels
     mine, theirs = kinds.generated, kinds.held_out
-    if not kinds.clusters and requested is not None and true is not None:
-        assert evidence.train.labels is not None
-        known = torch.unique(evidence.train.labels)
+    known = torch.unique(evidence.train.labels) if evidence.train.labels is not None else torch.empty(0)
+    if not kinds.clusters and requested is not None and true is not None and _all_requested(requested, true, known):
         right, right_real = known[mine] == requested, known[theirs] == true
         mine, theirs = (torch.searchsorted(known, side).clamp(max=len(known) - 1) for side in (requested, true))
         rows, shares_by = shares.agreement(right, mine, right_real, theirs, len(kinds)), REQUESTED
@@ -153,6 +152,14 @@ def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
     (merged,) = shares.variety(fake, torch.zeros(len(fake)), real, torch.zeros(len(real)), 1, draw)
     overall = Variety(len(kinds), merged.generated, merged.held_out, merged.n, merged.p)
     return Comparison(kinds, rows, shares_by, [*within, overall])
+
+
+def _all_requested(requested: Tensor, true: Tensor, known: Tensor) -> bool:
+    """Check that generated images were requested of every class (M,) of held-out images, and of known classes only.
+
+    Otherwise, as in a folder of generated images without a class, the images themselves must tell their classes.
+    """
+    return bool(torch.isin(torch.unique(true), requested).all()) and bool(torch.isin(requested, known).all())
 
 
 def _memberships(evidence: Evidence, kinds: Kinds) -> tuple[tuple[Tensor, Tensor], str]:
