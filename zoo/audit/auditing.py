@@ -22,6 +22,8 @@ from zoo.errors import UserError, did_you_mean
 from zoo.features import Extractor, extractor
 
 EXTRACTOR = "effnet-lite0"
+ALL = "all"
+"""The word of `only=` for all questions of this library, beside which one's own may be named."""
 
 
 class ProgressListener:
@@ -89,8 +91,9 @@ def audit(
             images, or for the size that the subject draws.
         budget: `quick`, `standard` or `full`.
         seed: seed of every random draw; the same seed gives the same report.
-        only: names of questions, as a list or joined by commas; None asks all.
-        features: an extractor or its name; None takes `effnet-lite0`.
+        only: names of questions, as a list or joined by commas, or import paths of classes of one's own, such as
+            `all,my_ideas.Symmetry`; None asks all of this library.
+        features: an extractor, its name, or the import path of one's own; None takes `effnet-lite0`.
         name: name of the subject in the report; empty for the name of its class or folder.
         extras: settings of single questions.
         quiet: whether no progress is printed.
@@ -146,19 +149,26 @@ def audit(
 
 
 def chosen_questions(only: Sequence[str] | str | None) -> list[str]:
-    """Return the names of the chosen questions, in the order of the report.
+    """Return the names of the chosen questions, in the order of the report: those of the user's own come last.
 
     Args:
-        only: names of questions, as a list or joined by commas; None chooses all.
+        only: names of questions or import paths of classes of one's own, as a list or joined by commas; None or `all`
+            chooses all of this library.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for an unknown name, or a class that is no question.
     """
     names = only.replace(" ", "").split(",") if isinstance(only, str) else list(NAMES if only is None else only)
+    own = [name for name in dict.fromkeys(names) if "." in name]
+    for name in own:
+        question(name)
     for name in names:
-        if name not in NAMES:
-            raise UserError(f"only: there is no question {name!r}.{did_you_mean(name, NAMES)}")
-    return [name for name in NAMES if name in names]
+        if name not in NAMES and name not in own and name != ALL:
+            raise UserError(
+                f"only: there is no question {name!r}.{did_you_mean(name, NAMES)} One of your own is named by its "
+                f"path: my_ideas.{name}"
+            )
+    return [name for name in NAMES if name in names or ALL in names] + own
 
 
 def _answer(name: str, evidence: Evidence, listener: ProgressListener) -> Finding:
@@ -170,7 +180,9 @@ def _answer(name: str, evidence: Evidence, listener: ProgressListener) -> Findin
         finding = module.run(evidence)
     except NotApplicable as reason:
         finding = Finding(name, module.QUESTION, "skipped", str(reason))
-    finding = replace(finding, seconds=time.monotonic() - began)
+    if not isinstance(finding, Finding):
+        raise UserError(f"only: {name}.run must return a zoo.audit.Finding; it returned a {type(finding).__name__}")
+    finding = replace(finding, name=name, seconds=time.monotonic() - began)
     listener.answered(finding)
     return finding
 

@@ -52,12 +52,13 @@ def run_audit(
         train: folder of training images: with `fake`, or in place of the recipe's data.
         held_out: folder of images of the same origin as `train` that the training never saw.
         only: names of questions, a list or joined by commas; None for all: discriminator, copying, support, coverage,
-            sharpness, recovery, usefulness, fresh_discriminator, smoothness, weights.
+            sharpness, recovery, usefulness, fresh_discriminator, smoothness, weights. A question of your own is named
+            by the path of its class, as in only=all,my_ideas.Symmetry.
         budget: amount of work: quick for a glance, standard for a decision, full for a publication.
         out: folder of the report; None for audit/ in the run's folder, or audit-NAME for a release.
         seed: seed of every random draw.
         extractor: network that computes the features: inception, effnet-lite0, digits, stacked-digits, pixels or
-            points; empty for the one that suits the data without a download.
+            points; or the path of your own class; empty for the one that suits the data without a download.
         options: settings of the extractor, such as options.weights=PATH.
         device: device to compute on: auto, cpu or cuda.
         cls: import path of your own class that a release was made of.

@@ -97,8 +97,8 @@ def _numbered(found: dict[str, list[str] | None], source: str, strict: bool = Fa
     if foreign and strict:
         raise UserError(
             f"labels: generated images have classes that no real image has: {', '.join(foreign[:SHOWN])}; the real "
-            f"ones have {', '.join(sorted(real)[:SHOWN])}{', ...' if len(real) > SHOWN else ''}. Name them alike, or give "
-            "labels=none"
+            f"ones have {', '.join(sorted(real)[:SHOWN])}{', ...' if len(real) > SHOWN else ''}. Name them alike, or "
+            "give labels=none"
         )
     if foreign:
         del known["generated"]

@@ -19,7 +19,8 @@ def verdict_of(findings: Sequence[Finding]) -> tuple[str, ...]:
     """
     flagged = {flag for finding in findings for flag in finding.flags}
     if flagged:
-        return tuple(verdict for verdict in VERDICTS if verdict in flagged)
+        own = sorted(flagged - set(VERDICTS))  # those of a question of the user's own
+        return (*(verdict for verdict in VERDICTS if verdict in flagged), *own)
     answered = {finding.name for finding in findings if finding.status != "skipped"}
     return ("healthy",) if answered >= REQUIRED else ()
 

@@ -32,6 +32,7 @@ REQUESTED = "given by the requested labels"
 FEWEST = 40  # images on each side; in halves of 20, the balls of five neighbours do not yet cover everything
 LISTED = 5  # kinds named in a sentence
 CAN_BE_LOW, LOW = ("precision", "recall", "coverage"), 0.5  # reported as low below this ratio to the null
+RAISED_BY_BLUR = ("precision", "density")  # reported where they exceed the range of real images
 RUNS = {"quick": 1, "standard": 3, "full": 10}  # clusterings behind the precision-recall curve; 10 in the paper
 REPEATS = {"quick": 3, "standard": 5, "full": 20}  # random halves behind precision, recall, density and coverage
 
@@ -128,7 +129,8 @@ def run(evidence: Evidence) -> Finding:
         }
     )
     low = [name for name in CAN_BE_LOW if overlap.generated[name].mean() < LOW * overlap.null[name].mean()]
-    return finding.build(_answer(comparison, overlap, low), note=bool(low))
+    high = _above_real(overlap)
+    return finding.build(_answer(comparison, overlap, low) + high, note=bool(low or high))
 
 
 def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
@@ -259,6 +261,11 @@ def _answer(comparison: Comparison, overlap: Halves, low: list[str]) -> str:
             "every class is drawn when requested" if comparison.requested else f"none of {count} {what} is missing"
         )
         sentences.append(f"Nothing large: {missing}, and none has lost its variety.")
+    if comparison.kinds.clusters:
+        sentences.append(
+            "Classes are unknown, so the kinds are clusters: what is missing evenly from all of them, such as an "
+            "attribute, is not seen."
+        )
     recall, null = overlap.generated["recall"].mean(), overlap.null["recall"].mean()
     sentences.append(
         f"{percent(recall)} of the real images are within the manifold of generated images (recall); {percent(null)} "
@@ -269,6 +276,24 @@ def _answer(comparison: Comparison, overlap: Halves, low: list[str]) -> str:
     elif low and not comparison.dropped and not comparison.collapsed:
         sentences.append(f"Low compared with real images: {', '.join(low)}.")
     return " ".join(sentences)
+
+
+def _above_real(overlap: Halves) -> str:
+    """Return a sentence about precision and density that exceed those of real images; empty if none does.
+
+    Images near the middle of the real ones are inside more neighbourhoods than real images are: blur does it.
+    """
+    above = []
+    for statistic in (overlap.statistic(name) for name in RAISED_BY_BLUR):
+        low, null_high = statistic.low, statistic.null_high
+        if low is not None and null_high is not None and low > null_high:
+            above.append(f"{statistic.name} ({statistic.value:.2f}, real images {statistic.null:.2f})")
+    if not above:
+        return ""
+    return (
+        f" Higher than of real images: {' and '.join(above)}. Blurred and repeated images raise it, so this is no sign "
+        "of quality."
+    )
 
 
 def _listed(names: list[str]) -> str:
