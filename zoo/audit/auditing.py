@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from zoo.audit.evidence.budget import Budget
 from zoo.audit.evidence.budget import budget as budget_named
 from zoo.audit.evidence.comparison import Labels, read_comparison
 from zoo.audit.evidence.evidence import Evidence
@@ -20,6 +21,7 @@ from zoo.audit.questions import NAMES, question
 from zoo.audit.reporting.report import Report
 from zoo.errors import UserError, did_you_mean
 from zoo.features import Extractor, extractor
+from zoo.io.progress import progress_goes_to
 
 EXTRACTOR = "effnet-lite0"
 ALL = "all"
@@ -42,6 +44,15 @@ class ProgressListener:
 
         Args:
             text: description of the step.
+        """
+
+    def advanced(self, text: str, done: int, total: int | None) -> None:
+        """Handle progress within a longer step.
+
+        Args:
+            text: description of the step.
+            done: number of items done.
+            total: number of items of the step; None if it is unknown.
         """
 
     def answered(self, finding: Finding) -> None:
@@ -110,13 +121,48 @@ def audit(
     asked = chosen_questions(only)
     network = features if isinstance(features, Extractor) else extractor(features or EXTRACTOR)
     listener = watcher or (ProgressListener() if quiet else StderrListener())
+    with progress_goes_to(listener.advanced):
+        return _audit(
+            subject,
+            train,
+            held_out,
+            labels,
+            resolution,
+            sizes,
+            seed,
+            asked,
+            network,
+            name,
+            extras or {},
+            listener,
+            keep,
+        )
+
+
+def _audit(
+    subject: Any,
+    train: Any,
+    held_out: Any,
+    labels: Labels,
+    resolution: int,
+    sizes: Budget,
+    seed: int,
+    asked: Sequence[str],
+    network: Extractor,
+    name: str,
+    extras: dict[str, Any],
+    listener: ProgressListener,
+    keep: bool,
+) -> Report:
+    """Read the images and ask the questions; see `audit` for the arguments."""
     listener.step("reading the images")
     compared = read_comparison(subject, train, held_out, labels=labels, resolution=resolution, name=name, seed=seed)
+    listener.step("comparing training and held-out images pixel for pixel")
     known, new, adapter = compared.train, compared.held_out, compared.subject
     check_image_sets(known, new)
     new, shared = without_overlap(known, new)
     about = {
-        "budget": budget,
+        "budget": sizes.name,
         "seed": seed,
         "extractor": {"name": network.name, **network.protocol},
         "train": {"images": len(known), "digest": known.digest},
@@ -133,7 +179,7 @@ def audit(
         sizes,
         seed,
         network,
-        dict(extras or {}),
+        extras,
         listener.step,
         keep,
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -19,6 +21,7 @@ from zoo.audit.opening import Opened, open_checkpoint, open_folders
 from zoo.audit.reporting.report import Report
 from zoo.errors import UserError, first_line
 from zoo.features import extractor as extractor_named
+from zoo.io.progress import LateLines
 from zoo.training.hardware import select_device
 
 COLOURS: dict[Status, str] = {"alarm": "bold red", "passed": "green", "note": "yellow", "skipped": "dim"}
@@ -97,7 +100,7 @@ def run_audit(
     folder = _created(Path(out) if out else opened.out)
     console.print(f"audit of {opened.name}, budget {budget}", markup=False, highlight=False)
     watcher = ConsoleProgress(console)
-    with watcher.status:
+    with watcher.status, closing_step(watcher):
         report = audit(
             opened.subject,
             opened.train,
@@ -124,24 +127,42 @@ def run_audit(
 
 
 class ConsoleProgress(ProgressListener):
-    """Progress of an audit in the console: a line for each answer, and in a terminal the current step."""
+    """Progress of an audit in the console: a line for each answer, and for each step that takes long.
+
+    A terminal shows the current step all the time instead.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.status = console.status("")
         self.question = ""
+        self.late = None if console.is_terminal else LateLines(lambda text: console.print(Text(f"  {text}", "dim")))
 
     def asking(self, name: str, question: str) -> None:
         """Show the question that is asked now."""
         self.question = question
-        self.status.update(Text(question))
+        self.step("")
 
     def step(self, text: str) -> None:
         """Show the current step of the question."""
-        self.status.update(Text.assemble(self.question, ("  " + text, "dim")))
+        self.advanced(text, 0, None)
+
+    def advanced(self, text: str, done: int, total: int | None) -> None:
+        """Show the current step and how much of it is done."""
+        if self.late is not None:
+            self.late.tell(text or self.question, done, total)
+            return
+        counted = f": {done:,} of {total:,}" if total else ""
+        self.status.update(Text.assemble(self.question, (f"  {text}{counted}", "dim")))
+
+    def stop(self) -> None:
+        """End the current step."""
+        if self.late is not None:
+            self.late.stop()
 
     def answered(self, finding: Finding) -> None:
         """Print a line with the state of the answer, its flags and the seconds it took."""
+        self.stop()
         colour = COLOURS[finding.status]
         flags = f": {', '.join(finding.flags)}" if finding.flags else ""
         line = Text.assemble(
@@ -152,6 +173,15 @@ class ConsoleProgress(ProgressListener):
             (f"  {finding.seconds:.1f} s", "dim"),
         )
         self.console.print(line)
+
+
+@contextmanager
+def closing_step(watcher: ConsoleProgress) -> Iterator[None]:
+    """End the last step also when the audit stops with an error, after which no line may follow."""
+    try:
+        yield
+    finally:
+        watcher.stop()
 
 
 def show(console: Console, report: Report, opened: Opened) -> None:

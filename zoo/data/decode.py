@@ -21,16 +21,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from zoo.data.pool import Pool
 from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
+from zoo.io.progress import step
 
 Box = tuple[int, int, int, int]
 """A rectangle in pixels: left, top, right, bottom."""
 
 OnCorrupt = Literal["raise", "skip"]
+
+WAITING = 64  # decoded images that wait to be written, which bounds the memory at any resolution
 
 
 def to_square(image: Image.Image, resolution: int, channels: int, crop: Box | None = None) -> NDArray[np.uint8]:
@@ -195,11 +197,8 @@ def _in_parallel(
 
     Threads suffice because Pillow releases the interpreter lock.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    is_hidden = count < 5_000 or not sys.stderr.isatty()  # 5,000 images take a few seconds
-    with ThreadPoolExecutor(os.cpu_count()) as threads, Progress(*columns, disable=is_hidden) as progress:
-        task = progress.add_task(title, total=count)
-        for first in range(0, count, 1024):
-            span = range(first, min(first + 1024, count))
+    with ThreadPoolExecutor(os.cpu_count()) as threads, step(title, count) as advance:
+        for first in range(0, count, WAITING):
+            span = range(first, min(first + WAITING, count))
             yield from zip(span, threads.map(read, span))
-            progress.update(task, completed=span.stop)
+            advance(len(span))

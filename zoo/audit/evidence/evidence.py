@@ -114,13 +114,14 @@ class Evidence:
         network = self._pixels if space == "pixels" else self.extractor
 
         def make() -> Features:
-            self.report(f"{space} of {len(self.part(part)):,} {part.replace('_', '-')} images")
+            text = f"{space} of {len(self.part(part)):,} {part.replace('_', '-')} images"
+            self.report(text)
             images = self.part(part)
             at_once = batch_of(network, images.shape.numel())
             batches = (to_float(rows) for rows in images.parts(at_once, at_once * images.shape.numel()))
             if self.keep and part != "generated" and network is self.extractor:
                 return features_by_digest(network, lambda: batches, len(images), images.digest)
-            return features_of(network, batches, title="")
+            return features_of(network, batches, total=len(images), title=text)
 
         return self.once(("features", part, space), make)
 

@@ -31,7 +31,9 @@ def summary_of(verdict: tuple[str, ...], findings: Sequence[Finding]) -> str:
         return "No fault was found, but too few questions could be answered to call it healthy."
     if verdict == ("healthy",):
         answered = [finding for finding in findings if finding.status != "skipped"]
-        return f"Healthy: none of the {len(answered)} questions that could be answered found a fault."
+        unknown = any(finding.protocol.get("classes") == "unknown" for finding in findings)
+        caveat = " Classes were unknown: a class or an attribute that is missing need not show." if unknown else ""
+        return f"Healthy: none of the {len(answered)} questions that could be answered found a fault.{caveat}"
     parts = []
     for name in verdict:
         reasons = [finding.flags[name] for finding in findings if name in finding.flags]

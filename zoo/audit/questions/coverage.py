@@ -116,6 +116,7 @@ def run(evidence: Evidence) -> Finding:
             "halves": len(overlap.null["recall"]),
             "kinds": len(kinds),
             "kinds_by": kinds.by,
+            "classes": "unknown" if kinds.clusters else "known",
             "kinds_right_on_held_out": kinds.right,
             "memberships": memberships_by,
             "p_below": ALARM,
