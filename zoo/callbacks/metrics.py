@@ -18,7 +18,6 @@ from zoo.data import Images
 from zoo.data.points import Points
 from zoo.errors import CheckpointError, FeatureError, UserError, did_you_mean, first_line
 from zoo.evaluation import (
-    METRICS,
     Number,
     ReferenceSet,
     default_extractor,
@@ -27,7 +26,7 @@ from zoo.evaluation import (
     reference_features,
 )
 from zoo.evaluation.labels import class_counts
-from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics
+from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics, metric_spec
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.gan import GAN
 from zoo.io.files import atomic_write
@@ -82,7 +81,7 @@ class SampleMetrics(Every):
         if n < 10:
             raise FeatureError(f"SampleMetrics.n: at least 10 images; got {n}")
         check_metrics(list(metrics))
-        keys = {key: better for name in metrics for key, better in METRICS[name].keys.items()}
+        keys = {key: better for name in metrics for key, better in metric_spec(name).keys.items()}
         if select and select not in keys:
             raise FeatureError(
                 f"SampleMetrics.select: {select!r} is not measured.{did_you_mean(select, keys)} Add its metric to "

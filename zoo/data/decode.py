@@ -22,13 +22,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from zoo.data.facts import Facts, facts_of
 from zoo.data.pool import Pool
 from zoo.data.raster import Range, deep_values, storage_of, to_levels
 from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
+from zoo.io.progress import step
 
 Box = tuple[int, int, int, int]
 """A rectangle in pixels: left, top, right, bottom."""
@@ -37,6 +37,8 @@ OnCorrupt = Literal["raise", "skip"]
 
 Decoded = tuple[NDArray[np.uint8], Facts]
 """A square array (resolution, resolution, channels), and facts about its image."""
+
+WAITING = 64  # decoded images that wait to be written, which bounds the memory at any resolution
 
 
 ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -262,11 +264,8 @@ def _in_parallel(read: Callable[[int], Decoded | str], count: int, title: str) -
 
     Threads suffice because Pillow releases the interpreter lock.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    is_hidden = count < 5_000 or not sys.stderr.isatty()  # 5,000 images take a few seconds
-    with ThreadPoolExecutor(os.cpu_count()) as threads, Progress(*columns, disable=is_hidden) as progress:
-        task = progress.add_task(title, total=count)
-        for first in range(0, count, 1024):
-            span = range(first, min(first + 1024, count))
+    with ThreadPoolExecutor(os.cpu_count()) as threads, step(title, count) as advance:
+        for first in range(0, count, WAITING):
+            span = range(first, min(first + WAITING, count))
             yield from zip(span, threads.map(read, span))
-            progress.update(task, completed=span.stop)
+            advance(len(span))

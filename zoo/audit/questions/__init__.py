@@ -22,6 +22,7 @@ from typing import Protocol
 
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.findings.finding import Finding
+from zoo.config.class_names import find_class
 from zoo.errors import UserError
 
 
@@ -58,9 +59,15 @@ NAMES = (
 def question(name: str) -> Question:
     """Import the module of a question; it needs scipy, which is not part of the base installation.
 
+    Args:
+        name: name of a question, or the import path of a class of the user's own, such as `my_ideas.Symmetry`, which
+            has the attributes of `Question`.
+
     Raises:
-        UserError: if scipy is not installed.
+        UserError: if scipy is not installed, or the user's class is no question.
     """
+    if "." in name:
+        return _own(name)
     try:
         module: Question = import_module(f"zoo.audit.questions.{name}")
     except ModuleNotFoundError as error:
@@ -68,3 +75,16 @@ def question(name: str) -> Question:
             raise
         raise UserError("the audit needs scipy: pip install 'gan-zoo[metrics]'") from error
     return module
+
+
+def _own(path: str) -> Question:
+    """Return a question of the user's own by its import path."""
+    found = find_class(path)
+    own = found() if isinstance(found, type) else found
+    if not (isinstance(getattr(own, "QUESTION", None), str) and callable(getattr(own, "run", None))):
+        raise UserError(
+            f"only: {path} is no question: a class that has QUESTION, the question as a sentence, and "
+            "run(self, evidence), which returns a zoo.audit.Finding"
+        )
+    asked: Question = own
+    return asked

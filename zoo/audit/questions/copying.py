@@ -93,7 +93,7 @@ def run(evidence: Evidence) -> Finding:
             "held_out": sizes[0],
             "generated": sizes[1],
             "extractor": evidence.space,
-            "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
+            "pixels at": min(PIXEL_SIZE, evidence.train.shape[-1]),
             "closeness": f"distance to the nearest real image / distance to the {RATIO_RANK}th nearest",
             "thresholds set on": len(setting),
             "checked on": len(checking),

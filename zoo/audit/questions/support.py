@@ -89,7 +89,7 @@ def run(evidence: Evidence) -> Finding:
             "extractor": evidence.space,
             "threshold in features": thresholds.distances[0],
             "threshold in pixels": thresholds.distances[1],
-            "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
+            "pixels at": min(PIXEL_SIZE, evidence.train.shape[-1]),
             "thresholds set on": len(setting),
             "pairs of these below the thresholds": ALLOWED_PAIRS,
             "checked on": len(checking),
