@@ -50,14 +50,14 @@ class MetricSpec:
         keys: names of the reported results, each with whether higher is better.
         make: function from the input's width, the smaller number of samples, and the known modes or None, to a new
             metric.
-        bootstraps: whether random halves give a valid confidence interval.
+        has_intervals: whether random halves give a valid confidence interval.
     """
 
     description: str
     input: Literal["values", "logits", "classes"]
     keys: dict[str, bool]
     make: Callable[[int, int, Modes | None], FeatureMetric]
-    bootstraps: bool = True
+    has_intervals: bool = True
 
 
 METRICS: dict[str, MetricSpec] = {
@@ -67,7 +67,7 @@ METRICS: dict[str, MetricSpec] = {
         "values",
         {"fid_infinity": False},
         lambda width, n, modes: metrics.FIDInfinity(),
-        bootstraps=False,
+        has_intervals=False,
     ),
     "kid": MetricSpec(
         "kernel distance, 100 subsets of min(1000, n/2)",
@@ -92,7 +92,7 @@ METRICS: dict[str, MetricSpec] = {
         "values",
         {"f8": True, "f1/8": True},
         lambda width, n, modes: metrics.PRD(),
-        bootstraps=False,
+        has_intervals=False,
     ),
     "classes": MetricSpec(
         "total variation between class frequencies; classes that are missing",
@@ -107,7 +107,7 @@ METRICS: dict[str, MetricSpec] = {
         lambda width, n, modes: (
             metrics.ModeCount(width) if modes is None else metrics.ModeCount(centres=modes[0], deviation=modes[1])
         ),
-        bootstraps=False,
+        has_intervals=False,
     ),
 }
 COUNTS = ("classes_missing",)  # without interval: a half of the samples misses more classes
@@ -297,7 +297,9 @@ def _numbers(
     """Measure all numbers of one metric, with their confidence intervals."""
     spec = METRICS[name]
     values = {key: value for key, value in measure(new_metric, real, fake).items() if key in spec.keys}
-    intervals = metrics.bootstrap(new_metric, real, fake, repeats, seed) if repeats and spec.bootstraps else {}
+    intervals = (
+        metrics.half_sample_intervals(new_metric, real, fake, repeats, seed) if repeats and spec.has_intervals else {}
+    )
     metric_protocol = {
         **protocol,
         "metric": spec.description,
