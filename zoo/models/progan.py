@@ -63,6 +63,7 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes, self.pixel_norm = num_classes, pixel_norm
+        self.grown = Stage(resolution)
         first = widths.at(4)
         self.normalise = PixelNorm()
         # Gain sqrt(2) / 4: the authors count the fan-in of this layer as that of a 4x4 convolution.
@@ -82,8 +83,12 @@ class Generator(nn.Module):
         )
         self.to_rgb = nn.ModuleList(EqualizedConv2d(widths.at(size), channels, 1, gain=1.0) for size in [4, *sizes])
 
-    def forward(self, z: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
-        """Return images (B, C, R, R), not bounded, at the stage's resolution R, from latents (B, Z) and labels (B,)."""
+    def forward(self, z: Tensor, labels: Tensor | None = None, stage: Stage | None = None) -> Tensor:
+        """Return images (B, C, R, R), not bounded, at the stage's resolution R, from latents (B, Z) and labels (B,).
+
+        Without a stage the network is fully grown.
+        """
+        stage = stage or self.grown
         if self.num_classes:
             assert labels is not None
             z = torch.cat([z, one_hot(labels, self.num_classes, z.dtype)], dim=1)
@@ -104,7 +109,7 @@ class Generator(nn.Module):
 
     def _from_latent(self, z: Tensor) -> Tensor:
         flat = linear(z, self.dense.weight * self.dense.scale)
-        x = flat.view(len(z), -1, 4, 4)
+        x = flat.view(z.shape[0], -1, 4, 4)
         bias = self.dense.bias
         return self._activate(x + (bias if bias.ndim == 3 else bias[:, None, None]))
 
@@ -118,6 +123,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, resolution: int, channels: int, widths: Widths, num_classes: int, variant: Variant) -> None:
         super().__init__()
+        self.grown = Stage(resolution)
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
         self.from_rgb = nn.ModuleList(EqualizedConv2d(channels, widths.at(size), 1) for size in [4, *sizes])
         self.blocks = nn.ModuleList(
@@ -135,8 +141,12 @@ class Discriminator(nn.Module):
         self.dense = EqualizedLinear(last * 16, widths.at(2))
         self.readout = EqualizedLinear(widths.at(2), 1 + num_classes, gain=1.0)
 
-    def forward(self, images: Tensor, stage: Stage) -> Tensor:
-        """Return logits (B, 1 + classes), realness first, of images (B, C, R, R) at the stage's resolution R."""
+    def forward(self, images: Tensor, stage: Stage | None = None) -> Tensor:
+        """Return logits (B, 1 + classes), realness first, of images (B, C, R, R) at the stage's resolution R.
+
+        Without a stage the network is fully grown.
+        """
+        stage = stage or self.grown
         depth = stage.resolution.bit_length() - 3
         x = leaky_relu(self.from_rgb[depth](images), 0.2)
         for level in range(depth, 0, -1):
