@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zoo.errors import require_at_least
+from zoo.layers.wrappers import PlainlyNamed
 from zoo.releases.publishing import Publishable
 from zoo.sampling.sampleable import Sampleable
 from zoo.training import clock
@@ -34,7 +35,7 @@ from zoo.training.seeding import derive_seed, set_seed
 from zoo.training.terms import NonFiniteLossError, RunningTerms, assert_finite
 
 
-class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
+class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule):
     """A generator and a discriminator with their training loop: the base class of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, passes them to this

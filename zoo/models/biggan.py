@@ -31,6 +31,7 @@ from zoo.layers.attention import SelfAttention
 from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
 from zoo.layers.orthogonal import orthogonal_penalty
 from zoo.layers.spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralHalvingConv2d, SpectralLinear
+from zoo.layers.wrappers import plain_name
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms
 from zoo.training.objectives import objective as objective_named
@@ -253,7 +254,8 @@ class OrthogonalGAN(GAN):
         terms = super().generator_loss(real, fake)
         if not self.orthogonal:
             return terms
-        weights = [weight for name, weight in self.generator.named_parameters() if name != "embed.weight"]
+        named = self.generator.named_parameters()
+        weights = [weight for name, weight in named if plain_name(name) != "embed.weight"]
         return {**terms, "orthogonal": orthogonal_penalty(weights, self.orthogonal)}
 
 
