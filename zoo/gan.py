@@ -26,7 +26,7 @@ from zoo.training import clock
 from zoo.training.augment import augmented, check_kinds
 from zoo.training.average import MovingAverage, averaged_copy
 from zoo.training.batch import Batch, check_batch
-from zoo.training.contract import check_hyperparameters, check_terms, check_trainer, scored
+from zoo.training.contract import check_callbacks, check_hyperparameters, check_terms, check_trainer, monitors, scored
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Objective, Terms
 from zoo.training.player import Player
@@ -215,7 +215,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         self.on_clock(self.progress - shown, self.progress)
         if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
             self.log_terms()
-            self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars and monitoring callbacks
+            self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars
+        elif monitors(self.trainer.callbacks):  # they ask at any round, such as the end of an epoch
+            self.log_dict(self._running.tensors(), logger=False, batch_size=1, sync_dist=self.trainer.world_size > 1)
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
         """Make one optimizer step of a player, with its learning rate multiplied by `rate`."""
@@ -276,6 +278,10 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         super().train(mode)
         self.average.eval()
         return self
+
+    def setup(self, stage: str) -> None:
+        """Refuse callbacks that cannot serve two players, before they begin."""
+        check_callbacks(self.trainer.callbacks)
 
     def on_fit_start(self) -> None:
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""

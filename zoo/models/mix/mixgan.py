@@ -170,6 +170,7 @@ class MixGAN(GAN):
 
     def setup(self, stage: str) -> None:
         """Attach the trainer to the pairs, which are not submodules."""
+        super().setup(stage)
         for pair in chain.from_iterable(self.pairs):
             pair.trainer = self.trainer
 
