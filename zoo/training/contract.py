@@ -76,7 +76,7 @@ REFUSED_CALLBACKS = {
         "discriminator too, and save an average of the average. Set model.average_halflife, in images"
     ),
     pl_callbacks.StochasticWeightAveraging: (
-        "it serves one optimizer, and a GAN has one for each player. The model keeps a moving average of its generator: "
+        "it serves one optimizer, a GAN has one for each player. The model keeps a moving average of its generator: "
         "set model.average_halflife, in images"
     ),
     pl_callbacks.GradientAccumulationScheduler: (
