@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from zoo.errors import require_at_least
+from zoo.layers.wrappers import PlainlyNamed
 from zoo.releases.publishing import Publishable
 from zoo.sampling.sampleable import Sampleable
 from zoo.training import clock
@@ -26,7 +27,7 @@ from zoo.training.arrivals import Arrivals
 from zoo.training.augment import augmented, check_kinds
 from zoo.training.average import MovingAverage, averaged_copy
 from zoo.training.batch import Batch, check_batch
-from zoo.training.contract import check_hyperparameters, check_terms, check_trainer, scored
+from zoo.training.contract import check_callbacks, check_hyperparameters, check_terms, check_trainer, monitors, scored
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Objective, Terms
 from zoo.training.player import Player
@@ -35,7 +36,7 @@ from zoo.training.seeding import derive_seed, set_seed
 from zoo.training.terms import NonFiniteLossError, RunningTerms, assert_finite, infinite_buffers, saved_tensors
 
 
-class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
+class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule):
     """A generator and a discriminator with their training loop: the base class of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, passes them to this
@@ -222,7 +223,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
         self.on_clock(self.progress - shown, self.progress)
         if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
             self.log_terms()
-            self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars and monitoring callbacks
+            self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars
+        elif monitors(self.trainer.callbacks):  # they ask at any round, such as the end of an epoch
+            self.log_dict(self._running.tensors(), logger=False, batch_size=1, sync_dist=self.trainer.world_size > 1)
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
         """Make one optimizer step of a player, with its learning rate multiplied by `rate`."""
@@ -288,6 +291,10 @@ class GAN(Publishable, Sampleable, clock.Clocked, LightningModule):
         super().train(mode)
         self.average.eval()
         return self
+
+    def setup(self, stage: str) -> None:
+        """Refuse callbacks that cannot serve two players, before they begin."""
+        check_callbacks(self.trainer.callbacks)
 
     def on_fit_start(self) -> None:
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""

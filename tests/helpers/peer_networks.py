@@ -129,6 +129,8 @@ def pixel_norm(x: Tensor) -> Tensor:
 
 
 class GanZooGenerator(nn.Module):
+    alpha = 0.0  # weight of the previous resolution
+
     def __init__(self, latent: int, depths: list[int], channels: int) -> None:
         super().__init__()
         self.formatLayer = Scaled(latent, 16 * depths[0])
@@ -141,17 +143,24 @@ class GanZooGenerator(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         x = pixel_norm(leaky(self.formatLayer(pixel_norm(z))).view(len(z), -1, 4, 4))
         x = pixel_norm(leaky(self.groupScale0[0](x)))
+        before = x
         for pair in self.scaleLayers:
-            x = f.interpolate(x, scale_factor=2)
+            before = x = f.interpolate(x, scale_factor=2)
             for layer in pair:
                 x = pixel_norm(leaky(layer(x)))
-        return self.toRGBLayers[-1](x)
+        x = self.toRGBLayers[-1](x)
+        # The source converts to colours first and enlarges then; with nearest neighbours it is the same.
+        return self.alpha * self.toRGBLayers[-2](before) + (1 - self.alpha) * x if self.alpha else x
 
 
 class GanZooDiscriminator(nn.Module):
-    def __init__(self, depths: list[int], channels: int, outputs: int = 1, deviation: bool = True) -> None:
+    alpha = 0.0  # weight of the previous resolution
+
+    def __init__(
+        self, depths: list[int], channels: int, outputs: int = 1, deviation: bool = True, old: bool = False
+    ) -> None:
         super().__init__()
-        self.deviation = deviation
+        self.deviation, self.old = deviation, old
         self.decisionLayer = Scaled(depths[0], outputs)
         self.groupScaleZero = nn.ModuleList(
             [Scaled(depths[0] + deviation, depths[0], 3), Scaled(16 * depths[0], depths[0])]
@@ -162,23 +171,29 @@ class GanZooDiscriminator(nn.Module):
         self.fromRGBLayers = nn.ModuleList(Scaled(channels, depth, 1) for depth in depths)
 
     def forward(self, x: Tensor) -> Tensor:
+        small = f.avg_pool2d(x, 2)
         x = leaky(self.fromRGBLayers[-1](x))
-        for pair in reversed(self.scaleLayers):
+        for i, pair in enumerate(reversed(self.scaleLayers)):
             for layer in pair:
                 x = leaky(layer(x))
             x = f.avg_pool2d(x, 2)
+            if i == 0 and self.alpha and len(self.scaleLayers) > 1:
+                x = self.alpha * leaky(self.fromRGBLayers[-2](small)) + (1 - self.alpha) * x
         if self.deviation:
             x = self.with_deviation(x)
         return self.decisionLayer(leaky(self.groupScaleZero[1](leaky(self.groupScaleZero[0](x)).flatten(1))))
 
-    @staticmethod
-    def with_deviation(x: Tensor) -> Tensor:
-        """Image by image: its group is i mod G, the number it is given that of group i // size."""
+    def with_deviation(self, x: Tensor) -> Tensor:
+        """Image by image: the number that it is given is that of group i // size.
+
+        Since July 2019 a group is of neighbours; before, its images were those of one remainder by their number.
+        """
         n, size = len(x), 4 if len(x) % 4 == 0 else len(x)
         if size == 1:
             return torch.cat([x, torch.zeros_like(x[:, :1])], 1)
         groups = n // size
-        numbers = [torch.sqrt(x[g::groups].var(0) + 1e-8).mean() for g in range(groups)]
+        members = [x[g::groups] if self.old else x[g * size : (g + 1) * size] for g in range(groups)]
+        numbers = [torch.sqrt(group.var(0) + 1e-8).mean() for group in members]
         extra = torch.stack([numbers[i // size] for i in range(n)])
         return torch.cat([x, extra[:, None, None, None].expand(-1, 1, *x.shape[2:])], 1)
 

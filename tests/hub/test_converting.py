@@ -82,18 +82,33 @@ DEPTHS = [16, 16, 8]
 
 
 @pytest.mark.parametrize(
-    ("n", "deviation", "classes"), [(1, True, 0), (3, True, 0), (8, True, 0), (3, False, 0), (4, True, 2)]
+    ("n", "deviation", "classes", "alpha", "old"),
+    [
+        (1, True, 0, 0.0, False),
+        (3, True, 0, 0.0, False),
+        (8, True, 0, 0.0, False),
+        (6, True, 0, 0.0, False),
+        (8, True, 0, 0.0, True),
+        (3, False, 0, 0.0, False),
+        (4, True, 2, 0.0, False),
+        (8, True, 2, 0.3, False),
+        (2, True, 0, 0.999, True),
+    ],
 )
 @torch.no_grad()
-def test_the_progressive_gan_of_gan_zoo(n: int, deviation: bool, classes: int) -> None:
+def test_the_progressive_gan_of_gan_zoo(n: int, deviation: bool, classes: int, alpha: float, old: bool) -> None:
+    """Row M9: minibatch stddev as in the source's last commit or as before July 2019, and moments within a fade."""
     g = peer.randomised(peer.GanZooGenerator(6 + classes, DEPTHS, 3))
     g.toRGBLayers[-1].module.weight.mul_(0.2)  # images of about [-1, 1], to which 1e-5 refers
-    d = peer.randomised(peer.GanZooDiscriminator(DEPTHS, 3, 1 + classes, deviation), 1)
+    d = peer.randomised(peer.GanZooDiscriminator(DEPTHS, 3, 1 + classes, deviation, old), 1)
+    g.alpha = d.alpha = alpha
     state = {name.replace(".module.", "."): tensor for name, tensor in g.state_dict().items()}  # older files
-    facts = {"num_classes": classes} if classes else {}
+    facts: dict[str, Any] = {"num_classes": classes} if classes else {}
+    facts |= ({"alpha": alpha} if alpha else {}) | ({"before_july_2019": True} if old else {})
     model = hub.convert({"netG": state, "netD": d.state_dict()}, "pytorch_GAN_zoo-PGAN", **facts)
     assert isinstance(model, zoo.ProGAN)
-    assert (model.resolution, model.stage.resolution, model.stage.alpha, model.num_classes) == (16, 16, 1.0, classes)
+    assert (model.resolution, model.stage.resolution, model.num_classes) == (16, 16, classes)
+    assert model.stage.alpha == pytest.approx(1 - alpha, abs=1e-6)
     z, x = latents(n, 6), images(n, 3, 16)
     labels = torch.arange(n) % classes if classes else None
     latents_and_classes = z if labels is None else torch.cat([z, torch.eye(classes)[labels]], 1)
@@ -184,8 +199,15 @@ def test_networks_that_the_zoo_cannot_compute_are_refused_with_the_reason() -> N
     with pytest.raises(ReleaseError, match=r"widths \[8, 4, 8\] from 4x4 on"):
         hub.convert(growing, "pytorch_GAN_zoo-PGAN")
     usual = peer.GanZooGenerator(4, DEPTHS, 3).state_dict()
-    with pytest.raises(ReleaseError, match=r"from the middle of a fade"):
-        hub.convert(usual, "pytorch_GAN_zoo-PGAN", alpha=0.5)
+    with pytest.raises(ReleaseError, match=r"alpha, the source's weight .*, lies in \[0, 1\]; got 2"):
+        hub.convert(usual, "pytorch_GAN_zoo-PGAN", alpha=2)
+    with pytest.raises(ReleaseError, match=r"alpha=0.5 is a moment in a fade, and these settings have none"):
+        hub.convert(usual, "pytorch_GAN_zoo-PGAN", alpha=0.5, fade_images=0)
+    with pytest.raises(ReleaseError, match=r"before_july_2019 is true or false; got 'yes'"):
+        hub.convert(usual, "pytorch_GAN_zoo-PGAN", before_july_2019="yes")
+    small = peer.GanZooGenerator(4, [8, 8], 3).state_dict(), peer.GanZooDiscriminator([8, 8], 3).state_dict()
+    with pytest.raises(ReleaseError, match=r"from the fade to 8x8.*or the generator alone"):
+        hub.convert(dict(zip(("netG", "netD"), small)), "pytorch_GAN_zoo-PGAN", alpha=0.5)
     classifier = peer.GanZooDiscriminator(DEPTHS, 3, 4).state_dict()
     with pytest.raises(
         ReleaseError, match=r"gives 4 numbers for each image; if 3 of them are classes.* give num_classes=3"

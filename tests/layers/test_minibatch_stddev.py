@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from zoo.layers.minibatch_stddev import MinibatchStdDev
+from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev, NeighbourDeviation
 
 
 def by_hand(x: Tensor, group: int) -> list[float]:
@@ -67,3 +67,19 @@ def test_bf16_images_are_compared_in_float32() -> None:
     result = MinibatchStdDev()(x)
     assert result.dtype == torch.bfloat16
     assert torch.equal(result, MinibatchStdDev()(x.float()).bfloat16())
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 6, 8, 12])
+def test_the_two_layers_of_pytorch_gan_zoo_differ_in_the_grouping_alone(batch: int) -> None:
+    """Row M9: since July 2019 four neighbours are a group; before, an image got the number of other images."""
+    torch.manual_seed(0)
+    x = torch.randn(batch, 3, 2, 4)
+    size = 4 if batch % 4 == 0 else batch
+    groups = [x[i : i + size] for i in range(0, batch, size)]
+    strided = [x[i :: batch // size] for i in range(batch // size)]
+    for layer, members in ((NeighbourDeviation(), groups), (ConsecutiveDeviation(), strided)):
+        numbers = [torch.tensor(0.0) if size == 1 else (m.var(0) + 1e-8).sqrt().mean() for m in members]
+        expected = torch.stack(numbers).repeat_interleave(size)
+        result = layer(x)
+        assert torch.equal(result[:, :3], x)
+        torch.testing.assert_close(result[:, 3], expected[:, None, None].expand(-1, 2, 4))

@@ -12,7 +12,17 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d
 
 from tests.helpers.metric_features import correlated, gaussian, values
-from zoo.metrics import FID, KID, PRD, ClassHistogram, DensityCoverage, PrecisionRecall, bootstrap, floor
+from zoo.metrics import (
+    FID,
+    KID,
+    PRD,
+    ClassHistogram,
+    DensityCoverage,
+    PrecisionRecall,
+    bootstrap,
+    floor,
+    half_sample_intervals,
+)
 from zoo.metrics.density_coverage import expected_coverage
 from zoo.metrics.intervals import wilson
 
@@ -128,7 +138,7 @@ def test_a_floor_that_the_data_cannot_give_is_explained() -> None:
 def test_the_interval_has_the_error_of_theory() -> None:
     """Two Gaussians on a line at distance d: the squared distance's error is 2 d (2 / n)^(1/2) to the first order."""
     n, d = 800, 3.0
-    found = bootstrap(lambda: FID(1), gaussian(n, 1, 1), gaussian(n, 1, 2, mean=d), repeats=200)["fid"]
+    found = half_sample_intervals(lambda: FID(1), gaussian(n, 1, 1), gaussian(n, 1, 2, mean=d), repeats=200)["fid"]
     assert found.error == pytest.approx(2 * d * (2 / n) ** 0.5, rel=0.2)
     assert found.low < found.value < found.high
     assert found.high - found.low == pytest.approx(2 * 1.96 * found.error, rel=1e-3)
@@ -139,7 +149,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     held = 0
     for seed in range(100):
         real, fake = gaussian(200, 1, seed), gaussian(200, 1, 1000 + seed, mean=2.0)
-        found = bootstrap(lambda: FID(1), real, fake, repeats=20, seed=seed, level=0.8)["fid"]
+        found = half_sample_intervals(lambda: FID(1), real, fake, repeats=20, seed=seed, level=0.8)["fid"]
         held += found.low < 4 < found.high
     assert 68 <= held <= 91
 
@@ -147,7 +157,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
 def test_near_the_floor_intervals_are_too_wide_rather_than_too_narrow() -> None:
     """Both sides are one Gaussian: the error is overstated by about the root of 3, as the docstring says."""
     sides = [(gaussian(200, 1, seed), gaussian(200, 1, 9000 + seed)) for seed in range(120)]
-    found = [bootstrap(lambda: FID(1), *pair, repeats=10)["fid"] for pair in sides]
+    found = [half_sample_intervals(lambda: FID(1), *pair, repeats=10)["fid"] for pair in sides]
     truth = np.std([each.value for each in found])
     assert 1.2 < np.mean([each.error**2 for each in found]) ** 0.5 / truth < 2.4
 
@@ -155,15 +165,32 @@ def test_near_the_floor_intervals_are_too_wide_rather_than_too_narrow() -> None:
 def test_halves_do_not_warn_of_their_own_bias() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        bootstrap(lambda: FID(20), gaussian(30, 20, 1), gaussian(30, 20, 2), repeats=2)
+        half_sample_intervals(lambda: FID(20), gaussian(30, 20, 1), gaussian(30, 20, 2), repeats=2)
 
 
 def test_intervals_are_seeded_and_ask_for_sense() -> None:
     real, fake = gaussian(100, 2, 1), gaussian(100, 2, 2)
-    first, again, other = (bootstrap(lambda: FID(2), real, fake, 5, seed) for seed in (1, 1, 2))
+    first, again, other = (half_sample_intervals(lambda: FID(2), real, fake, 5, seed) for seed in (1, 1, 2))
     assert first == again != other
     with pytest.raises(ValueError, match=r"repeats must be at least 2.*got 1 and 0.95"):
-        bootstrap(lambda: FID(2), real, fake, repeats=1)
+        half_sample_intervals(lambda: FID(2), real, fake, repeats=1)
+
+
+def test_half_samples_are_drawn_without_replacement_and_are_not_called_a_bootstrap() -> None:
+    """Row M4: every half has distinct samples; the old name says what it is now called and gives the same numbers."""
+    halves = []
+
+    class Recorded(FID):
+        def update(self, features: torch.Tensor, real: bool) -> None:
+            halves.append(features)
+            super().update(features, real)
+
+    real, fake = gaussian(100, 2, 1), gaussian(100, 2, 2)
+    found = half_sample_intervals(lambda: Recorded(2), real, fake, repeats=5)
+    assert [len(half) for half in halves] == [100] * 2 + [50] * 10
+    assert all(len(half.unique(dim=0)) == len(half) for half in halves)
+    with pytest.warns(DeprecationWarning, match=r"renamed zoo.metrics.half_sample_intervals.*removed in 0.3.0"):
+        assert bootstrap(lambda: FID(2), real, fake, repeats=5) == found
 
 
 def test_wilsons_interval() -> None:

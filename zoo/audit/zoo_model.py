@@ -12,7 +12,7 @@ from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.subject import SubjectAdapter, images_at_once
 from zoo.gan import GAN
 from zoo.sampling.images import in_batches
-from zoo.sampling.protocol import RowNetworks
+from zoo.sampling.protocol import RowNetworks, in_dtype_of
 from zoo.training.batch import Batch
 from zoo.training.seeding import seeded
 
@@ -52,7 +52,7 @@ class ZooModelAdapter(SubjectAdapter):
 
     def _score(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Score images (B, C, H, W) of classes (B,) or None."""
-        return self.subject.score(Batch(images, labels))
+        return self.subject.score(Batch(in_dtype_of(self.subject.discriminator, images), labels))
 
     def _generate(self, latents: Tensor, labels: Tensor | None, networks: RowNetworks | None) -> Tensor:
         """Make images of the model's full resolution from latents (B, Z), classes (B,) and the network of each row."""

@@ -192,9 +192,9 @@ def _copy_of_game(model: GAN, new_side: Side | None) -> GAN:
             settings[f"{side}s"] = 1 if side == new_side else len(getattr(model, side))
     copy = type(model)(**settings).to(model.device).train()
     copy.set_clock(**model.clock_state())
-    for side in ("generator", "discriminator"):
-        if side != new_side:
-            getattr(copy, side).load_state_dict(getattr(model, side).state_dict())
+    sides = tuple(f"{side}." for side in ("generator", "discriminator") if side != new_side)
+    state = {name: tensor for name, tensor in model.state_dict().items() if name.startswith(sides)}
+    copy.load_state_dict({**copy.state_dict(), **state})
     return copy
 
 

@@ -28,7 +28,7 @@ class MetricSpec:
         keys: names of the reported results, each with whether higher is better; empty for all that the metric computes.
         make: function from the input's width, the smaller number of samples, and the known modes or None, to a new
             metric.
-        bootstraps: whether random halves give a valid confidence interval.
+        has_intervals: whether random halves give a valid confidence interval.
         higher_is_better: whether higher is better for results that `keys` does not name.
     """
 
@@ -36,7 +36,7 @@ class MetricSpec:
     input: Literal["values", "logits", "classes"]
     keys: dict[str, bool]
     make: Callable[[int, int, Modes | None], FeatureMetric]
-    bootstraps: bool = True
+    has_intervals: bool = True
     higher_is_better: bool = False
 
 
@@ -44,7 +44,7 @@ def own_metric(path: str) -> MetricSpec:
     """Return the specification of a metric of the user's own.
 
     The class extends `zoo.metrics.FeatureMetric`. Its constructor takes nothing, or `width`, the number of features. It
-    may have the attributes `input` (`values`, `logits` or `classes`), `keys` and `bootstraps` of `MetricSpec`.
+    may have the attributes `input` (`values`, `logits` or `classes`), `keys` and `has_intervals` of `MetricSpec`.
 
     Args:
         path: import path of the class, such as `my_ideas.Mine`.
@@ -77,6 +77,6 @@ def own_metric(path: str) -> MetricSpec:
         kind,
         dict(getattr(metric, "keys", {})),
         lambda width, n, modes: metric(width=width) if with_width else metric(),
-        bool(getattr(metric, "bootstraps", True)),
+        bool(getattr(metric, "has_intervals", True)),
         bool(metric.higher_is_better),
     )

@@ -47,7 +47,7 @@ METRICS: dict[str, MetricSpec] = {
         "values",
         {"fid_infinity": False},
         lambda width, n, modes: metrics.FIDInfinity(),
-        bootstraps=False,
+        has_intervals=False,
     ),
     "kid": MetricSpec(
         "kernel distance, 100 subsets of min(1000, n/2)",
@@ -72,7 +72,7 @@ METRICS: dict[str, MetricSpec] = {
         "values",
         {"f8": True, "f1/8": True},
         lambda width, n, modes: metrics.PRD(),
-        bootstraps=False,
+        has_intervals=False,
     ),
     "classes": MetricSpec(
         "total variation between class frequencies; classes that are missing",
@@ -87,7 +87,7 @@ METRICS: dict[str, MetricSpec] = {
         lambda width, n, modes: (
             metrics.ModeCount(width) if modes is None else metrics.ModeCount(centres=modes[0], deviation=modes[1])
         ),
-        bootstraps=False,
+        has_intervals=False,
     ),
 }
 PUBLISHED = {key for spec in METRICS.values() for key in spec.keys}
@@ -300,7 +300,9 @@ def _numbers(
             f"metrics: {name} computes {', '.join(sorted(values.keys() & PUBLISHED))}, a name of a metric of this "
             "library. Give it another one"
         )
-    intervals = metrics.bootstrap(new_metric, real, fake, repeats, seed) if repeats and spec.bootstraps else {}
+    intervals = (
+        metrics.half_sample_intervals(new_metric, real, fake, repeats, seed) if repeats and spec.has_intervals else {}
+    )
     metric_protocol = {
         **protocol,
         "metric": spec.description,

@@ -13,6 +13,7 @@ from lightning_fabric.plugins import TorchCheckpointIO
 from zoo.errors import CheckpointError, first_line
 from zoo.io.files import atomic_write
 from zoo.io.records import check_records
+from zoo.layers.wrappers import plain_name
 
 PICKLE = b"\x80"
 """First byte of a plain pickle; a file of torch.save begins with that of a zip archive."""
@@ -104,7 +105,8 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str |
     Raises:
         CheckpointError: if the weights belong to another architecture; the model is then unchanged.
     """
-    saved, current = checkpoint["state_dict"], model.state_dict()
+    current = model.state_dict()
+    saved = {plain_name(name): tensor for name, tensor in checkpoint["state_dict"].items()}  # without torch.compile's
     faults = [f"{name} is missing" for name in current if name not in saved]
     faults += [f"{name} is not in the model" for name in saved if name not in current]
     faults += [
@@ -118,5 +120,16 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str |
             f"{path} belongs to another architecture than {type(model).__name__} with these settings: "
             + "; ".join(faults[:3])
             + more
+            + _about_parametrisations(model, saved)
         )
     model.load_state_dict(saved)
+
+
+def _about_parametrisations(model: torch.nn.Module, saved: dict[str, Any]) -> str:
+    """Say what to do if the saved network had parametrisations, such as weight norm, that the model does not have."""
+    if not any(".parametrizations." in name for name in saved.keys() - model.state_dict().keys()):
+        return ""
+    return (
+        ". It was saved with a parametrisation of torch.nn.utils.parametrizations; apply that in the __init__ of "
+        f"{type(model).__name__}, so that every model of the class has it"
+    )

@@ -11,5 +11,5 @@ def one_hot(labels: Tensor, num_classes: int, dtype: torch.dtype) -> Tensor:
 
     torch's own function reads the range of the labels back to the host at every call.
     """
-    vectors = torch.zeros(len(labels), num_classes, dtype=dtype, device=labels.device)
+    vectors = torch.zeros(labels.shape[0], num_classes, dtype=dtype, device=labels.device)
     return vectors.scatter_(1, labels[:, None], 1.0)

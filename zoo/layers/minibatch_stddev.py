@@ -32,8 +32,27 @@ class MinibatchStdDev(nn.Module):
         return torch.cat([x, extra], dim=1)
 
 
+class NeighbourDeviation(nn.Module):
+    """Minibatch stddev of pytorch_GAN_zoo since July 2019, for weights that were trained with it.
+
+    Differences from `MinibatchStdDev`: groups are of neighbours (image i is in group `i // 4`); the variance is the
+    unbiased one; a batch that 4 does not divide is one group; a single image gets 0.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Append the channel: maps (B, C, H, W) become (B, C + 1, H, W)."""
+        batch, _, height, width = x.shape
+        size = 4 if batch % 4 == 0 else batch
+        if size == 1:
+            return torch.cat([x, x.new_zeros(batch, 1, height, width)], dim=1)
+        grouped = x.float().reshape(batch // size, size, -1)
+        deviation = (grouped.var(1, unbiased=True) + 1e-8).sqrt().mean(1)  # (B / size,)
+        extra = deviation.repeat_interleave(size).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
+        return torch.cat([x, extra], dim=1)
+
+
 class ConsecutiveDeviation(nn.Module):
-    """Minibatch stddev of pytorch_GAN_zoo, for weights that were trained with it.
+    """Minibatch stddev of pytorch_GAN_zoo before July 2019 (its commit f5c8125), for weights trained until then.
 
     Differences from `MinibatchStdDev`: the variance is the unbiased one; a batch that 4 does not divide is one group;
     groups are strided (image i is in group `i mod B/4`) but their deviations are assigned in order (image i gets that

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 
@@ -19,6 +20,6 @@ class PixelNorm(nn.Module):
         self.epsilon = epsilon
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise (B, C) or (B, C, H, W) over C, in float32, since bf16 would lose small differences."""
-        wide = x.float()
+        """Normalise (B, C) or (B, C, H, W) over C, at least in float32, since bf16 would lose small differences."""
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))
         return (wide * (wide.square().mean(1, keepdim=True) + self.epsilon).rsqrt()).to(x.dtype)

@@ -20,7 +20,7 @@ from zoo.metrics.fid import FID
 from zoo.metrics.fid_infinity import FIDInfinity
 from zoo.metrics.frechet import frechet_distance
 from zoo.metrics.inception_score import InceptionScore
-from zoo.metrics.intervals import Interval, bootstrap, floor
+from zoo.metrics.intervals import Interval, bootstrap, floor, half_sample_intervals
 from zoo.metrics.kid import KID
 from zoo.metrics.mode_count import ModeCount
 from zoo.metrics.neighbours import NeighbourStatistics, Rule, neighbour_statistics
@@ -47,6 +47,7 @@ __all__ = [
     "expected_coverage",
     "floor",
     "frechet_distance",
+    "half_sample_intervals",
     "neighbour_statistics",
     "precision_and_recall",
 ]

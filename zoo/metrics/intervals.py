@@ -91,7 +91,7 @@ def floor(metric: Factory, features: Tensor, n: int, seed: int = 0) -> dict[str,
     return measure(metric, subset(features, order[:n]), subset(features, order[n : 2 * n]))
 
 
-def bootstrap(
+def half_sample_intervals(
     metric: Factory, real: Tensor, fake: Tensor, repeats: int = 50, seed: int = 0, level: float = 0.95
 ) -> dict[str, Interval]:
     """Compute a confidence interval for each of a metric's numbers, from random halves of the samples.
@@ -99,10 +99,10 @@ def bootstrap(
         interval = value +- z * std over halves of the metric on a half
 
     where z is the normal quantile of `level`, and a half is a random half of the real and of the generated samples,
-    drawn without replacement. The usual bootstrap draws with replacement; its copies would be nearest neighbours at
-    distance 0 and enlarge Fréchet distances. Halves need no rescaling: half the samples double the variance, and
-    sampling from the same finite set halves it again, so the standard deviation over halves is the standard error at
-    the full size. The bias of a half does not enter, because only the deviation over halves is used.
+    drawn without replacement. This is no bootstrap: a bootstrap draws with replacement, and its copies would be nearest
+    neighbours at distance 0 and enlarge Fréchet distances. Halves need no rescaling: half the samples double the
+    variance, and sampling from the same finite set halves it again, so the standard deviation over halves is the
+    standard error at the full size. The bias of a half does not enter, because only the deviation over halves is used.
 
     The interval is asymptotically correct for smooth statistics (distances, scores, class shares). It is an
     approximation for precision, recall, density and coverage, whose balls grow as samples get fewer, and not valid for
@@ -119,10 +119,10 @@ def bootstrap(
 
     Example:
         >>> import torch
-        >>> from zoo.metrics import FID, bootstrap
+        >>> from zoo.metrics import FID, half_sample_intervals
         >>> generator = torch.Generator().manual_seed(0)
         >>> real, fake = torch.randn(2, 500, 2, generator=generator)
-        >>> interval = bootstrap(lambda: FID(2), real, fake + 3, repeats=20)["fid"]
+        >>> interval = half_sample_intervals(lambda: FID(2), real, fake + 3, repeats=20)["fid"]
         >>> interval.low < 18 < interval.high  # the distance of the two distributions
         True
     """
@@ -142,6 +142,22 @@ def bootstrap(
         error = float(np.std([half[name] for half in values_of_halves], ddof=1))
         result[name] = Interval(value, value - quantile * error, value + quantile * error, error)
     return result
+
+
+def bootstrap(
+    metric: Factory, real: Tensor, fake: Tensor, repeats: int = 50, seed: int = 0, level: float = 0.95
+) -> dict[str, Interval]:
+    """Return `half_sample_intervals` under its old name, which was wrong: nothing is drawn with replacement.
+
+    Deprecated; removed in 0.3.0.
+    """
+    warnings.warn(
+        "zoo.metrics.bootstrap is renamed zoo.metrics.half_sample_intervals, since it draws random halves without "
+        "replacement; the old name is removed in 0.3.0",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return half_sample_intervals(metric, real, fake, repeats, seed, level)
 
 
 def wilson(hits: int, n: int, z: float = Z95) -> tuple[float, float]:

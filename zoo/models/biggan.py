@@ -31,6 +31,7 @@ from zoo.layers.attention import SelfAttention
 from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
 from zoo.layers.orthogonal import orthogonal_penalty
 from zoo.layers.spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralHalvingConv2d, SpectralLinear
+from zoo.layers.wrappers import plain_name
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms
 from zoo.training.objectives import objective as objective_named
@@ -170,8 +171,11 @@ class Projection(nn.Module):
         self.embed = SpectralEmbedding(num_classes, inputs) if num_classes else None
 
     def forward(self, x: Tensor, labels: Tensor | None) -> Tensor:
-        """Return scores (B,) of maps (B, C, H, W). As in the authors' code, h is a sum, not a mean; in float32."""
-        features = relu(x).sum((2, 3), dtype=torch.float32)
+        """Return scores (B,) of maps (B, C, H, W). As in the authors' code, h is a sum, not a mean; in float32
+        at least.
+        """
+        features = relu(x).sum((2, 3), dtype=torch.promote_types(x.dtype, torch.float32))
+        features = features.to(self.linear.weight.dtype)
         scores: Tensor = self.linear(features).squeeze(1)
         return scores if self.embed is None else scores + (self.embed(labels) * features).sum(1)
 
@@ -204,7 +208,7 @@ def doubled(x: Tensor) -> Tensor:
 
 def as_map(x: Tensor) -> Tensor:
     """View features (B, 16 * C) as maps (B, C, 4, 4) in channels_last memory format, without a copy."""
-    return x.view(len(x), 4, 4, -1).permute(0, 3, 1, 2)
+    return x.view(x.shape[0], 4, 4, -1).permute(0, 3, 1, 2)
 
 
 def initialise(network: nn.Module, how: Initialisation) -> nn.Module:
@@ -251,7 +255,8 @@ class OrthogonalGAN(GAN):
         terms = super().generator_loss(real, fake)
         if not self.orthogonal:
             return terms
-        weights = [weight for name, weight in self.generator.named_parameters() if name != "embed.weight"]
+        named = self.generator.named_parameters()
+        weights = [weight for name, weight in named if plain_name(name) != "embed.weight"]
         return {**terms, "orthogonal": orthogonal_penalty(weights, self.orthogonal)}
 
 

@@ -71,7 +71,7 @@ class Generator(nn.Module):
         if self.num_classes:
             assert labels is not None
             z = torch.cat([z, one_hot(labels, self.num_classes, z.dtype)], dim=1)
-        x = self.stem(z).unflatten(1, (self.first, -1)).view(len(z), self.first, 4, 4)
+        x = self.stem(z).unflatten(1, (self.first, -1)).view(z.shape[0], self.first, 4, 4)
         images: Tensor = self.body(x)
         return images
 

@@ -29,7 +29,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_re
 from zoo.gan import GAN
 from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear, unequalize
 from zoo.layers.labels import one_hot
-from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev
+from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev, NeighbourDeviation
 from zoo.layers.normalization import PixelNorm
 from zoo.layers.precision import without_autocast
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
@@ -45,7 +45,12 @@ from zoo.training.objectives import (
 from zoo.training.objectives import objective as objective_named
 from zoo.training.player import Player
 
-Variant = Literal["authors", "pytorch_GAN_zoo"]
+Variant = Literal["authors", "pytorch_GAN_zoo", "pytorch_GAN_zoo_old"]
+DEVIATIONS: dict[str, type[nn.Module]] = {
+    "authors": MinibatchStdDev,
+    "pytorch_GAN_zoo": NeighbourDeviation,
+    "pytorch_GAN_zoo_old": ConsecutiveDeviation,
+}
 
 
 class Generator(nn.Module):
@@ -63,12 +68,13 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         self.num_classes, self.pixel_norm = num_classes, pixel_norm
+        self.grown = Stage(resolution)
         first = widths.at(4)
         self.normalise = PixelNorm()
         # Gain sqrt(2) / 4: the authors count the fan-in of this layer as that of a 4x4 convolution.
         self.dense = EqualizedLinear(latent_dim + num_classes, first * 16, gain=math.sqrt(2) / 4)
         # One bias for each channel, added after the reshape; in pytorch_GAN_zoo one for each unit.
-        self.dense.bias = nn.Parameter(torch.zeros((first, 4, 4) if variant == "pytorch_GAN_zoo" else first))
+        self.dense.bias = nn.Parameter(torch.zeros(first if variant == "authors" else (first, 4, 4)))
         self.first = EqualizedConv2d(first, first, 3)
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
         self.blocks = nn.ModuleList(
@@ -82,8 +88,12 @@ class Generator(nn.Module):
         )
         self.to_rgb = nn.ModuleList(EqualizedConv2d(widths.at(size), channels, 1, gain=1.0) for size in [4, *sizes])
 
-    def forward(self, z: Tensor, labels: Tensor | None, stage: Stage) -> Tensor:
-        """Return images (B, C, R, R), not bounded, at the stage's resolution R, from latents (B, Z) and labels (B,)."""
+    def forward(self, z: Tensor, labels: Tensor | None = None, stage: Stage | None = None) -> Tensor:
+        """Return images (B, C, R, R), not bounded, at the stage's resolution R, from latents (B, Z) and labels (B,).
+
+        Without a stage the network is fully grown.
+        """
+        stage = stage or self.grown
         if self.num_classes:
             assert labels is not None
             z = torch.cat([z, one_hot(labels, self.num_classes, z.dtype)], dim=1)
@@ -104,7 +114,7 @@ class Generator(nn.Module):
 
     def _from_latent(self, z: Tensor) -> Tensor:
         flat = linear(z, self.dense.weight * self.dense.scale)
-        x = flat.view(len(z), -1, 4, 4)
+        x = flat.view(z.shape[0], -1, 4, 4)
         bias = self.dense.bias
         return self._activate(x + (bias if bias.ndim == 3 else bias[:, None, None]))
 
@@ -118,6 +128,7 @@ class Discriminator(nn.Module):
 
     def __init__(self, resolution: int, channels: int, widths: Widths, num_classes: int, variant: Variant) -> None:
         super().__init__()
+        self.grown = Stage(resolution)
         sizes = [2**i for i in range(3, resolution.bit_length())]  # 8, 16, ..., resolution
         self.from_rgb = nn.ModuleList(EqualizedConv2d(channels, widths.at(size), 1) for size in [4, *sizes])
         self.blocks = nn.ModuleList(
@@ -130,13 +141,17 @@ class Discriminator(nn.Module):
             for size in sizes
         )
         last = widths.at(4)
-        self.deviation = MinibatchStdDev() if variant == "authors" else ConsecutiveDeviation()
+        self.deviation = DEVIATIONS[variant]()
         self.last = EqualizedConv2d(last + 1, last, 3)
         self.dense = EqualizedLinear(last * 16, widths.at(2))
         self.readout = EqualizedLinear(widths.at(2), 1 + num_classes, gain=1.0)
 
-    def forward(self, images: Tensor, stage: Stage) -> Tensor:
-        """Return logits (B, 1 + classes), realness first, of images (B, C, R, R) at the stage's resolution R."""
+    def forward(self, images: Tensor, stage: Stage | None = None) -> Tensor:
+        """Return logits (B, 1 + classes), realness first, of images (B, C, R, R) at the stage's resolution R.
+
+        Without a stage the network is fully grown.
+        """
+        stage = stage or self.grown
         depth = stage.resolution.bit_length() - 3
         x = leaky_relu(self.from_rgb[depth](images), 0.2)
         for level in range(depth, 0, -1):
@@ -185,7 +200,8 @@ class ProGAN(GAN):
         equalized: whether weights have an equalized learning rate; if not, they start with He's deviation and learn at
             the unscaled rate.
         variant: `authors`, or `pytorch_GAN_zoo` for weights of that port: a bias for each unit of the first layer, and
-            its minibatch stddev (see `zoo.layers.minibatch_stddev.ConsecutiveDeviation`).
+            its minibatch stddev (see `zoo.layers.minibatch_stddev.NeighbourDeviation`); `pytorch_GAN_zoo_old` has the
+            one that the port had before July 2019.
         generator_lr: Adam's learning rate for the generator.
         discriminator_lr: Adam's learning rate for the discriminator.
         betas: Adam's betas.
@@ -228,7 +244,7 @@ class ProGAN(GAN):
         if resolution not in [2**i for i in range(3, 11)]:
             raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
         if variant not in get_args(Variant):
-            raise ValueError(f"variant of a ProGAN is 'authors' or 'pytorch_GAN_zoo'; got {variant!r}")
+            raise ValueError(f"variant of a ProGAN is one of {', '.join(get_args(Variant))}; got {variant!r}")
         if r1_every < 1:
             raise ValueError(f"r1_every, rounds from one r1 to the next, must be at least 1; got {r1_every}")
         growth = Growth(resolution, hold_images, fade_images, initial_resolution)

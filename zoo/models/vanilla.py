@@ -30,7 +30,7 @@ class Maxout(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map features (B, inputs) to (B, outputs)."""
         values: Tensor = self.linear(x)
-        return values.view(len(x), -1, self.pieces).amax(2)
+        return values.view(x.shape[0], -1, self.pieces).amax(2)
 
 
 class Generator(nn.Module):

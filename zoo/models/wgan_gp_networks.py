@@ -195,7 +195,7 @@ class ResidualGenerator(nn.Module):
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images (B, C, H, W) in [-1, 1] from latents (B, Z) and, if conditional, class indices (B,)."""
-        x = self.stem(z).view(len(z), -1, 4, 4)
+        x = self.stem(z).view(z.shape[0], -1, 4, 4)
         for block in self.blocks:
             x = block(x, labels)
         images: Tensor = self.last(relu(self.norm(x, None), inplace=True)).tanh()
@@ -225,7 +225,7 @@ class ConvolutionalGenerator(nn.Module):
         x = self.stem(z)[:, :, None, None]
         for i, doubling in enumerate(self.doublings):
             x = relu(self.norms[i](x, labels) if self.norms else x)
-            x = doubling(x if i else x.view(len(z), -1, 4, 4))
+            x = doubling(x if i else x.view(z.shape[0], -1, 4, 4))
             if self.crop and i == 0:
                 x = x[:, :, :7, :7]
         images: Tensor = x.tanh()

@@ -119,7 +119,7 @@ def convert(
               truncation
             - BigGAN-PyTorch: BigGAN and BigGAN-deep of ajbrock/BigGAN-PyTorch: G, D, G_ema; fact: epsilon
             - pytorch_GAN_zoo-PGAN: progressive GAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG; facts:
-              num_classes, alpha
+              num_classes, alpha, before_july_2019
             - pytorch_GAN_zoo-DCGAN: DCGAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG
             - pytorch-tutorial-DCGAN: the 4x4 DCGAN of PyTorch's tutorial and examples: netG, netD
             - lightning-bolts-DCGAN: pl_bolts.models.gans.DCGAN: one state dict of the LightningModule

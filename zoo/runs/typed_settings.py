@@ -72,7 +72,7 @@ class ModelSettings(ModelClass, total=False):
     drift: float  # ProGAN
     pixel_norm: bool  # ProGAN
     equalized: bool  # ProGAN
-    variant: Literal["authors", "pytorch_GAN_zoo"]  # ProGAN
+    variant: Literal["authors", "pytorch_GAN_zoo", "pytorch_GAN_zoo_old"]  # ProGAN
     layers: int  # VanillaGAN
     batch_norm: bool  # VanillaGAN, WGANGP
     discriminator_layers: int  # VanillaGAN

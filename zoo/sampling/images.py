@@ -139,10 +139,20 @@ def _rendered(
     for first in range(0, len(latents), batch_size):
         rows = slice(first, first + batch_size)
         images = networks[rows].generate(model, latents[rows], None if labels is None else labels[rows])
-        images = images.float().clamp(-1, 1)
-        if images.shape[-1] != model.resolution:  # a network that is still growing
-            images = interpolate_pixels(images, size=model.resolution, mode="nearest")
-        yield images
+        yield displayed(images, model.resolution)
+
+
+def displayed(images: Tensor, resolution: int) -> Tensor:
+    """Return what a network generated as images: float32 in [-1, 1], at the full resolution also while it is growing.
+
+    Args:
+        images: output (B, C, H, W) of a generator.
+        resolution: height and width of the result, in pixels.
+    """
+    images = images.float().clamp(-1, 1)
+    if images.shape[-1] != resolution:
+        images = interpolate_pixels(images, size=resolution, mode="nearest")
+    return images
 
 
 def truncated(

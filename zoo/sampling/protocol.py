@@ -56,11 +56,20 @@ class RowNetworks:
     def generate(self, model: GenerativeModel, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return the model's images (B, C, H, W) of latents (B, Z), each row by its own network."""
         if self.choice is None:
-            return model.generate(self.networks[0], z, labels)
+            return model.generate(self.networks[0], in_dtype_of(self.networks[0], z), labels)
         indices = [(self.choice == i).nonzero().flatten() for i in range(len(self.networks))]
         images = [
-            model.generate(network, z[rows], None if labels is None else labels[rows])
+            model.generate(network, in_dtype_of(network, z[rows]), None if labels is None else labels[rows])
             for network, rows in zip(self.networks, indices)
             if len(rows)
         ]
         return torch.cat(images)[torch.cat(indices).argsort()]
+
+
+def in_dtype_of(network: nn.Module, z: Tensor) -> Tensor:
+    """Return latents in the dtype of a network's weights, for models after `.half()`, `.bfloat16()` or `.double()`.
+
+    Latents are drawn in float32 whatever the weights are, so that the same seed draws the same latents.
+    """
+    weight = next((weight for weight in network.parameters() if weight.is_floating_point()), z)
+    return z.to(weight.dtype)

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zoo.sampling.images import Labels, TruncationBy, sample
+from zoo.sampling.images import Labels, TruncationBy, displayed, sample
 from zoo.sampling.protocol import GenerativeModel, RowNetworks
 
 
 class Sampleable:
     """Mixin of `zoo.GAN` that draws images from the averaged generator."""
+
+    def forward(self: GenerativeModel, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images (B, C, H, W), float32 in [-1, 1], that the averaged generator makes of latents: `model(z)`.
+
+        They are those that `sample` draws from these latents and labels. Unlike `sample` it is differentiable, and it
+        can be exported for any number of rows:
+        `torch.export.export(model, (z,), dynamic_shapes=({0: torch.export.Dim("batch")},))`.
+
+        Args:
+            z: latents (B, Z).
+            labels: class indices (B,); None for an unconditional model.
+        """
+        return displayed(self.choose_networks(z.shape[0]).generate(self, z, labels), self.resolution)
 
     def choose_networks(self: GenerativeModel, n: int) -> RowNetworks:
         """Choose the network that draws each of n samples: the averaged generator draws all of them.

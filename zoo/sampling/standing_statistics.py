@@ -14,7 +14,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from zoo.sampling.images import TruncationBy, truncated
-from zoo.sampling.protocol import GenerativeModel
+from zoo.sampling.protocol import GenerativeModel, in_dtype_of
 from zoo.training.seeding import seeded
 
 
@@ -63,7 +63,7 @@ def standing_statistics(
         with torch.no_grad(), seeded(seed, model.device):
             for _ in range(passes):
                 latents = truncated(model.sample_latent, batch_size, truncation, truncation_by)
-                model.generate(model.average, latents, model.sample_labels(batch_size))
+                model.generate(model.average, in_dtype_of(model.average, latents), model.sample_labels(batch_size))
         model.average.eval()
         yield
     finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import callbacks as pl_callbacks
 from torch import Tensor
 
 from zoo.errors import CheckpointError, UserError
@@ -66,6 +68,39 @@ def check_trainer(trainer: Trainer) -> None:
             f"{type(trainer.strategy).__name__} cannot train two players that take turns, each with the "
             "other frozen. On several devices use Trainer(strategy=zoo.Replicas(), ...)"
         )
+
+
+REFUSED_CALLBACKS = {
+    pl_callbacks.WeightAveraging: (
+        "the model keeps a moving average of its generator, from which it samples; this callback would average the "
+        "discriminator too, and save an average of the average. Set model.average_halflife, in images"
+    ),
+    pl_callbacks.StochasticWeightAveraging: (
+        "it serves one optimizer, a GAN has one for each player. The model keeps a moving average of its generator: "
+        "set model.average_halflife, in images"
+    ),
+    pl_callbacks.GradientAccumulationScheduler: (
+        "Lightning's accumulation serves one optimizer. Set model.micro_batches, which splits a batch to save memory"
+    ),
+}
+"""Callbacks of Lightning, with their subclasses, that would train or save something wrong, and why."""
+
+
+def check_callbacks(callbacks: Sequence[Callback]) -> None:
+    """Check that no callback changes weights or gradients in a way that is wrong for two players.
+
+    Raises:
+        UserError: for one of `REFUSED_CALLBACKS`.
+    """
+    for callback in callbacks:
+        for refused, reason in REFUSED_CALLBACKS.items():
+            if isinstance(callback, refused):
+                raise UserError(f"the callback {type(callback).__name__} is refused: {reason}")
+
+
+def monitors(callbacks: Sequence[Callback]) -> bool:
+    """Return whether a callback monitors a logged term, as ModelCheckpoint and EarlyStopping do."""
+    return any(isinstance(getattr(callback, "monitor", None), str) for callback in callbacks)
 
 
 def check_hyperparameters(model: LightningModule) -> None:

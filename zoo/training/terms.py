@@ -36,6 +36,10 @@ class RunningTerms:
         total, count = self._sums.get(name, (torch.zeros_like(value), 0.0))
         self._sums[name] = (total + value, count + rounds)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the mean of every term in this process, on the device; nothing waits for it."""
+        return {name: total / count for name, (total, count) in self._sums.items()}
+
     def means(self, over_processes: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, float]:
         """Return the mean of every term. This is the only call for which training waits for the device.
 

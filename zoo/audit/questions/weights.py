@@ -22,6 +22,7 @@ from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.findings import figures
 from zoo.audit.findings.builder import Builder
 from zoo.audit.findings.finding import Finding, NotApplicable
+from zoo.layers.wrappers import plain_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -166,9 +167,10 @@ def chosen(subject: SubjectAdapter) -> list[tuple[str, str, Tensor]]:
     Returns:
         For each weight, the name of its network, its name within the network, and the tensor.
     """
-    tensors = subject.weights()
+    stored = subject.weights()
+    tensors = {plain: stored[name] for plain, name in plain_names(subject.subject, stored).items()}
     named = getattr(subject.subject, "named_parameters", None)
-    parameters = {name for name, _ in named()} if callable(named) else set(tensors)
+    parameters = set(plain_names(subject.subject, dict(named())) if callable(named) else tensors)
     averaged = any(name.startswith("average.") for name in tensors)
     selected = []
     for name, tensor in tensors.items():

@@ -25,7 +25,8 @@ SOURCES: dict[str, tuple[Callable[..., Conversion], str]] = {
     "BigGAN-PyTorch": (biggan.convert, "BigGAN and BigGAN-deep of ajbrock/BigGAN-PyTorch: G, D, G_ema; fact: epsilon"),
     "pytorch_GAN_zoo-PGAN": (
         progan.convert,
-        "progressive GAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG; facts: num_classes, alpha",
+        "progressive GAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG; facts: num_classes, alpha, "
+        "before_july_2019",
     ),
     "pytorch_GAN_zoo-DCGAN": (dcgan.convert_gan_zoo, "DCGAN of facebookresearch/pytorch_GAN_zoo: netG, netD, avgG"),
     "pytorch-tutorial-DCGAN": (dcgan.convert_tutorial, "the 4x4 DCGAN of PyTorch's tutorial and examples: netG, netD"),
@@ -34,8 +35,15 @@ SOURCES: dict[str, tuple[Callable[..., Conversion], str]] = {
 """The converter of each source, by the source's name, with a description."""
 
 
-FACTS = {"images_seen": int, "num_classes": int, "truncation": float, "epsilon": float, "alpha": float}
-"""Facts that converters take, and their types; all are numbers."""
+FACTS = {
+    "images_seen": int,
+    "num_classes": int,
+    "truncation": float,
+    "epsilon": float,
+    "alpha": float,
+    "before_july_2019": bool,
+}
+"""Facts that converters take, and their types: numbers, or true and false."""
 
 
 def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
@@ -59,7 +67,8 @@ def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
     given = dict(facts)
     for key, value in given.items():
         if key in FACTS and not isinstance(value, (FACTS[key], int)):
-            raise ReleaseError(f"{key} is a number; got {value!r}")
+            kind = "true or false" if FACTS[key] is bool else "a number"
+            raise ReleaseError(f"{key} is {kind}; got {value!r}")
     images_seen = given.pop("images_seen", None)
     try:
         conversion = SOURCES[source][0](networks, given)

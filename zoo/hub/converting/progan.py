@@ -2,18 +2,21 @@
 
 It differs from the authors' code and from this library in four ways: it scales the output of a layer, including the
 bias, instead of the weight; it uses the gain sqrt(2) in all layers; its first bias has a value for each unit; and its
-minibatch stddev is computed differently (see `zoo.ProGAN.variant`). Weights and biases are multiplied so that the
+minibatch stddev is computed differently, and was computed in another way before July 2019 (commit f5c8125; see
+`zoo.layers.minibatch_stddev`). Weights and biases are multiplied so that the
 converted model computes the same.
 """
 
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 from torch import Tensor
 
 from zoo.errors import ReleaseError
+from zoo.gan import GAN
 from zoo.hub.converting.tensors import Conversion, Networks, Tensors
 from zoo.models.progan import ProGAN
 from zoo.models.progan_growth import Widths
@@ -24,17 +27,15 @@ def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
 
     Args:
         networks: the networks of the source.
-        facts: `num_classes` of a conditional model (an AC-GAN with one attribute); `alpha`, which must be 0, as it is
-            after a fade.
+        facts: `num_classes` of a conditional model (an AC-GAN with one attribute); `alpha`, the source's weight of the
+            previous resolution, from 1 at the start of a fade to 0 at its end; `before_july_2019` for weights that
+            were trained with the source as it was then.
 
     Raises:
         ReleaseError: if this library has no such network.
     """
-    if facts.pop("alpha", 0):
-        raise ReleaseError(
-            "alpha is not 0: this checkpoint is from the middle of a fade, whose two ends the source "
-            "mixes in its own way. Convert one from after it"
-        )
+    alpha = float(facts.pop("alpha", 0))
+    old = bool(facts.pop("before_july_2019", False))
     for network in (networks.generator, networks.discriminator, networks.average):
         if network is not None:  # newer versions of the source have the name of the wrapped layer, older ones do not
             network.rename(lambda name: name.replace(".module.", "."))
@@ -44,6 +45,7 @@ def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
     )
     if scales < 1:
         raise ReleaseError(f"{generator.label} draws 4x4 images; the zoo's begins at 8x8")
+    _check_fade(alpha, scales, networks)
     depths = [generator.take(f"toRGBLayers.{i}.weight").shape[1] for i in range(scales + 1)]
     widths = _widths(depths, generator.label)
     classes = int(facts.pop("num_classes", 0))
@@ -62,9 +64,9 @@ def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
         "width": widths.most,
         "width_base": widths.base,
         "num_classes": classes,
-        "variant": "pytorch_GAN_zoo",
+        "variant": "pytorch_GAN_zoo_old" if old else "pytorch_GAN_zoo",
     }
-    conversion = Conversion(ProGAN, arguments, images_seen=lambda model: model.growth.end)
+    conversion = Conversion(ProGAN, arguments, images_seen=partial(_images_seen, alpha))
     if networks.generator is not None:
         conversion.generator = _generator(networks.generator, scales)
     if networks.average is not None:
@@ -72,6 +74,49 @@ def convert(networks: Networks, facts: dict[str, Any]) -> Conversion:
     if networks.discriminator is not None:
         conversion.discriminator = _discriminator(networks.discriminator, scales)
     return conversion
+
+
+def _check_fade(alpha: float, scales: int, networks: Networks) -> None:
+    """Check that this library computes what the source does at this moment of a fade.
+
+    Args:
+        alpha: the source's weight of the previous resolution.
+        scales: number of doublings of the source's networks.
+        networks: the networks of the source.
+
+    Raises:
+        ReleaseError: if it does not.
+    """
+    if not 0 <= alpha <= 1:
+        raise ReleaseError(f"alpha, the source's weight of the previous resolution, lies in [0, 1]; got {alpha:g}")
+    if alpha and scales == 1 and networks.discriminator is not None:
+        raise ReleaseError(
+            f"{networks.discriminator.label} is from the fade to 8x8, in which the source's discriminator does not mix "
+            "the two resolutions, as its generator does. Convert a later checkpoint, or the generator alone"
+        )
+
+
+def _images_seen(alpha: float, model: GAN) -> int:
+    """Return the images after which the model is where the source was: at the end of its growth, or in the last fade.
+
+    Args:
+        alpha: the source's weight of the previous resolution.
+        model: the converted model.
+
+    Raises:
+        ReleaseError: if the model has no fade, by its settings.
+    """
+    assert isinstance(model, ProGAN)
+    growth = model.growth
+    if not alpha:
+        return growth.end
+    if not growth.fade or not growth.doublings:
+        raise ReleaseError(
+            f"alpha={alpha:g} is a moment in a fade, and these settings have none: leave fade_images and "
+            "initial_resolution out"
+        )
+    # From the first image on: at the very beginning the model still works at the previous resolution.
+    return growth.switched_on[-1] + max(1, round((1 - alpha) * growth.fade))
 
 
 def _widths(depths: list[int], label: str) -> Widths:

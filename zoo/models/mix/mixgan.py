@@ -46,6 +46,7 @@ from zoo.gan import GAN
 from zoo.models.mix.members import build_members, shared_state, with_networks
 from zoo.models.mix.mixture import Mixture, Regulariser, WeightUpdate, regularisation
 from zoo.models.mix.payoff import LossOf, Payoff, discriminator_terms, generator_terms, payoff_matrix, weighted
+from zoo.sampling.images import displayed
 from zoo.sampling.protocol import RowNetworks
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms
@@ -172,6 +173,7 @@ class MixGAN(GAN):
 
     def setup(self, stage: str) -> None:
         """Attach the trainer to the pairs, which are not submodules."""
+        super().setup(stage)
         for pair in chain.from_iterable(self.pairs):
             pair.trainer = self.trainer
 
@@ -326,9 +328,24 @@ class MixGAN(GAN):
 
     # --- use of a trained model --------------------------------------------------------------------------------------
 
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Return images (B, C, H, W), float32 in [-1, 1], each of an averaged generator drawn by weight.
+
+        Every generator computes all rows, of which one is taken: k times the work of `sample`, but no operation
+        depends on the draw, so that the model can be exported. `member(i)` exports one generator by itself.
+
+        Args:
+            z: latents (B, Z).
+            labels: class indices (B,); None for an unconditional model.
+        """
+        images = torch.stack([RowNetworks([network]).generate(self, z, labels) for network in self.average.members])
+        ends = self.average.weights.float().cumsum(0)[:-1]  # of each member's share of [0, 1); ONNX has no such draw
+        chosen = (torch.rand(z.shape[0], 1, device=z.device) >= ends).sum(1)
+        return displayed(images[chosen, torch.arange(z.shape[0], device=z.device)], self.resolution)
+
     def choose_networks(self, n: int) -> RowNetworks:
         """Draw the averaged generator of each of n samples by weight, from torch's random state."""
-        members, weights = self.average.members, self.average.weights
+        members, weights = self.average.members, self.average.weights.float()  # half has no multinomial on some devices
         return RowNetworks(members, torch.multinomial(weights, n, replacement=True) if len(members) > 1 and n else None)
 
     def sample(self, n: int, *, component: int | None = None, **options: Any) -> Tensor:
