@@ -13,6 +13,7 @@ from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.locating import checkpoint_of
 from zoo.runs.recipes import load_recipe
+from zoo.runs.recording import whole_recipe
 
 
 def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
@@ -59,6 +60,7 @@ def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:
         raise CheckpointError(
             f"{run.path} has no {run.recipe.name}, so it cannot be resumed; zoo.load_run may still load it"
         )
+    whole_recipe(run.recipe)
     original, changed = load_recipe(run.recipe), load_recipe(run.recipe, overrides)
     faults = [
         f"model.{key}: {original.model.arguments.get(key)!r} in the run, {value!r} now; a resumed run keeps its model"
