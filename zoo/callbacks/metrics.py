@@ -29,7 +29,7 @@ from zoo.evaluation.labels import class_counts
 from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics, metric_spec
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.gan import GAN
-from zoo.io.files import atomic_write
+from zoo.io.files import atomic_write, read_json, read_jsonl
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.pictures import can_plot
@@ -158,7 +158,7 @@ class SampleMetrics(Every):
         self._file = self._folder.training_metrics(self._extractor.name)
         self._rows = []
         if model.images_seen and self._file.exists():  # a resumed run writes the rows after its checkpoint again
-            rows = [json.loads(line) for line in self._file.read_text().splitlines()]
+            rows = read_jsonl(self._file, say=True)
             self._rows = [row for row in rows if row["images_seen"] <= model.images_seen]
 
     def _measure(self, trainer: Trainer, model: GAN) -> bool:
@@ -220,7 +220,7 @@ class SampleMetrics(Every):
         if self._latest is None or not len(self._data.held_out):
             return
         path = self._folder.held_out_report(self._extractor.name)
-        report = json.loads(path.read_text()) if path.exists() else {}
+        report = read_json(path) or {}
         reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
         row = self._rows[-1]
         entry = {

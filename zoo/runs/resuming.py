@@ -15,6 +15,7 @@ from zoo.runs.changes import describe_changes, faults_of_changes, follow_images
 from zoo.runs.locating import checkpoint_of
 from zoo.runs.places import paths_of_data
 from zoo.runs.recipes import load_recipe
+from zoo.runs.recording import whole_recipe
 
 
 def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
@@ -61,6 +62,7 @@ def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:
         raise CheckpointError(
             f"{run.path} has no {run.recipe.name}, so it cannot be resumed; zoo.load_run may still load it"
         )
+    whole_recipe(run.recipe)
     original = load_recipe(run.recipe)
     data = overrides.get("data") or {}
     if isinstance(data, Mapping) and (paths := paths_of_data(run, original, data)):

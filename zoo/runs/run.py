@@ -36,7 +36,6 @@ from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
-from zoo.io.files import atomic_write
 from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.runs.changes import note_early_end
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
@@ -44,6 +43,7 @@ from zoo.runs.finetuning import start_from
 from zoo.runs.finishing import finished_line
 from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
+from zoo.runs.recording import record_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
@@ -344,11 +344,7 @@ class RunRecorder(Callback):
 
     def _record_start(self) -> None:
         run, recipe, start = RunFolder(self.plan.folder), self.plan.recipe, self.plan.start
-        with atomic_write(run.recipe) as scratch:
-            comment = (
-                f"# A run of {recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
-            )
-            scratch.write_text(comment + recipe.to_yaml(), encoding="utf-8")
+        record_recipe(run, recipe)
         record = {
             "recipe": recipe.name,
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
