@@ -15,7 +15,7 @@ from zoo.data.decode import OnCorrupt, decode_once
 from zoo.data.images import Images
 from zoo.data.pool import Pool
 from zoo.errors import DataError
-from zoo.io.files import digest_of_values
+from zoo.io.files import digest_of_values, with_home
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm"})
 
@@ -56,7 +56,7 @@ class Folder(Images):
         if on_corrupt not in ("raise", "skip"):
             raise ValueError(f"on_corrupt is 'raise' or 'skip'; got {on_corrupt!r}")
         super().__init__(resolution=resolution, channels=channels, **images)
-        self.root, self.labels, self.on_corrupt = Path(root).expanduser(), labels, on_corrupt
+        self.root, self.labels, self.on_corrupt = with_home(root), labels, on_corrupt
         self.match, self.group = compile_pattern("match", match), compile_pattern("group", group)
 
     def read(self) -> Pool:

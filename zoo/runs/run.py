@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,7 +27,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
 from zoo.config.recipe import Recipe
@@ -40,6 +40,7 @@ from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.runs.changes import note_early_end
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import start_from
+from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.recipes import load_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from zoo.runs.typed_settings import Overrides
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """The result of `fit`.
 
@@ -71,6 +72,13 @@ class Run:
     stopped_by: int | None
     seconds: float
     alarm: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        """Return one line: the model and its images, without its layers and settings."""
+        end = f", stopped by signal {self.stopped_by}" if self.stopped_by else ""
+        end += f", stopped by the alarm {self.alarm['alarm']!r}" if self.alarm else ""
+        seen = f"{type(self.model).__name__} after {self.model.images_seen:,} of {self.recipe.images:,} images"
+        return f"<Run of {self.recipe.name}: {seen} in {self.seconds:,.0f} s{end}, in {self.folder}>"
 
 
 def fit(
@@ -94,10 +102,11 @@ def fit(
         UserError: for faults of recipe, data or checkpoint.
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
-    plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
-    plan.print_notes()
-    with plan.claimed() as claimed:
-        return claimed.run()
+    with quiet_lightning():
+        plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
+        plan.print_notes()
+        with plan.claimed() as claimed:
+            return claimed.run()
 
 
 # --- the plan --------------------------------------------------------------------------------------------------------
@@ -203,6 +212,7 @@ class Plan:
             NonFiniteLossError: if training diverges.
         """
         recipe = self.recipe
+        loggers = build_loggers(recipe, self.folder)
         torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()
         # A checkpoint has to contain the state of all other callbacks after the same round, so SaveEvery comes last.
@@ -216,7 +226,7 @@ class Plan:
         stop = StopOnSignal()
         recorder = RunRecorder(self, pretrained)
         trainer = self._trainer(
-            [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen
+            [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen, loggers
         )
         began = time.monotonic()
         try:
@@ -268,19 +278,19 @@ class Plan:
             )
         return int(state["zoo"]["images_seen"])
 
-    def _trainer(self, callbacks: list[Callback], images_seen: int) -> Trainer:
+    def _trainer(self, callbacks: list[Callback], images_seen: int, loggers: Sequence[Logger] = ()) -> Trainer:
         """Build Lightning's trainer, without the parts of it that would replace the clock.
 
         Args:
             callbacks: all callbacks, in the order in which they act.
             images_seen: images seen at the start; later values in logs of a resumed run are removed.
+            loggers: loggers beside the run's own CSV and TensorBoard files.
 
         Raises:
             UserError: if Lightning refuses an argument of the recipe.
         """
         purge: dict[str, Any] = {"purge_step": images_seen} if images_seen else {}
         tensorboard = TensorBoardLogger(self.folder, name=TENSORBOARD, version="", **purge)
-        loggers = [part.build() for part in self.recipe.loggers.values()]
         try:
             return Trainer(
                 strategy=choose_strategy(self.recipe.trainer),
