@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from zoo.io.files import atomic_write, digest_of_values, read_jsonl, sha256_of
+from zoo.errors import UserError
+from zoo.io.files import atomic_write, cache_folder, digest_of_values, read_jsonl, sha256_of, with_home
 
 
 def test_the_new_file_is_there_only_when_it_is_complete(tmp_path: Path) -> None:
@@ -81,3 +82,44 @@ def test_digests(tmp_path: Path) -> None:
     keys = [digest_of_values(*values) for values in ((1, "2"), ("1", 2), (1, 2), (12,), ((1, 2),))]
     assert len(set(keys)) == len(keys)
     assert all(len(key) == 32 for key in keys)
+
+
+def test_a_user_without_a_home_is_told_to_set_the_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No HOME and a user's number without a name, as in containers: row R8."""
+    for name in ("HOME", "ZOO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+
+    def unnamed(uid: int) -> None:
+        raise KeyError(f"getpwuid(): uid not found: {uid}")
+
+    monkeypatch.setattr("pwd.getpwuid", unnamed)
+    with pytest.raises(UserError, match=r"this user has no home folder. Set the environment variable ZOO_CACHE to a"):
+        cache_folder()
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    assert cache_folder() == tmp_path / "cache"
+
+
+@pytest.mark.parametrize("variable", ["ZOO_CACHE", "HOME"])
+def test_a_cache_that_cannot_be_created_is_named(
+    variable: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`HOME=/nonexistent`, or a `ZOO_CACHE` that cannot be created: row R8."""
+    (tmp_path / "file").touch()
+    for name in ("ZOO_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "file" / "below"))
+    folder = tmp_path / "file" / "below" / ("" if variable == "ZOO_CACHE" else ".cache/zoo")
+    with pytest.raises(UserError) as caught:
+        cache_folder()
+    assert str(caught.value) == (
+        f"the cache folder {folder} cannot be created: Not a directory. Set the environment variable ZOO_CACHE to a "
+        "folder that you may write, such as ZOO_CACHE=/tmp/zoo"
+    )
+
+
+def test_a_home_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path such as `~nobody-here/photos`: row R8."""
+    with pytest.raises(UserError, match=r"^~nobody-here/photos: there is no home folder for ~nobody-here. Give the"):
+        with_home("~nobody-here/photos")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert with_home("~/photos") == tmp_path / "photos"

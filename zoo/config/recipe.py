@@ -31,7 +31,7 @@ class ClassSpec:
         """Call the class with its arguments.
 
         Raises:
-            UserError: when the class refuses a value.
+            UserError: when the class refuses a value, or needs a package that is not installed.
         """
         try:
             return self.target(**self.arguments)
@@ -39,6 +39,9 @@ class ClassSpec:
             raise
         except ValueError as error:
             raise UserError(f"{self.where}: {error}") from error
+        except ImportError as error:  # a package that is optional in another library, such as a logger's
+            reason = " ".join(str(error).split()) or "a package is missing"
+            raise UserError(f"{self.where}: {reason}. Install the package, or leave {self.where} out") from error
 
 
 @dataclass(frozen=True)

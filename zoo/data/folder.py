@@ -17,7 +17,7 @@ from zoo.data.listing import Listing, folders_in, list_images
 from zoo.data.pool import Pool
 from zoo.data.raster import irregular_kind, open_raster
 from zoo.errors import DataError, did_you_mean
-from zoo.io.files import digest_of_values
+from zoo.io.files import digest_of_values, with_home
 
 PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 """Names of folders for the parts of a data set, which are no classes."""
@@ -73,7 +73,7 @@ class Folder(Images):
         if len(set(classes)) < len(classes) or (classes and not labels):
             raise ValueError(f"classes are different names of subfolders, with labels=true; got {list(classes)}")
         super().__init__(resolution=resolution, channels=channels, **images)
-        self.root, self.labels, self.on_corrupt = Path(root).expanduser(), labels, on_corrupt
+        self.root, self.labels, self.on_corrupt = with_home(root), labels, on_corrupt
         self.classes = tuple(str(name) for name in classes)
         self.rendering = Rendering(resolution, channels, None, _checked_range(value_range), _checked_colour(background))
         self.match, self.group = compile_pattern("match", match), compile_pattern("group", group)

@@ -13,7 +13,7 @@ from zoo.errors import DownloadError, FeatureError
 from zoo.features.extractor import Extractor
 from zoo.features.weights import load_verified, weights_sha256
 from zoo.io.download import download
-from zoo.io.files import cache_folder
+from zoo.io.files import cache_folder, with_home
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -43,7 +43,7 @@ class Inception(Extractor):
                 f"extractor=inception needs {error.name}. Install it with pip install 'gan-zoo[metrics]'; "
                 "extractor=effnet-lite0 needs no download"
             ) from error
-        path = Path(weights).expanduser() if weights else cached_weights()
+        path = with_home(weights) if weights else cached_weights()
         digest = weights_sha256(path)
         official = digest == SHA256
         if not (weights or official):

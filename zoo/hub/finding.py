@@ -8,7 +8,7 @@ from typing import Any
 
 from zoo.errors import DownloadError, ReleaseError
 from zoo.io.download import download
-from zoo.io.files import cache_folder, sha256_of
+from zoo.io.files import cache_folder, sha256_of, with_home
 from zoo.io.run_folder import RunFolder
 from zoo.releases import references, release_format
 from zoo.releases.references import Reference
@@ -44,7 +44,7 @@ def find(reference: Reference) -> ReleaseFiles:
 
         return _in_folder(download_release(reference.name, reference.revision))
     if reference.kind == "path":
-        return _at_path(Path(reference.name).expanduser())
+        return _at_path(with_home(reference.name))
     return _shipped(reference.name)
 
 

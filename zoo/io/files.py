@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from zoo.errors import UserError
+
 
 @contextmanager
 def atomic_write(path: Path, sync: bool = False) -> Iterator[Path]:
@@ -152,7 +154,37 @@ def say_left_out(path: Path, lines: int) -> None:
 
 
 def cache_folder() -> Path:
-    """Return the cache folder: `ZOO_CACHE` if it is set, otherwise `zoo` in the user's cache folder."""
+    """Return the cache folder, which is created: `ZOO_CACHE` if it is set, otherwise `zoo` in the user's cache folder.
+
+    Raises:
+        UserError: if the user has no home folder, or the cache folder cannot be created.
+    """
     chosen = os.environ.get("ZOO_CACHE")
     base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(chosen).expanduser() if chosen else Path(base).expanduser() / "zoo"
+    try:
+        folder = Path(chosen).expanduser() if chosen else Path(base).expanduser() / "zoo"
+    except RuntimeError as error:  # no HOME, and no name for the user's number, as in some containers
+        raise UserError(
+            "there is no place for the cache: this user has no home folder. Set the environment variable ZOO_CACHE to "
+            "a folder that you may write, such as ZOO_CACHE=/tmp/zoo"
+        ) from error
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the cache folder {folder} cannot be created: {error.strerror or error}. Set the environment variable "
+            "ZOO_CACHE to a folder that you may write, such as ZOO_CACHE=/tmp/zoo"
+        ) from error
+    return folder
+
+
+def with_home(path: str | Path) -> Path:
+    """Return a path with a home folder in place of `~` or `~NAME` at its beginning.
+
+    Raises:
+        UserError: if there is no such home folder.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise UserError(f"{path}: there is no home folder for {Path(path).parts[0]}. Give the path in full") from error

@@ -131,8 +131,8 @@ def save_and_print(evaluation: Evaluation, out: str | None, curve: bool) -> None
     """
     path = Path(out) if out else evaluation.unused_path()
     try:
+        print_table(evaluation)  # first: a measurement takes long, and the file may be refused
         evaluation.write(path)
-        print_table(evaluation)
         print(f"numbers: {path}")
         if curve:
             print(_draw_curve(evaluation, path.with_suffix(".png")))

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from zoo.errors import CheckpointError, did_you_mean
+from zoo.io.files import with_home
 from zoo.io.run_folder import BEST, CHECKPOINT_SUFFIX, CHECKPOINTS, RunFolder
 from zoo.releases.references import Reference, is_path, parse_reference, release_names
 from zoo.releases.release_format import CONFIG
@@ -33,7 +34,7 @@ def locate(where: str | Path) -> RunFolder | Path | Reference:
     """
     if isinstance(where, str) and where.startswith(PREFIXES):
         return parse_reference(where)
-    path = Path(where).expanduser()
+    path = with_home(where)
     if path.suffix == ".safetensors":
         return Reference("path", str(path))
     if path.is_file():

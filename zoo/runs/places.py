@@ -36,7 +36,7 @@ def paths_of_data(run: RunFolder, recipe: Recipe, given: Mapping[str, Any]) -> d
         return {}
     for key in PATHS:
         value = arguments.get(key)
-        if key in given or not isinstance(value, str) or Path(value).expanduser().is_absolute():
+        if key in given or not isinstance(value, str) or value.startswith("~") or Path(value).is_absolute():
             continue
         started_in = next((start["folder"] for start in reversed(run.starts()) if "folder" in start), None)
         if started_in is not None and (Path(started_in) / value).exists():

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -27,7 +27,7 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
 from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
 from zoo.config.recipe import Recipe
@@ -41,6 +41,7 @@ from zoo.runs.changes import note_early_end
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import start_from
 from zoo.runs.finishing import finished_line
+from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import record_recipe
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from zoo.runs.typed_settings import Overrides
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """The result of `fit`.
 
@@ -74,6 +75,13 @@ class Run:
     stopped_by: int | None
     seconds: float
     alarm: dict[str, Any] | None = None
+
+    def __repr__(self) -> str:
+        """Return one line: the model and its images, without its layers and settings."""
+        end = f", stopped by signal {self.stopped_by}" if self.stopped_by else ""
+        end += f", stopped by the alarm {self.alarm['alarm']!r}" if self.alarm else ""
+        seen = f"{type(self.model).__name__} after {self.model.images_seen:,} of {self.recipe.images:,} images"
+        return f"<Run of {self.recipe.name}: {seen} in {self.seconds:,.0f} s{end}, in {self.folder}>"
 
 
 def fit(
@@ -97,10 +105,11 @@ def fit(
         UserError: for faults of recipe, data or checkpoint.
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
-    plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
-    plan.print_notes()
-    with plan.claimed() as claimed:
-        return claimed.run()
+    with quiet_lightning():
+        plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
+        plan.print_notes()
+        with plan.claimed() as claimed:
+            return claimed.run()
 
 
 # --- the plan --------------------------------------------------------------------------------------------------------
@@ -210,6 +219,7 @@ class Plan:
             assert self.start is not None
             print(line, flush=True)
             return Run(load_run(self.start), self.folder, recipe, None, 0.0)
+        loggers = build_loggers(recipe, self.folder)
         torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()
         # A checkpoint has to contain the state of all other callbacks after the same round, so SaveEvery comes last.
@@ -226,7 +236,7 @@ class Plan:
         stop = StopOnSignal()
         recorder = RunRecorder(self, pretrained)
         trainer = self._trainer(
-            [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen
+            [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen, loggers
         )
         began, is_complete = time.monotonic(), False
         try:
@@ -274,19 +284,19 @@ class Plan:
             print(f"{self.folder} has all its images; what was to follow the last checkpoint is done now", flush=True)
         return int(state["zoo"]["images_seen"])
 
-    def _trainer(self, callbacks: list[Callback], images_seen: int) -> Trainer:
+    def _trainer(self, callbacks: list[Callback], images_seen: int, loggers: Sequence[Logger] = ()) -> Trainer:
         """Build Lightning's trainer, without the parts of it that would replace the clock.
 
         Args:
             callbacks: all callbacks, in the order in which they act.
             images_seen: images seen at the start; later values in logs of a resumed run are removed.
+            loggers: loggers beside the run's own CSV and TensorBoard files.
 
         Raises:
             UserError: if Lightning refuses an argument of the recipe.
         """
         purge: dict[str, Any] = {"purge_step": images_seen} if images_seen else {}
         tensorboard = TensorBoardLogger(self.folder, name=TENSORBOARD, version="", **purge)
-        loggers = [part.build() for part in self.recipe.loggers.values()]
         try:
             return Trainer(
                 strategy=choose_strategy(self.recipe.trainer),
