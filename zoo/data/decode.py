@@ -29,6 +29,7 @@ from zoo.data.raster import Range, deep_values, storage_of, to_levels
 from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
+from zoo.io.scratch import scratch_mark
 
 Box = tuple[int, int, int, int]
 """A rectangle in pixels: left, top, right, bottom."""
@@ -208,7 +209,7 @@ def _decode(
         DataError: for a corrupt image under `raise`, if no image could be decoded, or for values of unknown range.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="decoding-", dir=folder.parent))
+    scratch = Path(tempfile.mkdtemp(prefix=f"decoding-{scratch_mark()}-", dir=folder.parent))
     try:
         shape = (count, rendering.resolution, rendering.resolution, rendering.channels)
         images = np.lib.format.open_memmap(scratch / "images.npy", mode="w+", dtype=np.uint8, shape=shape)

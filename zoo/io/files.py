@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
+from zoo.io.scratch import scratch_mark
 
 
 @contextmanager
@@ -21,7 +22,8 @@ def atomic_write(path: Path, sync: bool = False) -> Iterator[Path]:
 
     The context yields the path of a temporary file. When the block ends without an exception, that file is renamed to
     `path`. After an exception it is removed, and what was at `path` before is unchanged. The temporary file is in the
-    same folder, which is created where it is missing, and has the same suffix; its name contains the process id.
+    same folder, which is created where it is missing, and has the same suffix. If the process is killed it stays, and
+    `zoo.io.scratch.sweep` removes it.
 
     Args:
         path: the file to write.
@@ -29,7 +31,7 @@ def atomic_write(path: Path, sync: bool = False) -> Iterator[Path]:
             complete new one.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{os.getpid()}.{path.name}")
+    scratch = path.with_name(f".{scratch_mark()}.{path.name}")
     try:
         yield scratch
         if sync:

@@ -18,6 +18,7 @@ from PIL import Image
 from zoo.config.settings import check_settings
 from zoo.errors import ReleaseError
 from zoo.io.files import sha256_of
+from zoo.io.scratch import scratch_mark, sweep
 from zoo.releases import references, release_format, weights
 from zoo.releases.card import card, checked
 from zoo.releases.release_format import ReleasableModel
@@ -55,7 +56,8 @@ def write_release(
     refuse_other_folders(folder)
     about = checked(about or {})
     header = release_format.header_config(model, dtype)
-    scratch = folder.with_name(f".{folder.name}.{os.getpid()}")
+    sweep(folder.parent, f".*.{folder.name}", deep=False)
+    scratch = folder.with_name(f".{scratch_mark()}.{folder.name}")
     try:
         scratch.mkdir(parents=True)
         file = scratch / release_format.WEIGHTS

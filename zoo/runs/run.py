@@ -36,7 +36,9 @@ from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
+from zoo.io.files import cache_folder
 from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
+from zoo.io.scratch import sweep
 from zoo.runs.changes import note_early_end
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import start_from
@@ -354,6 +356,8 @@ class RunRecorder(Callback):
 
     def _record_start(self) -> None:
         run, recipe, start = RunFolder(self.plan.folder), self.plan.recipe, self.plan.start
+        sweep(run.path)
+        sweep(cache_folder())
         record_recipe(run, recipe)
         record = {
             "recipe": recipe.name,
