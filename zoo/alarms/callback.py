@@ -20,6 +20,7 @@ from zoo.errors import FeatureError, did_you_mean, require_at_least
 from zoo.features import extractor
 from zoo.gan import GAN
 from zoo.io.files import digest_of_values
+from zoo.io.room import spared
 from zoo.io.run_folder import RunFolder
 from zoo.training.batch import Batch
 from zoo.training.clock import crossed
@@ -245,7 +246,8 @@ class Alarms(Callback):
         print(f"ALARM at {model.images_seen:,} images, {name}: {reason}. Action: {action}", flush=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
-                logger.experiment.add_text("alarms", f"**{name}**: {reason}. Action: {action}", model.images_seen)
+                with spared("TensorBoard's file", Path(logger.log_dir)):
+                    logger.experiment.add_text("alarms", f"**{name}**: {reason}. Action: {action}", model.images_seen)
 
     @staticmethod
     def _log(trainer: Trainer, model: GAN, values: dict[str, float]) -> None:

@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 from zoo.io.files import append_jsonl, atomic_write, read_jsonl
+from zoo.io.room import spared
 from zoo.io.run_folder import RunFolder
 
 ROWS = 600
@@ -26,6 +27,7 @@ class Records:
 
     def __init__(self, folder: RunFolder, images_seen: int) -> None:
         self._paths = {"events": folder.events, "signals": folder.signals}
+        self._incomplete: set[str] = set()  # files whose last write failed, for instance on a full disk
         self.events = self._rows_until("events", images_seen)
         self._rows = self._rows_until("signals", images_seen)
         self._stride = int(self._rows[-1]["stride"]) if self._rows else 1
@@ -85,11 +87,21 @@ class Records:
         return [row for row in rows if row["images_seen"] <= images_seen]
 
     def _append(self, name: str, rows: list[Row]) -> None:
-        append_jsonl(self._paths[name], rows)
+        """Append rows to a file; after a failed write, all of its rows are written anew."""
+        if name in self._incomplete:
+            self._rewrite(name, self.events if name == "events" else self._rows)
+            return
+        self._incomplete.add(name)
+        with spared(f"{name} of the alarms", self._paths[name]):
+            append_jsonl(self._paths[name], rows)
+            self._incomplete.discard(name)
 
     def _rewrite(self, name: str, rows: list[Row]) -> None:
-        with atomic_write(self._paths[name]) as scratch:
-            scratch.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        self._incomplete.add(name)
+        with spared(f"{name} of the alarms", self._paths[name]):
+            with atomic_write(self._paths[name]) as scratch:
+                scratch.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            self._incomplete.discard(name)
 
 
 def rounded(value: float) -> float | str:

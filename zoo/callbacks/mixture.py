@@ -14,6 +14,7 @@ from torch import Tensor
 from zoo.callbacks.every import Every
 from zoo.data import Images
 from zoo.gan import GAN
+from zoo.io.room import spared
 from zoo.metrics import PrecisionRecall
 from zoo.models.mix.mixgan import MixGAN
 from zoo.rendering import pictures
@@ -65,11 +66,13 @@ class MixtureReport(Every):
         payoffs = model.payoffs(real if model.num_classes else Batch(real.images), seed=self.seed)
         rows = [f"G{i} {w:.2f}" for i, w in enumerate(model.generator_weights.tolist())]
         columns = [f"D{j} {w:.2f}" for j, w in enumerate(model.discriminator_weights.tolist())]
-        pictures.save(pictures.matrix(payoffs.cpu().numpy(), rows, columns), folder / f"{stem}_payoffs.png")
+        with spared("pictures of the mixture", folder):
+            pictures.save(pictures.matrix(payoffs.cpu().numpy(), rows, columns), folder / f"{stem}_payoffs.png")
         k = len(model.generator)
         labels = torch.arange(10) % model.num_classes if model.num_classes else None
         samples = torch.cat([model.member(i).sample(10, seed=self.seed, labels=labels) for i in range(k)])
-        pictures.save(pictures.grid(samples, 10), folder / f"{stem}_members.png")
+        with spared("pictures of the mixture", folder):
+            pictures.save(pictures.grid(samples, 10), folder / f"{stem}_members.png")
         measures = {"mixture/separability": separability(model, self.samples, self.seed)}
         data = getattr(trainer, "datamodule", None)
         if isinstance(data, Images):

@@ -11,6 +11,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from zoo.callbacks.every import Every
 from zoo.gan import GAN
+from zoo.io.room import spared
 from zoo.io.run_folder import RunFolder
 from zoo.rendering import pictures
 from zoo.sampling.grids import draw
@@ -44,7 +45,13 @@ class SampleGrid(Every):
         if not trainer.is_global_zero:
             return
         picture = draw(model, self.rows, self.columns, self.seed)
-        pictures.save(picture, RunFolder(Path(trainer.default_root_dir)).sample_grid(model.images_seen))
+        path = RunFolder(Path(trainer.default_root_dir)).sample_grid(model.images_seen)
+        with spared("sample grids", path.parent):
+            pictures.save(picture, path)
+            self._log(trainer, model, picture)
+
+    @staticmethod
+    def _log(trainer: Trainer, model: GAN, picture: Image.Image) -> None:
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 pixels = torch.frombuffer(bytearray(picture.tobytes()), dtype=torch.uint8)
@@ -58,6 +65,10 @@ class SampleGrid(Every):
         paths = folder.sample_grids()
         if not trainer.is_global_zero or len(paths) < 2:
             return
+        with spared("the evolution of the samples", folder.evolution_strip.parent):
+            self._save_evolution(folder, paths, pl_module)
+
+    def _save_evolution(self, folder: RunFolder, paths: list[Path], pl_module: LightningModule) -> None:
         frames = [Image.open(path).convert("RGB") for path in spread(paths, GIF_FRAMES)]
         pictures.save(
             frames[0], folder.evolution_animation, save_all=True, append_images=frames[1:], duration=150, loop=0

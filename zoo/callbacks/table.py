@@ -11,6 +11,7 @@ from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
 
 from zoo.io.files import atomic_write, read_table
+from zoo.io.room import spared
 from zoo.io.run_folder import RunFolder
 
 STEP = "images_seen"
@@ -64,18 +65,20 @@ class MetricsTable(Logger):
             self._rows[-1].update(row)
         else:
             self._rows.append(row)
-        if new or updates_last or self._rewrite:
-            self._write_all()
-        else:
-            with open(self.path, "a", newline="") as file:
-                csv.DictWriter(file, self._columns).writerow(row)
+        rewrite, self._rewrite = new or updates_last or self._rewrite, True  # after a failed write, all is written anew
+        with spared("the table of metrics", self.path):
+            if rewrite:
+                self._write_all()
+            else:
+                with open(self.path, "a", newline="") as file:
+                    csv.DictWriter(file, self._columns).writerow(row)
+            self._rewrite = False
 
     def _write_all(self) -> None:
         with atomic_write(self.path) as scratch, open(scratch, "w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(self._rows)
-        self._rewrite = False
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:

@@ -29,6 +29,7 @@ from zoo.data.raster import Range, deep_values, storage_of, to_levels
 from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
+from zoo.io.room import mapped_array
 from zoo.io.scratch import scratch_mark
 
 Box = tuple[int, int, int, int]
@@ -212,7 +213,7 @@ def _decode(
     scratch = Path(tempfile.mkdtemp(prefix=f"decoding-{scratch_mark()}-", dir=folder.parent))
     try:
         shape = (count, rendering.resolution, rendering.resolution, rendering.channels)
-        images = np.lib.format.open_memmap(scratch / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        images = mapped_array(scratch / "images.npy", shape, np.uint8)
         skipped: list[int] = []
         facts = Facts()
         title = f"decoding {count:,} images once to {rendering.resolution} px"

@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from zoo.data.facts import Facts
 from zoo.errors import DataError
 from zoo.io.files import atomic_write
+from zoo.io.room import mapped_array
 from zoo.training.batch import Batch
 
 
@@ -80,7 +81,7 @@ def downsample(images: NDArray[Any], resolution: int) -> NDArray[Any]:
     if path is None:
         return _fill(np.empty(shape, images.dtype), images)
     with atomic_write(path) as scratch:
-        result = np.lib.format.open_memmap(scratch, mode="w+", dtype=images.dtype, shape=shape)
+        result = mapped_array(scratch, shape, images.dtype)
         cast("np.memmap[Any, Any]", _fill(result, images)).flush()
     return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
 

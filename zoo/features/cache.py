@@ -131,7 +131,7 @@ def _read_or_compute(path: Path, extractor: Extractor, images: Callable[[], Iter
     features = features_of(extractor, images(), total=n, title="features of real images")
     try:
         _write(path, features, extractor)
-    except OSError as error:  # for instance a full disk: the features are used, and the next run computes them again
+    except (OSError, SafetensorError) as error:  # a full disk: the features are used, the next run computes them again
         print(f"note: cannot keep features in {path}: {error}", file=sys.stderr)
     return features
 

@@ -27,9 +27,10 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning import Callback, LightningModule, Trainer
-from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 
 from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
+from zoo.callbacks.tensorboard import TensorBoardFiles
 from zoo.config.recipe import Recipe
 from zoo.data import Images
 from zoo.errors import UserError, first_line
@@ -37,6 +38,7 @@ from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
 from zoo.io.files import cache_folder
+from zoo.io.room import spared
 from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.io.scratch import sweep
 from zoo.runs.changes import note_early_end
@@ -298,7 +300,7 @@ class Plan:
             UserError: if Lightning refuses an argument of the recipe.
         """
         purge: dict[str, Any] = {"purge_step": images_seen} if images_seen else {}
-        tensorboard = TensorBoardLogger(self.folder, name=TENSORBOARD, version="", **purge)
+        tensorboard = TensorBoardFiles(self.folder, name=TENSORBOARD, version="", **purge)
         try:
             return Trainer(
                 strategy=choose_strategy(self.recipe.trainer),
@@ -343,7 +345,13 @@ class RunRecorder(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write recipe and environment, and move away newer checkpoints, on rank 0."""
         if trainer.is_global_zero:
-            self._record_start()
+            try:
+                self._record_start()
+            except OSError as error:
+                reason = error.strerror or error
+                raise UserError(
+                    f"out: cannot write {self.folder}: {reason}. Make room, or choose another out=FOLDER"
+                ) from error
             self._set_aside_newer_checkpoints()
             self.has_begun = True
 
@@ -352,7 +360,8 @@ class RunRecorder(Callback):
         if self.has_begun:
             run = RunFolder(self.folder)
             end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())}
-            run.record_end({**end, "complete": is_complete})
+            with spared("the record of the end", run.path):
+                run.record_end({**end, "complete": is_complete})
 
     def _record_start(self) -> None:
         run, recipe, start = RunFolder(self.plan.folder), self.plan.recipe, self.plan.start

@@ -1,0 +1,74 @@
+"""What happens on a full disk: results that can be spared are left out and said once; a cache is refused in a line."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from zoo.errors import DataError
+
+_said: set[tuple[str, str]] = set()
+
+
+@contextmanager
+def spared(what: str, where: Path) -> Iterator[None]:
+    """Go on without a result that cannot be written, such as a picture, and say so once for each folder.
+
+    Args:
+        what: name of the result, such as "sample grids".
+        where: file or folder that it is written to.
+    """
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        # Lightning's logger for TensorBoard turns every exception into a ValueError.
+        cause = error if isinstance(error, OSError) else error.__cause__
+        if not isinstance(cause, OSError):
+            raise
+        key = what, str(where)
+        if key not in _said:
+            _said.add(key)
+            reason = cause.strerror or str(cause)
+            print(f"note: {what} cannot be written to {where}: {reason}. The run goes on without", file=sys.stderr)
+
+
+def mapped_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.memmap[Any, Any]:
+    """Create a memory-mapped array, in a file for which the disk has room.
+
+    Without the check, writing to the map on a full disk would end the process with a bus error.
+
+    Raises:
+        DataError: if the disk has no room, naming path, size and remedy.
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    try:
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
+            with open(path, "rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, array.offset + size)
+    except OSError as error:
+        raise no_room(path, size, error) from error
+    return array
+
+
+def no_room(path: Path, size: int, error: OSError) -> DataError:
+    """Return the error for a cache that cannot be written.
+
+    Args:
+        path: the file to write.
+        size: its size in bytes.
+        error: what the system said.
+    """
+    folder = next(each for each in path.parents if each.is_dir())
+    return DataError(
+        f"the cache of decoded images cannot be written to {path.parent.parent}: {error.strerror or error}. It needs "
+        f"{size:,} bytes, {shutil.disk_usage(folder).free:,} are free. Make room, or set ZOO_CACHE to a folder on "
+        "another disk"
+    )
