@@ -31,6 +31,7 @@ CHECKPOINT_SUFFIX = ".ckpt"
 FINISHED = f"[!.]*{CHECKPOINT_SUFFIX}"  # a killed run may leave a hidden file, see `zoo.io.files.atomic_write`
 CHECKPOINTS = "checkpoints"
 BEST = "best"
+STARTS = "environment.jsonl"
 TENSORBOARD = "tensorboard"
 
 
@@ -63,7 +64,7 @@ class RunFolder:
 
     def starts(self) -> list[dict[str, Any]]:
         """Return the records of all starts: recipe name, time, command, environment."""
-        return read_jsonl(self.path / "environment.jsonl")
+        return read_jsonl(self.path / STARTS)
 
     def ends(self) -> list[dict[str, Any]]:
         """Return the records of all ends except kills: seconds, images seen, number of the start."""
@@ -71,7 +72,7 @@ class RunFolder:
 
     def record_start(self, record: dict[str, Any]) -> None:
         """Append the record of a start."""
-        append_jsonl(self.path / "environment.jsonl", [record])
+        append_jsonl(self.path / STARTS, [record])
 
     def record_end(self, record: dict[str, Any]) -> None:
         """Append the record of an end."""

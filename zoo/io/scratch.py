@@ -54,7 +54,7 @@ def sweep(folder: Path, pattern: str = "*", *, deep: bool = True) -> None:
 def _is_abandoned(path: Path) -> bool:
     match = MARK.match(path.name)
     assert match is not None
-    age = time.time() - max(each.stat().st_mtime for each in (path, *(path.iterdir() if path.is_dir() else ())))
+    age: float = time.time() - max(each.stat().st_mtime for each in (path, *(path.iterdir() if path.is_dir() else ())))
     process, machine = match["process"], match["machine"]
     if process is None or machine not in (None, scratch_mark().rpartition("-")[2]):
         return age > DAY

@@ -9,7 +9,7 @@ import yaml
 from zoo.config.recipe import Recipe
 from zoo.errors import CheckpointError
 from zoo.io.files import atomic_write
-from zoo.io.run_folder import RunFolder
+from zoo.io.run_folder import STARTS, RunFolder
 
 HEAD = "# A run of"
 LAST_SECTION = "loggers"
@@ -45,7 +45,7 @@ def whole_recipe(path: Path) -> Path:
     ):
         raise CheckpointError(
             f"{path} was cut: its last section, {LAST_SECTION}, is missing or incomplete ({len(text):,} characters are "
-            "left). The command that started the run is in environment.jsonl beside it; with check=true it prints the "
+            f"left). The command that started the run is in {STARTS} beside it; with check=true it prints the "
             "recipe again, to be saved as this file"
         )
     return path
