@@ -40,6 +40,10 @@ class DownloadError(UserError):
     """A file that cannot be downloaded, or that is not the file its digest promises."""
 
 
+class LostProcessError(UserError):
+    """The end of a run on several devices because one of its processes is gone."""
+
+
 class FeatureError(UserError, ValueError):
     """Features that cannot be extracted: a missing package, missing weights, images of another kind."""
 

@@ -1,16 +1,21 @@
-"""Tests of the check of a run's processes: rows R5 (torchrun) and R11 (prompts and standard input)."""
+"""Tests of the processes of a run: rows R5 (torchrun), R11 (prompts and standard input) and R12 (one is killed)."""
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from zoo.errors import UserError
-from zoo.training.processes import check_processes
+from zoo.io.run_folder import checkpoints_in
+from zoo.training.processes import check_processes, describe_lost_process
 
 ONE: dict[str, Any] = {"accelerator": "cpu", "devices": 1}
 TWO: dict[str, Any] = {"accelerator": "cpu", "devices": 2}
@@ -61,3 +66,63 @@ def test_a_program_from_standard_input_is_refused_before_training(tmp_path: Path
     assert "from standard input or from python -c cannot be run again. Put the call into a file" in ended.stderr
     assert not (tmp_path / "run").exists()
     assert "can't open file" not in ended.stderr
+
+
+GLOO = RuntimeError("[pair.cc:545] gloo: Read error [127.0.0.1]:23938: Connection reset by peer")
+
+
+def trainer_of(rank: int, world_size: int, *exit_codes: int | None) -> Any:
+    """A trainer whose launcher has started processes, of which some have ended."""
+
+    def child(code: int | None) -> Any:
+        def wait(timeout: float) -> int:
+            if code is None:
+                raise subprocess.TimeoutExpired("python", timeout)
+            return code
+
+        return SimpleNamespace(wait=wait)
+
+    launcher = SimpleNamespace(procs=[child(code) for code in exit_codes])
+    return SimpleNamespace(global_rank=rank, world_size=world_size, strategy=SimpleNamespace(launcher=launcher))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "expected"),
+    [
+        (trainer_of(0, 2, -9), "process 1 of 2 (counted from 0) is gone, killed by SIGKILL"),
+        (trainer_of(0, 3, None, 7), "process 2 of 3 (counted from 0) is gone, with exit code 7"),
+        (trainer_of(1, 2), "process 0 of 2 (counted from 0) is gone"),
+        (trainer_of(1, 3), "one of the processes 0, 2 of 3 (counted from 0) is gone"),
+        (trainer_of(0, 3, -9, -9), "processes 1, 2 of 3 (counted from 0) are gone, killed by SIGKILL"),
+        (trainer_of(0, 1), None),
+    ],
+)
+def test_the_process_that_is_gone_is_named(trainer: Any, expected: str | None) -> None:
+    """Row R12, from every side that can see it."""
+    assert describe_lost_process(GLOO, trainer) == expected
+
+
+def test_other_errors_are_not_taken_for_a_lost_process() -> None:
+    assert describe_lost_process(RuntimeError("mat1 and mat2 shapes cannot be multiplied"), trainer_of(0, 2)) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the other process")
+def test_a_killed_process_ends_the_run_in_one_line(tmp_path: Path) -> None:
+    """SIGKILL of one of two processes: row R12. The line names it, and the command that goes on."""
+    words = "recipe=dcgan_digits images=3000000 out=run model.width=4 trainer.accelerator=cpu trainer.devices=2"
+    few = "callbacks.SampleMetrics=null callbacks.SampleGrid=null callbacks.Alarms=null callbacks.SaveEvery.every=1280"
+    command = [sys.executable, "-m", "zoo.fit", *words.split(), *few.split()]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    first = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+    while not checkpoints_in(tmp_path / "run") and first.poll() is None:
+        time.sleep(0.05)
+    (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
+    os.kill(int(second), signal.SIGKILL)
+    error = first.communicate(timeout=60)[1]
+    assert first.returncode == 1, error
+    assert error.splitlines()[-1] == (
+        "zoo.fit: stopped, process 1 of 2 (counted from 0) is gone, killed by SIGKILL. Go on from the last checkpoint: "
+        "python -m zoo.fit resume=run"
+    )
+    assert "Traceback" not in error

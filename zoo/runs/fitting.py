@@ -6,6 +6,7 @@ import signal
 import sys
 from typing import Any
 
+from zoo.errors import LostProcessError
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.finishing import finished_line
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
@@ -63,6 +64,9 @@ def _train(plan: Plan) -> int:
         if not is_rank_zero():  # raised in all processes at once
             return 0
         print(f"zoo.fit: stopped, {error}\n{last_good(plan)}", file=sys.stderr)
+        return 1
+    except LostProcessError as error:
+        print(f"zoo.fit: stopped, {error}", file=sys.stderr, flush=True)
         return 1
     if not is_rank_zero():
         return 0

@@ -33,7 +33,7 @@ from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, 
 from zoo.callbacks.tensorboard import TensorBoardFiles
 from zoo.config.recipe import Recipe
 from zoo.data import Images
-from zoo.errors import UserError, first_line
+from zoo.errors import LostProcessError, UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
@@ -52,7 +52,7 @@ from zoo.runs.recording import record_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
-from zoo.training.processes import check_processes
+from zoo.training.processes import check_processes, describe_lost_process
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -217,6 +217,7 @@ class Plan:
         Raises:
             UserError: if data, weights, run folder or trainer arguments cannot be used.
             NonFiniteLossError: if training diverges.
+            LostProcessError: if another process of the run is gone.
         """
         recipe = self.recipe
         if line := finished_line(self.folder, self.start, recipe.images):
@@ -247,6 +248,12 @@ class Plan:
             trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
             is_complete = stop.received is None and model.progress >= recipe.images
+        except RuntimeError as error:
+            if lost := describe_lost_process(error, trainer):
+                raise LostProcessError(
+                    f"{lost}. Go on from the last checkpoint: python -m zoo.fit resume={recorder.folder}"
+                ) from error
+            raise
         finally:
             if is_rank_zero():
                 recorder.record_end(time.monotonic() - began, model, is_complete)

@@ -1,15 +1,20 @@
-"""Check, before anything is read, that the processes of a run can be started and are as many as the trainer expects."""
+"""The processes of a run on several devices: whether they can be started, are as many as expected, and are there."""
 
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
+import torch.distributed as dist
 from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
+from pytorch_lightning import Trainer
 from pytorch_lightning.strategies import DDPStrategy
 
 import __main__
@@ -81,3 +86,47 @@ def _check_start(strategy: DDPStrategy, started_outside: bool) -> None:
             "trainer: the processes of the other devices run the same program again, and a program from a prompt, from "
             f"standard input or from python -c cannot be run again. {remedy}"
         )
+
+
+def describe_lost_process(error: BaseException, trainer: Trainer) -> str | None:
+    """Describe which other process of a run is gone, from the error that its absence caused in this one.
+
+    Args:
+        error: the error that ended the training.
+        trainer: the trainer of this process.
+
+    Returns:
+        Such as "process 1 of 2 (counted from 0) is gone, killed by SIGKILL"; None if the error has another cause.
+    """
+    if trainer.world_size < 2 or not is_connection_error(error):
+        return None
+    ranks, how = [rank for rank in range(trainer.world_size) if rank != trainer.global_rank], ""
+    children = getattr(trainer.strategy.launcher, "procs", [])
+    ended = {number: code for number, child in enumerate(children, 1) if (code := _exit_code(child)) is not None}
+    if ended:
+        first = trainer.global_rank  # that of local rank 0
+        ranks = [first + number for number in ended]
+        codes = sorted(set(ended.values()))
+        how = ", " + " and ".join(_describe_exit(code) for code in codes)
+    numbers = f"{', '.join(map(str, ranks))} of {trainer.world_size} (counted from 0)"
+    if len(ranks) == 1:
+        return f"process {numbers} is gone{how}"
+    return f"processes {numbers} are gone{how}" if ended else f"one of the processes {numbers} is gone"
+
+
+def is_connection_error(error: BaseException) -> bool:
+    """Return whether an error of torch.distributed says that another process does not answer."""
+    text = str(error).lower()
+    is_distributed = isinstance(error, dist.DistError) or "gloo" in text or "nccl" in text
+    return is_distributed and any(word in text for word in ("connection", "closed", "reset", "timed out", "remote"))
+
+
+def _exit_code(process: subprocess.Popen[bytes]) -> int | None:
+    """Return the exit code of a child; a moment is given to one whose connections are closed already."""
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(timeout=0.5)
+    return None
+
+
+def _describe_exit(code: int) -> str:
+    return f"killed by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
