@@ -12,6 +12,7 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from zoo.callbacks.cost import note_on_cost
 from zoo.gan import GAN
 
 REFRESH_SECONDS = 0.25
@@ -44,8 +45,10 @@ class RunProgress(ProgressBar):
         self._enabled = True
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock of the display."""
+        """Warn of a run of many days, and start the clock of the display."""
         assert isinstance(pl_module, GAN)
+        if self._enabled and (note := note_on_cost(pl_module, self.images - pl_module.progress)):
+            print(note, flush=True)
         self._started_at = self._shown_at = time.monotonic()
         self._started_images = pl_module.images_seen
         if self._enabled and sys.stdout.isatty():
