@@ -32,6 +32,6 @@ def note_on_cost(model: GAN, images: int) -> str | None:
         if days < LONG:
             return None
     return (
-        f"note: on this CPU the run may take about {days:,.0f} days (estimated from the time of drawing an image). A GPU "
-        "or a smaller images=, model.resolution= or model.width= shortens it"
+        f"note: on this CPU the run may take about {days:,.0f} days (estimated from the time of drawing an image). A "
+        "GPU or a smaller images=, model.resolution= or model.width= shortens it"
     )
