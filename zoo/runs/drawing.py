@@ -14,7 +14,7 @@ from zoo.gan import GAN
 from zoo.models.mix.mixgan import MixGAN
 from zoo.rendering import pictures
 from zoo.runs.opening import load_model
-from zoo.sampling.images import TruncationBy, interpolate, numbered_labels
+from zoo.sampling.images import TruncationBy, class_number, interpolate
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -119,22 +119,22 @@ def _member(model: GAN, component: int, steps: int) -> GAN:
     return model.member(component)
 
 
-def _checked_labels(labels: Any) -> list[int | str]:
-    """Return labels, of which each is a number or a name.
+def _numbers(labels: Any, class_names: tuple[str, ...]) -> list[int]:
+    """Return the numbers of classes that are given by number or by name.
 
     Raises:
-        ValueError: for anything else.
+        ValueError: for anything else, or a name that no class has.
     """
     wrong = [each for each in labels if type(each) not in (int, str)] if isinstance(labels, list | tuple) else [labels]
     if wrong:
         raise ValueError(f"labels: a class, by its number or its name, or a list of classes; got {wrong[0]!r}")
-    return list(labels)
+    return [class_number(label, class_names) if isinstance(label, str) else label for label in labels]
 
 
 def _draw(model: GAN, n: int, labels: Any, steps: int, latents: dict[str, Any]) -> tuple[Tensor, int]:
     """Return images (N, C, H, W) in [-1, 1] and the number of columns that suits them."""
     given = [labels] if isinstance(labels, int | str) else labels
-    chosen = None if given is None else list(numbered_labels(_checked_labels(given), model.class_names))  # type: ignore[call-overload]
+    chosen = None if given is None else _numbers(given, model.class_names)
     if chosen is None and model.num_classes:
         chosen = list(range(model.num_classes))
     classes = None if chosen is None else torch.tensor(chosen)[torch.arange(n) % len(chosen)]

@@ -218,15 +218,31 @@ def numbered_labels(labels: Labels, class_names: Sequence[str]) -> int | Sequenc
         >>> numbered_labels(["dog", 0], ("cat", "dog"))
         [1, 0]
     """
+    if isinstance(labels, Tensor | int):
+        return labels
     if isinstance(labels, str):
-        if labels not in class_names:
-            known = did_you_mean(labels, class_names) or f" There are {len(class_names)} classes"
-            reason = known if class_names else " The names of its classes are not known to this model; give numbers"
-            raise ValueError(f"labels: no class is called {labels!r}.{reason}")
-        return tuple(class_names).index(labels)
-    if isinstance(labels, Sequence) and any(isinstance(label, str) for label in labels):
-        return [int(numbered_labels(label, class_names)) if isinstance(label, str) else label for label in labels]  # type: ignore[arg-type]
-    return labels  # type: ignore[return-value]
+        return class_number(labels, class_names)
+    return [class_number(label, class_names) if isinstance(label, str) else label for label in labels]
+
+
+def class_number(name: str, class_names: Sequence[str]) -> int:
+    """Return the number of a class by its name.
+
+    Args:
+        name: name of the class.
+        class_names: names of all classes in the order of their numbers; empty if they are not known.
+
+    Raises:
+        ValueError: if no class has this name.
+    """
+    if name in class_names:
+        return list(class_names).index(name)
+    if not class_names:
+        raise ValueError(
+            f"labels: no class is called {name!r}. The names of its classes are not known to this model; give numbers"
+        )
+    known = did_you_mean(name, class_names) or f" There are {len(class_names)} classes"
+    raise ValueError(f"labels: no class is called {name!r}.{known}")
 
 
 def checked_labels(labels: int | Sequence[int] | Tensor, n: int, num_classes: int) -> Tensor:
