@@ -54,7 +54,7 @@ def test_a_root_one_level_too_high_is_refused(names: list[str], tmp_path: Path) 
         pictures(tmp_path / "set" / name, cat=2, dog=2)
     with pytest.raises(DataError) as error:
         folder(tmp_path / "set")
-    assert "sound like parts of a data set" in str(error.value)
+    assert "as parts of a data set are" in str(error.value)
     assert f"Set data.root={tmp_path / 'set' / sorted(names)[0]}" in str(error.value)
     assert folder(tmp_path / "set", classes=tuple(sorted(names))).num_classes == len(names)
 
