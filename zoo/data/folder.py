@@ -170,8 +170,8 @@ class Folder(Images):
         if not self.classes and {name.lower() for name in names} <= PARTS:
             raise DataError(
                 f"data.labels=true takes the subfolders of {self.root} for classes; they are called "
-                f"{' and '.join(names)}, as parts of a data set are. Set data.root={self.root / names[0]}, or, if they are "
-                f"classes, data.classes=[{','.join(names)}]"
+                f"{' and '.join(names)}, as parts of a data set are. Set data.root={self.root / names[0]}, or, if they "
+                f"are classes, data.classes=[{','.join(names)}]"
             )
         empty = [] if self.classes else [name for name in folders_in(self.root) if name not in names]
         if empty:
