@@ -223,7 +223,7 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
     if config.get("dtype") not in STORED:
         raise ReleaseError(f"{where} is refused: dtype is {config.get('dtype')!r}, not one of {', '.join(STORED)}")
     _check_plain(config["arguments"], where)
-    _check_class_names(config.get("class_names", []), where)
+    _check_class_names(config.get("class_names") or [], where)
     for key in ("origin", "about"):
         if not isinstance(config.get(key, {}), (dict, NoneType)):
             raise ReleaseError(f"{where} is refused: {key} is {config[key]!r}, no mapping")
@@ -349,7 +349,7 @@ def fill(
         if name not in loaded:
             loaded[name] = loaded[AVERAGE + name.removeprefix(LIVE)].clone()
     model.load_state_dict(loaded, assign=assign)
-    names = config.get("class_names", [])
+    names = config.get("class_names") or []
     model.on_load_checkpoint({"zoo": {**{key: config[key] for key in CLOCK}, "class_names": names}})
     model.origin = config.get("origin")
     model.eval()
