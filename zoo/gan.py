@@ -26,7 +26,15 @@ from zoo.training import clock
 from zoo.training.augment import augmented, check_kinds
 from zoo.training.average import MovingAverage, averaged_copy
 from zoo.training.batch import Batch, check_batch
-from zoo.training.contract import check_callbacks, check_hyperparameters, check_terms, check_trainer, monitors, scored
+from zoo.training.contract import (
+    check_callbacks,
+    check_hyperparameters,
+    check_terms,
+    check_trainer,
+    given_objective,
+    monitors,
+    scored,
+)
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Objective, Terms
 from zoo.training.player import Player
@@ -35,7 +43,7 @@ from zoo.training.seeding import derive_seed, set_seed
 from zoo.training.terms import NonFiniteLossError, RunningTerms, assert_finite
 
 
-class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule):
+class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule):  # type: ignore[misc]
     """A generator and a discriminator with their training loop: the base class of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, passes them to this
@@ -46,7 +54,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
     Args:
         generator: module called with latents (B, Z) and class indices (B,), or None without classes; returns images.
         discriminator: module called with images and class indices, or None without classes; returns scores (B,).
-        objective: the losses of both players.
+        objective: the losses of both players; None for a variant that overrides both.
         resolution: height and width of the images, in pixels.
         channels: channels of the images.
         latent_dim: length Z of the latents.
@@ -76,7 +84,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        objective: Objective,
+        objective: Objective | None,
         *,
         resolution: int,
         channels: int,
@@ -130,6 +138,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         weight = next(self.generator.parameters(), None)
         return super().device if weight is None else weight.device
 
+    @property
+    def undecided(self) -> float | None:
+        """Score of an undecided discriminator, see `Objective.undecided`; None also without an objective."""
+        return None if self.objective is None else self.objective.undecided
+
     # --- methods that a variant may override -------------------------------------------------------------------------
 
     def players(self) -> list[Player]:
@@ -171,11 +184,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return named, weighted terms whose sum the discriminator minimises."""
-        return self.objective.discriminator(self.scores, real, fake)
+        return given_objective(self).discriminator(self.scores, real, fake)
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return named, weighted terms whose sum the generator minimises."""
-        return self.objective.generator(self.scores, real, fake)
+        return given_objective(self).generator(self.scores, real, fake)
 
     def on_clock(self, before: int, now: int) -> None:
         """Act at the end of a round, which moved the progress from `before` to `now` images."""
@@ -216,7 +229,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
             self.log_terms()
             self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars
-        elif monitors(self.trainer.callbacks):  # they ask at any round, such as the end of an epoch
+        elif monitors(self.trainer):  # they ask at any round, such as the end of an epoch
             self.log_dict(self._running.tensors(), logger=False, batch_size=1, sync_dist=self.trainer.world_size > 1)
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
@@ -281,7 +294,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
 
     def setup(self, stage: str) -> None:
         """Refuse callbacks that cannot serve two players, before they begin."""
-        check_callbacks(self.trainer.callbacks)
+        check_callbacks(self.trainer)
 
     def on_fit_start(self) -> None:
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""

@@ -32,7 +32,7 @@ class ZooModelAdapter(SubjectAdapter):
     @property
     def zero(self) -> float | None:
         """The score that means undecided; None for losses whose scores have no fixed zero."""
-        return self.subject.objective.undecided
+        return self.subject.undecided
 
     def choose_networks(self, n: int, seed: int) -> RowNetworks:
         """Choose the network that draws each of n images: one of a mixture's generators, or the only one."""

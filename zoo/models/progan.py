@@ -212,6 +212,7 @@ class ProGAN(GAN):
         ValueError: for a resolution, a schedule or an objective that is impossible.
     """
 
+    objective: Objective
     couples_batch = True  # minibatch stddev
 
     def __init__(
