@@ -16,6 +16,7 @@ from tests.helpers.additions import ADDITIONS, Addition
 from tests.test_architecture import AUDIT_FLOORS, faults
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.xdist_group("contributing")  # one worker copies the package and uses the additions
 HEAD = "import torch, zoo\ntorch.set_num_threads(1)\n"
 
 

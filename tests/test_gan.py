@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo
-from tests.helpers.training import Noise, equal, tiny_dcgan, tiny_mlp, train, weights
+from tests.helpers.training import Breaks, Noise, equal, tiny_dcgan, tiny_mlp, train, weights
 from zoo.training.objectives import Terms
 
 
@@ -287,15 +287,10 @@ class Endless:
             yield self.batch
 
 
-def nan_at(round_number: int) -> Iterator[zoo.Batch]:
-    for i, batch in enumerate(Noise((1, 4, 4))):
-        yield batch if i != round_number else zoo.Batch(batch.images * float("nan"))
-
-
 def test_a_loss_that_is_not_finite_stops_training_at_the_next_log(tmp_path: Path) -> None:
     model = tiny_mlp()
     with pytest.raises(zoo.NonFiniteLossError, match=r"d/adversarial = nan.*smaller learning rate"):
-        train(model, 100, tmp_path, loader=nan_at(12), log_every_n_steps=10)
+        train(model, 100, tmp_path, callbacks=[Breaks("weights", 12)], log_every_n_steps=10)
     assert model.rounds == 20
     with pytest.raises(zoo.NonFiniteLossError, match="not finite"):
         model.assert_finite()

@@ -10,7 +10,7 @@ gradient; gradients are clipped when they are final; the host waits for the devi
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pytorch_lightning import LightningModule
@@ -23,6 +23,7 @@ from zoo.layers.wrappers import PlainlyNamed
 from zoo.releases.publishing import Publishable
 from zoo.sampling.sampleable import Sampleable
 from zoo.training import clock
+from zoo.training.arrivals import Arrivals
 from zoo.training.augment import augmented, check_kinds
 from zoo.training.average import MovingAverage, averaged_copy
 from zoo.training.batch import Batch, check_batch
@@ -40,7 +41,7 @@ from zoo.training.objectives import Objective, Terms
 from zoo.training.player import Player
 from zoo.training.replicas import average_gradients
 from zoo.training.seeding import derive_seed, set_seed
-from zoo.training.terms import NonFiniteLossError, RunningTerms, assert_finite
+from zoo.training.terms import NonFiniteLossError, RunningTerms, assert_finite, infinite_buffers, saved_tensors
 
 
 class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule):  # type: ignore[misc]
@@ -76,9 +77,14 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         seed: seed of latents and noise, combined with rank and clock.
     """
 
+    class_names: tuple[str, ...] = ()
+    """Names of the classes in the order of their numbers, from the data; empty where they are not known."""
+
     couples_batch = False
     """Whether the discriminator has layers that mix the images of a batch (batch norm, minibatch stddev). If so, real
     and generated images are scored in separate passes; if not, in one."""
+    loss_settings: ClassVar[tuple[str, ...]] = ()
+    """Settings of a variant that only its losses read. They may change when a run is resumed, as those of the loop."""
 
     def __init__(
         self,
@@ -130,7 +136,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         # Set by the `Alarms` callback: a factor on all learning rates, and whether a loss that is not finite is undone.
         self.lr_factor, self.can_roll_back = 1.0, False
         self.last_terms: dict[str, float] = {}  # the terms last logged
-        self._running = RunningTerms()
+        self._running, self._arrivals = RunningTerms(), Arrivals(num_classes)
+        self._restored_terms: dict[str, list[float]] = {}  # of the checkpoint that a fit resumes from
+        self._not_checked: frozenset[str] = frozenset()  # buffers that are infinite by design
 
     @property
     def device(self) -> torch.device:
@@ -214,7 +222,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         if self.rounds == 0:
             resolutions = {self.resolution, self.data_resolution(self.progress)}
             check_batch(batch, self.channels, resolutions, self.num_classes)
-        real = self.prepare(batch if self.num_classes else Batch(batch.images))
+        real = self.prepare(self._arrivals.add(self._in_own_dtype(batch), self.rounds + 1, self.images_seen))
         optimizers = self.optimizers()
         rate = self.schedule.at(self.progress) * self.lr_factor
         self.rounds += 1
@@ -258,6 +266,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
                 average_gradients(self.trained_parameters(player.name))
             optimizer.step()
 
+    def _in_own_dtype(self, batch: Batch) -> Batch:
+        """Return a batch with images of the weights' dtype; those from NumPy are often float64."""
+        dtype = next((weight.dtype for weight in self.generator.parameters()), batch.images.dtype)
+        return batch if batch.images.dtype == dtype else batch.to(dtype)
+
     def _labels(self, player: Player, real: Batch) -> Tensor | None:
         """Return classes (fakes * B,) of the images generated for a player; those of one real image are adjacent."""
         if player.real_labels and self.num_classes:
@@ -300,6 +313,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""
         check_trainer(self.trainer)
         check_hyperparameters(self)
+        self._running.load(self._restored_terms, self.device)
+        self._restored_terms = {}
+        self._not_checked = infinite_buffers(self)
+        if self.num_classes:
+            self.class_names = tuple(getattr(getattr(self.trainer, "datamodule", None), "class_names", ()))
 
     def log_terms(self) -> None:
         """Send the mean of every term since the last call to the loggers, with `images_seen` as the step.
@@ -307,6 +325,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         Raises:
             NonFiniteLossError: when a mean is not finite, unless the `Alarms` callback will roll back.
         """
+        self._arrivals.check()
         try:
             means = self._running.means(self.trainer.strategy.reduce)
         except NonFiniteLossError:
@@ -329,21 +348,32 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         self._running.clear()
 
     def assert_finite(self) -> None:
-        """Check all losses since the last log and all weights, before they are saved.
+        """Check everything that a checkpoint would hold: losses since the last log, weights, averages, optimizers.
 
         Raises:
-            NonFiniteLossError: when any of them is not finite.
+            NonFiniteLossError: when any of it is not finite.
         """
-        self._running.means(self.trainer.strategy.reduce)
-        assert_finite(dict(self.named_parameters()))
+        reduce = self.trainer.strategy.reduce
+        self._arrivals.check()
+        self._running.means(reduce)
+        assert_finite(saved_tensors(self, self.trainer.optimizers, self._not_checked), reduce)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the clock and the name of the class to Lightning's checkpoint, as plain values."""
-        checkpoint["zoo"] = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self.clock_state()}
+        """Add class, clock, names of classes and the sums of the terms since the last log to Lightning's checkpoint.
+
+        Raises:
+            NonFiniteLossError: when the state is not finite; whoever asked for the checkpoint, none is written.
+        """
+        self.assert_finite()
+        record = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self.clock_state()}
+        terms = self._running.state(self.trainer.strategy.reduce)
+        checkpoint["zoo"] = {**record, "class_names": list(self.class_names), "terms": terms}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock, of which every schedule is a function."""
+        """Set the clock, of which every schedule is a function, the names of classes and the sums of the terms."""
         state = checkpoint["zoo"]
+        self._restored_terms = state.get("terms", {})
+        self.class_names = tuple(state.get("class_names") or ())
         self.set_clock(state["images_seen"], state["rounds"], state.get("images_undone", 0))

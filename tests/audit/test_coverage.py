@@ -9,9 +9,9 @@ from torch import Tensor
 from tests.helpers.collapsed_class import CollapsedClass
 from zoo.audit.evidence.budget import budget
 from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.kinds import kinds_of
-from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Dropper, Honest, OneImagePerClass
 from zoo.audit.questions import coverage

@@ -12,8 +12,9 @@ from torch.utils.data import TensorDataset
 
 from tests.helpers.audit_evidence import images
 from zoo.audit import audit, planted
+from zoo.audit.evidence.folders import list_folder
 from zoo.audit.evidence.overlap import check_image_sets, overlap, without_overlap
-from zoo.audit.evidence.reading import read_folder_like, read_image_set
+from zoo.audit.evidence.reading import read_image_set
 from zoo.errors import DataError, UserError
 from zoo.rendering import pictures
 
@@ -31,7 +32,7 @@ def test_all_kinds_of_sets_give_the_same_pixels(tmp_path: Path) -> None:
     assert torch.equal(pairs.labels, labels)
     for i, image in enumerate(real):
         pictures.save(pictures.single(image), tmp_path / f"{i:02d}.png")
-    assert torch.equal(read_folder_like(tmp_path, "train", pairs).pixels, pixels)
+    assert torch.equal(list_folder(tmp_path, "train").read(8, 1, None, ()).pixels, pixels)
 
 
 def test_images_in_both_sets_are_found_pixel_for_pixel() -> None:

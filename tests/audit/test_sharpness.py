@@ -9,8 +9,8 @@ from torch import Tensor
 
 from zoo.audit.evidence.budget import budget
 from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.images import ImageSet
-from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Blurred, Honest, Noisy, OneImagePerClass
 from zoo.audit.questions.sharpness import band_start, noise_levels, power_spectra, radial_frequency, run

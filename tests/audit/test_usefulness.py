@@ -8,8 +8,8 @@ from torch import Tensor
 
 from zoo.audit.evidence.budget import Budget, budget
 from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.images import ImageSet
-from zoo.audit.evidence.subject import as_subject
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Honest
 from zoo.audit.questions.usefulness import _worse, matched, run

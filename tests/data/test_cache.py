@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.data import Folder, Pool
-from zoo.data.decode import decode_once
+from zoo.data.decode import Rendering, decode_once
 from zoo.errors import DataError
 from zoo.io.files import cache_folder
 
@@ -173,15 +173,16 @@ def test_after_a_repair_the_set_is_read(root: Path) -> None:
     assert len(entries()) == 1
 
 
-def once(open_image: Any, count: int = 5, held_out: NDArray[np.int64] | None = None, **settings: Any) -> Pool:
+def once(
+    open_image: Any, count: int = 5, held_out: NDArray[np.int64] | None = None, crop: Any = None, **settings: Any
+) -> Pool:
     return decode_once(
         open_image,
         count,
         np.arange(count),
         source="a test",
         name_of=lambda i: f"image {i}",
-        resolution=8,
-        channels=1,
+        rendering=Rendering(8, 1, crop),
         held_out=held_out,
         **settings,
     )
@@ -257,7 +258,7 @@ def test_decoded_images_cannot_be_written_to() -> None:
 
 def test_labels_are_part_of_the_digest_but_not_of_the_decoding() -> None:
     pools = [
-        decode_once(grey, 4, labels, source="a test", name_of=str, resolution=8, channels=1)
+        decode_once(grey, 4, labels, source="a test", name_of=str, rendering=Rendering(8, 1))
         for labels in (None, np.array([0, 1, 0, 1]), np.array([1, 1, 0, 0]))
     ]
     assert len({pool.digest for pool in pools}) == 3

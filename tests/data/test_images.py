@@ -279,7 +279,13 @@ def test_other_data_than_the_checkpoints_are_refused_with_both_digests() -> None
 
 def test_the_recorded_state_is_plain_values() -> None:
     state = ready(numbered(50)).state_dict()
-    assert {name: type(value) for name, value in state.items()} == {"digest": str, "train": int, "held_out": int}
+    assert {name: type(value) for name, value in state.items()} == {
+        "digest": str,
+        "train": int,
+        "held_out": int,
+        "class_names": list,
+        "left_out": dict,
+    }
 
 
 # --- the loader ------------------------------------------------------------------------------------------------------

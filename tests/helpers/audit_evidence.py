@@ -9,8 +9,8 @@ from torch import Tensor
 
 from zoo.audit.evidence.budget import budget
 from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.reading import read_image_set
-from zoo.audit.evidence.subject import as_subject
 from zoo.features import extractor
 
 

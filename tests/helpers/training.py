@@ -132,3 +132,20 @@ class RollsBack(Callback):
     def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
         if pl_module.rounds == self.after:
             roll_back(trainer, pl_module, self.to)
+
+
+class Breaks(Callback):
+    """Callback that makes the weights, the average or an optimizer of a model infinite after a number of rounds."""
+
+    def __init__(self, what: str, after: int) -> None:
+        self.what, self.after = what, after
+
+    def on_train_batch_end(self, trainer: Any, model: Any, *_: Any) -> None:
+        if model.rounds == self.after:
+            moments = list(trainer.optimizers[0].state.values())
+            target = {
+                "weights": next(model.discriminator.parameters()),
+                "average": next(model.average.parameters()),
+                "optimizer": moments[0]["exp_avg_sq"],
+            }[self.what]
+            target.data.fill_(float("inf"))

@@ -18,6 +18,7 @@ from tests.helpers.training import bits, identical
 from zoo.errors import CheckpointError, DataError, RecipeError, UserError
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import checkpoints_in
+from zoo.runs.fitting import main as fit_command
 
 BATCHES = 16
 SMALL: dict[str, Any] = {
@@ -56,12 +57,28 @@ def test_a_run_killed_anywhere_ends_with_the_same_bits(
         assert (run.folder / "metrics.csv").read_text().count("\n1024,") == 1
 
 
+def test_the_table_of_a_resumed_run_has_the_numbers_of_the_unbroken_one(unbroken: Path, tmp_path: Path) -> None:
+    """Row R13: the first row after a resume is a mean over as many rounds as without the interruption."""
+    dying = {**SMALL["callbacks"], "end": {"class": "tests.helpers.training.Dies", "after": 10}}
+    with pytest.raises(RuntimeError, match="killed"):
+        zoo.fit("dcgan_digits", out=tmp_path / "killed", **{**SMALL, "callbacks": dying})
+    run = zoo.fit(resume=tmp_path / "killed", callbacks={"end": None})
+    assert run.folder.joinpath("metrics.csv").read_text() == (unbroken / "metrics.csv").read_text()
+
+
 def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {
+        "images": 9600,
+        "model": {"width": 4},
+        "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": {"every": 640, "keep": 100}},
+        "trainer": {"accelerator": "cpu"},
+    }
     arguments = [
         "recipe=dcgan_digits",
-        "images=12800",
+        "images=9600",
         "model.width=4",
         "callbacks.SampleGrid=null",
+        "callbacks.SampleMetrics=null",
         "callbacks.SaveEvery.every=640",
         "callbacks.SaveEvery.keep=100",
         "trainer.accelerator=cpu",
@@ -72,8 +89,8 @@ def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "zoo.fit", *(more or (*arguments, f"out={folder}"))]
         return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
-    uninterrupted, killed, ended = (tmp_path / name for name in ("uninterrupted", "killed", "ended"))
-    assert start(uninterrupted).wait() == 0
+    killed, ended = tmp_path / "killed", tmp_path / "ended"
+    uninterrupted = zoo.fit("dcgan_digits", out=tmp_path / "uninterrupted", **settings).folder
     for folder, number in ((killed, signal.SIGKILL), (ended, signal.SIGTERM)):
         process = start(folder)
         while len(checkpoints_in(folder)) < 3 and process.poll() is None:
@@ -84,8 +101,11 @@ def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
         if number == signal.SIGTERM:
             assert "SIGTERM: finishing this round, then saving" in output
             assert f"go on with: python -m zoo.fit resume={folder}" in output
-        assert 0 < int(checkpoints_in(folder)[0].stem) < 12_800
-        assert start(folder, f"resume={folder}").wait() == 0
+        assert 0 < int(checkpoints_in(folder)[0].stem) < 9_600
+        if number == signal.SIGKILL:
+            assert start(folder, f"resume={folder}").wait() == 0
+        else:
+            zoo.fit(resume=folder)
         assert identical(bits(checkpoints_in(folder)[0]), bits(checkpoints_in(uninterrupted)[0]))
 
 
@@ -103,9 +123,16 @@ def test_auto_goes_on_with_the_newest_run_and_starts_one_where_there_is_none(
     assert zoo.fit("dcgan_digits", resume="auto", images=576).model.images_seen == 576
 
 
-def test_a_finished_run_says_how_to_train_on(unbroken: Path) -> None:
-    with pytest.raises(UserError, match=r"is finished: 1,024 of 1,024 images. Give a larger images=NUMBER"):
-        zoo.fit(resume=unbroken)
+def test_a_finished_run_says_how_to_train_on(unbroken: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Row R4: resuming a run that is finished in every respect says so in one line, changes no file, and exits 0."""
+    files = {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")}
+    run = zoo.fit(resume=unbroken)
+    line = f"{unbroken} is finished, with all of its 1,024 images. Give a larger images=NUMBER to train on\n"
+    assert capsys.readouterr().out == line
+    assert (run.model.images_seen, run.folder) == (1024, unbroken)
+    assert fit_command(resume=str(unbroken)) == 0
+    assert capsys.readouterr().out == line
+    assert {path: path.stat().st_mtime_ns for path in unbroken.rglob("*")} == files
 
 
 def test_a_resumed_run_keeps_model_and_seed(unbroken: Path) -> None:

@@ -33,6 +33,9 @@ FIT = (
     "trainer.precision=32-true",
     "trainer.log_every_n_steps=4",
 )
+WITHOUT_SAMPLES = ("callbacks.SampleGrid=null", "callbacks.SampleMetrics=null")
+
+pytestmark = pytest.mark.xdist_group("replicas")  # one worker makes the fixtures, which start processes
 
 
 def environment(path: Path = ROOT) -> dict[str, str]:
@@ -182,7 +185,7 @@ def test_a_signal_that_comes_while_the_processes_talk_is_acted_on_when_all_know(
 
 
 def test_sigterm_to_the_first_process_saves_and_ends_all(tmp_path: Path) -> None:
-    words = [*FIT, "trainer.devices=2", "images=100000000", "callbacks.SampleGrid=null"]
+    words = [*FIT, "trainer.devices=2", "images=100000000", *WITHOUT_SAMPLES]
     with open(tmp_path / "out", "w") as out:
         first = subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=environment(), stdout=out, stderr=out)
         try:
@@ -212,7 +215,7 @@ def test_a_rollback_puts_all_processes_back_to_the_same_weights(tmp_path: Path) 
         *FIT,
         "trainer.devices=2",
         "images=6400",
-        "callbacks.SampleGrid=null",
+        *WITHOUT_SAMPLES,
         "callbacks.Alarms.rounds=1",
         "callbacks.Alarms.class=forced_alarms.ForcedAlarms",
         "callbacks.Alarms.action=rollback",

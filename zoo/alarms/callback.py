@@ -44,7 +44,7 @@ class Decision(IntEnum):
 
 
 class Alarms(Callback):
-    """Callback that reads signals of both networks, raises an alarm when one leaves its habits in this run, and acts.
+    """Callback that measures signals of both networks, raises an alarm if one changes more than usual, and acts on it.
 
     The signals are measured in `zoo/alarms/observe.py`, the alarms are defined in `zoo/alarms/named.py`, and
     `docs/alarms.md` explains both. Training stays the same, bit for bit, unless an alarm leads to an action.
@@ -59,12 +59,12 @@ class Alarms(Callback):
         rounds: rounds between quick readings. It counts batches and not images, since a collapse takes about a dozen
             batches, however large they are.
         action: action on an alarm: `warn`; `stop` the run; or `rollback`, which restores networks, EMA and optimizers
-            from the last healthy checkpoint. The clock continues, so images and latents differ from those that led to
-            the alarm, and learning rates rise from 0 over 100 rounds; if the run breaks again, the next rollback also
-            lowers them. Undone rounds are trained again: schedules and growth go back with the networks, and the run
-            becomes longer by the same amount.
+            from the last healthy checkpoint. The count of images seen goes on, so images and latents differ from those
+            that led to the alarm, and learning rates rise from 0 over 100 rounds; if the run breaks again, the next
+            rollback also lowers them. Undone rounds are trained again: schedules and growth go back with the networks,
+            and the run becomes longer by the same amount.
         keep_healthy: keep the healthy checkpoint also with `warn` and `stop`. A checkpoint is healthy if no alarm was
-            raised for 160 rounds after it.
+            raised in 16 quick readings after it (160 rounds by default).
         rollbacks: largest number of rollbacks; the next alarm stops the run.
         lr_drop: factor on all learning rates at every rollback after the first, in (0, 1]; 1 for none.
         ignore: names of alarms that are never raised.
@@ -213,7 +213,7 @@ class Alarms(Callback):
         return Decision.CONTINUE
 
     def _full_is_due(self, model: GAN) -> bool:
-        """Check whether this reading is a full one."""
+        """Return whether this reading is a full one, and record the images seen for the next call."""
         before, self._read_at = self._read_at, model.images_seen
         if self.every:
             return crossed(before, model.images_seen, self.every)
@@ -249,7 +249,7 @@ class Alarms(Callback):
 
     @staticmethod
     def _log(trainer: Trainer, model: GAN, values: dict[str, float]) -> None:
-        """Log the signals that are single numbers rather than one per layer."""
+        """Log the signals that are not measured per layer or weight, apart from the losses, to all loggers."""
         scalars = {
             f"signals/{name.replace('/', '_')}": value
             for name, value in values.items()
@@ -270,7 +270,7 @@ class Alarms(Callback):
             self._roll_back(trainer, model)
 
     def _roll_back(self, trainer: Trainer, model: GAN) -> None:
-        """Restore the model and the state of the readings from the healthy checkpoint, and lower the learning rates."""
+        """Restore the model and the state of the readings from the healthy checkpoint, and set the learning rates."""
         name = trainer.strategy.broadcast(self.healthy.confirmed)
         state = roll_back(trainer, model, RunFolder(Path(trainer.default_root_dir)).healthy_checkpoint(name))
         self.lowered *= self.lr_drop if self.rolled_back else 1.0
@@ -290,7 +290,7 @@ class Alarms(Callback):
         return self.action == "rollback" and self.rolled_back < self.rollbacks
 
     def _set_learning_rates(self, model: GAN) -> None:
-        """Set the learning rates of the next round: rising after the latest rollback, lowered by all but the first."""
+        """Set the factor on the next round's learning rates, which rises from 0 to `lowered` after a rollback."""
         if self.rolled_back:
             rounds_since = model.rounds + 1 - self.rolled_back_in
             model.lr_factor = self.lowered * min(1.0, rounds_since / REGAIN_ROUNDS)

@@ -9,11 +9,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 SIDE = 16
 """Images are averaged down to this size, in pixels: a collapse is visible at it, and larger images cost more."""
 NEAR = 0.5
-"""Two generated images are near-duplicates if their distance is below this times the smallest of two real images."""
+"""Two generated images are near-duplicates below this times the smallest distance between two real images."""
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Average images (N, C, H, W) down to at most `SIDE` pixels and flatten them: (N, D), float32."""
+    """Average images (N, C, H, W) down to at most `SIDE` x `SIDE` pixels and flatten them: (N, D), float32."""
     small = images.float()
     if small.shape[-1] > SIDE:
         small = adaptive_avg_pool2d(small, SIDE)

@@ -16,7 +16,8 @@ from zoo.training.batch import Batch
 from zoo.training.seeding import derive_seed, seeded
 
 CLASSES = 2
-"""Number of classes among the fixed images of a conditional model; with more, few images could be alike."""
+"""Number of classes among the fixed images of a conditional model. With more, few images would share a class, and only
+images of one class become alike in a collapse."""
 
 
 class FixedInputs:
@@ -51,7 +52,7 @@ class FixedInputs:
         )
 
     def first_batch(self, batch: Batch) -> None:
-        """Keep images of a batch: if there is no data module, of the first one at the model's current resolution."""
+        """Keep up to `many` images of a batch as the training images; used if there is no data module."""
         self.images = batch.images[: self.many].detach().clone()
         self.labels = None if batch.labels is None else batch.labels[: self.many].clone()
 
@@ -67,7 +68,7 @@ class FixedInputs:
         return batch
 
     def held_out(self, model: GAN) -> Batch | None:
-        """Return as many held-out images as a full reading uses, or None if there are none."""
+        """Return up to as many held-out images as a full reading uses; None if there are fewer than 2."""
         return self._prepared("held_out", model, self.many)
 
     def fake(self, model: GAN, real: Batch) -> Batch:
@@ -78,7 +79,7 @@ class FixedInputs:
             return Batch(model.generate(model.generator, self.latents[:n], labels), labels)
 
     def _prepared(self, split_name: str, model: GAN, n: int) -> Batch | None:
-        """Return n images of a split as the discriminator currently sees them, or None if there are fewer than two."""
+        """Return up to n images of a split as the discriminator currently sees them; None if there are fewer than 2."""
         if self._data is None:
             if split_name != "train" or self.images is None:
                 return None
@@ -92,7 +93,7 @@ class FixedInputs:
             return model.prepare(raw if model.num_classes else Batch(raw.images))
 
     def _read(self, split_name: str, model: GAN, n: int) -> Batch:
-        """Read n images of a split at the model's current resolution; they are cached until it changes."""
+        """Read up to n images of a split at the model's current resolution; they are cached until it changes."""
         assert self._data is not None
         resolution = model.data_resolution(model.progress)
         key = split_name, n, resolution
@@ -112,7 +113,8 @@ def random_indices(split: Split, n: int, classes: int, seed: int) -> NDArray[np.
     Args:
         split: the images.
         n: number of indices; fewer if the split is smaller.
-        classes: number of classes that the images alternate between; 0 for any images.
+        classes: number of classes that the images alternate between; 0 for any images. It is ignored if too few classes
+            have n / `classes` images.
         seed: seed of the draw.
     """
     rng = np.random.default_rng(seed)

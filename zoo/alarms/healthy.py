@@ -16,8 +16,8 @@ from zoo.training.clock import progress_of
 from zoo.training.terms import NonFiniteLossError
 
 KEEP_ROUNDS = 160
-"""Rounds between two candidates; as long as a candidate waits for confirmation, so a rollback undoes at most twice as
-many."""
+"""Rounds between two candidates. By default a candidate waits as many rounds for confirmation, so a rollback undoes at
+most twice as many."""
 
 
 class HealthyCheckpoints:
@@ -57,12 +57,11 @@ class HealthyCheckpoints:
         return not self.candidate and not alarmed and rounds - self.saved_in >= KEEP_ROUNDS
 
     def keep(self, trainer: Trainer, model: GAN) -> None:
-        """Save a candidate, on all ranks; if that fails, the next attempt is at the next reading that is due."""
+        """Save a candidate, on all ranks; if that fails, the next attempt follows `KEEP_ROUNDS` later."""
         folder = RunFolder(Path(trainer.default_root_dir))
         name = folder.checkpoint(model.images_seen).name
         named, self.candidate, self.saved_in = self.named, name, model.rounds
         try:
-            model.assert_finite()
             trainer.save_checkpoint(folder.healthy_checkpoint(name))
         except NonFiniteLossError:
             self.candidate = ""
@@ -117,7 +116,7 @@ class HealthyCheckpoints:
 
 
 def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
-    """Restore networks, EMA, optimizers and progress from a checkpoint; the clock continues.
+    """Restore networks, EMA, optimizers and progress from a checkpoint; the count of images seen goes on.
 
     Args:
         trainer: the trainer, whose optimizers are restored.

@@ -42,7 +42,7 @@ def alarm(name: str) -> Callable[[Check], Check]:
 
 @alarm("not finite")
 def not_finite(now: Reading) -> str | None:
-    """Check for a value that is not finite, or so large that it soon will be."""
+    """Return a reason for an alarm if a value is not finite, or so large that it soon will not be."""
     for name, value in now.values.items():
         if not math.isfinite(value) or (abs(value) > HUGE and name.startswith(("activation", "score", "gradient"))):
             return f"{name} is {value:.3g}; values that are not finite spread to every weight within a round"
@@ -51,7 +51,7 @@ def not_finite(now: Reading) -> str | None:
 
 @alarm("loss of diversity")
 def loss_of_diversity(now: Reading) -> str | None:
-    """Check for mode collapse: the images of fixed latents become alike."""
+    """Return a reason for an alarm if the images of fixed latents become alike, as in a mode collapse."""
     share, usual = now.get("duplicates"), max(now.usual("duplicates"), 0.0)
     rose = now.rose("duplicates", by=DUPLICATES)  # compared with a forecast, which can be negative for a falling share
     if (rose and share - max(rose.before, 0.0) >= DUPLICATES) or share - usual >= 0.5:
@@ -67,7 +67,10 @@ def loss_of_diversity(now: Reading) -> str | None:
 
 @alarm("discriminator overshoot")
 def discriminator_overshoot(now: Reading) -> str | None:
-    """Check whether the discriminator's scores or its loss jump; the first sign of a collapse in ProGAN and BigGAN."""
+    """Return a reason for an alarm if the discriminator's scores or its loss jump.
+
+    This is the first sign of a collapse in ProGAN and BigGAN.
+    """
     if moved := now.rose("score/scale", by=3):
         return f"the spread of the discriminator's scores rose {moved.factor:.1f}-fold, from {moved.before:.3g}"
     chance = now.get("loss/chance")  # loss of a discriminator that scores all images 0; 0 for Wasserstein losses
@@ -79,7 +82,7 @@ def discriminator_overshoot(now: Reading) -> str | None:
 
 @alarm("signal escalation")
 def signal_escalation(now: Reading) -> str | None:
-    """Check whether activations grow, or weights grow or shrink, far beyond their habits, in either network."""
+    """Return a reason for an alarm if activations double, or weights grow or shrink by a tenth, against forecasts."""
     without_images = {name: value for name, value in now.values.items() if "/to_rgb" not in name or value > IMAGE_RMS}
     activation = Reading(without_images, now.tracks).rose("activation/", by=2)
     if moved := activation or now.rose("weight/", by=1.1) or now.fell("weight/", by=1.1):
@@ -89,7 +92,7 @@ def signal_escalation(now: Reading) -> str | None:
 
 @alarm("spectral explosion")
 def spectral_explosion(now: Reading) -> str | None:
-    """Check whether the largest singular value of a weight grows far beyond its habit."""
+    """Return a reason for an alarm if the largest singular value of a weight grows far more than usual."""
     if moved := now.rose("sigma1/", by=EXPLOSION):
         return f"the largest singular value of {moved}"
     return None
@@ -97,7 +100,7 @@ def spectral_explosion(now: Reading) -> str | None:
 
 @alarm("dead gradient")
 def dead_gradient(now: Reading) -> str | None:
-    """Check whether the generator's gradient has vanished."""
+    """Return a reason for an alarm if the norm of the generator's gradient falls to a tenth of its forecast."""
     if moved := now.fell("gradient/g", by=10):
         return f"the norm of the generator's gradient fell from {moved.before:.3g} to {moved.now:.3g}"
     return None
@@ -105,7 +108,10 @@ def dead_gradient(now: Reading) -> str | None:
 
 @alarm("discriminator overfitting")
 def discriminator_overfitting(now: Reading) -> str | None:
-    """Check whether the discriminator has memorised its training images: held-out images score like generated ones."""
+    """Return a reason for an alarm if the discriminator has memorised its training images.
+
+    The sign is that it scores held-out images like generated ones.
+    """
     r_v, certainty = now.get("overfitting/r_v"), now.get("overfitting/certainty")
     if r_v > 0.75 and certainty > 4 and now.usual("overfitting/r_v") > 0.6:
         return (

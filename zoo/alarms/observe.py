@@ -123,8 +123,11 @@ class Observer:
         arXiv:2006.06676, equation 1):
 
             r_v       = (t - h) / |t - g|
-            r_t       = mean sign of training images' scores
+            r_t       = mean of sign(score - u) over training images
             certainty = (t - h) / its standard error
+
+        u is the score of an undecided discriminator, or h for Wasserstein losses, which have no such score. Without
+        held-out images the result is empty.
         """
         with self._without_side_effects(trainer):
             held_out = self.fixed.held_out(model)
@@ -179,7 +182,7 @@ class Observer:
     # --- state -------------------------------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state of the next reading apart from the model: tensors and plain values."""
+        """Return what the next reading depends on apart from the model: tensors and plain values."""
         return {
             "vectors": self.spectra.vectors,
             "gradients": self.gradients,

@@ -37,7 +37,7 @@ SETTLE, SETTLE_FULL = 16, 3
 """Number of readings before changes are detected; smaller for signals of full readings, which are rarer."""
 SETTLE_GROWN = MEMORY
 """Number of readings before changes are detected after a network has grown: new layers and reset moments of Adam cause
-slow swings in both networks, which look like a drift over half a memory."""
+slow swings in both networks, which look like a lasting drift over half of `MEMORY` readings."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Moved:
 
     @property
     def factor(self) -> float:
-        """Current value divided by the forecast."""
+        """Current value divided by the forecast; infinite if the forecast is 0."""
         return self.now / self.before if self.before else math.inf
 
     def __str__(self) -> str:
@@ -89,20 +89,20 @@ class Reading:
         return track.level if is_linear(name) else math.exp(track.level)
 
     def rose(self, prefix: str, by: float) -> Moved | None:
-        """Return the signal that rose most, among those with a detected change of sufficient size.
+        """Return the signal that rose most, among those with a detected change of sufficient size, or None.
 
         Args:
             prefix: first part of the names of the signals to consider.
-            by: smallest factor over the forecast; for linear signals (see `LINEAR`) the smallest difference.
+            by: smallest quotient of value and forecast; for signals in `LINEAR` the smallest difference.
         """
         return self._moved(prefix, by, up=True)
 
     def fell(self, prefix: str, by: float) -> Moved | None:
-        """Return the signal that fell most, among those with a detected change of sufficient size.
+        """Return the signal that fell most, among those with a detected change of sufficient size, or None.
 
         Args:
             prefix: first part of the names of the signals to consider.
-            by: smallest factor below the forecast; for linear signals (see `LINEAR`) the smallest difference.
+            by: smallest quotient of forecast and value; for signals in `LINEAR` the smallest difference.
         """
         return self._moved(prefix, by, up=False)
 

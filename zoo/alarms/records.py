@@ -6,7 +6,7 @@ import json
 import math
 from typing import Any
 
-from zoo.io.files import atomic_write, read_jsonl
+from zoo.io.files import append_jsonl, atomic_write, read_jsonl
 from zoo.io.run_folder import RunFolder
 
 ROWS = 600
@@ -81,13 +81,11 @@ class Records:
             self._written = len(self._rows)
 
     def _rows_until(self, name: str, images_seen: int) -> list[Row]:
-        rows = read_jsonl(self._paths[name]) if images_seen else []
+        rows = read_jsonl(self._paths[name], say=True) if images_seen else []
         return [row for row in rows if row["images_seen"] <= images_seen]
 
     def _append(self, name: str, rows: list[Row]) -> None:
-        self._paths[name].parent.mkdir(parents=True, exist_ok=True)
-        with open(self._paths[name], "a") as file:
-            file.write("".join(json.dumps(row) + "\n" for row in rows))
+        append_jsonl(self._paths[name], rows)
 
     def _rewrite(self, name: str, rows: list[Row]) -> None:
         with atomic_write(self._paths[name]) as scratch:
@@ -95,5 +93,5 @@ class Records:
 
 
 def rounded(value: float) -> float | str:
-    """Round to five digits; values that are not finite become text, since JSON has no such numbers."""
+    """Round to five significant digits; values that are not finite become text, since JSON has no such numbers."""
     return float(f"{value:.5g}") if math.isfinite(value) else str(value)

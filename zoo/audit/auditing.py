@@ -6,25 +6,26 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
+from zoo.audit.evidence.budget import Budget
 from zoo.audit.evidence.budget import budget as budget_named
+from zoo.audit.evidence.comparison import Labels, read_comparison
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.overlap import FEWEST_IMAGES, check_image_sets, without_overlap
-from zoo.audit.evidence.reading import read_folder_like, read_image_set
 from zoo.audit.findings.finding import Finding, NotApplicable
 from zoo.audit.questions import NAMES, question
 from zoo.audit.reporting.report import Report
-from zoo.audit.zoo_model import adapt
 from zoo.errors import UserError, did_you_mean
 from zoo.features import Extractor, extractor
+from zoo.io.progress import progress_goes_to
 
 EXTRACTOR = "effnet-lite0"
+ALL = "all"
+"""The word of `only=` for all questions of this library, beside which one's own may be named."""
 
 
 class ProgressListener:
@@ -43,6 +44,15 @@ class ProgressListener:
 
         Args:
             text: description of the step.
+        """
+
+    def advanced(self, text: str, done: int, total: int | None) -> None:
+        """Handle progress within a longer step.
+
+        Args:
+            text: description of the step.
+            done: number of items done.
+            total: number of items of the step; None if it is unknown.
         """
 
     def answered(self, finding: Finding) -> None:
@@ -66,7 +76,8 @@ def audit(
     train: Any,
     held_out: Any,
     *,
-    labels: tuple[Tensor, Tensor] | None = None,
+    labels: Labels = None,
+    resolution: int = 0,
     budget: str = "standard",
     seed: int = 0,
     only: Sequence[str] | str | None = None,
@@ -84,11 +95,16 @@ def audit(
             besides), a folder of generated images, or a tensor of them.
         train: training images: a tensor (N, C, H, W) in [-1, 1] or uint8, a data set, or a folder.
         held_out: images of the same origin that were not used in training, the null of every statistic.
-        labels: classes of the training and of the held-out images, if `train` and `held_out` have none.
+        labels: classes of the training and of the held-out images (a pair of class indices), if they have none. For
+            folders also the path of a CSV file with rows path,class; `subfolders`; or `none`. None takes subfolders for
+            classes if those of `train` and `held_out` have the same names.
+        resolution: height and width in pixels to which folders are resized; 0 for the most common size of the generated
+            images, or for the size that the subject draws.
         budget: `quick`, `standard` or `full`.
         seed: seed of every random draw; the same seed gives the same report.
-        only: names of questions, as a list or joined by commas; None asks all.
-        features: an extractor or its name; None takes `effnet-lite0`.
+        only: names of questions, as a list or joined by commas, or import paths of classes of one's own, such as
+            `all,my_ideas.Symmetry`; None asks all of this library.
+        features: an extractor, its name, or the import path of one's own; None takes `effnet-lite0`.
         name: name of the subject in the report; empty for the name of its class or folder.
         extras: settings of single questions.
         quiet: whether no progress is printed.
@@ -104,27 +120,58 @@ def audit(
     sizes = budget_named(budget)
     asked = chosen_questions(only)
     network = features if isinstance(features, Extractor) else extractor(features or EXTRACTOR)
-    train_labels, held_out_labels = labels or (None, None)
-    known = read_image_set(train, "train", train_labels)
-    new = (
-        read_folder_like(Path(held_out), "held_out", known)
-        if isinstance(held_out, str | Path)
-        else read_image_set(held_out, "held_out", held_out_labels)
-    )
+    listener = watcher or (ProgressListener() if quiet else StderrListener())
+    with progress_goes_to(listener.advanced):
+        return _audit(
+            subject,
+            train,
+            held_out,
+            labels,
+            resolution,
+            sizes,
+            seed,
+            asked,
+            network,
+            name,
+            extras or {},
+            listener,
+            keep,
+        )
+
+
+def _audit(
+    subject: Any,
+    train: Any,
+    held_out: Any,
+    labels: Labels,
+    resolution: int,
+    sizes: Budget,
+    seed: int,
+    asked: Sequence[str],
+    network: Extractor,
+    name: str,
+    extras: dict[str, Any],
+    listener: ProgressListener,
+    keep: bool,
+) -> Report:
+    """Read the images and ask the questions; see `audit` for the arguments."""
+    listener.step("reading the images")
+    compared = read_comparison(subject, train, held_out, labels=labels, resolution=resolution, name=name, seed=seed)
+    listener.step("comparing training and held-out images pixel for pixel")
+    known, new, adapter = compared.train, compared.held_out, compared.subject
     check_image_sets(known, new)
     new, shared = without_overlap(known, new)
     about = {
-        "budget": budget,
+        "budget": sizes.name,
         "seed": seed,
         "extractor": {"name": network.name, **network.protocol},
         "train": {"images": len(known), "digest": known.digest},
         "held_out": {"images": len(new), "digest": new.digest, "removed_as_training_images": shared},
+        "images": compared.about,
     }
-    adapter = adapt(subject, name, lambda folder: read_folder_like(folder, "generated", known).images())
     if adapter.available is not None and adapter.available < FEWEST_IMAGES:
         raise UserError(f"{adapter.name} has {adapter.available} images; an audit needs at least {FEWEST_IMAGES}")
     rng = torch.Generator().manual_seed(seed)
-    listener = watcher or (ProgressListener() if quiet else StderrListener())
     evidence = Evidence(
         adapter,
         _at_most(known, sizes.train, rng),
@@ -132,7 +179,7 @@ def audit(
         sizes,
         seed,
         network,
-        dict(extras or {}),
+        extras,
         listener.step,
         keep,
     )
@@ -142,24 +189,32 @@ def audit(
         "used": evidence.used,
         "torch": torch.__version__,
         "seconds": round(time.monotonic() - began, 1),
+        "notes": compared.notes,
     }
     return Report(adapter.name, tuple(findings), about)
 
 
 def chosen_questions(only: Sequence[str] | str | None) -> list[str]:
-    """Return the names of the chosen questions, in the order of the report.
+    """Return the names of the chosen questions, in the order of the report: those of the user's own come last.
 
     Args:
-        only: names of questions, as a list or joined by commas; None chooses all.
+        only: names of questions or import paths of classes of one's own, as a list or joined by commas; None or `all`
+            chooses all of this library.
 
     Raises:
-        UserError: for an unknown name.
+        UserError: for an unknown name, or a class that is no question.
     """
     names = only.replace(" ", "").split(",") if isinstance(only, str) else list(NAMES if only is None else only)
+    own = [name for name in dict.fromkeys(names) if "." in name]
+    for name in own:
+        question(name)
     for name in names:
-        if name not in NAMES:
-            raise UserError(f"only: there is no question {name!r}.{did_you_mean(name, NAMES)}")
-    return [name for name in NAMES if name in names]
+        if name not in NAMES and name not in own and name != ALL:
+            raise UserError(
+                f"only: there is no question {name!r}.{did_you_mean(name, NAMES)} One of your own is named by its "
+                f"path: my_ideas.{name}"
+            )
+    return [name for name in NAMES if name in names or ALL in names] + own
 
 
 def _answer(name: str, evidence: Evidence, listener: ProgressListener) -> Finding:
@@ -171,7 +226,9 @@ def _answer(name: str, evidence: Evidence, listener: ProgressListener) -> Findin
         finding = module.run(evidence)
     except NotApplicable as reason:
         finding = Finding(name, module.QUESTION, "skipped", str(reason))
-    finding = replace(finding, seconds=time.monotonic() - began)
+    if not isinstance(finding, Finding):
+        raise UserError(f"only: {name}.run must return a zoo.audit.Finding; it returned a {type(finding).__name__}")
+    finding = replace(finding, name=name, seconds=time.monotonic() - began)
     listener.answered(finding)
     return finding
 

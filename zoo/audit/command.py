@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
@@ -19,6 +21,7 @@ from zoo.audit.opening import Opened, open_checkpoint, open_folders
 from zoo.audit.reporting.report import Report
 from zoo.errors import UserError, first_line
 from zoo.features import extractor as extractor_named
+from zoo.io.progress import LateLines
 from zoo.training.hardware import select_device
 
 COLOURS: dict[Status, str] = {"alarm": "bold red", "passed": "green", "note": "yellow", "skipped": "dim"}
@@ -38,6 +41,8 @@ def run_audit(
     options: dict[str, Any] | None = None,
     device: str = "auto",
     cls: str | list[str] | None = None,
+    labels: str | None = None,
+    resolution: int = 0,
 ) -> Report:
     """Audit a generator: whether it copies, whether it has collapsed, how many images it can draw.
 
@@ -50,15 +55,20 @@ def run_audit(
         train: folder of training images: with `fake`, or in place of the recipe's data.
         held_out: folder of images of the same origin as `train` that the training never saw.
         only: names of questions, a list or joined by commas; None for all: discriminator, copying, support, coverage,
-            sharpness, recovery, usefulness, fresh_discriminator, smoothness, weights.
+            sharpness, recovery, usefulness, fresh_discriminator, smoothness, weights. A question of your own is named
+            by the path of its class, as in only=all,my_ideas.Symmetry.
         budget: amount of work: quick for a glance, standard for a decision, full for a publication.
         out: folder of the report; None for audit/ in the run's folder, or audit-NAME for a release.
         seed: seed of every random draw.
         extractor: network that computes the features: inception, effnet-lite0, digits, stacked-digits, pixels or
-            points; empty for the one that suits the data without a download.
+            points; or the path of your own class; empty for the one that suits the data without a download.
         options: settings of the extractor, such as options.weights=PATH.
         device: device to compute on: auto, cpu or cuda.
         cls: import path of your own class that a release was made of.
+        labels: classes of the images of folders: `subfolders` that name them, a CSV file with rows path,class, or
+            `none`; None takes subfolders for classes if those of `train` and `held_out` have the same names.
+        resolution: height and width in pixels at which images of folders are compared; 0 for the most common size of
+            the generated ones.
 
     Returns:
         The report.
@@ -90,7 +100,7 @@ def run_audit(
     folder = _created(Path(out) if out else opened.out)
     console.print(f"audit of {opened.name}, budget {budget}", markup=False, highlight=False)
     watcher = ConsoleProgress(console)
-    with watcher.status:
+    with watcher.status, closing_step(watcher):
         report = audit(
             opened.subject,
             opened.train,
@@ -103,6 +113,8 @@ def run_audit(
             extras={"history": opened.history} if opened.history else None,
             watcher=watcher,
             keep=True,
+            labels=labels,
+            resolution=resolution,
         )
     report = replace(report, about=opened.about | report.about)
     try:
@@ -115,24 +127,42 @@ def run_audit(
 
 
 class ConsoleProgress(ProgressListener):
-    """Progress of an audit in the console: a line for each answer, and in a terminal the current step."""
+    """Progress of an audit in the console: a line for each answer, and for each step that takes long.
+
+    A terminal shows the current step all the time instead.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.status = console.status("")
         self.question = ""
+        self.late = None if console.is_terminal else LateLines(lambda text: console.print(Text(f"  {text}", "dim")))
 
     def asking(self, name: str, question: str) -> None:
         """Show the question that is asked now."""
         self.question = question
-        self.status.update(Text(question))
+        self.step("")
 
     def step(self, text: str) -> None:
         """Show the current step of the question."""
-        self.status.update(Text.assemble(self.question, ("  " + text, "dim")))
+        self.advanced(text, 0, None)
+
+    def advanced(self, text: str, done: int, total: int | None) -> None:
+        """Show the current step and how much of it is done."""
+        if self.late is not None:
+            self.late.tell(text or self.question, done, total)
+            return
+        counted = f": {done:,} of {total:,}" if total else ""
+        self.status.update(Text.assemble(self.question, (f"  {text}{counted}", "dim")))
+
+    def stop(self) -> None:
+        """End the current step."""
+        if self.late is not None:
+            self.late.stop()
 
     def answered(self, finding: Finding) -> None:
         """Print a line with the state of the answer, its flags and the seconds it took."""
+        self.stop()
         colour = COLOURS[finding.status]
         flags = f": {', '.join(finding.flags)}" if finding.flags else ""
         line = Text.assemble(
@@ -143,6 +173,15 @@ class ConsoleProgress(ProgressListener):
             (f"  {finding.seconds:.1f} s", "dim"),
         )
         self.console.print(line)
+
+
+@contextmanager
+def closing_step(watcher: ConsoleProgress) -> Iterator[None]:
+    """End the last step also when the audit stops with an error, after which no line may follow."""
+    try:
+        yield
+    finally:
+        watcher.stop()
 
 
 def show(console: Console, report: Report, opened: Opened) -> None:
@@ -157,8 +196,8 @@ def show(console: Console, report: Report, opened: Opened) -> None:
     colour = "bold green" if report.verdict == ("healthy",) else "bold red" if report.verdict else "bold yellow"
     console.print(Text.assemble("verdict: ", (formatting.verdict_heading(report.verdict), colour)))
     console.print(Text(report.summary))
-    if "note" in opened.about:
-        console.print(Text(f"note: {opened.about['note']}"))
+    for note in [*([opened.about["note"]] if "note" in opened.about else []), *report.about["notes"]]:
+        console.print(Text(f"note: {note}"))
 
 
 def _check_sources(

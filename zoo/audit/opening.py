@@ -11,7 +11,6 @@ import torch
 
 from zoo.audit.reporting.page import report_page
 from zoo.audit.reporting.reading import read_report
-from zoo.data import Folder
 from zoo.data.points import Points
 from zoo.errors import ReleaseError, UserError
 from zoo.evaluation.reference import default_extractor
@@ -21,8 +20,9 @@ from zoo.io.run_folder import RunFolder
 from zoo.releases import references, release_format
 from zoo.runs.locating import report_name
 from zoo.runs.opening import open_trained
-from zoo.runs.training_data import set_up_data
 
+FOLDER_EXTRACTOR = "effnet-lite0"
+"""Name of the extractor for images from folders, which are photographs more often than anything else."""
 OTHER_DATA = "these are not the images, or not the split, that the model is known to have been trained on"
 SINGULAR_VALUE = re.compile(r"sigma([123])/(.+)")  # name of a signal: rank of the singular value, and the layer
 
@@ -83,12 +83,8 @@ def open_checkpoint(
     history = [] if opened.run is None else history_of(opened.run)
     if opened.data is None:
         assert folders is not None
-        train, held_out = (
-            set_up_data(Folder(folder, resolution=model.resolution, channels=model.channels, held_out=0, batch_size=1))
-            for folder in folders
-        )
         about |= {"train_folder": folders[0], "held_out_folder": folders[1]}
-        return Opened(model, name, train.train, held_out.train, default_extractor(train), out, history, about)
+        return Opened(model, name, *folders, FOLDER_EXTRACTOR, out, history, about)
     data = opened.data
     if isinstance(data, Points):
         raise UserError(
@@ -101,7 +97,7 @@ def open_checkpoint(
 
 
 def open_folders(fake: str, train: str, held_out: str) -> Opened:
-    """Open a folder of generated images with folders of real ones, all read at the size of the training images.
+    """Open a folder of generated images with folders of real ones, which are read at the size of the generated ones.
 
     Args:
         fake: folder of generated images.
@@ -114,7 +110,7 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
         name,
         train,
         held_out,
-        "effnet-lite0",
+        FOLDER_EXTRACTOR,
         Path(f"audit-{name}"),
         [],
         {"generated": fake, "train_folder": train, "held_out_folder": held_out},

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from zoo.audit.evidence.subject import SubjectAdapter, as_subject, images_at_once
+from zoo.audit.evidence.given import as_subject
+from zoo.audit.evidence.subject import SubjectAdapter, images_at_once
 from zoo.gan import GAN
+from zoo.sampling.images import in_batches
 from zoo.sampling.protocol import RowNetworks, in_dtype_of
 from zoo.training.batch import Batch
 from zoo.training.seeding import seeded
@@ -34,15 +35,20 @@ class ZooModelAdapter(SubjectAdapter):
         """The score that means undecided; None for losses whose scores have no fixed zero."""
         return self.subject.undecided
 
+    def image_shape(self, seed: int) -> tuple[int, int, int]:
+        """Return the shape (C, H, W) of the model's images."""
+        return self.subject.channels, self.subject.resolution, self.subject.resolution
+
     def choose_networks(self, n: int, seed: int) -> RowNetworks:
         """Choose the network that draws each of n images: one of a mixture's generators, or the only one."""
         with seeded(seed, self.device, all_devices=True):
             return self.subject.choose_networks(n)
 
-    def _draw(self, n: int, seed: int, labels: Tensor | None) -> Any:
+    def _draw(self, n: int, seed: int, labels: Tensor | None) -> Iterator[tuple[int, Any]]:
         """Draw images (n, C, H, W) in batches that fit into memory."""
         batch_size = images_at_once(self.subject.channels * self.subject.resolution**2)
-        return self.subject.sample(n, seed=seed, labels=labels, batch_size=batch_size)
+        batches = in_batches(self.subject, n, seed=seed, labels=labels, batch_size=batch_size)
+        return ((len(images), images) for images in batches)
 
     def _score(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Score images (B, C, H, W) of classes (B,) or None."""
@@ -57,12 +63,11 @@ class ZooModelAdapter(SubjectAdapter):
         return images
 
 
-def adapt(subject: Any, name: str = "", read: Callable[[Path], Tensor] | None = None) -> SubjectAdapter:
+def adapt(subject: Any, name: str = "") -> SubjectAdapter:
     """Return the adapter of any subject; only an instance of `zoo.GAN` is taken for a model of this library.
 
     Args:
         subject: a model of this library, or a subject as `as_subject` takes it.
-        name: name in the report; empty for the name of the folder or of the class.
-        read: function that reads a folder of images; required for a folder.
+        name: name in the report; empty for the name of the class.
     """
-    return ZooModelAdapter(subject, name) if isinstance(subject, GAN) else as_subject(subject, name, read)
+    return ZooModelAdapter(subject, name) if isinstance(subject, GAN) else as_subject(subject, name)

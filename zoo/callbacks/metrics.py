@@ -18,7 +18,6 @@ from zoo.data import Images
 from zoo.data.points import Points
 from zoo.errors import CheckpointError, FeatureError, UserError, did_you_mean, first_line
 from zoo.evaluation import (
-    METRICS,
     Number,
     ReferenceSet,
     default_extractor,
@@ -27,14 +26,15 @@ from zoo.evaluation import (
     reference_features,
 )
 from zoo.evaluation.labels import class_counts
-from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics
+from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics, metric_spec
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.gan import GAN
-from zoo.io.files import atomic_write
+from zoo.io.files import atomic_write, read_json, read_jsonl
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.pictures import can_plot
 from zoo.sampling.images import in_batches
+from zoo.training.terms import NonFiniteLossError
 
 REDRAW_SECONDS = 60.0
 T = TypeVar("T")
@@ -81,7 +81,7 @@ class SampleMetrics(Every):
         if n < 10:
             raise FeatureError(f"SampleMetrics.n: at least 10 images; got {n}")
         check_metrics(list(metrics))
-        keys = {key: better for name in metrics for key, better in METRICS[name].keys.items()}
+        keys = {key: better for name in metrics for key, better in metric_spec(name).keys.items()}
         if select and select not in keys:
             raise FeatureError(
                 f"SampleMetrics.select: {select!r} is not measured.{did_you_mean(select, keys)} Add its metric to "
@@ -158,7 +158,7 @@ class SampleMetrics(Every):
         self._file = self._folder.training_metrics(self._extractor.name)
         self._rows = []
         if model.images_seen and self._file.exists():  # a resumed run writes the rows after its checkpoint again
-            rows = [json.loads(line) for line in self._file.read_text().splitlines()]
+            rows = read_jsonl(self._file, say=True)
             self._rows = [row for row in rows if row["images_seen"] <= model.images_seen]
 
     def _measure(self, trainer: Trainer, model: GAN) -> bool:
@@ -170,6 +170,8 @@ class SampleMetrics(Every):
         batches = in_batches(model, self.n, seed=self.seed, labels=labels)
         self._latest = features_of(self._extractor, batches, total=self.n, title="measuring samples")
         numbers = self._numbers(model, self._reals, self._latest)
+        # A run that was killed at its end has measured these weights already, and measures them again for the report.
+        self._rows = [row for row in self._rows if row["images_seen"] < model.images_seen]
         earlier = [value for row in self._rows if (value := row["selected"]) is not None]
         selected = next((number.value for number in numbers if number.key == self.select), None)
         best_of = max if self.select_highest else min
@@ -218,7 +220,7 @@ class SampleMetrics(Every):
         if self._latest is None or not len(self._data.held_out):
             return
         path = self._folder.held_out_report(self._extractor.name)
-        report = json.loads(path.read_text()) if path.exists() else {}
+        report = read_json(path) or {}
         reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
         row = self._rows[-1]
         entry = {
@@ -252,6 +254,10 @@ class SampleMetrics(Every):
         path = folder.best_checkpoint(model.images_seen)
         try:
             trainer.save_checkpoint(path)
+        except NonFiniteLossError:
+            if model.can_roll_back:
+                return
+            raise
         except CheckpointError as error:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             rank_zero_warn(f"{first_line(error)}. Training goes on without this best checkpoint")

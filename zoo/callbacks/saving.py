@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lightning_utilities.core.rank_zero import rank_zero_warn
-from pytorch_lightning import Trainer
+from pytorch_lightning import LightningModule, Trainer
 
 from zoo.callbacks.every import Every
 from zoo.errors import CheckpointError
@@ -32,6 +32,13 @@ class SaveEvery(Every):
             raise ValueError(f"keep must be at least 1; got {keep}")
         self.keep = keep
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Leave the checkpoint that a run resumes from as it is, if the run ends without a further round."""
+        assert isinstance(pl_module, GAN)
+        if RunFolder(Path(trainer.default_root_dir)).checkpoint(pl_module.images_seen).is_file():
+            self._acted_at = pl_module.images_seen
+        super().on_train_start(trainer, pl_module)
+
     def due(self, trainer: Trainer, model: GAN) -> bool:
         """Check whether to save: at each multiple of `every`, and as soon as a stop was requested."""
         return super().due(trainer, model) or trainer.should_stop
@@ -43,15 +50,13 @@ class SaveEvery(Every):
             NonFiniteLossError: if the state is not finite and will not be rolled back; nothing is saved.
             CheckpointError: if the last checkpoint of a run cannot be written.
         """
+        folder = RunFolder(Path(trainer.default_root_dir))
         try:
-            model.assert_finite()
+            trainer.save_checkpoint(folder.checkpoint(model.images_seen))
         except NonFiniteLossError:
             if model.can_roll_back and not trainer.should_stop:
                 return
             raise
-        folder = RunFolder(Path(trainer.default_root_dir))
-        try:
-            trainer.save_checkpoint(folder.checkpoint(model.images_seen))
         except CheckpointError as error:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             if trainer.should_stop:

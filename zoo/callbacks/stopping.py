@@ -25,6 +25,11 @@ class StopAt(Callback):
     def __init__(self, images: int) -> None:
         self.images = images
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Request a stop at once if the run had reached its length when it was killed: its end is still to come."""
+        assert isinstance(pl_module, GAN)
+        trainer.should_stop |= pl_module.progress >= self.images
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

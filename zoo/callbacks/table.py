@@ -10,7 +10,7 @@ from typing import Any
 from lightning_utilities.core.rank_zero import rank_zero_only
 from pytorch_lightning.loggers import Logger
 
-from zoo.io.files import atomic_write
+from zoo.io.files import atomic_write, read_table
 from zoo.io.run_folder import RunFolder
 
 STEP = "images_seen"
@@ -32,11 +32,10 @@ class MetricsTable(Logger):
         self.path = RunFolder(Path(folder)).metrics_table
         self._rows: list[dict[str, Any]] = []
         self._columns = [STEP]
-        if resumed_at and self.path.exists():
-            with open(self.path, newline="") as file:
-                reader = csv.DictReader(file)
-                self._rows = [row for row in reader if int(row[STEP]) <= resumed_at]
-                self._columns = list(reader.fieldnames or [STEP])
+        if resumed_at:
+            columns, rows = read_table(self.path, STEP, say=True)
+            self._rows = [dict(row) for row in rows if int(row[STEP]) <= resumed_at]
+            self._columns = columns or [STEP]
         self._rewrite = True
 
     @property

@@ -13,6 +13,7 @@ from pytorch_lightning import Trainer
 from zoo.config.class_names import class_path, find_class
 from zoo.config.kinds import Kind, Kinds
 from zoo.config.recipe import ClassSpec, Recipe
+from zoo.config.references import Keys, references_in
 from zoo.config.settings import check_settings, settings_of
 from zoo.errors import RecipeError, UserError, did_you_mean
 
@@ -60,6 +61,7 @@ class Check:
         self.subject, self.kinds = subject, kinds
         self.faults: list[str] = []
         self.notes: list[str] = []
+        self.references: dict[Keys, str] = {}
         self._unresolved: set[str] = set()
 
     def recipe(self, name: str, written: dict[str, Any], overrides: dict[str, Any]) -> Recipe:
@@ -103,6 +105,7 @@ class Check:
             callbacks=callbacks,
             loggers=loggers,
             notes=self.notes,
+            references=self.references,
         )
 
     def _follow_new_data(self, written: dict[str, Any], overrides: dict[str, Any]) -> None:
@@ -121,8 +124,8 @@ class Check:
         changed = {**model, "num_classes": 0}
         overrides["model"] = {**overrides.get("model", {}), "base": changed} if is_mixture else changed
         self.notes.append(
-            f"{where}.num_classes is 0 because data.class was changed; give {where}.num_classes={classes} for "
-            "a conditional model on labelled data"
+            f"{where}.num_classes is 0 because data.class was changed; for a conditional model on labelled data give "
+            f"{where}.num_classes= the number of its classes (the recipe's own data have {classes})"
         )
 
     def _drop_settings_of_other_classes(self, written: dict[str, Any], overrides: Mapping[str, Any]) -> None:
@@ -159,6 +162,7 @@ class Check:
         """Merge file and overrides, and replace interpolations by the values they refer to."""
         merged = OmegaConf.merge(OmegaConf.create(written), OmegaConf.create(overrides))
         assert isinstance(merged, DictConfig)
+        self.references = references_in(merged)
         return self._resolved_mapping(merged, "")
 
     def _resolved_mapping(self, node: DictConfig, where: str) -> dict[Any, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from zoo.config.class_names import class_path
+from zoo.config.references import Keys, with_references
 from zoo.errors import UserError
 
 
@@ -56,6 +57,7 @@ class Recipe:
         notes: decisions made on the user's behalf, to be printed.
         pretrained: release or run whose weights the run starts from, see `zoo.runs.finetuning`; empty for random
             weights.
+        references: settings that follow another one, such as `lr_horizon: ${images}`, by the keys that lead to them.
     """
 
     name: str
@@ -68,15 +70,21 @@ class Recipe:
     loggers: dict[str, ClassSpec]
     notes: list[str] = field(default_factory=list)
     pretrained: str = ""
+    references: Mapping[Keys, str] = field(default_factory=dict, compare=False)
 
     def to_yaml(self) -> str:
-        """Return the recipe as YAML with every default written out, which is itself a recipe."""
+        """Return the recipe as YAML, which is itself a recipe: every default is written out, references are kept."""
+        sections = with_references(self.sections(), self.references)
+        return OmegaConf.to_yaml(OmegaConf.create(sections))  # quotes texts that would be read back as numbers
+
+    def sections(self) -> dict[str, Any]:
+        """Return all settings as nested plain values, every default and every reference written out."""
 
         def section(spec: ClassSpec) -> dict[str, Any]:
             plain = {key: list(v) if isinstance(v, tuple) else v for key, v in spec.arguments.items()}
             return {"class": class_path(spec.target), **plain}
 
-        sections = {
+        return {
             "seed": self.seed,
             "images": self.images,
             "pretrained": self.pretrained,
@@ -86,4 +94,3 @@ class Recipe:
             "callbacks": {name: section(spec) for name, spec in self.callbacks.items()},
             "loggers": {name: section(spec) for name, spec in self.loggers.items()},
         }
-        return OmegaConf.to_yaml(OmegaConf.create(sections))  # quotes texts that would be read back as numbers

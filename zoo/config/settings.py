@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import field, make_dataclass
+from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -29,7 +30,7 @@ def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     Parameters that no recipe can express, such as modules, are left out.
     """
     if not inspect.isclass(target):
-        return _parameters(target)
+        return dict(_parameters(target))
     settings: dict[str, tuple[Any, Any]] = {}
     for owner in target.__mro__:
         if "__init__" not in vars(owner):
@@ -46,6 +47,7 @@ def keyword_parameter(function: Callable[..., Any]) -> str:
     return next((parameter.name for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD), "")
 
 
+@cache
 def _parameters(function: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Return type and default of the parameters of one function that a recipe can express."""
     try:
@@ -111,9 +113,8 @@ def _converted(hint: Any, value: Any) -> Any:
     """
     if isinstance(value, dict) and any(_keyed_by_integers(part) for part in (hint, *get_args(hint))):
         value = {int(key) if str(key).isdecimal() else key: item for key, item in value.items()}  # JSON has text keys
-    try:
-        schema = OmegaConf.structured(make_dataclass("Setting", [("value", hint, field(default=MISSING))]))
-    except OmegaConfBaseException:  # a type OmegaConf does not know: leave the check to the constructor
+    schema = _schema(hint)
+    if schema is None:
         return value
     try:
         result = OmegaConf.to_container(OmegaConf.merge(schema, {"value": value}), resolve=True)
@@ -122,6 +123,18 @@ def _converted(hint: Any, value: Any) -> Any:
     assert isinstance(result, dict)
     converted = result["value"]
     return tuple(converted) if get_origin(hint) is tuple else converted
+
+
+@cache
+def _schema(hint: Any) -> Any:
+    """Return a configuration with one value of a type, or None for a type that OmegaConf does not know.
+
+    Such a value is left to the constructor to check. A schema costs milliseconds and is never changed, so it is kept.
+    """
+    try:
+        return OmegaConf.structured(make_dataclass("Setting", [("value", hint, field(default=MISSING))]))
+    except OmegaConfBaseException:
+        return None
 
 
 def _keyed_by_integers(hint: Any) -> bool:

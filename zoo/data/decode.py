@@ -15,54 +15,115 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from PIL import Image, ImageColor, ImageOps
 
+from zoo.data.facts import Facts, facts_of
 from zoo.data.pool import Pool
+from zoo.data.raster import Range, deep_values, storage_of, to_levels
 from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
+from zoo.io.progress import step
 
 Box = tuple[int, int, int, int]
 """A rectangle in pixels: left, top, right, bottom."""
 
 OnCorrupt = Literal["raise", "skip"]
 
+Decoded = tuple[NDArray[np.uint8], Facts]
+"""A square array (resolution, resolution, channels), and facts about its image."""
 
-def to_square(image: Image.Image, resolution: int, channels: int, crop: Box | None = None) -> NDArray[np.uint8]:
-    """Convert an image to a square array.
+WAITING = 64  # decoded images that wait to be written, which bounds the memory at any resolution
 
-    The image is turned upright and composited on white, cropped, and resized with Pillow's antialiased bicubic filter,
-    the one that FID is least sensitive to (Parmar et al. 2022, arXiv:2104.11222).
+
+ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """How an image of any size and mode becomes a square array.
 
     Args:
-        image: an image of any size and mode.
         resolution: height and width of the result in pixels.
         channels: 1 for grey, 3 for colour.
         crop: the rectangle to cut out; None for the largest centred square.
+        value_range: values of files of more than 8 bits that become black and white; None for those that the file
+            declares.
+        background: colour under transparent pixels, as a name or as "#rrggbb".
+    """
+
+    resolution: int
+    channels: int
+    crop: Box | None = None
+    value_range: Range | None = None
+    background: str = "white"
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The settings that were added in later versions, for digests; empty for their defaults."""
+        return tuple(
+            (name, getattr(self, name))
+            for name, default in (("value_range", None), ("background", "white"))
+            if getattr(self, name) != default
+        )
+
+
+def to_square(image: Image.Image, resolution: int, channels: int, crop: Box | None = None) -> NDArray[np.uint8]:
+    """Convert an image to a square array on white; see `render`."""
+    return render(image, Rendering(resolution, channels, crop))[0]
+
+
+def render(image: Image.Image, rendering: Rendering) -> tuple[NDArray[np.uint8], Facts]:
+    """Convert an image to a square array.
+
+    The image is turned upright and composited on the background, cropped, and resized with Pillow's antialiased bicubic
+    filter, the one that FID is least sensitive to (Parmar et al. 2022, arXiv:2104.11222).
+
+    Args:
+        image: an image of any size and mode.
+        rendering: size, channels, crop, and the meaning of values and transparency.
 
     Returns:
-        An array (resolution, resolution, channels) of uint8.
+        An array (resolution, resolution, channels) of uint8, and facts about the image.
+
+    Raises:
+        DataError: if it is not known which values are black and white.
     """
-    image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode == "I":  # 16-bit grey; `convert` would clip it at 255
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("L" if channels == 1 else "RGB")
+    resolution, channels, crop, storage = rendering.resolution, rendering.channels, rendering.crop, storage_of(image)
+    upright = ImageOps.exif_transpose(image)
+    values = deep_values(upright, storage) if storage.is_deep else None
+    if values is not None:
+        upright = Image.fromarray(to_levels(values, storage, rendering.value_range))
+    elif storage.has_deep_colours and rendering.value_range is not None:
+        raise DataError(
+            "it has 16 bits for each colour, of which Pillow reads the upper 8, so data.value_range cannot be applied. "
+            "Convert such files to 8 bits or to grey, or leave data.value_range out"
+        )
+    upright = _on_background(upright, rendering.background).convert("L" if channels == 1 else "RGB")
     if crop is None:
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
+        side = min(upright.size)
+        left, top = (upright.width - side) // 2, (upright.height - side) // 2
         crop = (left, top, left + side, top + side)
-    image = image.crop(crop)
-    if image.size != (resolution, resolution):
-        image = image.resize((resolution, resolution), Image.Resampling.BICUBIC)
-    return np.asarray(image, dtype=np.uint8).reshape(resolution, resolution, channels)
+    upright = upright.crop(crop)
+    if upright.size != (resolution, resolution):
+        upright = upright.resize((resolution, resolution), Image.Resampling.BICUBIC)
+    square = np.asarray(upright, dtype=np.uint8).reshape(resolution, resolution, channels)
+    return square, facts_of(image, storage, values, square, channels)
+
+
+def _on_background(image: Image.Image, background: str) -> Image.Image:
+    """Return an image without transparency, and in a mode that Pillow converts to grey and to colour."""
+    if image.mode == "La":  # grey multiplied by its opacity, which Pillow converts to nothing but LA
+        image = image.convert("LA")
+    if image.mode in ALPHA_MODES or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, ImageColor.getrgb(background)[:3]), image)
+    return image.convert("RGB") if image.mode == "LAB" else image
 
 
 def decode_once(
@@ -72,9 +133,7 @@ def decode_once(
     *,
     source: str,
     name_of: Callable[[int], str],
-    resolution: int,
-    channels: int,
-    crop: Box | None = None,
+    rendering: Rendering,
     held_out: NDArray[np.int64] | None = None,
     class_names: tuple[str, ...] = (),
     groups: NDArray[np.int64] | None = None,
@@ -89,9 +148,7 @@ def decode_once(
         labels: class indices (count,), or None.
         source: identifier of the files and their state; if it changes, the images are decoded again.
         name_of: function that returns a name of the i-th image for messages, such as its path.
-        resolution: height and width of the decoded images in pixels.
-        channels: 1 for grey, 3 for colour.
-        crop: rectangle to cut out of every image; None for the largest centred square.
+        rendering: size and channels of the decoded images, and how they are converted.
         held_out: indices of the images that the publisher reserves for testing, or None.
         class_names: names of the classes.
         groups: group numbers (count,) of images that stay together in a split, or None.
@@ -104,12 +161,14 @@ def decode_once(
     Raises:
         DataError: for a corrupt image under `raise`, or if no image could be decoded.
     """
-    processing = (count, resolution, channels, crop, on_corrupt, "bicubic 1")
+    settings = rendering.resolution, rendering.channels, rendering.crop
+    processing = (count, *settings, on_corrupt, "bicubic 1", *rendering.key)
     key = digest_of_values(source, *processing)
     folder = cache_folder() / "images" / key
     if not (folder / "kept.json").exists():
-        _decode(folder, open_image, count, name_of, resolution, channels, crop, on_corrupt)
-    skipped = set(json.loads((folder / "kept.json").read_text())["skipped"])
+        _decode(folder, open_image, count, name_of, rendering, on_corrupt)
+    record = json.loads((folder / "kept.json").read_text())
+    skipped = set(record["skipped"])
     if skipped:
         print(f"{len(skipped)} of {count:,} images could not be decoded and are left out", file=sys.stderr)
     kept = np.array([i for i in range(count) if i not in skipped], dtype=np.int64)
@@ -118,7 +177,9 @@ def decode_once(
     labels = None if labels is None else labels[kept]
     identity = key if content_of is None else digest_of_values(_content_digest(folder, content_of, count), *processing)
     digest = digest_of_values(identity, None if labels is None else labels.tobytes())
-    return Pool(images, labels, digest, reserved, class_names, None if groups is None else groups[kept])
+    groups = None if groups is None else groups[kept]
+    left_out = {"that cannot be decoded": len(skipped)} if skipped else {}
+    return Pool(images, labels, digest, reserved, class_names, groups, Facts.of(record.get("facts")), left_out)
 
 
 def _content_digest(folder: Path, content_of: Callable[[int], bytes], count: int) -> str:
@@ -136,9 +197,7 @@ def _decode(
     open_image: Callable[[int], Image.Image],
     count: int,
     name_of: Callable[[int], str],
-    resolution: int,
-    channels: int,
-    crop: Box | None,
+    rendering: Rendering,
     on_corrupt: OnCorrupt,
 ) -> None:
     """Decode all images and write `images.npy` and `kept.json` into `folder`, both or neither.
@@ -146,24 +205,20 @@ def _decode(
     The arguments are those of `decode_once`.
 
     Raises:
-        DataError: for a corrupt image under `raise`, or if no image could be decoded.
+        DataError: for a corrupt image under `raise`, if no image could be decoded, or for values of unknown range.
     """
-
-    def read(i: int) -> NDArray[np.uint8] | str:
-        try:
-            return to_square(open_image(i), resolution, channels, crop)
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
-            return f"{name_of(i)}: {error}"
-
     folder.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="decoding-", dir=folder.parent))
     try:
-        shape = (count, resolution, resolution, channels)
+        shape = (count, rendering.resolution, rendering.resolution, rendering.channels)
         images = np.lib.format.open_memmap(scratch / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
         skipped: list[int] = []
-        for i, result in _in_parallel(read, count, f"decoding {count:,} images once to {resolution} px"):
+        facts = Facts()
+        title = f"decoding {count:,} images once to {rendering.resolution} px"
+        for i, result in _in_parallel(_reader(open_image, name_of, rendering), count, title):
             if not isinstance(result, str):
-                images[i - len(skipped)] = result
+                images[i - len(skipped)], own_facts = result
+                facts.add(own_facts)
                 continue
             if on_corrupt == "raise":
                 raise DataError(
@@ -178,7 +233,7 @@ def _decode(
         if skipped:
             np.save(scratch / "kept.npy", images[: count - len(skipped)])
             os.replace(scratch / "kept.npy", scratch / "images.npy")
-        (scratch / "kept.json").write_text(json.dumps({"skipped": skipped}))
+        (scratch / "kept.json").write_text(json.dumps({"skipped": skipped, "facts": facts.as_dict()}))
         try:
             os.rename(scratch, folder)
         except OSError:  # another process was first to finish the same images
@@ -188,18 +243,29 @@ def _decode(
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _in_parallel(
-    read: Callable[[int], NDArray[np.uint8] | str], count: int, title: str
-) -> Iterator[tuple[int, NDArray[np.uint8] | str]]:
+def _reader(
+    open_image: Callable[[int], Image.Image], name_of: Callable[[int], str], rendering: Rendering
+) -> Callable[[int], Decoded | str]:
+    """Return a function that decodes the i-th image, or returns name and reason of one that cannot be decoded."""
+
+    def read(i: int) -> Decoded | str:
+        try:
+            return render(open_image(i), rendering)
+        except DataError as error:  # a setting is missing, so the image is not left out
+            raise DataError(f"{name_of(i)}: {error}") from error
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
+            return f"{name_of(i)}: {error}"
+
+    return read
+
+
+def _in_parallel(read: Callable[[int], Decoded | str], count: int, title: str) -> Iterator[tuple[int, Decoded | str]]:
     """Yield index and result of each image in order, read by as many threads as there are cores.
 
     Threads suffice because Pillow releases the interpreter lock.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    is_hidden = count < 5_000 or not sys.stderr.isatty()  # 5,000 images take a few seconds
-    with ThreadPoolExecutor(os.cpu_count()) as threads, Progress(*columns, disable=is_hidden) as progress:
-        task = progress.add_task(title, total=count)
-        for first in range(0, count, 1024):
-            span = range(first, min(first + 1024, count))
+    with ThreadPoolExecutor(os.cpu_count()) as threads, step(title, count) as advance:
+        for first in range(0, count, WAITING):
+            span = range(first, min(first + WAITING, count))
             yield from zip(span, threads.map(read, span))
-            progress.update(task, completed=span.stop)
+            advance(len(span))

@@ -1,18 +1,17 @@
-"""The data module that every source of images extends, and its loader of training batches."""
+"""The data module that every source of images extends."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from itertools import islice
 from typing import Any
 
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import LightningDataModule
-from torch import Tensor
-from torch.utils.data import DataLoader
 
-from zoo.data.pool import Pool, Split, split_pool, to_float
+from zoo.data.description import description, missing_classes
+from zoo.data.loader import Loader
+from zoo.data.pool import Pool, split_pool, to_float
 from zoo.data.stream import Stream
 from zoo.errors import DataError, require_at_least
 from zoo.training.batch import Batch
@@ -110,10 +109,33 @@ class Images(LightningDataModule):
         return max(len(self._pool.class_names), int(self._pool.labels.max()) + 1)
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the classes in the order of their numbers; empty without labels or names."""
+        return () if self._pool is None or self._pool.labels is None else tuple(self._pool.class_names)
+
+    def found_settings(self) -> dict[str, Any]:
+        """Return settings that follow from the images and that a run records in its recipe; none for most sources."""
+        return {}
+
+    def describe(self) -> str:
+        """Return one line about the images: number, size, classes with their numbers, and what was left out."""
+        return description(type(self).__name__, self._ready_pool(), self.train, self.held_out)
+
+    def notes(self) -> list[str]:
+        """Return notes about what is likely a mistake, such as images of one colour, or colour that is read in grey."""
+        return self._ready_pool().facts.notes(self.channels)
+
+    def _ready_pool(self) -> Pool:
+        """Return the images, after reading and splitting them if that has not been done."""
+        if self._pool is None or not hasattr(self, "train"):
+            self.setup()
+        assert self._pool is not None
+        return self._pool
+
+    @property
     def digest(self) -> str:
         """The digest of the images and the split, 32 hexadecimal digits."""
-        assert self._pool is not None, "setup() comes first"
-        digest = hashlib.blake2b(self._pool.digest.encode(), digest_size=16)
+        digest = hashlib.blake2b(self._ready_pool().digest.encode(), digest_size=16)
         digest.update(self.held_out.indices.tobytes())
         return digest.hexdigest()
 
@@ -123,17 +145,23 @@ class Images(LightningDataModule):
         Without a limit on epochs (`max_epochs=-1`, as in `zoo.fit`) the loader is endless, which avoids the work
         between epochs. With a limit, an epoch has as many complete batches as the training images fill.
 
+        Without a Trainer there is no model to fit and nothing that would convert the batches afterwards: the loader has
+        one epoch, always the first, and its batches are float in [-1, 1], mirrored as in training.
+
         Raises:
             DataError: if resolution or classes do not fit the model.
         """
-        assert self.trainer is not None
+        self._ready_pool()
+        size = self.batch_size_at(self.resolution)
+        if self.trainer is None:
+            length = max(1, len(self.train) // size)
+            return Loader(self._stream, self.resolution_at, self.train, None, self.num_workers, length, self._finished)
         model = self.trainer.lightning_module
         self._check_resolution(getattr(model, "resolution", self.resolution))
         self._check_labels(getattr(model, "num_classes", 0))
-        world = self.trainer.world_size
         endless = self.trainer.max_epochs == -1
-        length = None if endless else max(1, len(self.train) // (self.batch_size_at(self.resolution) * world))
-        return Loader(self._stream, self.resolution_at, self.train, self._resident_device(), self.num_workers, length)
+        batches = None if endless else max(1, len(self.train) // (size * self.trainer.world_size))
+        return Loader(self._stream, self.resolution_at, self.train, self._resident_device(), self.num_workers, batches)
 
     def resolution_at(self, images_seen: int) -> int:
         """Return the resolution in pixels at which the model trains after a number of images.
@@ -160,11 +188,13 @@ class Images(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Mirror images at random if `flip` is set, and convert them to float in [-1, 1], on the device."""
+        return self._finished(batch, self._images_seen(), 0 if self.trainer is None else self.trainer.global_rank)
+
+    def _finished(self, batch: Batch, seen: int, rank: int = 0) -> Batch:
+        """Return a batch as the model gets it, before which `seen` images were shown."""
         images = batch.images
         if self.flip:
-            assert self.trainer is not None
-            seen = getattr(self.trainer.lightning_module, "images_seen", 0)
-            generator = torch.Generator().manual_seed(derive_seed("mirror", self.seed, self.trainer.global_rank, seen))
+            generator = torch.Generator().manual_seed(derive_seed("mirror", self.seed, rank, seen))
             mirrored = (
                 torch.rand(len(images), 1, 1, 1, generator=generator).lt(0.5).to(images.device, non_blocking=True)
             )
@@ -172,8 +202,18 @@ class Images(LightningDataModule):
         return Batch(to_float(images), batch.labels)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return digest and sizes of both parts for the checkpoint, so that audits can check that they use the same."""
-        return {"digest": self.digest, "train": len(self.train), "held_out": len(self.held_out)}
+        """Return the record of the data for the checkpoint: digest, sizes of both parts, class names, files left out.
+
+        The digest tells audits whether they use the same images.
+        """
+        pool = self._ready_pool()
+        return {
+            "digest": self.digest,
+            "train": len(self.train),
+            "held_out": len(self.held_out),
+            "class_names": list(self.class_names),
+            "left_out": dict(pool.left_out),
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Check that a resumed run uses the data it began with.
@@ -186,24 +226,30 @@ class Images(LightningDataModule):
                 f"the checkpoint was trained on {state_dict['train']:,} images with {state_dict['held_out']:,} held "
                 f"out (digest {state_dict['digest'][:8]}); {type(self).__name__} now gives {len(self.train):,} and "
                 f"{len(self.held_out):,} (digest {self.digest[:8]}). A resumed run keeps its data: restore them, or "
-                "start a new run"
+                f"start a new run{self._remedy(state_dict)}"
             )
+
+    def _remedy(self, state_dict: dict[str, Any]) -> str:
+        """Return a further remedy for data that differ from those of a checkpoint, as the end of a sentence."""
+        return ""
 
     # --- helpers of the loader ---------------------------------------------------------------------------------------
 
     def _batch_size(self, images_seen: int) -> int:
         return self.batch_size_at(self.resolution_at(images_seen))
 
+    def _images_seen(self) -> int:
+        return 0 if self.trainer is None else int(getattr(self.trainer.lightning_module, "images_seen", 0))
+
     def _stream(self) -> Stream:
-        assert self.trainer is not None
-        seen = getattr(self.trainer.lightning_module, "images_seen", 0)
+        rank, world_size = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         return Stream(
             len(self.train),
             self._batch_size,
             seed=self.seed,
-            start=seen,
-            rank=self.trainer.global_rank,
-            world_size=self.trainer.world_size,
+            start=self._images_seen(),
+            rank=rank,
+            world_size=world_size,
         )
 
     def _resident_device(self) -> torch.device | None:
@@ -231,76 +277,5 @@ class Images(LightningDataModule):
             raise DataError(
                 f"{name} has {present} classes but the model only {wanted}. Set model.num_classes={present}"
             )
-
-
-class Loader:
-    """An iterable over training batches for Lightning, beginning at the clock of the start of the iteration.
-
-    It is not a `DataLoader`, because Lightning would change the order of one when there are several processes.
-
-    Args:
-        stream: function that returns the stream of indices; it is called at the start of an iteration.
-        resolution_at: function from images seen to the resolution of the images in pixels.
-        split: training images.
-        device: device in whose memory all images are kept; None reads images batch by batch.
-        num_workers: number of processes that read batches in advance.
-        length: number of batches in an epoch; None for an endless loader.
-    """
-
-    def __init__(
-        self,
-        stream: Callable[[], Stream],
-        resolution_at: Callable[[int], int],
-        split: Split,
-        device: torch.device | None,
-        num_workers: int,
-        length: int | None,
-    ) -> None:
-        self.stream, self.resolution_at, self.split = stream, resolution_at, split
-        self.device, self.num_workers, self.length = device, num_workers, length
-        self._resident: tuple[int, Batch] | None = None  # a resolution, and all images at it on the device
-
-    def __len__(self) -> int:
-        if self.length is None:
-            raise TypeError("this loader has no end: the run's length is set in images")
-        return self.length
-
-    def __iter__(self) -> Iterator[Batch]:
-        draws = ((self.resolution_at(seen), chosen) for seen, chosen in islice(self.stream().draws(), self.length))
-        if self.device is not None:
-            return (self._gather(resolution, chosen) for resolution, chosen in draws)
-        reader = _Reader(self.split)
-        pin = torch.cuda.is_available()
-        if not self.num_workers and not pin:
-            return (reader[draw] for draw in draws)
-        return iter(DataLoader(reader, batch_size=None, sampler=draws, num_workers=self.num_workers, pin_memory=pin))
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return nothing: the position follows from the clock. Lightning resumes only loaders that have this method."""
-        return {}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restore nothing."""
-
-    def _gather(self, resolution: int, chosen: Tensor) -> Batch:
-        if self._resident is None or self._resident[0] != resolution:
-            all_images = self.split.batch(torch.arange(len(self.split)), resolution)
-            self._resident = resolution, all_images.to(self.device)
-        images, labels = self._resident[1].images, self._resident[1].labels
-        chosen = chosen.to(images.device, non_blocking=True)
-        return Batch(images[chosen], None if labels is None else labels[chosen])
-
-
-class _Reader(torch.utils.data.Dataset[Batch]):
-    """A data set whose items are batches, so that a `DataLoader` reads a batch with one call.
-
-    Args:
-        split: training images.
-    """
-
-    def __init__(self, split: Split) -> None:
-        self.split = split
-
-    def __getitem__(self, draw: tuple[int, Tensor]) -> Batch:
-        resolution, chosen = draw
-        return self.split.batch(chosen, resolution)
+        if missing := missing_classes(self._ready_pool(), self.train, wanted):
+            rank_zero_warn(missing)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from zoo.data.facts import Facts
 from zoo.errors import DataError
 from zoo.io.files import atomic_write
 from zoo.training.batch import Batch
@@ -30,6 +32,8 @@ class Pool:
         class_names: names of the classes, empty if they are not known.
         groups: group numbers (N,) of int64; images with the same number show the same thing and stay together in a
             split. None if there are no groups.
+        facts: facts about the decoded images; those of no image if they were not files.
+        left_out: numbers of files that are not among the images, by the reason, in words that follow a number.
     """
 
     images: NDArray[np.uint8] | NDArray[np.float32]
@@ -38,6 +42,8 @@ class Pool:
     held_out: NDArray[np.int64] | None = None
     class_names: tuple[str, ...] = ()
     groups: NDArray[np.int64] | None = None
+    facts: Facts = field(default_factory=Facts)
+    left_out: Mapping[str, int] = field(default_factory=dict)
     _smaller: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo.data.decode import Box, OnCorrupt, decode_once
+from zoo.data.decode import Box, OnCorrupt, Rendering, decode_once
 from zoo.data.images import Images
 from zoo.data.pool import Pool
 from zoo.errors import DataError
@@ -116,9 +116,7 @@ class TorchvisionSet(Images):
             self.labels_of(parts),
             source=state,
             name_of=lambda i: f"{type(self).__name__}, image {locate(i)[1]} of its part",
-            resolution=self.resolution,
-            channels=self.channels,
-            crop=self.crop,
+            rendering=Rendering(self.resolution, self.channels, self.crop),
             held_out=np.arange(sum(sizes[: len(train)]), total) if test else None,
             class_names=tuple(n if isinstance(n, str) else n[0] for n in getattr(parts[0], "classes", ())),
             on_corrupt=self.on_corrupt,

@@ -40,12 +40,12 @@ Side = Literal["generator", "discriminator"]
 
 @dataclass(frozen=True)
 class Curve:
-    """Payoff V while a best response is trained.
+    """Payoff V to the discriminator, measured while a new player is trained against the model's other player.
 
     Args:
-        images: images seen at each measurement.
+        images: real images that the new player has been trained on, at each measurement.
         train: V on training images at each measurement.
-        validation: V on the selection half of the held-out images at each measurement.
+        validation: V at each measurement on one half of the held-out images, by which the best state is selected.
     """
 
     images: list[int] = field(default_factory=list)
@@ -108,8 +108,8 @@ def duality_gap(
         measure_every: number of images between measurements.
         batch_size: batch size of training and of measurements.
         evaluation: number of real images, and of generated images, in each measurement.
-        repeats: number of best responses per side, each with its own initial weights; the best on the selection half is
-            used.
+        repeats: number of best responses per side, each with its own initial weights; the one that is best on the half
+            of the held-out images for selection is used.
         seed: seed of all random draws.
 
     Raises:
@@ -162,7 +162,7 @@ class _ImageSet:
 
     def _at(self, chosen: Tensor) -> Batch:
         if isinstance(self.source, Tensor):
-            return Batch(self.source[chosen].to(self.model.device))
+            return Batch(to_float(self.source[chosen].to(self.model.device)))
         smaller = None if self.resolution == self.source.pool.images.shape[1] else self.resolution
         batch = self.source.batch(chosen, smaller).to(self.model.device)
         return Batch(to_float(batch.images), batch.labels if self.model.num_classes else None)
@@ -199,7 +199,15 @@ def _copy_of_game(model: GAN, new_side: Side | None) -> GAN:
 
 
 def _play(game: GAN, real: Batch, loss: Any, fakes: int = 1, real_labels: bool = False) -> Terms:
-    """Compute the terms of one loss on real images and newly generated ones."""
+    """Compute the terms of a player's loss on real images and newly generated ones.
+
+    Args:
+        game: the game.
+        real: real images.
+        loss: the player's loss, a function of real and generated images.
+        fakes: number of generated images for each real one.
+        real_labels: whether generated images get the classes of the real ones, if the model is conditional.
+    """
     real = game.prepare(real)
     z = game.sample_latent(len(real) * fakes)
     labels = game.sample_labels(len(real) * fakes)
@@ -210,7 +218,7 @@ def _play(game: GAN, real: Batch, loss: Any, fakes: int = 1, real_labels: bool =
 
 
 def _measure(game: GAN, images: _ImageSet, count: int, batch_size: int) -> float:
-    """Measure V on `count` real images and as many generated ones."""
+    """Measure V on about `count` real images, in whole batches, and as many generated ones."""
     state = {name: value.clone() for name, value in game.state_dict().items()}  # batch norm updates its averages
     total, batches = 0.0, max(1, count // batch_size)
     player = next(p for p in game.players() if p.network is game.discriminator)

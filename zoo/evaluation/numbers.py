@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +13,9 @@ from torch import Tensor
 
 from zoo import metrics
 from zoo.errors import FeatureError, did_you_mean, first_line
+from zoo.evaluation.metric_spec import MetricSpec as MetricSpec
+from zoo.evaluation.metric_spec import Modes as Modes
+from zoo.evaluation.metric_spec import own_metric
 from zoo.evaluation.reference import ReferenceSet
 from zoo.features import Extractor, Features
 from zoo.metrics import (
@@ -25,9 +28,6 @@ from zoo.metrics import (
 )
 from zoo.metrics.intervals import measure
 
-Modes = tuple[Tensor, float]
-"""Centres (K, D) and standard deviation of points with known modes."""
-
 
 class NeighbourMetrics(StoredFeatures):
     """Improved precision and recall (k = 3), and density and coverage (k = 5), from one pass over the distances."""
@@ -38,26 +38,6 @@ class NeighbourMetrics(StoredFeatures):
         """Return `precision`, `recall`, `density` and `coverage`."""
         of_three, of_five = neighbour_statistics(*self.features(), [Rule(3, False), Rule(5, True)])
         return precision_and_recall(of_three) | density_and_coverage(of_five, 5)
-
-
-@dataclass(frozen=True)
-class MetricSpec:
-    """Specification of one name of `metrics=`.
-
-    Args:
-        description: the metric and its settings; recorded in the protocol.
-        input: input of the metric: `values` (features), `logits`, or `classes` (the largest logit).
-        keys: names of the reported results, each with whether higher is better.
-        make: function from the input's width, the smaller number of samples, and the known modes or None, to a new
-            metric.
-        has_intervals: whether random halves give a valid confidence interval.
-    """
-
-    description: str
-    input: Literal["values", "logits", "classes"]
-    keys: dict[str, bool]
-    make: Callable[[int, int, Modes | None], FeatureMetric]
-    has_intervals: bool = True
 
 
 METRICS: dict[str, MetricSpec] = {
@@ -110,6 +90,7 @@ METRICS: dict[str, MetricSpec] = {
         has_intervals=False,
     ),
 }
+PUBLISHED = {key for spec in METRICS.values() for key in spec.keys}
 COUNTS = ("classes_missing",)  # without interval: a half of the samples misses more classes
 FRECHET = ("fid", "fid_infinity")
 SHARES = ("precision", "recall", "coverage", "class_distance")  # in [0, 1], as their intervals
@@ -131,7 +112,8 @@ class Number:
         low: lower end of the 95 % confidence interval; None without an interval.
         high: upper end of the 95 % confidence interval; None without an interval.
         floor: floor of the number; None if there are too few real images.
-        floor_n: sizes of the two sets of the floor; smaller than those of the number if there are too few real images.
+        floor_n: sizes of the two sets of the floor; None without a floor; smaller than those of the number if there
+            are too few real images.
         higher_is_better: whether a higher value is better; otherwise a lower one is.
         protocol: everything that the number depends on.
     """
@@ -153,16 +135,31 @@ class Number:
 
 
 def check_metrics(names: list[str]) -> None:
-    """Check that every name is a key of `METRICS`, and that there is at least one.
+    """Check that every name is a key of `METRICS` or the path of a metric class, and that there is at least one.
 
     Raises:
-        FeatureError: naming an unknown metric and the known name nearest to it.
+        FeatureError: if there is no name, or an unknown one; the text suggests the most similar metric.
     """
     for name in names:
-        if name not in METRICS:
-            raise FeatureError(f"metrics: there is no metric {name!r}.{did_you_mean(name, METRICS)}")
+        metric_spec(name)
     if not names:
         raise FeatureError(f"metrics: name at least one of {', '.join(METRICS)}")
+
+
+def metric_spec(name: str) -> MetricSpec:
+    """Return the specification of a metric by its name, or by the import path of a class of the user's own.
+
+    Raises:
+        UserError: for an unknown name, or a class that is no metric.
+    """
+    if name in METRICS:
+        return METRICS[name]
+    if "." in name:
+        return own_metric(name)
+    raise FeatureError(
+        f"metrics: there is no metric {name!r}.{did_you_mean(name, METRICS)} One of your own is named by its path: "
+        f"my_ideas.{name}"
+    )
 
 
 def label_of(key: str, extractor: str) -> str:
@@ -193,7 +190,7 @@ def measure_numbers(
     """Measure generated images against real ones, from the features of both.
 
     Args:
-        names: names of metrics, keys of `METRICS`.
+        names: names of metrics, keys of `METRICS` or paths of classes.
         extractor: extractor of the features.
         reals: features of real images.
         fake: features of generated images.
@@ -217,7 +214,7 @@ def measure_numbers(
     }
     numbers: list[Number] = []
     for name in names:
-        spec = METRICS[name]
+        spec = metric_spec(name)
         real, generated, all_real = (
             _input_of(spec, name, features, extractor, modes).to(device or "cpu")
             for features in (reals.reference, fake, reals.combined)
@@ -295,8 +292,14 @@ def _numbers(
     protocol: dict[str, Any],
 ) -> list[Number]:
     """Measure all numbers of one metric, with their confidence intervals."""
-    spec = METRICS[name]
-    values = {key: value for key, value in measure(new_metric, real, fake).items() if key in spec.keys}
+    spec = metric_spec(name)
+    computed = measure(new_metric, real, fake)
+    values = {key: value for key, value in computed.items() if not spec.keys or key in spec.keys}
+    if name not in METRICS and values.keys() & PUBLISHED:
+        raise FeatureError(
+            f"metrics: {name} computes {', '.join(sorted(values.keys() & PUBLISHED))}, a name of a metric of this "
+            "library. Give it another one"
+        )
     intervals = (
         metrics.half_sample_intervals(new_metric, real, fake, repeats, seed) if repeats and spec.has_intervals else {}
     )
@@ -322,7 +325,7 @@ def _numbers(
                 high=high,
                 floor=floor.values.get(key),
                 floor_n=floor.n if key in floor.values else None,
-                higher_is_better=spec.keys[key],
+                higher_is_better=spec.keys.get(key, spec.higher_is_better),
                 protocol=metric_protocol,
             )
         )
@@ -330,7 +333,7 @@ def _numbers(
 
 
 def _input_of(spec: MetricSpec, name: str, features: Features, extractor: Extractor, modes: Modes | None) -> Tensor:
-    """Return the input of a metric: features, logits, or classes.
+    """Return the input of a metric: features (N, D), logits (N, K), or classes (N,).
 
     Raises:
         FeatureError: if the metric needs classes and the extractor has none.

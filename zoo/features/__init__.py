@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from zoo.config.class_names import find_class
 from zoo.config.settings import check_settings
 from zoo.errors import FeatureError, did_you_mean
 from zoo.features.cache import Features, cached_features, features_by_digest, features_of
@@ -53,16 +54,35 @@ def extractor(name: str, **options: Any) -> Extractor:
     """Build an extractor by its name.
 
     Args:
-        name: name of the extractor: `inception`, `effnet-lite0`, `digits`, `stacked-digits`, `pixels` or `points`.
+        name: name of the extractor: `inception`, `effnet-lite0`, `digits`, `stacked-digits`, `pixels` or `points`; or
+            the import path of a subclass of `Extractor`, such as `my_ideas.MyNetwork`.
         options: options of its constructor, such as `weights=PATH` (inception), `size=128` or `features=320`
             (effnet-lite0), `size=8` (pixels).
 
     Raises:
-        FeatureError: if the name or an option is unknown, a package is missing, or the weights are not available.
+        UserError: if the name or an option is unknown, a package is missing, or the weights are not available.
     """
-    if name not in EXTRACTORS:
-        raise FeatureError(f"there is no extractor {name!r}.{did_you_mean(name, EXTRACTORS)}")
-    values, faults = check_settings(EXTRACTORS[name], options, "extractor.", called=name)
+    make = EXTRACTORS.get(name) or _own(name)
+    values, faults = check_settings(make, options, "extractor.", called=name)
     if faults:
         raise FeatureError("; ".join(faults))
-    return EXTRACTORS[name](**values)
+    built = make(**values)
+    if name not in EXTRACTORS and built.name.partition("-")[0] in {known.partition("-")[0] for known in EXTRACTORS}:
+        raise FeatureError(
+            f"extractor {name} calls itself {built.name!r}, as one of this library; its numbers could be taken for "
+            "those of that one. Give it another name"
+        )
+    return built
+
+
+def _own(path: str) -> Callable[..., Extractor]:
+    """Return an extractor class of the user's own by its import path."""
+    if "." not in path:
+        raise FeatureError(
+            f"there is no extractor {path!r}.{did_you_mean(path, EXTRACTORS)} One of your own is named by its path: "
+            f"my_ideas.{path}"
+        )
+    found = find_class(path)
+    if not (isinstance(found, type) and issubclass(found, Extractor)):
+        raise FeatureError(f"extractor {path} is no extractor. Extend zoo.features.Extractor")
+    return found

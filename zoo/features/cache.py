@@ -11,14 +11,13 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -27,6 +26,10 @@ from zoo.data.pool import Split, to_float
 from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
+from zoo.io.progress import step
+
+MOST_AT_ONCE = 1024  # images read at once
+VALUES_AT_ONCE = 2**25  # values (pixels times channels) read at once: 128 MB as float
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,13 @@ class Features:
 def features_of(
     extractor: Extractor, images: Tensor | Iterable[Tensor], *, total: int | None = None, title: str = ""
 ) -> Features:
-    """Compute features of many images, in batches, with a progress bar on terminals.
+    """Compute features of many images, in batches, with their progress.
 
     Args:
         extractor: extractor; images are moved to its device.
         images: images (N, C, H, W) in [-1, 1], as one tensor or as an iterable of batches of any sizes.
-        total: number of images, for the progress bar.
-        title: title of the progress bar; without a title there is no bar.
+        total: number of images, for the progress.
+        title: name of the step in the progress; without a title there is none.
 
     Raises:
         FeatureError: if the extractor does not accept the images, or there are none.
@@ -66,10 +69,7 @@ def features_of(
         total, images = len(images), torch.split(images, 1024)
     device = next((p.device for p in extractor.parameters()), None)
     values, logits = [], []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    quiet = not title or not sys.stderr.isatty()
-    with Progress(*columns, disable=quiet, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total)
+    with step(title, total) if title else nullcontext(lambda n: None) as advance:
         for part in images:
             for batch in part.split(extractor.batch_size):
                 batch_values, batch_logits = extractor.features_and_logits(
@@ -78,7 +78,7 @@ def features_of(
                 values.append(batch_values.cpu())
                 if batch_logits is not None:
                     logits.append(batch_logits.cpu())
-                progress.advance(task, len(batch))
+                advance(len(batch))
     if not values:
         raise FeatureError("there are no images to compute features of")
     result = torch.cat(values)
@@ -102,7 +102,7 @@ def cached_features(extractor: Extractor, split: Split, indices: NDArray[np.int6
     """
     chosen = np.arange(len(split)) if indices is None else indices
     path = entry_path(extractor, split, chosen)
-    return _read_or_compute(path, extractor, lambda: _batches(split, chosen), len(chosen))
+    return _read_or_compute(path, extractor, lambda: _batches(split, chosen, extractor), len(chosen))
 
 
 def features_by_digest(extractor: Extractor, images: Callable[[], Iterable[Tensor]], n: int, digest: str) -> Features:
@@ -150,9 +150,23 @@ def entry_path(extractor: Extractor, split: Split, indices: NDArray[np.int64]) -
     return cache_folder() / "features" / f"{key}.safetensors"
 
 
-def _batches(split: Split, indices: NDArray[np.int64]) -> Iterator[Tensor]:
-    for first in range(0, len(indices), 1024):
-        yield to_float(split.batch(torch.from_numpy(indices[first : first + 1024])).images)
+def _batches(split: Split, indices: NDArray[np.int64], extractor: Extractor) -> Iterator[Tensor]:
+    size = batch_of(extractor, split.pool.images[0].size)
+    for first in range(0, len(indices), size):
+        yield to_float(split.batch(torch.from_numpy(indices[first : first + size])).images)
+
+
+def batch_of(extractor: Extractor, values: int) -> int:
+    """Return how many images to read at once for an extractor, so that memory does not grow with their size.
+
+    It is a multiple of the extractor's own batch size where that fits, so that large and small reads give the same.
+
+    Args:
+        extractor: extractor of the features.
+        values: values of one image, channels times pixels.
+    """
+    size = max(1, min(MOST_AT_ONCE, VALUES_AT_ONCE // values))
+    return size - size % extractor.batch_size if size > extractor.batch_size else size
 
 
 def _write(path: Path, features: Features, extractor: Extractor) -> None:

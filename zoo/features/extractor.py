@@ -9,13 +9,16 @@ from torch.nn.functional import interpolate
 from zoo.errors import FeatureError
 from zoo.layers.precision import full_float32
 
+LARGEST = 1.001  # accepted magnitude: sums in half precision exceed 1 by rounding
+
 
 class Extractor(nn.Module):
     """Frozen network that maps images (B, C, H, W) in [-1, 1] to features (B, D), float32.
 
     It is always in eval mode, without gradients and in float32 (no autocast, no TF32), so that the features of an image
-    depend neither on the rest of its batch nor on the caller's settings. Images are first clamped to [-1, 1] and
-    rounded to the 256 levels of an image file: a generator must not be judged on detail that no saved image has.
+    depend neither on the rest of its batch nor on the caller's settings. Images are first rounded to the 256 levels of
+    an image file: a generator must not be judged on detail that no saved image has. Images of uint8, 0 to 255, are
+    taken as they are; other values outside [-1, 1] are refused.
 
     A subclass overrides the class attributes below as needed and implements `forward_pixels`.
 
@@ -78,7 +81,10 @@ class Extractor(nn.Module):
 
     @torch.no_grad()
     def features_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Compute features (B, D), and logits (B, K) or None, of images (B, C, H, W) in [-1, 1], in one pass.
+        """Compute features (B, D), and logits (B, K) or None, of images (B, C, H, W), in one pass.
+
+        Args:
+            images: images of float in [-1, 1], or of uint8.
 
         Raises:
             FeatureError: if the extractor does not accept the images.
@@ -90,7 +96,7 @@ class Extractor(nn.Module):
                 "For points in the plane use extractor=points"
             )
         with full_float32(images.device):
-            pixels = quantised(images) if self.rounds else images.detach().float()
+            pixels = levels_of(images, self.name) if self.rounds else _coordinates(images, self.name)
             if pixels.shape[1] == 1 and self.wants_colour:
                 pixels = pixels.expand(-1, 3, -1, -1)
             features, logits = self.forward_pixels(pixels)
@@ -103,6 +109,45 @@ class Extractor(nn.Module):
     def freeze(self) -> Extractor:
         """Switch to eval mode and disable gradients; call it at the end of a subclass's constructor."""
         return self.eval().requires_grad_(False)
+
+
+def levels_of(images: Tensor, name: str) -> Tensor:
+    """Return images as levels 0 to 255 in float32, rounded.
+
+    Args:
+        images: images of float in [-1, 1], or of uint8.
+        name: name of the extractor, for error messages.
+
+    Raises:
+        FeatureError: for other values. Those that are not finite pass: the features then tell.
+    """
+    if images.dtype == torch.uint8:
+        return images.detach().float()
+    if not images.is_floating_point():
+        raise FeatureError(
+            f"extractor {name} takes images of float in [-1, 1] or of uint8; got {images.dtype}. For values from 0 to "
+            "255: images.to(torch.uint8)"
+        )
+    if images.numel():
+        low, high = (float(value) for value in images.detach().aminmax())  # one wait for the device, before a network
+        if low < -LARGEST or high > LARGEST:
+            raise FeatureError(
+                f"extractor {name} takes images of float in [-1, 1] or of uint8; got values from {low:g} to {high:g}. "
+                "For values from 0 to 255: images.to(torch.uint8). For a generator that exceeds the range: "
+                "images.clamp(-1, 1)"
+            )
+    return quantised(images)
+
+
+def _coordinates(points: Tensor, name: str) -> Tensor:
+    """Return points in float32.
+
+    Raises:
+        FeatureError: if they are of integers, which are images.
+    """
+    if not points.is_floating_point():
+        raise FeatureError(f"extractor {name} takes points of float; got {points.dtype}, as images are")
+    return points.detach().float()
 
 
 def quantised(images: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from zoo.errors import FeatureError, first_line
 from zoo.io.files import sha256_of
+from zoo.io.records import check_records
 
 
 def weights_sha256(path: Path) -> str:
@@ -41,6 +43,8 @@ def load_verified(path: Path, sha256: str | None) -> dict[str, torch.Tensor]:
             "Remove it and install or download it again"
         )
     try:
+        if zipfile.is_zipfile(path):
+            check_records(path)
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise FeatureError(

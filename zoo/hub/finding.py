@@ -64,7 +64,8 @@ def fetch_weights(address: str, sha256: str) -> Path:
 
 def _at_path(path: Path) -> ReleaseFiles:
     if path.is_file():
-        return ReleaseFiles(path, None, path.parent)
+        is_whole_release = path.name == release_format.WEIGHTS and (path.parent / release_format.CONFIG).is_file()
+        return _in_folder(path.parent) if is_whole_release else ReleaseFiles(path, None, path.parent)
     if not path.is_dir():
         raise ReleaseError(f"there is no folder or file {path}")
     if RunFolder(path).checkpoint_folder.is_dir() and not (path / release_format.CONFIG).exists():

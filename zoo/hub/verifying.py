@@ -65,10 +65,10 @@ def verify(folder: str | Path, cls: UserClasses | None = None) -> list[str]:
 
 
 def _check_numbers(release: Path, config: dict[str, Any]) -> None:
-    """Check that the numbers were measured on this model after as many images as it has seen.
+    """Check that the numbers were measured after as many images as the model of the release has seen.
 
     Raises:
-        ReleaseError: when they were measured on another model.
+        ReleaseError: when one was measured after another number of images.
     """
     if release_format.METRICS not in config["files"]:
         return

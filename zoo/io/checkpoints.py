@@ -12,7 +12,11 @@ from lightning_fabric.plugins import TorchCheckpointIO
 
 from zoo.errors import CheckpointError, first_line
 from zoo.io.files import atomic_write
+from zoo.io.records import check_records
 from zoo.layers.wrappers import plain_name
+
+PICKLE = b"\x80"
+"""First byte of a plain pickle; a file of torch.save begins with that of a zip archive."""
 
 
 class CheckpointFiles(TorchCheckpointIO):
@@ -53,6 +57,8 @@ class CheckpointFiles(TorchCheckpointIO):
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU. Only tensors and plain values are accepted, so no code can run.
 
+    The content is compared with the checksums in the file, which torch itself does not do.
+
     Raises:
         CheckpointError: if the file is missing or damaged, contains Python objects, or is not a checkpoint of a run.
     """
@@ -60,6 +66,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint file {path}")
     try:
+        if _start_of(path) != PICKLE:  # a plain pickle has no checksums; torch refuses it below
+            check_records(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
@@ -68,12 +76,22 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise CheckpointError(
-            f"{path} is damaged or incomplete ({path.stat().st_size:,} bytes; {first_line(error)}). Use an "
-            "earlier checkpoint of the run"
+            f"{path} is damaged or incomplete ({path.stat().st_size:,} bytes; {first_line(error)}). {_remedy(path)}"
         ) from error
     if not isinstance(content, dict) or "zoo" not in content or "state_dict" not in content:
         raise CheckpointError(f"{path} is not a checkpoint of a zoo run: it has no weights, or no clock beside them")
     return content
+
+
+def _start_of(path: Path) -> bytes:
+    with open(path, "rb") as file:
+        return file.read(1)
+
+
+def _remedy(path: Path) -> str:
+    """Name the checkpoint before a damaged one."""
+    earlier = [each for each in path.parent.glob(f"[!.]*{path.suffix}") if each.name < path.name]
+    return f"The one before it: {max(earlier)}" if earlier else "There is no earlier one beside it"
 
 
 def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str | Path) -> None:

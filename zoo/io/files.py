@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,20 +56,99 @@ def digest_of_values(*values: object) -> str:
     return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()
 
 
-def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Return the rows of a JSON-lines file, up to the first line that is incomplete because the process was killed.
+def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
+    """Append rows to a JSON-lines file, on a new line even if a killed process has left half a line at its end."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        begin = "" if file.read(1) in (b"", b"\n") else "\n"
+        file.write((begin + "".join(json.dumps(row) + "\n" for row in rows)).encode())
+
+
+def read_jsonl(path: Path, say: bool = False) -> list[dict[str, Any]]:
+    """Return the rows of a JSON-lines file, without lines that a kill or a power cut has left incomplete.
 
     A file that does not exist has no rows.
+
+    Args:
+        path: the file.
+        say: whether to print how many lines are left out.
     """
     if not path.is_file():
         return []
-    rows = []
-    for line in path.read_text().splitlines():
+    rows, left_out = [], 0
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            break
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if isinstance(row, dict):
+            rows.append(row)
+        else:
+            left_out += 1
+    if say and left_out:
+        say_left_out(path, left_out)
     return rows
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Return the mapping in a JSON file; None, with a note, if a power cut has left something else. No file has {}."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        return content
+    print(f"note: {path} is damaged ({path.stat().st_size:,} bytes) and is left out", file=sys.stderr)
+    return None
+
+
+def read_table(path: Path, key: str, say: bool = False) -> tuple[list[str], list[dict[str, str]]]:
+    """Return columns and rows of a CSV file of numbers, without rows that a kill or a power cut has left incomplete.
+
+    A file that does not exist, or has no column `key`, has no columns and no rows.
+
+    Args:
+        path: the file.
+        key: name of the column that has a whole number in every row.
+        say: whether to print how many rows are left out.
+    """
+    if not path.is_file():
+        return [], []
+    # newline="": rows end in "\r\n". A last row without it was cut, and so may be its last number.
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
+        first, *lines = file.read().splitlines(keepends=True) or [""]
+    columns = next(csv.reader([first])) if "\0" not in first else []
+    rows = [dict(zip(columns, fields)) for line in lines if (fields := _fields(line, len(columns)))]
+    if key not in columns:
+        if say:
+            print(f"note: {path} holds no table ({path.stat().st_size:,} bytes): a new one begins", file=sys.stderr)
+        return [], []
+    whole = [row for row in rows if row[key].isdecimal()]
+    if say and len(whole) < len(lines):
+        say_left_out(path, len(lines) - len(whole))
+    return columns, whole
+
+
+def _fields(line: str, count: int) -> list[str]:
+    """Return the fields of a line of a table of numbers; none if it is incomplete or holds anything else."""
+    if "\0" in line or not line.endswith("\n"):
+        return []
+    fields = next(csv.reader([line]))
+    try:
+        [float(field) for field in fields if field]
+    except ValueError:
+        return []
+    return fields if len(fields) == count else []
+
+
+def say_left_out(path: Path, lines: int) -> None:
+    """Print that unreadable lines of a file are left out."""
+    what = "a line" if lines == 1 else f"{lines} lines"
+    print(f"note: {path}: {what} that cannot be read, as a kill or a power cut leaves them: left out", file=sys.stderr)
 
 
 def cache_folder() -> Path:

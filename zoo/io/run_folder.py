@@ -3,6 +3,7 @@
 RUN/
   recipe.yaml                 the recipe as it ran, with every default written out
   environment.jsonl           one line for each start of the run
+  run.lock                    which process trains in the folder, while it does
   ends.jsonl                  one line for each end that was not a kill
   metrics.csv                 logged loss terms and metrics, one row for each logged round
   tensorboard/                the same for TensorBoard
@@ -20,12 +21,11 @@ IMAGES is the number of real images seen so far, with leading zeros to twelve di
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.io.files import read_jsonl
+from zoo.io.files import append_jsonl, read_json, read_jsonl
 
 CHECKPOINT_SUFFIX = ".ckpt"
 FINISHED = f"[!.]*{CHECKPOINT_SUFFIX}"  # a killed run may leave a hidden file, see `zoo.io.files.atomic_write`
@@ -56,6 +56,11 @@ class RunFolder:
         """The table of logged values."""
         return self.path / "metrics.csv"
 
+    @property
+    def lock(self) -> Path:
+        """The file that a run locks while it trains, see `zoo.io.claims`."""
+        return self.path / "run.lock"
+
     def starts(self) -> list[dict[str, Any]]:
         """Return the records of all starts: recipe name, time, command, environment."""
         return read_jsonl(self.path / "environment.jsonl")
@@ -66,11 +71,11 @@ class RunFolder:
 
     def record_start(self, record: dict[str, Any]) -> None:
         """Append the record of a start."""
-        _append(self.path / "environment.jsonl", record)
+        append_jsonl(self.path / "environment.jsonl", [record])
 
     def record_end(self, record: dict[str, Any]) -> None:
         """Append the record of an end."""
-        _append(self.path / "ends.jsonl", record)
+        append_jsonl(self.path / "ends.jsonl", [record])
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -145,9 +150,9 @@ class RunFolder:
         return self.path / "evaluation" / f"report-{extractor}.json"
 
     def held_out_reports(self) -> list[dict[str, Any]]:
-        """Return the reports on the best and the last checkpoint, one for each extractor."""
+        """Return the readable reports on the best and the last checkpoint, one for each extractor."""
         paths = sorted((self.path / "evaluation").glob("report-*.json"))
-        return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        return [report for path in paths if (report := read_json(path)) is not None]
 
     def evaluation(self, checkpoint: Path, split: str, extractor: str) -> Path:
         """Return the path of the numbers that `python -m zoo.evaluate` measured for a checkpoint."""
@@ -191,8 +196,3 @@ def checkpoints_in(folder: str | Path) -> list[Path]:
 def watch_picture(page: Path, name: str) -> Path:
     """Return the path of a plot of the page that `python -m zoo.watch` wrote."""
     return page.parent / "watch" / f"{name}.png"
-
-
-def _append(path: Path, record: dict[str, Any]) -> None:
-    with open(path, "a") as file:
-        file.write(json.dumps(record) + "\n")

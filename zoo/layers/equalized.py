@@ -60,7 +60,10 @@ class EqualizedLinear(nn.Module):
 
 @torch.no_grad()
 def unequalize(network: nn.Module) -> None:
-    """Multiply the constants of all equalized layers into their weights: the same function at the plain rate."""
+    """Multiply the constants of all equalized layers into their weights, in place, and set the constants to 1.
+
+    The network computes the same, but its weights then learn at the optimizer's rate without equalisation.
+    """
     for module in network.modules():
         if isinstance(module, EqualizedConv2d | EqualizedLinear):
             module.weight.mul_(module.scale)

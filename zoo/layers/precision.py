@@ -1,4 +1,4 @@
-"""Contexts that switch off reduced precision. Metrics and extractors use them too, so they are on the lowest floor."""
+"""Contexts that switch off reduced precision. Metrics and extractors use them too, so this file imports only torch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 
 
 def without_autocast(device: torch.device) -> AbstractContextManager[object]:
-    """Switch off autocast in a block; TF32 stays as it is.
+    """Return a context in which autocast is off; TF32 stays as it is.
 
     Args:
         device: device of the computation; the meta device, which has no autocast, is accepted.

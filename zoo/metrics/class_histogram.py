@@ -17,6 +17,9 @@ def chi_square_p(real: Tensor, fake: Tensor) -> Tensor:
     Args:
         real: counts (K,) of real samples.
         fake: counts (K,) of generated samples.
+
+    Returns:
+        The p-value, a scalar; 1 if all samples are in one bin.
     """
     table = torch.stack([real, fake]).double()
     table = table[:, table.sum(0) > 0]

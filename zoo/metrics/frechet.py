@@ -91,7 +91,7 @@ def factor(covariance: Tensor) -> Tensor:
 
 
 def factor_of_rows(rows: Tensor) -> Tensor:
-    """Factor the unbiased covariance of features (N, D): return F (D, rank); nothing is computed for N <= D."""
+    """Factor the unbiased covariance C of features (N, D): return F with F F' = C; for N <= D, centred rows (D, N)."""
     if len(rows) > rows.shape[1]:
         return factor(mean_and_covariance(moments(rows))[1])
     rows = rows.double()

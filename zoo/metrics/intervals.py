@@ -51,7 +51,13 @@ def measure(metric: Factory, real: Tensor, fake: Tensor) -> dict[str, float]:
     fresh = metric().to(real.device)
     fresh.update(real, real=True)
     fresh.update(fake, real=False)
-    return {name: float(value) for name, value in fresh.compute().items()}
+    computed = fresh.compute()
+    if not isinstance(computed, dict):
+        raise ValueError(
+            f"{type(fresh).__name__}.compute() must return numbers by name, as `named` does; got a "
+            f"{type(computed).__name__}"
+        )
+    return {name: float(value) for name, value in computed.items()}
 
 
 def floor(metric: Factory, features: Tensor, n: int, seed: int = 0) -> dict[str, float]:

@@ -95,6 +95,8 @@ class ModeCount(Counts):
         if self.centres is None:
             return self.count(features, real)
         assert self.deviation is not None
+        if not features.is_floating_point():
+            raise ValueError(f"points must be floats; got {features.dtype}")
         points = features.detach().to(self.device).flatten(1).double()
         if points.shape[1] != self.centres.shape[1]:
             raise ValueError(

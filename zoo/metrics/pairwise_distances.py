@@ -59,14 +59,34 @@ class Cloud:
 
 
 def squared_distances(a: Cloud, rows: slice, b: Cloud, columns: slice) -> Tensor:
-    """Compute squared distances in float32 between rows of `a` (n) and of `b` (m): (n, m)."""
+    """Compute squared distances in float32 between points of two clouds.
+
+    Args:
+        a: first cloud.
+        rows: the n points of `a`.
+        b: second cloud, of the same centre and scale.
+        columns: the m points of `b`.
+
+    Returns:
+        Squared distances (n, m), scaled by the clouds' `scale` squared; rounding can make them slightly negative.
+    """
     block: Tensor = torch.addmm(b.squares[columns], a.points[rows], b.points[columns].T, alpha=-2)
     block += a.squares[rows][:, None]
     return block
 
 
 def squared_distances64(a: Cloud, rows: slice | Tensor, b: Cloud, columns: slice) -> Tensor:
-    """Compute squared distances in float64 between rows of `a` (n) and of `b` (m): (n, m)."""
+    """Compute squared distances in float64 between points of two clouds.
+
+    Args:
+        a: first cloud.
+        rows: the n points of `a`.
+        b: second cloud, of the same centre and scale.
+        columns: the m points of `b`.
+
+    Returns:
+        Squared distances (n, m), scaled by the clouds' `scale` squared; rounding can make them slightly negative.
+    """
     x, y = a.in_float64(rows), b.in_float64(columns)
     block: Tensor = torch.addmm(y.square().sum(1), x, y.T, alpha=-2)
     block += x.square().sum(1)[:, None]

@@ -13,7 +13,7 @@ Curve = NDArray[np.float64]
 
 
 def curve_of(real: Curve, fake: Curve) -> tuple[Curve, Curve]:
-    """Compute precision and recall (1001,) at all slopes.
+    """Compute precision and recall (1001,) at the slopes tan(`ANGLES`), see `PRD`.
 
     Args:
         real: histogram of real samples (K,) that sums to 1.

@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
+
+AT_ONCE, VALUES_AT_ONCE = 256, 2**22  # largest number of images, and of their values, in one pass without gradients
+
+
+class ImageRows(Protocol):
+    """Images (N, C, H, W) that are indexed as a tensor is: a tensor, or images in a file that are read when needed."""
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape (N, C, H, W)."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: slice | Tensor, /) -> Tensor: ...
 
 
 class Residual(nn.Module):
@@ -54,7 +70,7 @@ def small_resnet(channels: int, resolution: int, num_classes: int, width: int = 
 
 
 def trained_classifier(
-    images: Tensor,
+    images: ImageRows,
     classes: Tensor,
     num_classes: int,
     *,
@@ -100,7 +116,9 @@ def trained_classifier(
 
 
 @torch.no_grad()
-def classified_right(network: nn.Module, images: Tensor, labels: Tensor, device: torch.device | None = None) -> Tensor:
+def classified_right(
+    network: nn.Module, images: ImageRows, labels: Tensor, device: torch.device | None = None
+) -> Tensor:
     """Check which images a classifier assigns to their own class.
 
     Args:
@@ -112,12 +130,16 @@ def classified_right(network: nn.Module, images: Tensor, labels: Tensor, device:
     Returns:
         Whether each image is classified correctly (N,), on the CPU.
     """
-    predicted = [network(part.to(device).float() / 127.5 - 1).argmax(1).cpu() for part in torch.split(images, 256)]
+    size = max(1, min(AT_ONCE, VALUES_AT_ONCE // images.shape[1:].numel()))
+    predicted = [
+        network(images[first : first + size].to(device).float() / 127.5 - 1).argmax(1).cpu()
+        for first in range(0, len(images), size)
+    ]
     return torch.cat(predicted) == labels
 
 
 def _shifted(images: Tensor) -> Tensor:
-    """Shift a batch by up to a sixteenth of the image size, repeating the edges; below 16 px it stays as it is."""
+    """Shift a whole batch by one random offset, up to a sixteenth of its size, repeating edges; none below 16 px."""
     size = images.shape[-1]
     reach = size // 16
     if not reach:

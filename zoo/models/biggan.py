@@ -141,7 +141,7 @@ class DiscriminatorBlock(nn.Module):
 
     Args:
         inputs: number of input channels.
-        outputs: number of output channels, and of channels between the two convolutions ("wide").
+        outputs: number of output channels, and of channels between the two convolutions (the authors' `wide`).
         halve: whether the block ends with average pooling, which is fused with the second convolution.
         first: whether the input is the image; then there is no ReLU before the first convolution.
     """
@@ -245,6 +245,7 @@ class OrthogonalGAN(GAN):
     """Base class of models whose generator has orthogonal regularisation."""
 
     orthogonal: float
+    loss_settings = ("objective", "r1", "orthogonal")
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the objective's terms and, unless `orthogonal` is 0, the regularisation.

@@ -33,7 +33,7 @@ RESOLUTIONS = (16, 32, 64, 128, 256)
 
 
 def stage_widths(resolution: int, width: int) -> list[int]:
-    """Return the channels at 4x4, 8x8, ..., half the resolution: doubling from `width` towards 4x4, to 8 * `width`."""
+    """Return the channels at 4x4, 8x8, ..., half the resolution: falling from at most 8 * `width` to `width`."""
     stages = resolution.bit_length() - 3  # 64 px: 4 stages
     return [width * min(2**i, 8) for i in reversed(range(stages))]
 
@@ -128,7 +128,7 @@ class DCGAN(GAN):
         latent_dim: length of the latents.
         width: channels of the layer of the highest resolution; 64 in the ports, 128 in the authors' faces script.
         num_classes: number of classes; 0 for an unconditional model.
-        kernel_size: side of the kernels, 4 or 5, see above.
+        kernel_size: side of the kernels: 4 (the network of the PyTorch ports) or 5 (the authors').
         latent: distribution of the latents: `normal`, `uniform` in [-1, 1], or `auto`: normal with 4x4 kernels, uniform
             with 5x5.
         objective: `non_saturating` (the paper's), `saturating`, `hinge` or `least_squares`.
@@ -141,6 +141,7 @@ class DCGAN(GAN):
     """
 
     couples_batch = True  # batch norm, with separate statistics for real and generated images, as in the paper
+    loss_settings = ("objective", "r1")
 
     def __init__(
         self,

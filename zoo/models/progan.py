@@ -214,6 +214,7 @@ class ProGAN(GAN):
 
     objective: Objective
     couples_batch = True  # minibatch stddev
+    loss_settings = ("objective", "r1", "r1_every", "penalty", "target_norm", "drift")
 
     def __init__(
         self,
@@ -281,7 +282,7 @@ class ProGAN(GAN):
 
     @property
     def stage(self) -> Stage:
-        """Stage of growth, a function of the clock."""
+        """Stage of growth at the current progress, the images seen and not undone."""
         return self.growth.at(self.progress)
 
     def data_resolution(self, progress: int) -> int:
@@ -334,7 +335,7 @@ class ProGAN(GAN):
         return penalty
 
     def r1_penalty(self, real: Batch) -> Tensor:
-        """Compute the zero-centred penalty on real images (Mescheder et al. 2018, equation 9), the norm as above."""
+        """Compute the zero-centred penalty on real images (Mescheder et al. 2018), norm as in `gradient_penalty`."""
         scale = self.resolution / self.stage.resolution
         return 0.5 * self.objective.r1 * self.r1_every * squared_gradient_norm(self.scores, real).mean() / scale**2
 

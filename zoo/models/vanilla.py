@@ -50,7 +50,7 @@ class Generator(nn.Module):
         self.body = nn.Sequential(*body, nn.Linear(width, math.prod(shape)), *squash, nn.Unflatten(1, shape))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images (B, C, H, W) from latents (B, Z); there are no classes."""
+        """Return images (B, C, H, W) in [-1, 1], or unbounded points (B, C, 1, 1), from latents (B, Z)."""
         images: Tensor = self.body(z)
         return images
 
@@ -99,6 +99,8 @@ class VanillaGAN(GAN):
         >>> images.shape, bool(images.abs().max() <= 1)
         (torch.Size([4, 1, 8, 8]), True)
     """
+
+    loss_settings = ("objective", "r1")
 
     def __init__(
         self,

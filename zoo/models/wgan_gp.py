@@ -65,7 +65,8 @@ class WGANGP(GAN):
         latent_dim: length of the latents, which are standard normal.
         width: channels at the full resolution; 128 for the CIFAR-10 networks, 64 for the 64 px and MNIST networks.
         num_classes: number of classes; 0 for an unconditional model.
-        architecture: `resnet`, `layer_norm`, `convolutional`, or `auto`, see above.
+        architecture: `resnet` (the CIFAR-10 ResNet), `layer_norm` (the 64 px networks), `convolutional` (those of
+            gan_cifar.py and gan_mnist.py), or `auto`: `resnet` up to 32 px, `layer_norm` from 64 px.
         batch_norm: whether the generator has batch norm; False is offered for the unconditional convolutional one only.
         penalty: weight of the gradient penalty, the paper's lambda.
         classification: weight of the AC-GAN term in the critic's loss, on real images.
@@ -83,6 +84,7 @@ class WGANGP(GAN):
     """
 
     objective: Wasserstein
+    loss_settings = ("penalty", "classification", "generator_classification", "generator_batch")
 
     def __init__(
         self,

@@ -48,7 +48,8 @@ def convolution(
 def strided(inputs: int, outputs: int, transposed: bool = False) -> nn.Conv2d | nn.ConvTranspose2d:
     """Return a 5x5 convolution that halves the size, rounding up, or a transposed one that doubles it.
 
-    For the initial deviation, the fan on the side with fewer pixels counts a quarter of the kernel.
+    The initial standard deviation is `sqrt(4 / (fan_in + fan_out))`, with a quarter of the fan on the side with fewer
+    pixels.
     """
     layer: nn.Conv2d | nn.ConvTranspose2d
     if transposed:
@@ -154,7 +155,10 @@ class LayerNorm(nn.GroupNorm):
 
 
 def stage_widths(resolution: int, width: int) -> list[int]:
-    """Return the channels of the stages above 4x4: doubling from `width`, at full size, towards 4x4, to 8 * `width`."""
+    """Return a number of channels for each doubling from 4x4 to the resolution, in this order.
+
+    The last is `width`; towards 4x4 they double, up to 8 * `width`.
+    """
     stages = (resolution - 1).bit_length() - 2  # 28 and 32 px: 3 stages
     return [width * min(2**i, 8) for i in reversed(range(stages))]
 

@@ -20,6 +20,7 @@ from zoo.rendering.templating import render
 
 TEMPLATE = Path(__file__).with_name("templates") / "card.md"
 LICENCE = "apache-2.0"  # of the weights, unless `about` has another
+CLASSES_SHOWN = 100  # names of classes on a card
 NOT_RECORDED = "not recorded"
 TASK = "unconditional-image-generation"  # the closest task of the hub, which has none for classes as the only condition
 LOW_COVERAGE = 0.8  # share of the value of real images below which a number is a weakness
@@ -68,6 +69,7 @@ def card(
         config={**config, "origin": config.get("origin")},
         about={**dict.fromkeys(ABOUT), **about},
         images=config["images"],
+        class_names=_class_names(config.get("class_names") or []),
         own_classes=[path.rpartition(".")[::2] for path in user_class_paths(config)],
         data=about.get("data") and {**dict.fromkeys(DATA_FACTS), **about["data"]},
         training={**dict.fromkeys(TRAINING_FACTS), **training},
@@ -210,6 +212,13 @@ def _audit_settings(audit: Mapping[str, Any] | None) -> str:
         f"budget {about['budget']}, seed {about['seed']}, extractor {about['extractor']['name']}, "
         f"{used.get('generated', 0):,} generated, {used['train']:,} training and {used['held_out']:,} held-out images"
     )
+
+
+def _class_names(names: list[str]) -> str:
+    """List the classes with their numbers; of many, the first."""
+    named = [f"{i} {name}" for i, name in enumerate(names[:CLASSES_SHOWN])]
+    more = [f"and {len(names) - CLASSES_SHOWN:,} more, in config.json"] if len(names) > CLASSES_SHOWN else []
+    return " ".join(", ".join([*named, *more]).split())
 
 
 def _cell(value: Any) -> str:

@@ -12,7 +12,7 @@ from zoo.releases.writing import write_release
 
 
 class Publishable:
-    """The methods of `zoo.GAN` that write releases."""
+    """Mixin of `zoo.GAN` that writes releases and pushes them to the Hugging Face hub."""
 
     origin: dict[str, Any] | None = None
     """Source of weights that were converted from another library, for the card; None for weights trained here."""

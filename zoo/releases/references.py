@@ -90,7 +90,10 @@ def _parse_text(where: str) -> Reference:
 
 
 def is_path(where: str) -> bool:
-    """Return whether a text can only be a path, whether or not the path exists."""
+    """Return whether a text has the form of a path rather than that of a name of a release.
+
+    It starts with ".", "~" or the path separator, or it ends in ".ckpt". The path need not exist.
+    """
     return where.startswith((".", "~", os.sep)) or where.endswith(".ckpt")
 
 

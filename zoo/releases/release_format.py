@@ -41,7 +41,18 @@ OPTIONAL = (METRICS, RECIPE, AUDIT, AUDIT_PAGE)
 HEADER_KEY = "gan-zoo"
 LIVE, AVERAGE = "generator.", "average."  # prefixes of tensor names
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
-BUILDING = ("format", "version", "class", "arguments", "images_seen", "rounds", "images_undone", "dtype", "origin")
+BUILDING = (
+    "format",
+    "version",
+    "class",
+    "arguments",
+    "class_names",
+    "images_seen",
+    "rounds",
+    "images_undone",
+    "dtype",
+    "origin",
+)
 """Keys of `config.json` that are also in the header of the weights."""
 
 CLOCK = ("images_seen", "rounds", "images_undone")
@@ -56,6 +67,7 @@ class ReleasableModel(GenerativeModel, Protocol):
     origin: dict[str, Any] | None
     generator: nn.Module
     discriminator: nn.Module
+    class_names: tuple[str, ...]
 
     @property
     def hparams(self) -> Any:
@@ -71,7 +83,7 @@ class ReleasableModel(GenerativeModel, Protocol):
         """Load parameters and buffers by name."""
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Set the clock."""
+        """Set the clock and the names of the classes."""
 
     def eval(self) -> Any:
         """Switch all modules to evaluation mode."""
@@ -97,6 +109,7 @@ def header_config(model: ReleasableModel, dtype: str) -> dict[str, Any]:
         "version": VERSION,
         "class": class_path(type(model)),
         "arguments": arguments_of(model),
+        **({"class_names": list(model.class_names)} if model.class_names else {}),
         **model.clock_state(),
         "dtype": dtype,
         "origin": model.origin,
@@ -210,10 +223,21 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
     if config.get("dtype") not in STORED:
         raise ReleaseError(f"{where} is refused: dtype is {config.get('dtype')!r}, not one of {', '.join(STORED)}")
     _check_plain(config["arguments"], where)
+    _check_class_names(config.get("class_names", []), where)
     for key in ("origin", "about"):
         if not isinstance(config.get(key, {}), (dict, NoneType)):
             raise ReleaseError(f"{where} is refused: {key} is {config[key]!r}, no mapping")
     return config
+
+
+def _check_class_names(names: Any, where: str) -> None:
+    """Check the names of the classes, which releases before 0.2.0 do not have.
+
+    Raises:
+        ReleaseError: if they are no list of texts.
+    """
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ReleaseError(f"{where} is refused: class_names is {str(names)[:100]}, no list of names")
 
 
 def _check_plain(value: Any, where: str, depth: int = 0) -> None:
@@ -325,6 +349,7 @@ def fill(
         if name not in loaded:
             loaded[name] = loaded[AVERAGE + name.removeprefix(LIVE)].clone()
     model.load_state_dict(loaded, assign=assign)
-    model.on_load_checkpoint({"zoo": {key: config[key] for key in CLOCK}})
+    names = config.get("class_names", [])
+    model.on_load_checkpoint({"zoo": {**{key: config[key] for key in CLOCK}, "class_names": names}})
     model.origin = config.get("origin")
     model.eval()

@@ -27,7 +27,9 @@ def can_plot() -> bool:
 
 
 def to_uint8(images: Tensor) -> Tensor:
-    """Convert images (N, C, H, W) in [-1, 1] to uint8, rounded to the nearest value."""
+    """Convert images (N, C, H, W) in [-1, 1] to uint8, rounded to the nearest value; those of uint8 stay the same."""
+    if images.dtype == torch.uint8:
+        return images.detach().cpu()
     return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu()
 
 

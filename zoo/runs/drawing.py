@@ -14,7 +14,7 @@ from zoo.gan import GAN
 from zoo.models.mix.mixgan import MixGAN
 from zoo.rendering import pictures
 from zoo.runs.opening import load_model
-from zoo.sampling.images import TruncationBy, interpolate
+from zoo.sampling.images import TruncationBy, interpolate, numbered_labels
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
@@ -24,7 +24,7 @@ def sample(
     n: int = 64,
     seed: int = 0,
     out: str = "samples.png",
-    labels: int | list[int] | None = None,
+    labels: Any = None,  # numbers and names, of which OmegaConf has no common type
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
     interpolate: int = 0,
@@ -39,8 +39,8 @@ def sample(
         n: number of images; with `interpolate`, number of pairs of latents.
         seed: seed of the latents.
         out: picture file for one grid, or a folder (ending in /) for single PNG files.
-        labels: one class for all images, or a list of classes that is repeated over the images; None for all classes
-            in turn.
+        labels: one class for all images, or a list of classes that is repeated over the images, by number or by name;
+            None for all classes in turn.
         truncation: bound of the latents: coordinates outside [-truncation, truncation] are drawn again; None for none.
         truncation_by: method of the truncation; `scaling` draws again outside [-2, 2] and multiplies by `truncation`.
         interpolate: number of images along the great circle between two latents, one pair in each row; 0 for
@@ -58,6 +58,7 @@ def sample(
     Examples:
         python -m zoo.sample checkpoint=dcgan_digits n=80 out=digits.png
         python -m zoo.sample checkpoint=runs/dcgan_digits/TIME labels=[0,1,2] truncation=0.7
+        python -m zoo.sample checkpoint=runs/biggan_photos/TIME labels=[cat,dog]
         python -m zoo.sample checkpoint=dcgan_digits n=8 interpolate=10
         python -m zoo.sample checkpoint=dcgan_digits n=1000 out=samples/
     """
@@ -118,11 +119,22 @@ def _member(model: GAN, component: int, steps: int) -> GAN:
     return model.member(component)
 
 
-def _draw(
-    model: GAN, n: int, labels: int | list[int] | None, steps: int, latents: dict[str, Any]
-) -> tuple[Tensor, int]:
+def _checked_labels(labels: Any) -> list[int | str]:
+    """Return labels, of which each is a number or a name.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    wrong = [each for each in labels if type(each) not in (int, str)] if isinstance(labels, list | tuple) else [labels]
+    if wrong:
+        raise ValueError(f"labels: a class, by its number or its name, or a list of classes; got {wrong[0]!r}")
+    return list(labels)
+
+
+def _draw(model: GAN, n: int, labels: Any, steps: int, latents: dict[str, Any]) -> tuple[Tensor, int]:
     """Return images (N, C, H, W) in [-1, 1] and the number of columns that suits them."""
-    chosen = [labels] if isinstance(labels, int) else labels
+    given = [labels] if isinstance(labels, int | str) else labels
+    chosen = None if given is None else list(numbered_labels(_checked_labels(given), model.class_names))  # type: ignore[call-overload]
     if chosen is None and model.num_classes:
         chosen = list(range(model.num_classes))
     classes = None if chosen is None else torch.tensor(chosen)[torch.arange(n) % len(chosen)]

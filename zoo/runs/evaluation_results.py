@@ -18,6 +18,8 @@ from zoo.io.files import atomic_write
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.pictures import can_plot
 
+RAISED_BY_BLUR = ("precision", "density")
+BEYOND = 1.1  # ratio to the floor that is worth a note where there are no intervals
 PROTOCOL = (
     "extractor",
     "weights",
@@ -93,11 +95,27 @@ def notes_on(numbers: list[Number], network: Extractor) -> list[str]:
                 f"there are too few real images for two sets of this size; 'real against real' is at "
                 f"{first.floor_n[0]:,}, and therefore too high for Fréchet distances"
             )
+    above = [number for number in numbers if number.key in RAISED_BY_BLUR and _above_floor(number)]
+    if above:
+        listed = ", ".join(f"{number.label} ({number.value:.3g}, real images {number.floor:.3g})" for number in above)
+        notes.append(
+            f"above real images: {listed}. Blurred and repeated images raise precision and density, so this is no sign "
+            "of quality; look at recall and coverage, and at the images"
+        )
     if numbers and network.name != "inception":
         notes.append(
             f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
         )
     return notes
+
+
+def _above_floor(number: Number) -> bool:
+    """Check that a number is above that of real images by more than chance, or by `BEYOND` if it has no interval."""
+    if number.floor is None:
+        return False
+    if number.low is None:
+        return number.value > BEYOND * number.floor
+    return number.value - number.floor > 2**0.5 * (number.value - number.low)  # the floor is as uncertain
 
 
 def save_and_print(evaluation: Evaluation, out: str | None, curve: bool) -> None:

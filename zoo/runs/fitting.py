@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from zoo.io.run_folder import RunFolder, checkpoints_in
+from zoo.runs.finishing import finished_line
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
 from zoo.training.terms import NonFiniteLossError
 
@@ -41,10 +42,18 @@ def main(
         python -m zoo.fit recipe=dcgan_digits resume=auto
     """
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
-    for note in plan.recipe.notes if is_rank_zero() else []:
-        print(f"note: {note}", file=sys.stderr if check else sys.stdout)
+    plan.print_notes(sys.stderr if check else sys.stdout)
     if check:
         print(plan.recipe.to_yaml(), end="")
+        return 0
+    with plan.claimed() as claimed:
+        return _train(claimed)
+
+
+def _train(plan: Plan) -> int:
+    """Train, say where the results are, and return the exit code."""
+    if line := finished_line(plan.folder, plan.start, plan.recipe.images):
+        print(line)
         return 0
     if is_rank_zero():
         print(headline(plan), flush=True)

@@ -5,17 +5,16 @@ Only text files are read, so a training that goes on is not slowed down.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from zoo.callbacks.table import STEP
 from zoo.errors import CheckpointError
-from zoo.io.files import read_jsonl
+from zoo.io.files import read_jsonl, read_table
 from zoo.io.run_folder import RunFolder
 
 Curve = tuple[list[float], list[float]]
@@ -81,11 +80,8 @@ def read_run(folder: Path) -> RunHistory:
 def _read_metrics(path: Path) -> Curves:
     """Read `metrics.csv`; no curves where there is no file."""
     curves: Curves = {}
-    if path.is_file():
-        with open(path, newline="") as file:
-            for row in csv.DictReader(file):
-                with suppress(ValueError, TypeError):  # a run that was killed may leave half a row at the end
-                    _append(curves, float(row.pop("images_seen")), row.items())
+    for row in read_table(path, STEP)[1]:
+        _append(curves, float(row.pop(STEP)), row.items())
     return curves
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from functools import wraps
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from zoo.data import Folder, Images
+from zoo.data import Images
 from zoo.data.points import Points
+from zoo.data.sizes import mixed_sizes_note, sizes_of
 from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
@@ -29,6 +30,7 @@ from zoo.models.mix.mixgan import MixGAN
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
 from zoo.runs.evaluation_results import Evaluation, notes_on, save_and_print
 from zoo.runs.opening import open_trained
+from zoo.runs.training_data import build_data, folder_settings, set_up_data
 from zoo.sampling.images import TruncationBy, in_batches
 from zoo.training.hardware import select_device
 
@@ -67,9 +69,11 @@ def evaluate(
             hf:ORG/NAME).
         real: folder of real images, instead of a checkpoint.
         fake: folder of generated images, beside `real`.
-        data: settings in place of those of the run's data, such as data.class=Folder data.root=photos.
+        data: settings in place of those of the run's data, such as data.class=Folder data.root=photos; for two folders
+            those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
         best: whether to take the run's best checkpoint instead of the last.
-        metrics: names of metrics, a list or joined by commas; None for those that suit the data.
+        metrics: names of metrics, a list or joined by commas, among them paths of your own classes, such as
+            my_ideas.Mine; None for those that suit the data.
             - fid: Fréchet distance
             - fid_infinity: Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n
             - kid: kernel distance, 100 subsets of min(1000, n/2)
@@ -83,14 +87,16 @@ def evaluate(
         n_real: number of real images; 0 for as many as generated ones.
         split: part of the data that the real images are from; published FIDs are measured on `train`.
         extractor: network that computes the features: inception (for FIDs that compare with papers), effnet-lite0,
-            digits, stacked-digits, pixels or points; empty for the one that suits the data without a download.
+            digits, stacked-digits, pixels or points; or the path of your own class; empty for the one that suits the
+            data without a download.
         options: settings of the extractor, such as options.weights=PATH, options.size=128 or options.features=320.
         truncation: bound of the latents: a number, or a list of numbers for a curve; None for none.
         truncation_by: method of the truncation: `redrawing` draws coordinates beyond the bound again; `scaling` draws
             again outside [-2, 2] and multiplies by the bound.
         component: index of the generator of a mixture to measure, or `all` for the mixture and each of its generators;
             None for the mixture.
-        resolution: resolution of two folders' images, in pixels; 0 for that of the generated ones.
+        resolution: height and width in pixels at which two folders are compared; 0 for the most common size of the
+            generated images.
         seed: seed of the latents and of the choice of real images.
         repeats: number of random halves for the 95 % intervals; 0 for no intervals.
         device: device to compute on: auto, cpu or cuda.
@@ -131,7 +137,7 @@ def evaluate(
     else:
         assert real is not None
         assert fake is not None
-        evaluation = evaluate_folders(real, fake, resolution, request)
+        evaluation = evaluate_folders(real, fake, resolution, request, folder_settings(data))
     save_and_print(evaluation, out, curve=len(request.truncation) > 1)
     return evaluation
 
@@ -207,14 +213,17 @@ def evaluate_checkpoint(
     return Evaluation(subject, path, rows, notes, versions_of(PACKAGES))
 
 
-def evaluate_folders(real: str, fake: str, resolution: int, request: Request) -> Evaluation:
+def evaluate_folders(
+    real: str, fake: str, resolution: int, request: Request, reading: Mapping[str, Any] | None = None
+) -> Evaluation:
     """Measure one folder of images against another.
 
     Args:
         real: folder of real images.
         fake: folder of generated images.
-        resolution: resolution to compare at, in pixels; 0 for that of the first generated image.
+        resolution: resolution to compare at, in pixels; 0 for the most common size of the generated images.
         request: the checked options.
+        reading: settings of `Folder` for reading files, see `folder_settings`.
 
     Raises:
         UserError: for folders without images, or a metric that needs a model.
@@ -223,11 +232,17 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
         raise UserError(
             "truncation, component and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER"
         )
-    size = resolution or _size_of_first(fake)
-    sides = [Folder(folder, resolution=size, held_out=0, batch_size=1) for folder in (real, fake)]
+    if resolution < 0:
+        raise UserError(f"resolution: pixels, or 0 for the most common size of the generated images; got {resolution}")
+    common: dict[str, Any] = {"class": "Folder", "held_out": 0, "batch_size": 1, **(reading or {})}
+    files = {"real images": real, "generated images": fake}
+    sizes = {
+        name: sizes_of(build_data({**common, "resolution": 1, "root": path}).files()) for name, path in files.items()
+    }
+    size = resolution or sizes["generated images"].common_side
+    sides = [set_up_data(build_data({**common, "resolution": size, "root": path})) for path in files.values()]
     for side in sides:
-        side.prepare_data()
-        side.setup()
+        print(side.describe(), file=sys.stderr)
     network = named_extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
     names = request.metrics or ["fid", "kid", "prdc"]
     n = min(request.n or MOST, len(sides[1].train))
@@ -236,6 +251,10 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
     reals = ReferenceSet("train", chosen.split, chosen.indices, chosen.reference, chosen.additional)
     protocol = {
         "data": f"{real} against {fake}, {size} px",
+        "resolution": size,
+        "resolution_by": "asked for" if resolution else "most common size of the generated images",
+        "real_files": str(sizes["real images"]),
+        "fake_files": str(sizes["generated images"]),
         "seed": request.seed,
         "real_digest": sides[0].digest,
         "fake_digest": sides[1].digest,
@@ -246,9 +265,9 @@ def evaluate_folders(real: str, fake: str, resolution: int, request: Request) ->
     for number in numbers:
         number.protocol["split"] = "all of the folder"
     rows = [{"truncation": None, "numbers": numbers}]
-    return Evaluation(
-        f"{fake} against {real}", Path("evaluation.json"), rows, notes_on(numbers, network), versions_of(PACKAGES)
-    )
+    mixed = [mixed_sizes_note(name, of_side, size) for name, of_side in sizes.items()]
+    notes = [*notes_on(numbers, network), *(note for note in mixed if note)]
+    return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, notes, versions_of(PACKAGES))
 
 
 def suitable_metrics(data: Images, network: Extractor) -> list[str]:
@@ -316,7 +335,14 @@ def _protocol(
 
 
 def _notes_on_data(other_data: bool, split: SplitName, best: bool) -> list[str]:
-    """Return warnings about the real images: not those of the training, or those that the training has seen."""
+    """Return warnings about the real images that a checkpoint or a release is compared with.
+
+    Args:
+        other_data: whether they are known to differ from the training data, in the images or in the split.
+        split: the split that they are from. The training images flatter a generator that has memorised them.
+        best: whether the model is the run's best checkpoint. It was chosen by training images, which is only worth a
+            warning if `split` is another one.
+    """
     notes = []
     if other_data:
         notes.append("these are not the data, or not the split, that the model was trained on")
@@ -325,13 +351,3 @@ def _notes_on_data(other_data: bool, split: SplitName, best: bool) -> list[str]:
     elif best:
         notes.append("the best checkpoint was chosen by training images, not by the held-out ones used here")
     return notes
-
-
-def _size_of_first(folder: str) -> int:
-    """Return the shorter side of a folder's first image, in pixels."""
-    first = Folder(folder, resolution=1, held_out=0, batch_size=1).files()[0]
-    try:
-        with Image.open(first) as image:
-            return int(min(image.size))
-    except (OSError, UnidentifiedImageError) as error:
-        raise UserError(f"{first} cannot be read as an image: {error}. Remove it, or give resolution=PIXELS") from error

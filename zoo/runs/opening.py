@@ -17,6 +17,7 @@ from zoo.io.run_folder import run_of
 from zoo.releases.references import Reference
 from zoo.runs.locating import best_checkpoint, checkpoint_of, locate, newest_checkpoint, report_name
 from zoo.runs.recipes import load_recipe
+from zoo.runs.recording import whole_recipe
 from zoo.runs.training_data import (
     check_fit,
     data_of_checkpoint,
@@ -42,7 +43,7 @@ def load_run(where: str | Path) -> GAN:
     state = read_checkpoint(path)
     recipe = run_of(path).recipe
     if recipe.is_file():
-        model: GAN = load_recipe(recipe).model.build()
+        model: GAN = load_recipe(whole_recipe(recipe)).model.build()
     else:
         module, _, name = str(state["zoo"]["class"]).rpartition(".")
         if not module.startswith("zoo."):

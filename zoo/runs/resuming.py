@@ -11,8 +11,11 @@ from zoo.config.recipe import Recipe
 from zoo.errors import CheckpointError, RecipeError, UserError
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder, checkpoints_in
+from zoo.runs.changes import describe_changes, faults_of_changes, follow_images
 from zoo.runs.locating import checkpoint_of
+from zoo.runs.places import paths_of_data
 from zoo.runs.recipes import load_recipe
+from zoo.runs.recording import whole_recipe
 
 
 def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
@@ -49,7 +52,7 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
 
 
 def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:
-    """Load the recipe of a run with overrides, which must not change its model, its seed or its pretrained weights.
+    """Load the recipe of a run with overrides, which must not change its networks, its seed or its pretrained weights.
 
     Raises:
         CheckpointError: if the run folder has no recipe.
@@ -59,19 +62,15 @@ def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:
         raise CheckpointError(
             f"{run.path} has no {run.recipe.name}, so it cannot be resumed; zoo.load_run may still load it"
         )
-    original, changed = load_recipe(run.recipe), load_recipe(run.recipe, overrides)
-    faults = [
-        f"model.{key}: {original.model.arguments.get(key)!r} in the run, {value!r} now; a resumed run keeps its model"
-        for key, value in changed.model.arguments.items()
-        if original.model.arguments.get(key) != value
-    ]
-    if original.model.target is not changed.model.target:
-        faults = ["model.class: a resumed run keeps its model"]
-    if original.pretrained != changed.pretrained:
-        faults.append("pretrained: a resumed run goes on with its own weights; leave it out, or resume= for a new run")
-    if original.seed != changed.seed:
-        faults.append(f"seed: {original.seed} in the run, {changed.seed} now; a resumed run keeps its seed")
+    whole_recipe(run.recipe)
+    original = load_recipe(run.recipe)
+    data = overrides.get("data") or {}
+    if isinstance(data, Mapping) and (paths := paths_of_data(run, original, data)):
+        overrides = {**overrides, "data": {**paths, **data}}
+    changed = load_recipe(run.recipe, follow_images(original, overrides))
+    faults = faults_of_changes(original, changed)
     if faults:
         raise RecipeError(f"resuming {run.path}", faults)
     starts = run.starts()
+    changed.notes.extend(describe_changes(original, changed))
     return Recipe(**{**vars(changed), "name": starts[0]["recipe"] if starts else run.path.parent.name})

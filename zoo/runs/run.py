@@ -3,23 +3,25 @@
 1. If a run is resumed: find the checkpoint (`find_start`).
 2. Load and check the recipe, or that of the resumed run, with the overrides; decide the run folder and the precision
    (`plan_run`). Nothing is built and nothing is written before this has succeeded.
-3. Seed torch with the recipe's seed. Build the data source and the callbacks, read the data, build the model.
-4. Copy the weights of `pretrained`, or check that the checkpoint to resume from fits the model.
-5. Create the run folder and Lightning's trainer, and train.
-6. When all processes have started: use the run folder of rank 0 in all of them, write the recipe and the environment,
+3. Create the run folder and claim it: at most one run writes into a folder (`zoo.io.claims`).
+4. Seed torch with the recipe's seed. Build the data source and the callbacks, read the data, build the model.
+5. Copy the weights of `pretrained`, or check that the checkpoint to resume from fits the model.
+6. Create Lightning's trainer, and train.
+7. When all processes have started: use the run folder of rank 0 in all of them, write the recipe and the environment,
    and move away checkpoints that are newer than the one the run is resumed from (`RunRecorder`).
-7. When training ends: record how long it took and how many images were seen.
+8. When training ends: record how long it took and how many images were seen.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -29,17 +31,23 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
 from zoo.config.recipe import Recipe
+from zoo.data import Images
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
-from zoo.io.files import atomic_write
-from zoo.io.run_folder import TENSORBOARD, RunFolder, checkpoints_in, run_of
+from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
+from zoo.runs.changes import note_early_end
+from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import start_from
+from zoo.runs.finishing import finished_line
+from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
+from zoo.runs.recording import record_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
+from zoo.training.processes import check_processes
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -90,7 +98,9 @@ def fit(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
-    return plan.run()
+    plan.print_notes()
+    with plan.claimed() as claimed:
+        return claimed.run()
 
 
 # --- the plan --------------------------------------------------------------------------------------------------------
@@ -114,8 +124,10 @@ def plan_run(
         checked, folder = _plan_new_run(recipe, out, overrides)
     else:
         checked, folder = _plan_resumed_run(recipe, out, overrides, start)
+    checked.notes.extend(note_early_end(checked))
+    check_processes(checked.trainer)
     checked.trainer["precision"] = choose_precision(checked.trainer)
-    return Plan(checked, folder, start)
+    return Plan(checked, folder, start, is_default_folder=start is None and out is None)
 
 
 def _plan_new_run(
@@ -125,15 +137,10 @@ def _plan_new_run(
     if recipe is None:
         raise UserError("name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them")
     checked = load_recipe(recipe, overrides)
-    folder = Path(out) if out is not None else _default_folder(checked.name)
-    if checkpoints_in(folder):
-        raise UserError(f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER")
-    return checked, folder
-
-
-def _default_folder(recipe_name: str) -> Path:
-    """Return `runs/RECIPE/TIME`; of several processes, the folder of rank 0 is used by all."""
-    return Path("runs") / recipe_name / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    if out is None:
+        return checked, default_folder(checked.name)
+    refuse_folder_of_run(Path(out))
+    return checked, Path(out)
 
 
 def _plan_resumed_run(
@@ -160,11 +167,36 @@ class Plan:
         recipe: the recipe with every override and a definite precision.
         folder: the run folder, which need not exist.
         start: the checkpoint to resume from; None for a new run.
+        is_default_folder: whether the folder has a default name, and gets a suffix if that is taken.
     """
 
     recipe: Recipe
     folder: Path
     start: Path | None
+    is_default_folder: bool = False
+
+    @contextmanager
+    def claimed(self) -> Iterator[Plan]:
+        """Create the run folder and hold the claim of it while the block runs, on rank 0; other ranks share the claim.
+
+        Yields:
+            The plan, in a folder with a suffix if the default name was taken.
+
+        Raises:
+            UserError: if another process trains in the folder, or it cannot be written.
+        """
+        if not is_rank_zero():
+            yield self
+            return
+        with claimed_folder(self.folder, self.is_default_folder) as folder:
+            if self.start is None:
+                refuse_folder_of_run(folder)  # again: another process may have written it since
+            yield replace(self, folder=folder)
+
+    def print_notes(self, file: TextIO | None = None) -> None:
+        """Print the decisions made on the user's behalf, on rank 0, to standard output or another file."""
+        for note in self.recipe.notes if is_rank_zero() else []:
+            print(f"note: {note}", file=file or sys.stdout, flush=True)
 
     def run(self) -> Run:
         """Read the data, build the model, and train.
@@ -174,6 +206,10 @@ class Plan:
             NonFiniteLossError: if training diverges.
         """
         recipe = self.recipe
+        if line := finished_line(self.folder, self.start, recipe.images):
+            assert self.start is not None
+            print(line, flush=True)
+            return Run(load_run(self.start), self.folder, recipe, None, 0.0)
         torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()
         # A checkpoint has to contain the state of all other callbacks after the same round, so SaveEvery comes last.
@@ -181,22 +217,25 @@ class Plan:
         if is_rank_zero():  # the other processes wait in Lightning until rank 0 has filled the cache
             data.prepare_data()
             data.setup("fit")
+            if isinstance(data, Images):
+                recipe.data.arguments.update(data.found_settings())
+                print("\n".join([data.describe(), *(f"note: {note}" for note in data.notes())]), flush=True)
         model = recipe.model.build()
         pretrained = self._load_pretrained(model)
         images_seen = self._check_start(model)
-        self._create_folder()
         stop = StopOnSignal()
         recorder = RunRecorder(self, pretrained)
         trainer = self._trainer(
             [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen
         )
-        began = time.monotonic()
+        began, is_complete = time.monotonic(), False
         try:
             trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
+            is_complete = stop.received is None and model.progress >= recipe.images
         finally:
             if is_rank_zero():
-                recorder.record_end(time.monotonic() - began, model)
+                recorder.record_end(time.monotonic() - began, model, is_complete)
         alarm = next((callback.stopped for callback in callbacks if isinstance(callback, Alarms)), None)
         return Run(model, recorder.folder, recipe, stop.received, time.monotonic() - began, alarm)
 
@@ -219,33 +258,21 @@ class Plan:
         return start.record()
 
     def _check_start(self, model: GAN) -> int:
-        """Check that the checkpoint to resume from fits the model and that images are left to train on.
+        """Check that the checkpoint to resume from fits the model.
 
         Returns:
             Images seen at the checkpoint; 0 for a new run.
 
         Raises:
             CheckpointError: if the checkpoint belongs to another architecture.
-            UserError: if the run is finished.
         """
         if self.start is None:
             return 0
         state = read_checkpoint(self.start)
         load_weights(model, state, self.start)
-        progress = progress_of(state["zoo"])
-        if progress >= self.recipe.images:
-            raise UserError(
-                f"{self.folder} is finished: {progress:,} of {self.recipe.images:,} images. Give a larger "
-                "images=NUMBER to train on"
-            )
+        if progress_of(state["zoo"]) >= self.recipe.images and is_rank_zero():
+            print(f"{self.folder} has all its images; what was to follow the last checkpoint is done now", flush=True)
         return int(state["zoo"]["images_seen"])
-
-    def _create_folder(self) -> None:
-        try:
-            if is_rank_zero():
-                self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UserError(f"out: cannot write {self.folder}: {error.strerror or error}") from error
 
     def _trainer(self, callbacks: list[Callback], images_seen: int) -> Trainer:
         """Build Lightning's trainer, without the parts of it that would replace the clock.
@@ -308,25 +335,23 @@ class RunRecorder(Callback):
             self._set_aside_newer_checkpoints()
             self.has_begun = True
 
-    def record_end(self, seconds: float, model: GAN) -> None:
+    def record_end(self, seconds: float, model: GAN, is_complete: bool) -> None:
         """Record the end of the run, with the number of its start; a killed run has no such record."""
         if self.has_begun:
             run = RunFolder(self.folder)
-            run.record_end({"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())})
+            end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())}
+            run.record_end({**end, "complete": is_complete})
 
     def _record_start(self) -> None:
         run, recipe, start = RunFolder(self.plan.folder), self.plan.recipe, self.plan.start
-        with atomic_write(run.recipe) as scratch:
-            comment = (
-                f"# A run of {recipe.name}, every default written out. Again: python -m zoo.fit recipe=THIS_FILE\n"
-            )
-            scratch.write_text(comment + recipe.to_yaml(), encoding="utf-8")
+        record_recipe(run, recipe)
         record = {
             "recipe": recipe.name,
             "started": datetime.now().astimezone().isoformat(timespec="seconds"),
             "resumed_from": None if start is None else start.name,
             "pretrained": self.pretrained,
             "command": sys.argv,
+            "folder": str(Path.cwd()),  # relative paths of the recipe are seen from here
             **environment(),
         }
         run.record_start(record)

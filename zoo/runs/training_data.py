@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from zoo.config.class_names import find_class, without_imports
+from zoo.config.settings import check_settings
 from zoo.data import Images
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import run_of
-from zoo.releases import release_format
+from zoo.releases import references, release_format
+from zoo.runs.places import paths_of_data
 from zoo.runs.recipes import load_recipe
 
+FROM_OUTSIDE = (
+    "class",
+    "labels",
+    "classes",
+    "on_corrupt",
+    "value_range",
+    "background",
+    "category",
+    "held_out",
+    "split_seed",
+    "triples",
+    "samples",
+    "modes",
+    "side",
+)
+"""Settings of the data of a release that are used: none names a folder, a regular expression or a download."""
+OF_PLACE = ("name", "category", "root", "match", "group", "download")
+"""Settings that say which images were meant, for messages."""
+MOST_DRAWN = 1_000_000
+"""Largest number of images or points that the recipe of a release may ask to be drawn."""
+OF_FILES = ("on_corrupt", "value_range", "background", "match")
+"""Settings of `Folder` that say how files are read."""
 AUDIT_OPTIONS = " (for an audit also train=FOLDER held_out=FOLDER)"
 
 
@@ -30,9 +56,10 @@ def data_of_checkpoint(path: Path, changes: dict[str, Any]) -> Images:
     Raises:
         UserError: if the data cannot be read, or the checkpoint is outside a run folder and no data are given.
     """
-    recipe = run_of(path).recipe
-    if recipe.is_file():
-        data = load_recipe(recipe, {"data": changes} if changes else None).data.build()
+    run = run_of(path)
+    if run.recipe.is_file():
+        changes = {**paths_of_data(run, load_recipe(run.recipe), changes), **changes}
+        data = load_recipe(run.recipe, {"data": changes} if changes else None).data.build()
         return set_up_data(data)
     if "class" in changes:
         return set_up_data(build_data(changes))
@@ -45,7 +72,9 @@ def data_of_checkpoint(path: Path, changes: dict[str, Any]) -> Images:
 def data_of_release(where: str, folder: Path | None, changes: dict[str, Any], model: GAN) -> Images:
     """Build and read the data that the recipe of a release names.
 
-    The recipe is untrusted input, so no class that it names is imported.
+    The recipe is untrusted input: no class that it names is imported, resolution and channels are those of the model,
+    and of its settings only those in `FROM_OUTSIDE` are used: folders, regular expressions and downloads are the user's
+    to give. The releases of this library are trusted.
 
     Args:
         where: the release as the user named it, for error messages.
@@ -65,15 +94,38 @@ def data_of_release(where: str, folder: Path | None, changes: dict[str, Any], mo
             f"{where} does not say what it was trained on. Name its training images, of which some were held out: "
             f"data.class=Folder data.root=FOLDER data.held_out=0.1{AUDIT_OPTIONS}"
         )
+    is_ours = folder is not None and folder.resolve().parent == references.releases_folder().resolve()
+    kept = section if is_ours else _settings_from_outside(section)
+    settings = {**kept, "resolution": model.resolution, "channels": model.channels, **changes}
     try:
         with without_imports():
-            return set_up_data(build_data({**section, **changes}))
+            data = build_data(settings)
+            data.batch_sizes = {1: 1}  # nothing is trained
+            return set_up_data(data)
     except UserError as error:
-        named = " ".join(f"data.{key}={value}" for key, value in section.items() if key in ("class", "root", "name"))
+        shown = {key: section[key] for key in ("class", *OF_PLACE) if section.get(key)}
+        named = " ".join(f"data.{key}={str(value)[:200]}" for key, value in shown.items())
+        rule = "" if is_ours else ". Which folder and which expressions are used is yours to say, not a release's"
         raise UserError(
             f"{where} was trained on {named}, which cannot be read here: {error}. Say where they are with "
-            f"data.root=FOLDER, or name other images: data.class=Folder data.root=FOLDER{AUDIT_OPTIONS}"
+            f"data.root=FOLDER, or name other images: data.class=Folder data.root=FOLDER{AUDIT_OPTIONS}{rule}"
         ) from error
+
+
+def _settings_from_outside(section: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings of an untrusted recipe's data that are used.
+
+    Raises:
+        UserError: for a number that would fill the memory.
+    """
+    kept = {key: value for key, value in section.items() if key in FROM_OUTSIDE}
+    for key in ("triples", "samples", "modes", "side"):
+        if key in kept and (type(kept[key]) is not int or not 0 < kept[key] <= MOST_DRAWN):
+            raise UserError(
+                f"the recipe of the release has data.{key}={str(kept[key])[:40]}; from outside 1 to {MOST_DRAWN:,} are "
+                f"accepted. Give data.class= and its settings yourself"
+            )
+    return kept
 
 
 def _data_section(recipe: Path) -> dict[str, Any]:
@@ -86,6 +138,20 @@ def _data_section(recipe: Path) -> dict[str, Any]:
     return dict(section) if isinstance(section, dict) else {}
 
 
+def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the settings of `Folder` that a command for folders of images accepts as `data.KEY=VALUE`.
+
+    Raises:
+        UserError: for another setting.
+    """
+    for key, value in (changes or {}).items():
+        if key not in OF_FILES:
+            raise UserError(
+                f"data.{key}={value}: folders of images take only data.{', data.'.join(OF_FILES)}. Leave it out"
+            )
+    return dict(changes or {})
+
+
 def build_data(settings: dict[str, Any]) -> Any:
     """Build a source of images from the section `data` of a recipe, without reading the images.
 
@@ -95,8 +161,12 @@ def build_data(settings: dict[str, Any]) -> Any:
     target = find_class(str(settings["class"]), Images)
     if not (isinstance(target, type) and issubclass(target, Images)):  # an untrusted name: nothing else is called
         raise _no_source(str(settings["class"]))
+    given = {key: value for key, value in settings.items() if key != "class"}
+    values, faults = check_settings(target, given, "data.")
+    if faults:
+        raise UserError("; ".join(faults))
     try:
-        return target(**{key: value for key, value in settings.items() if key != "class"})
+        return target(**values)
     except (TypeError, ValueError) as error:
         raise UserError(f"data: {error}") from error
 
@@ -111,6 +181,8 @@ def set_up_data(data: Any) -> Images:
         raise _no_source(type(data).__name__)
     data.prepare_data()
     data.setup()
+    for note in data.notes():
+        print(f"note: {note}", file=sys.stderr)
     return data
 
 

@@ -121,8 +121,11 @@ class DataSettings(DataClass, total=False):
     download: bool  # all but Digits, Folder, Grid, Ring, StackedDigits
     on_corrupt: Literal["raise", "skip"]  # all but Digits, Grid, Ring, StackedDigits
     labels: bool  # Folder
+    classes: Sequence[str]  # Folder
     match: str  # Folder
     group: str  # Folder
+    value_range: Sequence[float]  # Folder
+    background: str  # Folder
     samples: int  # Grid, Ring
     side: int  # Grid
     category: str  # LSUN

@@ -13,11 +13,13 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.nn.functional import interpolate as interpolate_pixels
 
+from zoo.errors import did_you_mean
 from zoo.sampling.protocol import GenerativeModel, RowNetworks
 from zoo.training.seeding import seeded
 
 MAX_REDRAWS = 10_000  # truncation=0.01 needs little more than 2,000
-Labels = int | Sequence[int] | Tensor
+Labels = int | str | Sequence[int | str] | Tensor
+"""Classes by number, or by name where the model knows the names of its classes."""
 TruncationBy = Literal["redrawing", "scaling"]
 
 
@@ -61,7 +63,7 @@ def _draw(
     truncation_by: TruncationBy,
 ) -> tuple[Tensor, Tensor | None, RowNetworks]:
     """Draw the latents and classes of n samples and choose their networks; given labels replace the drawn ones."""
-    classes = None if labels is None else checked_labels(labels, n, model.num_classes).to(model.device)
+    classes = None if labels is None else _classes(model, labels, n)
     with seeded(seed, model.device):
         latents = truncated(model.sample_latent, n, truncation, truncation_by)
         drawn_classes = model.sample_labels(n)
@@ -95,7 +97,7 @@ def interpolate(
     """
     if steps < 2:
         raise ValueError(f"interpolate: at least 2 steps, the two ends; got {steps}")
-    classes = None if labels is None else checked_labels(labels, pairs, model.num_classes).to(model.device)
+    classes = None if labels is None else _classes(model, labels, pairs)
     with seeded(seed, model.device):
         ends = truncated(model.sample_latent, 2 * pairs, truncation, truncation_by)
         drawn_classes = model.sample_labels(pairs)
@@ -115,7 +117,7 @@ def render(
 ) -> Tensor:
     """Compute the images (N, C, H, W) of given latents, float32 in [-1, 1].
 
-    `no_grad` rather than `inference_mode`, since users differentiate by what is returned.
+    They have no graph, but are no inference tensors (`no_grad`, not `inference_mode`): users can differentiate by them.
 
     Args:
         model: a trained model.
@@ -195,7 +197,39 @@ def truncated(
     raise ValueError(f"truncation={truncation} leaves almost nothing of the latents' distribution; choose a larger one")
 
 
-def checked_labels(labels: Labels, n: int, num_classes: int) -> Tensor:
+def _classes(model: GenerativeModel, labels: Labels, n: int) -> Tensor:
+    """Return class indices (n,) on the model's device, from one class for all images or from one for each."""
+    names = tuple(getattr(model, "class_names", ()))
+    return checked_labels(numbered_labels(labels, names), n, model.num_classes).to(model.device)
+
+
+def numbered_labels(labels: Labels, class_names: Sequence[str]) -> int | Sequence[int] | Tensor:
+    """Return labels with the number of a class in place of each name; numbers stay as they are.
+
+    Args:
+        labels: one class or several.
+        class_names: names of the classes in the order of their numbers; empty if they are not known.
+
+    Raises:
+        ValueError: for a name that no class has.
+
+    Example:
+        >>> from zoo.sampling.images import numbered_labels
+        >>> numbered_labels(["dog", 0], ("cat", "dog"))
+        [1, 0]
+    """
+    if isinstance(labels, str):
+        if labels not in class_names:
+            known = did_you_mean(labels, class_names) or f" There are {len(class_names)} classes"
+            reason = known if class_names else " The names of its classes are not known to this model; give numbers"
+            raise ValueError(f"labels: no class is called {labels!r}.{reason}")
+        return tuple(class_names).index(labels)
+    if isinstance(labels, Sequence) and any(isinstance(label, str) for label in labels):
+        return [int(numbered_labels(label, class_names)) if isinstance(label, str) else label for label in labels]  # type: ignore[arg-type]
+    return labels  # type: ignore[return-value]
+
+
+def checked_labels(labels: int | Sequence[int] | Tensor, n: int, num_classes: int) -> Tensor:
     """Return class indices (n,) from one class for all images or from one for each.
 
     Raises:

@@ -9,7 +9,7 @@ from zoo.sampling.protocol import GenerativeModel, RowNetworks
 
 
 class Sampleable:
-    """The part of `zoo.GAN` that draws samples."""
+    """Mixin of `zoo.GAN` that draws images from the averaged generator."""
 
     def forward(self: GenerativeModel, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return images (B, C, H, W), float32 in [-1, 1], that the averaged generator makes of latents: `model(z)`.
@@ -48,10 +48,11 @@ class Sampleable:
         Args:
             n: number of images.
             seed: seed of the latents and labels; None draws from torch's global random state.
-            labels: one class for all images, or one for each; None draws them as in training.
-            truncation: bound outside of which coordinates of the latents are drawn again; None for no truncation.
-            truncation_by: `redrawing`, as above, or `scaling`: draw again outside [-2, 2], then multiply by the
-                truncation.
+            labels: one class for all images, or one for each, by number or by name (`class_names`); None draws them as
+                in training.
+            truncation: positive bound or factor of the latents' coordinates; None for no truncation.
+            truncation_by: `redrawing`: draw again outside [-truncation, truncation]; or `scaling`: draw again outside
+                [-2, 2], then multiply by the truncation.
             batch_size: number of images computed at a time; it changes memory, not the images.
 
         Raises:

@@ -72,7 +72,7 @@ def standing_statistics(
 
 
 def restore(norm: _BatchNorm, momentum: float | None, buffers: dict[str, torch.Tensor]) -> None:
-    """Return a batch norm to eval mode, with the given momentum and buffers."""
+    """Put a batch norm back into eval mode, with its earlier momentum and buffers."""
     norm.momentum = momentum
     norm.eval()
     for name, buffer in norm.named_buffers():

@@ -59,7 +59,7 @@ class MovingAverage:
             average: the moving average, see `averaged_copy`.
             network: the live network.
             images: images seen since the last update.
-            images_seen: images seen in all.
+            images_seen: images seen since the start of the run, on which `start` and `rampup` depend.
         """
         averages: list[Tensor] = []
         values: list[Tensor] = []

@@ -20,7 +20,7 @@ class Batch:
 
     Args:
         images: images (B, C, H, W); in training float in [-1, 1], between loader and device also uint8 in 0..255.
-        labels: integer class indices (B,), or None.
+        labels: class indices (B,) of any integer type, or None; kept as int64, the only type torch can index with.
 
     Example:
         >>> import torch
@@ -34,7 +34,7 @@ class Batch:
 
     def __init__(self, images: Tensor, labels: Tensor | None = None) -> None:
         self.images = images
-        self.labels = labels
+        self.labels = labels if labels is None or labels.is_floating_point() else labels.long()
 
     @classmethod
     def of(cls, data: Any) -> Batch:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.strategies import DDPStrategy
+from pytorch_lightning.strategies import DDPStrategy, Strategy
 
 from zoo.errors import UserError
 from zoo.training.replicas import Replicas
@@ -31,13 +31,23 @@ def choose_precision(trainer: Mapping[str, Any]) -> str:
 def choose_strategy(trainer: Mapping[str, Any]) -> Any:
     """Return the strategy of a trainer; `Replicas` where Lightning would choose its `ddp` for several devices."""
     asked = trainer.get("strategy", "auto")
-    single = asked == "auto" and str(trainer.get("devices", "auto")) == "1" and trainer.get("num_nodes", 1) == 1
-    if single or not isinstance(asked, str):
+    if is_single_device(trainer) or not isinstance(asked, str):
         return asked
+    strategy = lightning_strategy(trainer)
+    return Replicas(strategy._start_method) if type(strategy) is DDPStrategy else asked
+
+
+def is_single_device(trainer: Mapping[str, Any]) -> bool:
+    """Return whether a trainer is to use one device of one machine, whatever this machine has."""
+    asked = (trainer.get("strategy", "auto"), str(trainer.get("devices", "auto")), trainer.get("num_nodes", 1))
+    return asked == ("auto", "1", 1)
+
+
+def lightning_strategy(trainer: Mapping[str, Any]) -> Strategy:
+    """Return the strategy that Lightning chooses for a trainer on this machine."""
     devices = {key: trainer[key] for key in ("accelerator", "devices", "num_nodes") if key in trainer}
     quiet: dict[str, Any] = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False}
-    strategy = Trainer(strategy=asked, enable_model_summary=False, **devices, **quiet).strategy
-    return Replicas(strategy._start_method) if type(strategy) is DDPStrategy else asked
+    return Trainer(strategy=trainer.get("strategy", "auto"), enable_model_summary=False, **devices, **quiet).strategy
 
 
 def select_device(name: str) -> torch.device:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 REMEDIES = "Usual remedies: a smaller learning rate, model.clip_norm=1, trainer.precision=32-true"
 
@@ -62,14 +63,57 @@ class RunningTerms:
         """Discard all rounds so far."""
         self._sums = {}
 
+    def state(self, over_processes: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, list[float]]:
+        """Return sum and number of rounds of each term as plain numbers, for a checkpoint.
 
-def assert_finite(weights: dict[str, Tensor]) -> None:
-    """Check that all weights are finite.
+        Args:
+            over_processes: a function that averages a tensor over all training processes.
+        """
+        if not self._sums:
+            return {}
+        totals = over_processes(torch.stack([total for total, _ in self._sums.values()])).tolist()
+        return {name: [total, count] for (name, (_, count)), total in zip(self._sums.items(), totals)}
+
+    def load(self, state: dict[str, list[float]], device: torch.device) -> None:
+        """Continue from a `state`, so that the next mean is over the same rounds as without an interruption."""
+        self._sums = {name: (torch.tensor(total, device=device), count) for name, (total, count) in state.items()}
+
+
+def assert_finite(tensors: dict[str, Tensor], over_processes: Callable[[Tensor], Tensor] = lambda t: t) -> None:
+    """Check that all tensors are finite; the host waits for the device once.
+
+    Args:
+        tensors: weights and other tensors, by name.
+        over_processes: a function that averages a tensor over all training processes. All of them raise if one does.
 
     Raises:
         NonFiniteLossError: naming the first three that are not.
     """
-    bad = [name for name, weight in weights.items() if not bool(weight.isfinite().all())]
+    if not tensors:
+        return
+    device = next(iter(tensors.values())).device
+    flags = torch.stack([tensor.isfinite().all().logical_not().to(device) for tensor in tensors.values()]).float()
+    bad = [name for name, share in zip(tensors, over_processes(flags).tolist()) if share > 0]
     if bad:
         more = " and more" if len(bad) > 3 else ""
         raise NonFiniteLossError(f"weights are not finite: {', '.join(bad[:3])}{more}. {REMEDIES}")
+
+
+def saved_tensors(model: nn.Module, optimizers: Iterable[Optimizer], leave_out: Collection[str]) -> dict[str, Tensor]:
+    """Return all tensors that a checkpoint holds, by names to report: weights, buffers, and states of the optimizers.
+
+    Args:
+        model: the model.
+        optimizers: the optimizers of its players.
+        leave_out: names of entries of the state dict that are left out.
+    """
+    state = {name: x for name, x in model.state_dict().items() if name not in leave_out}
+    for number, optimizer in enumerate(optimizers):
+        for i, moments in enumerate(optimizer.state.values()):
+            state |= {f"{name} {i} of optimizer {number}": x for name, x in moments.items()}
+    return {name: x for name, x in state.items() if isinstance(x, Tensor)}
+
+
+def infinite_buffers(model: nn.Module) -> frozenset[str]:
+    """Return the names of buffers that are not finite before training begins, such as masks of attention."""
+    return frozenset(name for name, x in model.named_buffers() if not bool(x.isfinite().all()))

@@ -14,13 +14,13 @@ from zoo.audit.evidence.budget import Budget
 from zoo.audit.evidence.images import MIRRORED, ImageSet
 from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.statistics.distances import Nearest, nearest
+from zoo.data.pool import to_float
 from zoo.errors import UserError
 from zoo.features import Extractor, Features, extractor, features_by_digest, features_of
-from zoo.rendering.pictures import to_uint8
+from zoo.features.cache import batch_of
 
 T = TypeVar("T")
 PIXEL_SIZE = 32  # largest height and width, in pixels, at which pixel distances are measured
-BATCH = 1024  # images in one pass of an extractor
 
 
 @dataclass
@@ -51,7 +51,7 @@ class Evidence:
 
     def __post_init__(self) -> None:
         self._cache: dict[Any, Any] = {}
-        self._pixels = extractor("pixels", size=min(PIXEL_SIZE, self.train.pixels.shape[-1]))
+        self._pixels = extractor("pixels", size=min(PIXEL_SIZE, self.train.shape[-1]))
 
     # --- images ------------------------------------------------------------------------------------------------------
 
@@ -78,13 +78,13 @@ class Evidence:
                 if known is None
                 else known[torch.randint(len(known), (n,), generator=draw)]
             )
-        images = self.subject.sample(n, self.seed, labels)
-        if images.shape[1:] != self.train.pixels.shape[1:]:
+        drawn = self.subject.sample_set(n, self.seed, labels)
+        if drawn.shape != self.train.shape:
             raise UserError(
-                f"{self.subject.name} draws images {tuple(images.shape[1:])} (C, H, W), the real ones are "
-                f"{tuple(self.train.pixels.shape[1:])}. Give real images at the generator's resolution and channels"
+                f"{self.subject.name} draws images {tuple(drawn.shape)} (C, H, W), the real ones are "
+                f"{tuple(self.train.shape)}. Give real images at the generator's resolution and channels"
             )
-        return ImageSet("generated", to_uint8(images), labels)
+        return drawn
 
     @property
     def used(self) -> dict[str, int]:
@@ -114,12 +114,14 @@ class Evidence:
         network = self._pixels if space == "pixels" else self.extractor
 
         def make() -> Features:
-            self.report(f"{space} of {len(self.part(part)):,} {part.replace('_', '-')} images")
+            text = f"{space} of {len(self.part(part)):,} {part.replace('_', '-')} images"
+            self.report(text)
             images = self.part(part)
-            batches = (images.images(slice(first, first + BATCH)) for first in range(0, len(images), BATCH))
+            at_once = batch_of(network, images.shape.numel())
+            batches = (to_float(rows) for rows in images.parts(at_once, at_once * images.shape.numel()))
             if self.keep and part != "generated" and network is self.extractor:
                 return features_by_digest(network, lambda: batches, len(images), images.digest)
-            return features_of(network, batches, title="")
+            return features_of(network, batches, total=len(images), title=text)
 
         return self.once(("features", part, space), make)
 
@@ -154,7 +156,12 @@ class Evidence:
         def make() -> Tensor:
             self.report(f"scores of {part.replace('_', '-')} images")
             images = self.part(part)
-            return self.subject.score(images.images(), images.labels)
+            done, scores = 0, []
+            for rows in images.parts():
+                known = None if images.labels is None else images.labels[done : done + len(rows)]
+                scores.append(self.subject.score(to_float(rows), known))
+                done += len(rows)
+            return torch.cat(scores)
 
         return self.once(("scores", part), make)
 

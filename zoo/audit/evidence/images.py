@@ -3,53 +3,119 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 
+import torch
 from torch import Tensor
 
+from zoo.audit.evidence.stored import MappedImages, Stored
 from zoo.data.pool import to_float
 
 MIRRORED = "mirrored "  # prefix of the name of an image set whose images are flipped horizontally
+PART = 256  # largest number of images in a part
+PART_VALUES = 2**22  # largest number of values (pixels times channels) in a part, which bounds the memory of a question
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Images of one origin.
+    """Images of one origin. Large sets are in a file; read them in `parts`, or a few at a time with `rows`.
 
     Args:
         name: `train`, `held_out` or `generated`, with the prefix `mirrored ` if the images are flipped horizontally.
-        pixels: images (N, C, H, W), uint8.
+        stored: images (N, C, H, W), uint8, in memory or in a file.
         labels: class indices (N,), or None.
+        class_names: names of the classes; empty if they have only numbers.
+        sides: shorter side (N,) in pixels of the file of each image, before it was resized; None if not from files.
+        files: the files (N) of the images; empty if not from files.
+        flipped: whether the images are flipped horizontally when they are read.
     """
 
     name: str
-    pixels: Tensor
+    stored: Stored
     labels: Tensor | None = None
+    class_names: tuple[str, ...] = ()
+    sides: Tensor | None = None
+    files: tuple[Path, ...] = ()
+    flipped: bool = False
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.stored)
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape (C, H, W) of an image."""
+        return self.stored.shape[1:]
+
+    def class_name(self, number: int) -> str:
+        """Return the name of a class, its number if it has no name."""
+        return self.class_names[number] if number < len(self.class_names) else str(number)
+
+    @property
+    def pixels(self) -> Tensor:
+        """All images (N, C, H, W), uint8, in memory, which may be too small for them; `parts` is not."""
+        return self.rows(slice(None))
+
+    def rows(self, chosen: slice | Tensor) -> Tensor:
+        """Return the chosen images (n, C, H, W), uint8."""
+        images = self.stored[chosen]
+        return images.flip(3) if self.flipped else images
 
     def images(self, rows: slice | Tensor = slice(None)) -> Tensor:
         """Return some or all images as float in [-1, 1]."""
-        return to_float(self.pixels[rows])
+        return to_float(self.rows(rows))
+
+    def parts(self, most: int = PART, values: int = PART_VALUES) -> Iterator[Tensor]:
+        """Read all images in order, uint8, in parts of one image or of at most `most` images and `values` values."""
+        size = max(1, min(most, values // self.shape.numel()))
+        return (self.rows(slice(first, first + size)) for first in range(0, len(self), size))
 
     def take(self, indices: Tensor) -> ImageSet:
         """Return the images at these indices, in this order."""
-        return ImageSet(self.name, self.pixels[indices], None if self.labels is None else self.labels[indices])
+        stored = self.stored.take(indices) if isinstance(self.stored, MappedImages) else self.stored[indices]
+        labels, sides = (None if values is None else values[indices] for values in (self.labels, self.sides))
+        files = tuple(self.files[i] for i in indices.tolist()) if self.files else ()
+        return replace(self, stored=stored, labels=labels, sides=sides, files=files)
 
     def mirrored(self) -> ImageSet:
         """Return the images flipped horizontally."""
-        return ImageSet(f"{MIRRORED}{self.name}", self.pixels.flip(3), self.labels)
+        return replace(self, name=f"{MIRRORED}{self.name}", flipped=not self.flipped)
 
     @property
     def digest(self) -> str:
         """The digest of all pixels."""
-        content = hashlib.blake2b(str(tuple(self.pixels.shape)).encode(), digest_size=16)
-        content.update(self.pixels.contiguous().numpy().data)
+        content = hashlib.blake2b(str((len(self), *self.shape)).encode(), digest_size=16)
+        for part in self.parts():
+            content.update(part.contiguous().numpy().data)
         return content.hexdigest()
+
+
+class FloatImages:
+    """The images of a set as float in [-1, 1], indexed as a tensor is; they are read when they are asked for.
+
+    Args:
+        image_set: the images.
+        order: indices (N,) of the images to use, in this order.
+    """
+
+    def __init__(self, image_set: ImageSet, order: Tensor) -> None:
+        self.chosen = image_set.take(order)
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape (N, C, H, W)."""
+        return torch.Size((len(self.chosen), *self.chosen.shape))
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
+        """Return images (n, C, H, W)."""
+        return self.chosen.images(rows)
 
 
 def digests(image_set: ImageSet) -> list[bytes]:
     """Compute one digest for each image; digests are equal for images that are equal pixel for pixel."""
-    rows = image_set.pixels.flatten(1).numpy()
+    rows = (row for part in image_set.parts() for row in part.flatten(1).numpy())
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]

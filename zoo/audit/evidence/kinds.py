@@ -84,7 +84,7 @@ def _classes(evidence: Evidence) -> Kinds:
     assert labels is not None
     evidence.report("classes of generated and held-out images")
     known, targets = torch.unique(labels, return_inverse=True)
-    names = tuple(f"class {int(name)}" for name in known)
+    names = tuple(f"class {evidence.train.class_name(number)}" for number in known.tolist())
     held_out = evidence.held_out.labels
     truth = (
         None if held_out is None or not bool(torch.isin(held_out, known).all()) else torch.searchsorted(known, held_out)

@@ -28,8 +28,8 @@ def check_image_sets(train: ImageSet, held_out: ImageSet) -> None:
             raise DataError(
                 f"{image_set.name} has {len(image_set)} images; an audit needs at least {FEWEST_IMAGES} of each"
             )
-    if train.pixels.shape[1:] != held_out.pixels.shape[1:]:
-        shapes = [tuple(image_set.pixels.shape[1:]) for image_set in (train, held_out)]
+    if train.shape != held_out.shape:
+        shapes = [tuple(image_set.shape) for image_set in (train, held_out)]
         raise DataError(
             f"train images are {shapes[0]} (C, H, W), held-out ones {shapes[1]}. Prepare both in the same way, "
             "or every distance measures the difference in preparation"

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.folders import list_folder
+from zoo.audit.evidence.images import PART, PART_VALUES, ImageSet
+from zoo.audit.evidence.stored import split_images, store
 from zoo.audit.evidence.subject import checked_range
-from zoo.data.folder import Folder
 from zoo.data.pool import Split
 from zoo.errors import UserError
 from zoo.rendering.pictures import to_uint8
@@ -22,7 +24,7 @@ def read_image_set(images: Any, name: str, labels: Tensor | None = None) -> Imag
 
     Args:
         images: a tensor (N, C, H, W) in [-1, 1] or uint8, a map-style data set, a split of a `zoo.data` set, or the
-            path of a folder, which is read at the size of its first image.
+            path of a folder, which is read at the most common size of its images.
         name: name of the image set, `train`, `held_out` or `generated`.
         labels: class indices (N,), if `images` has none.
 
@@ -32,70 +34,71 @@ def read_image_set(images: Any, name: str, labels: Tensor | None = None) -> Imag
     if isinstance(images, ImageSet):
         return images
     if isinstance(images, str | Path):
-        return _read_folder(Path(images), name)
+        folder = list_folder(images, name)
+        return with_labels(folder.read(folder.sizes.common_side, 3, None, ()), labels)
     if isinstance(images, Split):
-        batch = images.batch(torch.arange(len(images)))
-        pixels, own_labels = batch.images, batch.labels
-    elif isinstance(images, Tensor):
-        pixels, own_labels = images, None
-    elif hasattr(images, "__getitem__") and hasattr(images, "__len__"):
-        pixels, own_labels = _read_dataset(images, name)
-    else:
-        raise UserError(
-            f"{name}: a tensor of images (N, C, H, W), a data set, or a folder; got a {type(images).__name__}"
-        )
-    if pixels.ndim != 4:
-        raise UserError(f"{name}: images are (N, C, H, W); got {tuple(pixels.shape)}")
-    if pixels.dtype != torch.uint8:
-        pixels = to_uint8(checked_range(pixels.float(), name))
-    labels = labels if labels is not None else own_labels
-    if labels is not None and len(labels) != len(pixels):
-        raise UserError(f"labels: one for each image of {name}, {len(pixels):,}; got {len(labels):,}")
-    return ImageSet(name, pixels.contiguous().cpu(), None if labels is None else labels.long().cpu())
+        own = images.pool.labels
+        known = None if own is None else torch.from_numpy(own[images.indices])
+        return with_labels(ImageSet(name, split_images(images), known, images.pool.class_names), labels)
+    if isinstance(images, Tensor):
+        return with_labels(ImageSet(name, _stored_tensor(images, name)), labels)
+    if hasattr(images, "__getitem__") and hasattr(images, "__len__"):
+        return with_labels(_read_dataset(images, name), labels)
+    raise UserError(f"{name}: a tensor of images (N, C, H, W), a data set, or a folder; got a {type(images).__name__}")
 
 
-def read_folder_like(folder: Path, name: str, like: ImageSet) -> ImageSet:
-    """Read a folder of images at the size and with the channels of another image set.
+def with_labels(image_set: ImageSet, labels: Tensor | None) -> ImageSet:
+    """Return an image set with other class indices (N,); with its own for None.
 
-    Args:
-        folder: folder of images.
-        name: name of the image set.
-        like: image set whose size and channels are taken.
+    Raises:
+        UserError: unless there is one for each image.
     """
-    _, channels, height, _ = like.pixels.shape
-    return _read_folder(folder, name, height, channels)
+    if labels is None:
+        return image_set
+    if len(labels) != len(image_set):
+        raise UserError(
+            f"labels: one for each image of {image_set.name}, {len(image_set):,}; got {len(labels):,}"
+            + (", in the order of the sorted paths" if image_set.files else "")
+        )
+    return replace(image_set, labels=torch.as_tensor(labels).long().cpu(), class_names=())
 
 
-def _read_dataset(images: Any, name: str) -> tuple[Tensor, Tensor | None]:
-    """Read a map-style data set of images or of pairs of an image and its class.
+def _stored_tensor(images: Tensor, name: str) -> Tensor:
+    """Return images (N, C, H, W) as uint8 on the CPU."""
+    if images.ndim != 4:
+        raise UserError(f"{name}: images are (N, C, H, W); got {tuple(images.shape)}")
+    if images.dtype == torch.uint8:
+        return images.contiguous().cpu()
+    pixels = torch.empty(images.shape, dtype=torch.uint8)
+    size = max(1, min(PART, PART_VALUES // max(1, images[0].numel()))) if len(images) else 1
+    for first in range(0, len(images), size):  # a part at a time, since float images are four times as large
+        part = images[first : first + size]
+        pixels[first : first + size] = to_uint8(checked_range(part.float(), name))
+    return pixels
 
-    Returns:
-        Images (N, C, H, W), and class indices (N,) or None.
+
+def _read_dataset(images: Any, name: str) -> ImageSet:
+    """Read a map-style data set of images or of pairs of an image and its class, one image after the other.
 
     Raises:
         UserError: when an image is no tensor.
     """
-    rows = [images[i] for i in range(len(images))]
-    pairs = [row if isinstance(row, tuple | list) else (row, -1) for row in rows]
-    if not pairs or not all(isinstance(image, Tensor) for image, *_ in pairs):
-        raise UserError(
-            f"{name}: a data set whose items are tensors (C, H, W) in [-1, 1], or pairs of one and its class. With "
-            "torchvision: transform=Compose([ToTensor(), Normalize(0.5, 0.5)])"
-        )
-    labels = torch.tensor([int(label) for _, label, *_ in pairs])
-    return torch.stack([image for image, *_ in pairs]), labels if bool((labels >= 0).all()) else None
+    labels: list[int] = []
 
+    def parts() -> Iterator[Tensor]:
+        for i in range(len(images)):
+            row = images[i]
+            image, label = (*row, -1)[:2] if isinstance(row, tuple | list) else (row, -1)
+            if not isinstance(image, Tensor):
+                raise UserError(
+                    f"{name}: a data set whose items are tensors (C, H, W) in [-1, 1], or pairs of one and its class. "
+                    "With torchvision: transform=Compose([ToTensor(), Normalize(0.5, 0.5)])"
+                )
+            labels.append(int(label))
+            yield _stored_tensor(image[None], name)
 
-def _read_folder(folder: Path, name: str, resolution: int = 0, channels: int = 3) -> ImageSet:
-    """Read a folder of images; a resolution of 0 is that of the first image."""
-    data = Folder(
-        str(folder), resolution=resolution or _first_size(folder), channels=channels, held_out=0, batch_size=1
-    )
-    data.setup()
-    return read_image_set(data.train, name)
-
-
-def _first_size(folder: Path) -> int:
-    """Return the shorter side of the first image of a folder."""
-    with Image.open(Folder(str(folder), resolution=1, held_out=0).files()[0]) as image:
-        return int(min(image.size))
+    if not len(images):
+        raise UserError(f"{name}: the data set has no images")
+    stored = store(parts(), len(images), name)
+    known = torch.tensor(labels)
+    return ImageSet(name, stored, known if bool((known >= 0).all()) else None)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
+from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.stored import store
 from zoo.audit.findings.finding import NotApplicable
 from zoo.errors import UserError
+from zoo.rendering.pictures import to_uint8
 from zoo.sampling.protocol import RowNetworks
 from zoo.training.seeding import seeded
 
@@ -94,6 +96,12 @@ class SubjectAdapter:
         first = next(iter(parameters()), None) if callable(parameters) else None
         return torch.device("cpu") if first is None else first.device
 
+    def image_shape(self, seed: int) -> tuple[int, int, int]:
+        """Return the shape (C, H, W) of the subject's images, of which one is drawn."""
+        labels = torch.zeros(1, dtype=torch.long) if self.num_classes else None
+        channels, height, width = self.sample(1, seed, labels).shape[1:]
+        return channels, height, width
+
     def weights(self) -> dict[str, Tensor]:
         """Return the tensors of the subject by name.
 
@@ -118,12 +126,22 @@ class SubjectAdapter:
         Raises:
             UserError: when the subject returns something else than n images in this range.
         """
+        return torch.cat(list(self.sample_parts(n, seed, labels)))
+
+    @torch.no_grad()
+    def sample_parts(self, n: int, seed: int, labels: Tensor | None = None) -> Iterator[Tensor]:
+        """Draw the images of `sample` in parts (B, C, H, W), so that not all of them are in memory at once."""
         with self._eval_mode(), seeded(seed, self.device, all_devices=True):
-            images = self._draw(n, seed, labels)
-        if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != n:
-            got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
-            raise UserError(f"sample({n}) must give a tensor ({n}, C, H, W); {self.name} gave {got}")
-        return checked_range(images.detach().float().cpu(), f"sample({n}) of {self.name}")
+            for size, images in self._draw(n, seed, labels):
+                if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != size:
+                    got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
+                    raise UserError(f"sample({size}) must give a tensor ({size}, C, H, W); {self.name} gave {got}")
+                yield checked_range(images.detach().float().cpu(), f"sample({n}) of {self.name}")
+
+    def sample_set(self, n: int, seed: int, labels: Tensor | None = None) -> ImageSet:
+        """Draw the images of `sample` as a set of images kept as bytes."""
+        parts = (to_uint8(part) for part in self.sample_parts(n, seed, labels))
+        return ImageSet("generated", store(parts, n, f"the images of {self.name}"), labels)
 
     @torch.no_grad()
     def score(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -236,8 +254,11 @@ class SubjectAdapter:
 
     # --- how the subject itself is called, which an adapter of a library may override --------------------------------
 
-    def _draw(self, n: int, seed: int, labels: Tensor | None) -> Any:
-        """Call `sample`; for a module in chunks, since it may not have the memory for n images at once."""
+    def _draw(self, n: int, seed: int, labels: Tensor | None) -> Iterator[tuple[int, Any]]:
+        """Call `sample` and yield the numbers asked for with what it returns.
+
+        It is called once, but for a module in chunks, since it may not have the memory for n images at once.
+        """
         accepted = inspect.signature(self.subject.sample).parameters
         any_name = any(p.kind is p.VAR_KEYWORD for p in accepted.values())
         options: dict[str, Any] = {}
@@ -246,26 +267,24 @@ class SubjectAdapter:
         if labels is not None:
             options["labels"] = labels
         if isinstance(self.subject, nn.Module):
-            return self._draw_chunks(n, options)
-        return self.subject.sample(n, **options)
+            yield from self._draw_chunks(n, options)
+        else:
+            yield n, self.subject.sample(n, **options)
 
-    def _draw_chunks(self, n: int, options: dict[str, Any]) -> Any:
+    def _draw_chunks(self, n: int, options: dict[str, Any]) -> Iterator[tuple[int, Any]]:
         """Call `sample` for a few images at a time; the seed of a chunk is increased by the number drawn before it."""
-        chunks: list[Tensor] = []
-        done = 0
+        done, at_once = 0, FIRST_CHUNK
         while done < n:
-            size = min(n - done, images_at_once(chunks[0][0].numel()) if chunks else FIRST_CHUNK)
+            size = min(n - done, at_once)
             own = dict(options)
             if "seed" in own:
                 own["seed"] += done
             if "labels" in own:
                 own["labels"] = options["labels"][done : done + size]
             images = self.subject.sample(size, **own)
-            if not isinstance(images, Tensor) or len(images) != size:  # `sample` refuses it
-                return images
-            chunks.append(images.detach().cpu())
+            yield size, images  # refused by `sample_parts` if it is no tensor of so many images
+            at_once = images_at_once(images[0].numel())
             done += size
-        return torch.cat(chunks)
 
     def _score(self, images: Tensor, labels: Tensor | None) -> Tensor:
         """Score images (B, C, H, W) of classes (B,) or None."""
@@ -304,23 +323,6 @@ class FolderSubject:
             raise UserError(f"{n:,} generated images were asked for, there are {len(self.images):,}")
         order = torch.randperm(len(self.images), generator=torch.Generator().manual_seed(seed))
         return self.images[order[:n]]
-
-
-def as_subject(subject: Any, name: str = "", read: Callable[[Path], Tensor] | None = None) -> SubjectAdapter:
-    """Return the adapter of a subject that is not a model of this library.
-
-    Args:
-        subject: anything with `sample(n)`, a tensor of images in [-1, 1], or the path of a folder of images.
-        name: name in the report; empty for the name of the folder or of the class.
-        read: function that reads a folder of images; required for a folder.
-    """
-    if isinstance(subject, SubjectAdapter):
-        return subject
-    if isinstance(subject, Tensor):
-        return SubjectAdapter(FolderSubject(checked_range(subject.float(), "the generated images")), name or "images")
-    if isinstance(subject, str | Path) and read is not None:
-        return SubjectAdapter(FolderSubject(read(Path(subject))), name or Path(subject).name)
-    return SubjectAdapter(subject, name)
 
 
 def images_at_once(values: int) -> int:

@@ -140,7 +140,13 @@ class Builder:
         return self._tests
 
     def add_flag(self, verdict: Verdict, reason: str, *statistics: Handle) -> None:
-        """Flag a verdict, and mark the statistics that show it. The first reason given for a verdict is kept."""
+        """Raise an alarm for a verdict: the finding gets the status `alarm`.
+
+        Args:
+            verdict: the verdict that the alarm supports.
+            reason: short reason shown beside the verdict; ignored if the verdict has one already.
+            *statistics: handles of the statistics that show it; they are marked as having raised an alarm.
+        """
         self._flags.setdefault(verdict, reason)
         for handle in statistics:
             handle.mark_alarm()

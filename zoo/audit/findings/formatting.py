@@ -28,7 +28,10 @@ def verdict_heading(verdict: tuple[str, ...]) -> str:
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Return a number with three significant digits, thousands separators and its unit."""
+    """Return a number and its unit: three significant digits, or from 1,000 on a whole number with separators.
+
+    None and NaN are "unknown"; infinity is "no limit", and minus infinity "no lower limit", without a unit.
+    """
     if value is None or math.isnan(value):
         return "unknown"
     if math.isinf(value):
@@ -39,7 +42,10 @@ def number(value: float | None, unit: str = "") -> str:
 
 
 def interval(low: float | None, high: float | None) -> str:
-    """Return an interval as "a to b", or an empty text if an end is missing."""
+    """Return an interval as "a to b", or as "a or more" if `high` is infinite.
+
+    The text is empty if an end is None or NaN.
+    """
     if low is None or high is None or math.isnan(low) or math.isnan(high):
         return ""
     if math.isinf(high):

@@ -19,7 +19,8 @@ def verdict_of(findings: Sequence[Finding]) -> tuple[str, ...]:
     """
     flagged = {flag for finding in findings for flag in finding.flags}
     if flagged:
-        return tuple(verdict for verdict in VERDICTS if verdict in flagged)
+        own = sorted(flagged - set(VERDICTS))  # those of a question of the user's own
+        return (*(verdict for verdict in VERDICTS if verdict in flagged), *own)
     answered = {finding.name for finding in findings if finding.status != "skipped"}
     return ("healthy",) if answered >= REQUIRED else ()
 
@@ -30,7 +31,9 @@ def summary_of(verdict: tuple[str, ...], findings: Sequence[Finding]) -> str:
         return "No fault was found, but too few questions could be answered to call it healthy."
     if verdict == ("healthy",):
         answered = [finding for finding in findings if finding.status != "skipped"]
-        return f"Healthy: none of the {len(answered)} questions that could be answered found a fault."
+        unknown = any(finding.protocol.get("classes") == "unknown" for finding in findings)
+        caveat = " Classes were unknown: a class or an attribute that is missing need not show." if unknown else ""
+        return f"Healthy: none of the {len(answered)} questions that could be answered found a fault.{caveat}"
     parts = []
     for name in verdict:
         reasons = [finding.flags[name] for finding in findings if name in finding.flags]

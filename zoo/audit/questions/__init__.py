@@ -9,7 +9,7 @@ To add a question:
    questions, and `evidence.rng(purpose)` provides random numbers. Statistics and hypothesis tests that other questions
    could use belong in `zoo.audit.statistics`.
 2. Add the name to `NAMES` below, which also makes it known to `only=` and to the help of `python -m zoo.audit`.
-3. Write `tests/audit/test_NAME.py`: subjects of `zoo.audit.planted` with the fault raise the flag, `planted.Honest`
+3. Write `tests/audit/test_NAME.py`: subjects of `zoo.audit.planted` with the fault raise the alarm, `planted.Honest`
    does not, too few images raise `NotApplicable`, and statistics are compared with known values.
 4. If the question can raise an alarm, name its verdict in `zoo.audit.findings.finding.VERDICTS`, and count false alarms
    with `studies/planted_faults.py`. Describe the question in `docs/audit.md`.
@@ -22,6 +22,7 @@ from typing import Protocol
 
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.findings.finding import Finding
+from zoo.config.class_names import find_class
 from zoo.errors import UserError
 
 
@@ -58,9 +59,15 @@ NAMES = (
 def question(name: str) -> Question:
     """Import the module of a question; it needs scipy, which is not part of the base installation.
 
+    Args:
+        name: name of a question, or the import path of a class of the user's own, such as `my_ideas.Symmetry`, which
+            has the attributes of `Question`.
+
     Raises:
-        UserError: if scipy is not installed.
+        UserError: if scipy is not installed, or the user's class is no question.
     """
+    if "." in name:
+        return _own(name)
     try:
         module: Question = import_module(f"zoo.audit.questions.{name}")
     except ModuleNotFoundError as error:
@@ -68,3 +75,16 @@ def question(name: str) -> Question:
             raise
         raise UserError("the audit needs scipy: pip install 'gan-zoo[metrics]'") from error
     return module
+
+
+def _own(path: str) -> Question:
+    """Return a question of the user's own by its import path."""
+    found = find_class(path)
+    own = found() if isinstance(found, type) else found
+    if not (isinstance(getattr(own, "QUESTION", None), str) and callable(getattr(own, "run", None))):
+        raise UserError(
+            f"only: {path} is no question: a class that has QUESTION, the question as a sentence, and "
+            "run(self, evidence), which returns a zoo.audit.Finding"
+        )
+    asked: Question = own
+    return asked

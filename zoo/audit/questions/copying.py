@@ -93,7 +93,7 @@ def run(evidence: Evidence) -> Finding:
             "held_out": sizes[0],
             "generated": sizes[1],
             "extractor": evidence.space,
-            "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
+            "pixels at": min(PIXEL_SIZE, evidence.train.shape[-1]),
             "closeness": f"distance to the nearest real image / distance to the {RATIO_RANK}th nearest",
             "thresholds set on": len(setting),
             "checked on": len(checking),
@@ -112,12 +112,12 @@ def run(evidence: Evidence) -> Finding:
 
 
 def _hint(tests: list[HypothesisTest]) -> HypothesisTest | None:
-    """Return the test with the smallest corrected p-value if it is below HINT."""
+    """Return the test with the smallest corrected p-value, or None if that is not below HINT."""
     return min((test for test in tests if test.corrected_p < HINT), default=None, key=lambda test: test.corrected_p)
 
 
 def _answer(tests: list[HypothesisTest], copies: Handle, win_rate: Handle) -> str:
-    """Answer with the alarms (the first, and the first of another kind), with a hint, or with the null results."""
+    """Return the answer as text: the alarms (the first, and the first of another kind), a hint, or the null results."""
     raised = [test for test in tests if test.raised]
     if raised:
         others = [test for test in raised if test.kind != raised[0].kind]
@@ -139,7 +139,7 @@ def _answer(tests: list[HypothesisTest], copies: Handle, win_rate: Handle) -> st
 
 
 def _test_equality(finding: Builder, evidence: Evidence) -> Handle:
-    """Test for generated images equal to a training image, plain or mirrored, against duplicates of real images."""
+    """Add a test for generated images that equal a training image, plain or mirrored; return its handle."""
     train, generated = (digests(part) for part in (evidence.train, evidence.generated))
     train_counts = Counter(_mirror_invariant(train, evidence.train))
     drawn = Counter(_mirror_invariant(generated, evidence.generated))
@@ -178,7 +178,7 @@ def _mirror_invariant(plain: list[bytes], part: ImageSet) -> list[bytes]:
 
 
 def _test_exchange(finding: Builder, generated: RealNeighbours, held_out: RealNeighbours, space: str) -> Handle:
-    """Test whether the real images nearest to generated ones are training images more often than by chance."""
+    """Add a test whether the real images nearest to generated ones are too often training images; return its handle."""
     test = generated.exchange()
     value, low, high = test.excess
     null, null_low, null_high = held_out.exchange().excess
@@ -208,7 +208,7 @@ def _test_exchange(finding: Builder, generated: RealNeighbours, held_out: RealNe
 def _test_copying_rate(
     finding: Builder, generated: RealNeighbours, checking: Tensor, threshold: float, rate: float, space: str
 ) -> None:
-    """Test whether generated images are below a threshold of closeness more often than held-out ones (M,) are."""
+    """Add a test whether generated ratios are below the threshold more often than held-out ones, `checking` (M,)."""
     close = generated.ratios <= threshold
     hits, n = int(close.sum()), len(close)
     null_hits, null_n = int((checking <= threshold).sum()), len(checking)
@@ -236,7 +236,7 @@ def _test_copying_rate(
 
 
 def _real_neighbours(evidence: Evidence, queries: str, view: str) -> RealNeighbours:
-    """Find the real images nearest to the images of a part, in one of the VIEWS."""
+    """Find the real images nearest to `queries` (`generated` or `held_out`), in one of the VIEWS."""
     space = view.removeprefix(MIRRORED)
     queries = queries if space == view else f"{MIRRORED}{queries}"
     nearest = [evidence.nearest(queries, references, RATIO_RANK, space) for references in ("train", "held_out")]
@@ -244,7 +244,15 @@ def _real_neighbours(evidence: Evidence, queries: str, view: str) -> RealNeighbo
 
 
 def _add_data_copying(finding: Builder, evidence: Evidence, space: str, setting: Tensor, checking: Tensor) -> None:
-    """Add C_T, unless no cell has enough images."""
+    """Add the statistic C_T of `memory.data_copying`, unless none of its clusters has enough images.
+
+    Args:
+        finding: the finding to add to.
+        evidence: the images and their features.
+        space: name of the feature space.
+        setting: indices (n,) of the held-out images that stand in for generated ones under the null.
+        checking: indices (m,) of the other held-out images, which those are compared with.
+    """
     train, held_out, generated = memory.project(
         *(evidence.features(part, space) for part in ("train", "held_out", "generated"))
     )
@@ -265,7 +273,7 @@ def _add_data_copying(finding: Builder, evidence: Evidence, space: str, setting:
 
 
 def _add_authenticity(finding: Builder, evidence: Evidence, space: str) -> None:
-    """Add the share of authentic images."""
+    """Add the share of generated images that `memory.authentic` marks, with that of held-out images as the null."""
     train = evidence.features("train", space)
     held_out = memory.authentic(evidence.nearest("held_out", "train", RATIO_RANK, space), train)
     generated = memory.authentic(evidence.nearest("generated", "train", RATIO_RANK, space), train)
@@ -281,7 +289,14 @@ def _add_authenticity(finding: Builder, evidence: Evidence, space: str) -> None:
 
 
 def _add_fld_gap(finding: Builder, evidence: Evidence, setting: Tensor, checking: Tensor) -> None:
-    """Add the generalisation gap of FLD."""
+    """Add the generalisation gap of the feature likelihood divergence (FLD), see `generalisation_gap`.
+
+    Args:
+        finding: the finding to add to.
+        evidence: the images and their features.
+        setting: indices (n,) of the held-out images that stand in for generated ones under the null.
+        checking: indices (m,) of the held-out images that are scored.
+    """
     train, held_out, generated = (evidence.features(part) for part in ("train", "held_out", "generated"))
     draw = evidence.rng("mixture")
     known = train[torch.randperm(len(train), generator=draw)[:SCORED]]
@@ -336,7 +351,7 @@ def _closest_pairs(evidence: Evidence, generated: RealNeighbours) -> Figure:
 
 
 def _cumulative(generated: Tensor, held_out: Tensor, name: str, label: str, caption: str) -> Figure | None:
-    """Plot the cumulative distribution of values (N,) of generated and (M,) of held-out images."""
+    """Plot cumulative distributions of values of generated (N,) and held-out images (M,); None without matplotlib."""
 
     def draw(axes: Axes) -> None:
         for part, values in (("held_out", held_out), ("generated", generated)):

@@ -32,6 +32,7 @@ REQUESTED = "given by the requested labels"
 FEWEST = 40  # images on each side; in halves of 20, the balls of five neighbours do not yet cover everything
 LISTED = 5  # kinds named in a sentence
 CAN_BE_LOW, LOW = ("precision", "recall", "coverage"), 0.5  # reported as low below this ratio to the null
+RAISED_BY_BLUR = ("precision", "density")  # reported where they exceed the range of real images
 RUNS = {"quick": 1, "standard": 3, "full": 10}  # clusterings behind the precision-recall curve; 10 in the paper
 REPEATS = {"quick": 3, "standard": 5, "full": 20}  # random halves behind precision, recall, density and coverage
 
@@ -61,7 +62,7 @@ class Comparison:
 
     @property
     def noun(self) -> str:
-        """What the kinds are called."""
+        """Plural noun for the kinds: `kinds` if they are clusters, `classes` otherwise."""
         return "kinds" if self.kinds.clusters else "classes"
 
     @property
@@ -75,7 +76,7 @@ class Comparison:
         return [variety for variety in self.varieties if variety.collapsed]
 
     def name(self, kind: int) -> str:
-        """Return the name of a kind."""
+        """Return the name of a kind; the index after the last kind stands for all images together."""
         return self.kinds.names[kind] if kind < len(self.kinds) else "all images together"
 
 
@@ -115,6 +116,7 @@ def run(evidence: Evidence) -> Finding:
             "halves": len(overlap.null["recall"]),
             "kinds": len(kinds),
             "kinds_by": kinds.by,
+            "classes": "unknown" if kinds.clusters else "known",
             "kinds_right_on_held_out": kinds.right,
             "memberships": memberships_by,
             "p_below": ALARM,
@@ -128,17 +130,17 @@ def run(evidence: Evidence) -> Finding:
         }
     )
     low = [name for name in CAN_BE_LOW if overlap.generated[name].mean() < LOW * overlap.null[name].mean()]
-    return finding.build(_answer(comparison, overlap, low), note=bool(low))
+    high = _above_real(overlap)
+    return finding.build(_answer(comparison, overlap, low) + high, note=bool(low or high))
 
 
 def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
-    """Compare shares and variety of each kind."""
+    """Compare shares and variety of each kind, from features of generated (N, D) and held-out images (M, D)."""
     kinds = kinds_of(evidence)
     requested, true = evidence.generated.labels, evidence.held_out.labels
     mine, theirs = kinds.generated, kinds.held_out
-    if not kinds.clusters and requested is not None and true is not None:
-        assert evidence.train.labels is not None
-        known = torch.unique(evidence.train.labels)
+    known = torch.unique(evidence.train.labels) if evidence.train.labels is not None else torch.empty(0)
+    if not kinds.clusters and requested is not None and true is not None and _all_requested(requested, true, known):
         right, right_real = known[mine] == requested, known[theirs] == true
         mine, theirs = (torch.searchsorted(known, side).clamp(max=len(known) - 1) for side in (requested, true))
         rows, shares_by = shares.agreement(right, mine, right_real, theirs, len(kinds)), REQUESTED
@@ -155,8 +157,16 @@ def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
     return Comparison(kinds, rows, shares_by, [*within, overall])
 
 
+def _all_requested(requested: Tensor, true: Tensor, known: Tensor) -> bool:
+    """Check that generated images were requested of every class (M,) of held-out images, and of known classes only.
+
+    Otherwise, as in a folder of generated images without a class, the images themselves must tell their classes.
+    """
+    return bool(torch.isin(torch.unique(true), requested).all()) and bool(torch.isin(requested, known).all())
+
+
 def _memberships(evidence: Evidence, kinds: Kinds) -> tuple[tuple[Tensor, Tensor], str]:
-    """Return class memberships (N, K) and (M, K) of both sides, from the extractor's class logits if it has any."""
+    """Return class memberships of generated (N, K) and held-out images (M, K), and how they were obtained, as text."""
     mine, theirs = (evidence.extracted(side).logits for side in ("generated", "held_out"))
     if mine is not None and theirs is not None:
         return (mine.softmax(1), theirs.softmax(1)), f"class probabilities of {evidence.space}"
@@ -217,7 +227,7 @@ def _add_modes(finding: Builder, evidence: Evidence) -> None:
 
 
 def _add_flags(finding: Builder, comparison: Comparison) -> None:
-    """Flag collapsed and dropped kinds."""
+    """Raise an alarm for collapsed kinds and one for dropped kinds, if there are any."""
     if comparison.collapsed:
         least = min(variety.ratio for variety in comparison.collapsed)
         names = _listed([comparison.name(variety.kind) for variety in comparison.collapsed])
@@ -231,7 +241,7 @@ def _add_flags(finding: Builder, comparison: Comparison) -> None:
 
 
 def _answer(comparison: Comparison, overlap: Halves, low: list[str]) -> str:
-    """Answer with dropped and collapsed kinds, and with the recall."""
+    """Return the answer as text: dropped and collapsed kinds, the recall, and names of `overlap` that are `low`."""
     what = "kinds of images" if comparison.kinds.clusters else "classes"
     count = len(comparison.kinds)
     sentences = []
@@ -252,6 +262,11 @@ def _answer(comparison: Comparison, overlap: Halves, low: list[str]) -> str:
             "every class is drawn when requested" if comparison.requested else f"none of {count} {what} is missing"
         )
         sentences.append(f"Nothing large: {missing}, and none has lost its variety.")
+    if comparison.kinds.clusters:
+        sentences.append(
+            "Classes are unknown, so the kinds are clusters: what is missing evenly from all of them, such as an "
+            "attribute, is not seen."
+        )
     recall, null = overlap.generated["recall"].mean(), overlap.null["recall"].mean()
     sentences.append(
         f"{percent(recall)} of the real images are within the manifold of generated images (recall); {percent(null)} "
@@ -262,6 +277,24 @@ def _answer(comparison: Comparison, overlap: Halves, low: list[str]) -> str:
     elif low and not comparison.dropped and not comparison.collapsed:
         sentences.append(f"Low compared with real images: {', '.join(low)}.")
     return " ".join(sentences)
+
+
+def _above_real(overlap: Halves) -> str:
+    """Return a sentence about precision and density that exceed those of real images; empty if none does.
+
+    Images near the middle of the real ones are inside more neighbourhoods than real images are: blur does it.
+    """
+    above = []
+    for statistic in (overlap.statistic(name) for name in RAISED_BY_BLUR):
+        low, null_high = statistic.low, statistic.null_high
+        if low is not None and null_high is not None and low > null_high:
+            above.append(f"{statistic.name} ({statistic.value:.2f}, real images {statistic.null:.2f})")
+    if not above:
+        return ""
+    return (
+        f" Higher than of real images: {' and '.join(above)}. Blurred and repeated images raise it, so this is no sign "
+        "of quality."
+    )
 
 
 def _listed(names: list[str]) -> str:
@@ -286,7 +319,7 @@ def _table(comparison: Comparison) -> list[dict[str, object]]:
 
 
 def _shares_figure(comparison: Comparison) -> Figure | None:
-    """Plot the share of each kind among generated and held-out images."""
+    """Plot the share of each kind among generated and held-out images; None without matplotlib."""
     rows = comparison.shares
     sides = (("held_out", [row.held_out for row in rows]), ("generated", [row.generated for row in rows]))
 
@@ -315,7 +348,7 @@ def _shares_figure(comparison: Comparison) -> Figure | None:
 
 
 def _variety_figure(comparison: Comparison) -> Figure | None:
-    """Plot the variety of each kind."""
+    """Plot the variety of each kind; None without matplotlib."""
     rows = comparison.varieties
 
     def draw(axes: Axes) -> None:

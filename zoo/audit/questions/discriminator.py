@@ -1,13 +1,14 @@
 """Does the discriminator generalise? Its scores on training, held-out and generated images.
 
 Brock et al. 2019 (arXiv:1809.11096, appendix) found BigGAN's discriminator right on more than 98 % of the training and
-50 to 55 % of the validation images, at the zero of the loss. Karras et al. 2020 (arXiv:2006.06676, eq. 1) summarise the
-same in the heuristics r_v and r_t. The AUC of training against held-out images needs no zero, so only it can raise an
-alarm.
+50 to 55 % of the validation images, by the sign of its scores. Karras et al. 2020 (arXiv:2006.06676, eq. 1) summarise
+the same in the heuristics r_v and r_t. The AUC of training against held-out images needs no threshold, so only it can
+raise an alarm.
 
-Accuracy is measured at the subject's `zero`. A critic has none, so the midpoint between the mean scores of held-out and
-of generated images is used, which does not depend on training images. r_t of a critic compares the scores of training
-images with those of generated ones, pair by pair, as relativistic losses do.
+Accuracy is measured with the subject's `zero`, its undecided score, as the threshold. A critic has none, so the
+midpoint between the mean scores of held-out and of generated images is used, which does not depend on training images.
+r_t of a critic compares the scores of training images with those of generated ones, pair by pair, as relativistic
+losses do.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ def _scores(evidence: Evidence) -> dict[str, Tensor]:
 
 
 def _add_accuracies(finding: Builder, scores: dict[str, Tensor], bound: float) -> dict[str, float]:
-    """Add the accuracy at a score, and return it in percent, for each origin."""
+    """Add the accuracy of each origin with the score `bound` as the threshold; return the accuracies in percent."""
     accuracies = {}
     for name, values in scores.items():
         real = name != "generated"
@@ -173,7 +174,9 @@ def _add_heuristics(
 ) -> None:
     """Add r_t and r_v of Karras et al. 2020: 0 if the discriminator generalises, 1 if it overfits completely.
 
-    r_t = E[sign(D(train))] and r_v = (E[D(train)] - E[D(held-out)]) / (E[D(train)] - E[D(generated)]).
+    r_t = E[sign(D(train))] and r_v = (E[D(train)] - E[D(held-out)]) / (E[D(train)] - E[D(generated)]). D is the score
+    less `zero`; if that is None, as for a critic, r_t is the mean sign of D(train) - D(generated) over all pairs.
+    r_v is left out unless its denominator is above SMALLEST_DISTANCE standard errors.
     """
     train, held_out, generated = (scores[part].double() for part in PARTS)
     if zero is None:
@@ -226,7 +229,7 @@ def _ratio(train: Tensor, held_out: Tensor, generated: Tensor) -> tuple[float, f
 
 
 def _answer(area: float, accuracies: dict[str, float], raised: bool, significant: bool) -> str:
-    """Answer by whether training images score higher than held-out ones, and by how much."""
+    """Return the answer as text: whether training images score higher than held-out ones, and by how much."""
     numbers = (
         f"it is right on {accuracies['train']:.0f} % of the training images and {accuracies['held_out']:.0f} % of the "
         f"held-out ones, and training images score higher than held-out ones in {percent(area)} of pairs (50 % if it "
@@ -240,7 +243,7 @@ def _answer(area: float, accuracies: dict[str, float], raised: bool, significant
 
 
 def _histograms(scores: dict[str, Tensor], bound: float, zero: float | None) -> Figure | None:
-    """Plot histograms of the scores of each origin."""
+    """Plot histograms of the scores of each origin; None without matplotlib."""
 
     def draw(axes: Axes) -> None:
         merged = torch.cat(list(scores.values()))

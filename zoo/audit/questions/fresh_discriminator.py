@@ -21,11 +21,13 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.images import FloatImages
 from zoo.audit.findings import figures
 from zoo.audit.findings.builder import Builder
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable
 from zoo.audit.findings.formatting import percent
 from zoo.audit.statistics.significance import auc
+from zoo.metrics.small_classifier import ImageRows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,6 +39,7 @@ FEWEST = 100  # images on each side: 50 for training, 20 for early stopping, 30 
 TRAINING, STOPPING = 0.5, 0.2  # shares of each side; the rest is for testing
 SUPPORTS = (10, 100, 1_000)  # distinct images of the nulls
 BATCH = 32  # images of each side
+AT_ONCE, VALUES_AT_ONCE = 256, 2**24  # largest number of images, and of their values, that are scored at once
 CHECKS = 10  # evaluations of the loss on the images for early stopping
 SMALLEST = 8  # pixels
 NOTED = 0.75  # AUC above which the answer is a note; held-out images have 0.5
@@ -44,15 +47,15 @@ NOTED = 0.75  # AUC above which the answer is a note; held-out images have 0.5
 
 @dataclass(frozen=True)
 class Outcome:
-    """The outcome of a fresh discriminator on one pair of sides.
+    """Results of a fresh discriminator between real images and those of the other side: of the generator or of a null.
 
     Args:
         width: channels of its first layer.
         weights: number of its weights.
         auc: probability that it scores a new real image above a new image of the other side, with its 95 % interval.
-        accuracy: accuracy on new images.
-        distance: difference of mean outputs on new images.
-        train_distance: difference of mean outputs on its training images.
+        accuracy: accuracy on new images, the mean of both sides, in [0, 1].
+        distance: mean output (probability of "real") for new real images, less that for new images of the other side.
+        train_distance: the same on its training images.
         n: number of new images of each side.
     """
 
@@ -101,8 +104,8 @@ def discriminator(channels: int, resolution: int, width: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(inputs * resolution**2, 1))
 
 
-def train_and_test(real: Tensor, other: Tensor, width: int, steps: int, seed: int) -> Outcome:
-    """Train, stop and test a discriminator.
+def train_and_test(real: ImageRows, other: ImageRows, width: int, steps: int, seed: int) -> Outcome:
+    """Train a discriminator with early stopping, and test it on images that it has not seen.
 
     Args:
         real: real images (N, C, R, R) in [-1, 1].
@@ -128,28 +131,31 @@ def train_and_test(real: Tensor, other: Tensor, width: int, steps: int, seed: in
             torch.autograd.backward(binary_cross_entropy_with_logits(scores, truth))
             optimizer.step()
             if step % max(1, steps // CHECKS) == 0:
-                loss = _loss(network, real[train_end:stop_end], other[train_end:stop_end])
+                loss = _loss(network, real, other, slice(train_end, stop_end))
                 if loss < best_loss:
                     best_loss, best = loss, {k: v.clone() for k, v in network.state_dict().items()}
     network.load_state_dict(best)
-    a, b = _scores(network, real[stop_end:]), _scores(network, other[stop_end:])
+    a, b = (_scores(network, side, slice(stop_end, n)) for side in (real, other))
     accuracy = float(((a > 0).double().mean() + (b <= 0).double().mean()) / 2)
     distance = float(a.sigmoid().mean() - b.sigmoid().mean())
-    train_a, train_b = _scores(network, real[:train_end]), _scores(network, other[:train_end])
+    train_a, train_b = (_scores(network, side, slice(train_end)) for side in (real, other))
     train_distance = float(train_a.sigmoid().mean() - train_b.sigmoid().mean())
     weights = sum(p.numel() for p in network.parameters())
     return Outcome(width, weights, auc(a, b), accuracy, distance, train_distance, len(a))
 
 
 @torch.no_grad()
-def _scores(network: nn.Module, images: Tensor) -> Tensor:
-    """Compute the scores (N,) of images (N, C, R, R)."""
-    return torch.cat([network(part)[:, 0] for part in torch.split(images, 256)])
+def _scores(network: nn.Module, images: ImageRows, rows: slice) -> Tensor:
+    """Compute the scores (n,) of some rows of images (N, C, R, R)."""
+    first, last, _ = rows.indices(len(images))
+    size = max(1, min(AT_ONCE, VALUES_AT_ONCE // images.shape[1:].numel()))
+    parts = (images[start : min(start + size, last)] for start in range(first, last, size))
+    return torch.cat([network(part)[:, 0] for part in parts])
 
 
-def _loss(network: nn.Module, real: Tensor, other: Tensor) -> float:
-    """Compute the sum of the mean losses of both sides (N, C, R, R)."""
-    a, b = _scores(network, real), _scores(network, other)
+def _loss(network: nn.Module, real: ImageRows, other: ImageRows, rows: slice) -> float:
+    """Compute the sum of the mean losses of both sides over some of their rows."""
+    a, b = _scores(network, real, rows), _scores(network, other, rows)
     real_loss = binary_cross_entropy_with_logits(a, torch.ones_like(a))
     return float(real_loss + binary_cross_entropy_with_logits(b, torch.zeros_like(b)))
 
@@ -161,7 +167,7 @@ def run(evidence: Evidence) -> Finding:
         NotApplicable: if images are too few or too small.
     """
     held_out, generated, train = evidence.held_out, evidence.generated, evidence.train
-    if min(held_out.pixels.shape[-2:]) < SMALLEST:
+    if min(held_out.shape[-2:]) < SMALLEST:
         raise NotApplicable(f"a convolutional discriminator needs images of at least {SMALLEST} px")
     n = min(len(held_out), len(generated), LARGEST)
     if n < FEWEST:
@@ -170,8 +176,8 @@ def run(evidence: Evidence) -> Finding:
             f"{len(generated):,} and {len(held_out):,}"
         )
     draw = evidence.rng("fresh discriminator")
-    real = held_out.images(torch.randperm(len(held_out), generator=draw)[:n])
-    fake = generated.images(torch.randperm(len(generated), generator=draw)[:n])
+    real = FloatImages(held_out, torch.randperm(len(held_out), generator=draw)[:n])
+    fake = FloatImages(generated, torch.randperm(len(generated), generator=draw)[:n])
     supports = [m for m in SUPPORTS if m < min(n, len(train))] + ([n] if len(train) >= n else [])
     order = torch.randperm(len(train), generator=draw)
     nulls: dict[int, dict[int, Outcome]] = {}
@@ -184,7 +190,7 @@ def run(evidence: Evidence) -> Finding:
         for m in supports:
             # All n distinct images represent the real distribution; fewer are drawn again and again.
             indices = order[:n] if m == n else order[torch.randint(m, (n,), generator=draw)]
-            nulls[width][m] = train_and_test(real, train.images(indices), width, steps, seed)
+            nulls[width][m] = train_and_test(real, FloatImages(train, indices), width, steps, seed)
     return _finding(evidence, outcomes, nulls, n)
 
 
@@ -225,7 +231,7 @@ def _finding(evidence: Evidence, outcomes: dict[int, Outcome], nulls: dict[int, 
 
 
 def _answer(best: Outcome, nulls: dict[int, Outcome], n: int) -> str:
-    """Answer with the AUC of the best discriminator, compared with its nulls by number of distinct images."""
+    """Return the answer as text: the AUC of the best discriminator, compared with its nulls by number of images."""
     value, low, _ = best.auc
     comparison = ""
     fewer = [m for m, null in nulls.items() if m < n and null.auc[0] >= value]
@@ -240,7 +246,7 @@ def _answer(best: Outcome, nulls: dict[int, Outcome], n: int) -> str:
 
 
 def _figure(outcomes: dict[int, Outcome], nulls: dict[int, dict[int, Outcome]]) -> Figure | None:
-    """Plot the AUC against the number of distinct real images of the nulls, for each width."""
+    """Plot the AUC against the number of distinct real images of the nulls; None without matplotlib."""
 
     def draw(axes: Axes) -> None:
         for i, (width, by_support) in enumerate(nulls.items()):

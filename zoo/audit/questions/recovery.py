@@ -42,7 +42,8 @@ def run(evidence: Evidence) -> Finding:
     """Reconstruct images of the three origins and compare the errors.
 
     Raises:
-        NotApplicable: if the subject has no `generate`, or has classes while the images have none.
+        NotApplicable: if the subject has no `generate`, has classes while the images have none, or has latents that are
+            not (N, Z); or if there are too few images.
     """
     subject = evidence.subject
     if not subject.generates:
@@ -71,7 +72,11 @@ def run(evidence: Evidence) -> Finding:
 
 
 def _targets(evidence: Evidence, name: str) -> ImageSet:
-    """Choose random images of a part."""
+    """Choose as many random images of a part as the budget allows.
+
+    Raises:
+        NotApplicable: if there are fewer than FEWEST.
+    """
     part = evidence.part(name)
     n = min(evidence.budget.recovered, len(part))
     if n < FEWEST:
@@ -190,7 +195,14 @@ def _null_range(x: Tensor, y: Tensor) -> tuple[float, float]:
 
 
 def _answer(medians: dict[str, float], area: float, alarm: bool, weak: bool) -> str:
-    """Answer by whether training images are reconstructed better than held-out ones."""
+    """Return the answer as text: whether training images are reconstructed better than held-out ones.
+
+    Args:
+        medians: median error of each origin.
+        area: AUC of training against held-out images.
+        alarm: whether the alarm was raised.
+        weak: whether the search is weak: the error of own images is above half that of held-out ones.
+    """
     if alarm:
         return (
             "It reconstructs its training images much better than held-out ones (smaller error in "

@@ -5,6 +5,8 @@ the image border is no edge. The band begins at the frequency above which held-o
 their power, and at the top octave at the latest. The top octave of images that were enlarged, such as scikit-learn's
 digits, is almost empty, so that a ratio there means nothing; their band begins lower.
 
+All images are compared at one size, to which both sides are resized in the same way and no image is enlarged.
+
 Noise is measured by the estimator of Donoho (1995, IEEE Trans. Inf. Theory 41): median(|d|) / 0.6745 over diagonal
 differences d. Edges are sparse and hardly change the median; noise is everywhere.
 """
@@ -22,12 +24,13 @@ from scipy.fft import dctn
 from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.folders import resized
+from zoo.audit.evidence.images import ImageSet
 from zoo.audit.findings import figures
 from zoo.audit.findings.builder import Builder, Handle
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable
 from zoo.audit.findings.formatting import percent
 from zoo.audit.statistics.significance import ALARM, auc, bootstrap_median, holm, mann_whitney, random_halves
-from zoo.metrics.pairwise_distances import tiles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +57,7 @@ class Detail:
     """Spectrum and noise of N images.
 
     Args:
-        power: power of each image (N,) in the band, relative to the mean power of held-out images.
+        power: power of each image (N,) in the band, relative to the mean power of held-out images over all frequencies.
         noise: noise level of each image (N,) in grey levels.
         spectrum: median power per coefficient, by radial frequency (bins,).
     """
@@ -62,6 +65,22 @@ class Detail:
     power: Tensor
     noise: Tensor
     spectrum: NDArray[np.float64]
+
+
+def comparable_size(*sets: ImageSet) -> int:
+    """Return the height in pixels at which sharpness is compared: that of the sets, or less where files are smaller.
+
+    An enlarged image is blurred, whoever made it. So the size is one that at least half of the files of each set reach.
+    """
+    sides = [int(images.sides.median()) for images in sets if images.sides is not None]
+    return min([sets[0].shape[-2], *sides])
+
+
+def not_enlarged(images: ImageSet, size: int) -> ImageSet:
+    """Return the images whose files are not smaller than a size in pixels, resized to it in one step."""
+    if images.sides is not None:
+        images = images.take((images.sides >= size).nonzero()[:, 0])
+    return resized(images, size)
 
 
 def radial_frequency(height: int, width: int) -> NDArray[np.float64]:
@@ -99,17 +118,23 @@ def band_start(power: NDArray[np.float64], radius: NDArray[np.float64]) -> float
     return min(0.5, float(radius.ravel()[order][min(reached, radius.size - 1)]))
 
 
-def _measure(pixels: Tensor, radius: NDArray[np.float64], start: float, scale: float) -> Detail:
-    """Measure spectrum and noise of images (N, C, H, W) uint8; `scale` is the mean power of held-out images."""
+def _measure(images: ImageSet, radius: NDArray[np.float64], start: float, scale: float) -> Detail:
+    """Measure spectrum and noise of images.
+
+    Args:
+        images: images (N, C, H, W), held as bytes.
+        radius: radial frequency (H, W) of each coefficient.
+        start: frequency from which the band extends.
+        scale: mean power of held-out images over all frequencies.
+    """
     bins = np.minimum((radius * radius.shape[0]).round().astype(int), radius.shape[0])
     counts = np.bincount(bins.ravel()).clip(1)
     power, noise, spectra = [], [], []
-    for rows in tiles(len(pixels)):
-        for part in torch.split(pixels[rows], 256):
-            spectrum = power_spectra(part)
-            power.append(torch.from_numpy(spectrum[:, radius >= start].sum(1) / scale))
-            noise.append(noise_levels(part))
-            spectra.append(np.stack([np.bincount(bins.ravel(), one.ravel()) for one in spectrum]) / counts)
+    for part in images.parts():
+        spectrum = power_spectra(part)
+        power.append(torch.from_numpy(spectrum[:, radius >= start].sum(1) / scale))
+        noise.append(noise_levels(part))
+        spectra.append(np.stack([np.bincount(bins.ravel(), one.ravel()) for one in spectrum]) / counts)
     return Detail(torch.cat(power), torch.cat(noise), np.median(np.concatenate(spectra), axis=0))
 
 
@@ -119,7 +144,8 @@ def run(evidence: Evidence) -> Finding:
     Raises:
         NotApplicable: if images are too small, too few, or without contrast.
     """
-    real, fake = evidence.held_out.pixels, evidence.generated.pixels
+    size = comparable_size(evidence.held_out, evidence.generated)
+    real, fake = (not_enlarged(images, size) for images in (evidence.held_out, evidence.generated))
     height, width = real.shape[-2:]
     if min(height, width) < SMALLEST:
         raise NotApplicable(f"sharpness needs images of at least {SMALLEST} px; these have {height} x {width}")
@@ -129,12 +155,12 @@ def run(evidence: Evidence) -> Finding:
         )
     evidence.report("power spectra")
     radius = radial_frequency(height, width)
-    mean = sum(power_spectra(part).sum(0) for part in torch.split(real, 256)) / len(real)
+    mean = sum(power_spectra(part).sum(0) for part in real.parts()) / len(real)
     assert isinstance(mean, np.ndarray)
     if not mean.sum():
         raise NotApplicable("the held-out images have no contrast: each is of a single colour")
     start = band_start(mean, radius)
-    generated, held_out = (_measure(pixels, radius, start, float(mean.sum())) for pixels in (fake, real))
+    generated, held_out = (_measure(images, radius, start, float(mean.sum())) for images in (fake, real))
     finding = Builder("sharpness", QUESTION)
     fine_detail = _add_detail(finding, generated, held_out, evidence)
     noise_level = _add_noise(finding, generated, held_out, evidence)
@@ -159,6 +185,8 @@ def run(evidence: Evidence) -> Finding:
         {
             "generated": len(fake),
             "held_out": len(real),
+            "size": f"{height} x {width} px, to which no image was enlarged",
+            "left_out_as_smaller": len(evidence.generated) + len(evidence.held_out) - len(fake) - len(real),
             "band_from": round(start, 4),
             "band": f"radial frequencies from {start:.2f} x Nyquist, {percent(BAND)} or more of held-out power",
             "blurred_below": BLURRED,
@@ -174,7 +202,15 @@ def run(evidence: Evidence) -> Finding:
 
 
 def _answer(detail: float, level: float, usual: float, blurred: bool, noisy: bool) -> str:
-    """Answer with the power at high frequencies and the noise levels."""
+    """Return the answer as text.
+
+    Args:
+        detail: power at high frequencies, relative to held-out images.
+        level: noise level of generated images in grey levels.
+        usual: noise level of held-out images in grey levels.
+        blurred: whether the alarm for blur was raised.
+        noisy: whether the alarm for noise was raised.
+    """
     power = f"the high frequencies have {percent(detail)} of their power in real images"
     noise = f"the noise level is about {level:.1f} grey levels (real images {usual:.1f})"
     if blurred and noisy:
@@ -214,7 +250,7 @@ def _add_detail(finding: Builder, generated: Detail, held_out: Detail, evidence:
 
 
 def _add_noise(finding: Builder, generated: Detail, held_out: Detail, evidence: Evidence) -> Handle:
-    """Add the noise level."""
+    """Add the noise level, and return its handle."""
     repeats, seed = evidence.budget.repeats, evidence.seed_of("sharpness")
     return finding.add_statistic(
         "noise level",
@@ -227,7 +263,7 @@ def _add_noise(finding: Builder, generated: Detail, held_out: Detail, evidence: 
 
 
 def _spectrum_figure(fake: NDArray[np.float64], real: NDArray[np.float64], start: float) -> Figure | None:
-    """Plot the median power spectra (bins,) of generated and held-out images."""
+    """Plot the median power spectra (bins,) of generated and held-out images; None without matplotlib."""
     frequencies = np.arange(1, len(real)) / (len(real) - 1)
 
     def draw(axes: Axes) -> None:

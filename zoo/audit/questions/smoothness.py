@@ -36,7 +36,8 @@ HALVINGS = 5
 REMAINS = 0.5
 """Smallest share of the length of the largest step that remains after a jump was halved; a smooth walk keeps 1/32."""
 VISIBLE = 0.25
-"""Smallest remaining length of a jump, in distances between two real images; less is no other image."""
+"""Smallest remaining length of a jump, in distances between two real images. Less is not visible as another
+image."""
 STILL = 0.1  # distance between the endpoints, in the same unit, below which the image hardly changes
 STRIP = 16  # images of a walk in the picture
 REAL_PAIRS = 2_000
@@ -103,7 +104,7 @@ def run(evidence: Evidence) -> Finding:
     """Walk between random latents and measure how far the image moves.
 
     Raises:
-        NotApplicable: if the subject has no `generate`.
+        NotApplicable: if the subject has no `generate`, or its latents are not (N, Z).
     """
     subject, budget = evidence.subject, evidence.budget
     if not subject.generates:
@@ -141,7 +142,11 @@ def run(evidence: Evidence) -> Finding:
 
 
 def _draw_walks(evidence: Evidence) -> Walks:
-    """Draw the latents at the ends of walks, and their classes as in the held-out images."""
+    """Draw the latents at the ends of walks, and their classes, if any: those of random held-out images, or uniform.
+
+    Raises:
+        NotApplicable: if latents are not (N, Z).
+    """
     n = evidence.budget.walks
     ends = evidence.subject.sample_latent(2 * n, evidence.seed_of("walks")).detach().float().cpu()
     if ends.ndim != 2:
@@ -203,7 +208,7 @@ def _real_distances(evidence: Evidence) -> Tensor:
 def _add_statistics(
     finding: Builder, evidence: Evidence, walks: Walks, steps: Steps, real: tuple[float, float, float]
 ) -> None:
-    """Add the share of walks with a jump, and medians of lengths; `real` is the distance between two real images."""
+    """Add the share of walks with a jump, and medians of lengths; `real`: distance of real images, with its range."""
     n, seed = len(steps.lengths), evidence.seed_of("walk intervals")
     low, high = wilson(int(steps.jumps.sum()), n)
 
@@ -248,7 +253,7 @@ def _add_statistics(
 
 
 def _answer(steps: Steps, still: bool) -> str:
-    """Answer with the number of walks with a jump, and the lengths of the walks."""
+    """Return the answer as text: the number of walks with a jump, and lengths; `still` if the image hardly changes."""
     if still:
         return "The image hardly changes between distant latents, so there is almost nothing to walk through."
     endpoints = float((steps.endpoints / steps.unit).quantile(0.5))

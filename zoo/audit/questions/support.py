@@ -89,7 +89,7 @@ def run(evidence: Evidence) -> Finding:
             "extractor": evidence.space,
             "threshold in features": thresholds.distances[0],
             "threshold in pixels": thresholds.distances[1],
-            "pixels at": min(PIXEL_SIZE, evidence.train.pixels.shape[-1]),
+            "pixels at": min(PIXEL_SIZE, evidence.train.shape[-1]),
             "thresholds set on": len(setting),
             "pairs of these below the thresholds": ALLOWED_PAIRS,
             "checked on": len(checking),
@@ -126,7 +126,14 @@ def _add_estimate(finding: Builder, estimate: SupportEstimate, sample: Duplicate
 
 
 def _answer(collapsed: bool, estimate: SupportEstimate, sample: Duplicates, limit: float) -> str:
-    """Answer with the number of distinct images, or with its lower bound."""
+    """Return the answer as text: the number of distinct images, or its lower bound.
+
+    Args:
+        collapsed: whether the alarm was raised.
+        estimate: the estimated number of distinct images.
+        sample: duplicates among the generated images.
+        limit: number of distinct images below which a generator has collapsed.
+    """
     counts = (
         f"among {sample.images:,} generated images there are {sample.count:,} pairs of duplicates, where "
         f"{estimate.expected:,.0f} are expected of distinct real images"
@@ -149,7 +156,7 @@ def _answer(collapsed: bool, estimate: SupportEstimate, sample: Duplicates, limi
 
 
 def _rounded(size: float) -> str:
-    """Round a size to three significant digits, with thousands separators."""
+    """Return a size with three significant digits and thousands separators; "any number" if it is not finite."""
     if not math.isfinite(size):
         return "any number"
     digits = max(0, math.floor(math.log10(max(size, 1))) - 2)
@@ -208,7 +215,21 @@ def _closest_pairs(evidence: Evidence, thresholds: Thresholds, sample: Duplicate
 def _chosen_pairs(
     evidence: Evidence, thresholds: Thresholds, sample: Duplicates, features: Tensor
 ) -> list[tuple[int, int]]:
-    """Choose the closest pairs such that no two images of different pairs are within the feature threshold."""
+    """Choose up to SHOWN pairs of similar generated images, the closest first, for the figure.
+
+    A pair is left out if one of its images is within the feature threshold of an image in a pair chosen earlier, so
+    that the figure does not show one motif several times.
+
+    Args:
+        evidence: source of the random draw.
+        thresholds: thresholds of duplicates; that in feature space is used.
+        sample: duplicates among the generated images. If there are any, at most CONSIDERED of them, drawn at random,
+            are the candidates; otherwise the CONSIDERED closest pairs are.
+        features: features (N, D) of the generated images.
+
+    Returns:
+        Indices of both images, for each pair.
+    """
     if sample.count:
         subset = torch.randperm(len(sample.first), generator=evidence.rng("pairs shown"))[:CONSIDERED]
         i, j = sample.first[subset], sample.second[subset]
@@ -230,7 +251,7 @@ def _chosen_pairs(
 def _collision_curves(
     evidence: Evidence, sample: Duplicates, null: Duplicates, planted: dict[int, Duplicates]
 ) -> Figure | None:
-    """Plot the probability of a duplicate against the number of images drawn."""
+    """Plot the probability of a duplicate against the number of images drawn; None without matplotlib."""
     seed = evidence.seed_of("collision curve")
     origins: list[tuple[str | int, Duplicates]] = [("generated", sample), ("held_out", null), *planted.items()]
     curves = {name: first_collision(pairs, ORDERS, seed) for name, pairs in origins}

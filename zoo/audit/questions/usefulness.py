@@ -64,9 +64,9 @@ def run(evidence: Evidence) -> Finding:
     chosen = usable[torch.randperm(len(usable), generator=draw)[:n]]
     wanted = generated.labels[chosen]
     sources = {
-        "generated": generated.pixels[chosen],
-        "real": train.pixels[matched(train.labels, wanted, 1, draw)],
-        "few real": train.pixels[matched(train.labels, wanted, REPETITIONS, draw)],
+        "generated": generated.take(chosen),
+        "real": train.take(matched(train.labels, wanted, 1, draw)),
+        "few real": train.take(matched(train.labels, wanted, REPETITIONS, draw)),
     }
     classes = 1 + int(max(train.labels.max(), held_out.labels.max(), wanted.max()))
     epochs = max(evidence.budget.classifier_epochs, -(-STEPS // max(1, n // BATCH)))
@@ -74,7 +74,7 @@ def run(evidence: Evidence) -> Finding:
     for name, images in sources.items():
         evidence.report(f"classifier on {name} images")
         network = trained_classifier(
-            images,
+            images.stored,
             wanted,
             classes,
             epochs=epochs,
@@ -82,7 +82,7 @@ def run(evidence: Evidence) -> Finding:
             seed=evidence.seed_of("classifier") % 2**31,
             width=WIDTH,
         )
-        right[name] = classified_right(network, held_out.pixels, held_out.labels)
+        right[name] = classified_right(network, held_out.stored, held_out.labels)
     return _finding(right, held_out.labels, len(wanted), classes, epochs)
 
 
@@ -149,6 +149,9 @@ def _worse(right: Tensor, reference: Tensor) -> float:
     Args:
         right: which images (N,) the classifier gets right.
         reference: which images (N,) the other classifier gets right.
+
+    Returns:
+        The p-value, one-sided; 1 if both are right on the same images.
     """
     lost, won = int((reference & ~right).sum()), int((right & ~reference).sum())
     return float(binomtest(won, won + lost, 0.5, "less").pvalue) if won + lost else 1.0
@@ -176,15 +179,15 @@ def matched(labels: Tensor, wanted: Tensor, times: int, draw: torch.Generator) -
 
 
 def _training_size(evidence: Evidence) -> int:
-    """Return the number of training images: half of the budget, fewer if they are large."""
-    size = evidence.train.pixels.shape[-1]
+    """Return the number of training images: half of the budget, fewer if they are large or not so many exist."""
+    size = evidence.train.shape[-1]
     most = evidence.budget.images // 2
     n = max(LEAST, int(most * min(1.0, (SIZE / size) ** 2)))
     return min(n, len(evidence.generated), len(evidence.train))
 
 
 def _figure(by_class: list[dict[str, float]]) -> Figure | None:
-    """Plot the accuracy of each class by training set."""
+    """Plot the accuracy of each class by training set; None without matplotlib."""
 
     def draw(axes: Axes) -> None:
         for shift, (name, colour) in zip(

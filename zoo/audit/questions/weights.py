@@ -49,9 +49,10 @@ class Layer:
         network: `generator` or `discriminator`, or the first part of its name.
         name: name within the network.
         shape: shape of the tensor.
-        values: its three largest singular values; fewer if it has fewer.
-        scale: its largest singular value, relative to that of a random matrix of the same shape and root mean square.
-        energy: share of the first direction in the sum of squares.
+        values: its three largest singular values; fewer if it has fewer, none if entries are not finite.
+        scale: its largest singular value, relative to that of a random matrix of the same shape and root mean square;
+            NaN if entries are not finite, 0 if all are 0.
+        energy: share of the first direction in the sum of squares; NaN or 0 in the same cases.
         zero_rows: number of rows (outputs) whose entries are all 0.
         non_finite: number of entries that are not finite.
     """
@@ -67,7 +68,7 @@ class Layer:
 
     @property
     def one_direction(self) -> bool:
-        """Whether nearly all energy is in one direction."""
+        """Whether more than ONE_DIRECTION of the energy is in one direction; False for layers too small to judge."""
         rows, columns = self.shape[0], math.prod(self.shape[1:])
         return min(rows, columns) >= SMALLEST and self.energy > ONE_DIRECTION
 
@@ -110,7 +111,7 @@ def run(evidence: Evidence) -> Finding:
 
 
 def _faults(layers: list[Layer], growths: dict[str, float]) -> list[str]:
-    """Describe each kind of fault in the layers."""
+    """Describe each kind of fault in the layers in a clause; the list is empty if there are no faults."""
     non_finite = [layer for layer in layers if layer.non_finite]
     zero = [layer for layer in layers if layer.zero_rows and not layer.non_finite]
     narrow = [layer for layer in layers if layer.one_direction]

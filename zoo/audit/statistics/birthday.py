@@ -29,7 +29,7 @@ class Thresholds:
 
     Args:
         distances: largest Euclidean distance of duplicates, one for each space.
-        rank: rank of the closest pair whose distances these are.
+        rank: rank r, the same in each space, of the pair whose distance is the threshold, see `fit_thresholds`.
     """
 
     distances: tuple[float, ...]
@@ -70,7 +70,11 @@ class Duplicates:
         return max(float(self.count), float(centred.square().sum()))
 
     def interval(self, level: float) -> tuple[float, float]:
-        """Return the interval of the expected count: Poisson's, widened to the variance."""
+        """Return the confidence interval of the expected count: Poisson's, widened to the variance.
+
+        Args:
+            level: confidence level in (0, 1).
+        """
         stretch = self.variance / self.count if self.count else 1.0
         low, high = poisson_interval(self.count / stretch, level)
         return low * stretch, high * stretch
@@ -81,7 +85,7 @@ class SupportEstimate:
     """An estimate of the number of distinct images.
 
     Args:
-        size: number of pairs over excess duplicates; infinite if there is no excess.
+        size: number of pairs that are not expected duplicates, over excess duplicates; infinite if there is no excess.
         low: lower end of the interval.
         high: upper end of the interval; infinite if an excess of 0 is possible.
         excess: number of duplicates minus the number expected.
@@ -100,11 +104,12 @@ class SupportEstimate:
 def fit_thresholds(spaces: Sequence[Tensor], count: int) -> Thresholds:
     """Choose thresholds under which a given number of pairs of distinct real images pass for duplicates.
 
-    A pair passes if it is among the r closest pairs in every space; r is raised until `count` pairs pass.
+    A pair passes if it is among the r closest pairs in every space; r is raised until `count` pairs pass, at most to
+    `CANDIDATES`.
 
     Args:
         spaces: features (N, D) of the same N images in each space.
-        count: number of pairs.
+        count: number of pairs that are to pass.
     """
     n = len(spaces[0])
     lists = [closest_pairs(features, min(CANDIDATES, n * (n - 1) // 2)) for features in spaces]

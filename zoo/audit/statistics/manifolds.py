@@ -155,7 +155,15 @@ def curves(fake: Tensor, real: Tensor, runs: int, seed: int) -> tuple[Curve, Cur
 
 
 def _interval(values: NDArray[np.float64], top: float) -> tuple[float, float | None, float | None]:
-    """Return the mean of values (R,) with its 95 % interval, clipped to [0, top]."""
+    """Return the mean of a number over random halves, with its 95 % interval.
+
+    Args:
+        values: values (R,) of the number over R repeats.
+        top: largest possible value; the interval is clipped to [0, top].
+
+    Returns:
+        The mean and both ends of the interval; the ends are None for a single value.
+    """
     mean = float(values.mean())
     if len(values) < 2:
         return mean, None, None

@@ -56,14 +56,21 @@ class ExchangeTest:
 
     @property
     def p(self) -> float:
-        """P-value: probability of at least as many training images in a hypergeometric draw; exact."""
+        """Exact one-sided p-value; 1 if there are no winners.
+
+        It is the probability that at least `train_winners` of `winners` images are training images, if they are drawn
+        without replacement from all real images (hypergeometric distribution).
+        """
         if not self.winners:
             return 1.0
         return float(stats.hypergeom.sf(self.train_winners - 1, self.train + self.held_out, self.train, self.winners))
 
     @property
     def excess(self) -> tuple[float, float, float]:
-        """Excess win rate (rate - expected) / (1 - expected) with its 95 % interval: 0 by chance, at most 1."""
+        """Excess win rate (rate - expected) / (1 - expected) with its 95 % interval: 0 by chance, at most 1.
+
+        Without winners it is 0, with the interval from 0 to 1.
+        """
         if not self.winners:
             return 0.0, 0.0, 1.0
         rates = (self.train_winners / self.winners, *wilson(self.train_winners, self.winners))
@@ -126,12 +133,13 @@ def ratio_threshold(ratios: Tensor, rate: float) -> float | None:
 
 @dataclass(frozen=True)
 class DataCopying:
-    """The statistic C_T.
+    """The statistic C_T, see `data_copying`.
 
     Args:
         value: far below 0 if generated images are closer to training images than held-out images are.
         deviation: standard deviation of the value if generated and held-out images are distributed alike.
-        cells: number of cells that were compared.
+        cells: number of cells (clusters of the training images) that had enough images to be compared; if it is 0,
+            value and deviation are NaN.
     """
 
     value: float

@@ -52,7 +52,7 @@ class Share:
 
     @property
     def dropped(self) -> bool:
-        """Whether the kind is drawn significantly, and by more than half, too rarely."""
+        """Whether the shares differ significantly and their ratio is below `DROPPED`."""
         return self.p < ALARM and self.ratio < DROPPED
 
     @property
@@ -166,7 +166,7 @@ class Variety:
 
     @property
     def collapsed(self) -> bool:
-        """Whether the images are significantly, and by more than half, too close together."""
+        """Whether generated images are significantly closer together and the ratio is below `COLLAPSED`."""
         return self.p < ALARM and self.ratio < COLLAPSED
 
 

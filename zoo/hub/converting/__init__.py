@@ -54,7 +54,8 @@ def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
             (D, netD) and `average` (G_ema, avgG); or a Lightning checkpoint.
         source: name of the source, a key of `zoo.hub.converting.SOURCES`.
         facts: facts that the shapes do not determine: those of the source (see `SOURCES`), and any setting of the
-            model's class, such as `latent="uniform"`. `images_seen` sets the clock.
+            model's class, such as `latent="uniform"`. `images_seen` is the number of images that the model counts
+            as seen.
 
     Raises:
         ReleaseError: if tensors are missing or left over, or a network cannot be computed by this library; the text
@@ -104,7 +105,7 @@ def _build(conversion: Conversion, given: dict[str, Any]) -> GAN:
 
 
 def _load(model: GAN, conversion: Conversion, source: str) -> str:
-    """Load the tensors into the model; return the name of a network that the source does not have, or ''.
+    """Load the tensors into the model; return which network the source lacks, such as "a discriminator", or "".
 
     Raises:
         ReleaseError: if the tensors are not those of the model.

@@ -71,7 +71,7 @@ def _spectral(tensors: Tensors, source: str, target: str) -> dict[str, Tensor]:
 
 
 def _statistics(tensors: Tensors, source: str, target: str, truncation: float) -> dict[str, Tensor]:
-    """Interpolate running means and variances for a truncation as the source does, with its two weights swapped."""
+    """Interpolate running means and variances between two truncations, with swapped weights as in the source's code."""
     state = {}
     for kind, name in (("means", "running_mean"), ("vars", "running_var")):
         table = tensors.take(f"{source}.running_{kind}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from zoo.errors import ReleaseError, first_line
 from zoo.gan import GAN
+from zoo.io.records import check_records
 from zoo.releases import weights
 
 ALIASES = {
@@ -73,7 +75,7 @@ class Tensors:
         """Record tensors as taken that do not affect what the network computes.
 
         Args:
-            belongs: decides by the name of a tensor.
+            belongs: function from the name of a tensor to whether it is recorded.
         """
         self._remaining = {name for name in self._remaining if not belongs(name)}
 
@@ -158,7 +160,7 @@ class Conversion:
         discriminator: tensors of the discriminator by this library's names; None if the source has none.
         average: tensors of the averaged generator by this library's names; None if the source has none.
         notes: facts for the card.
-        images_seen: function from the model to its clock, for models that depend on it.
+        images_seen: function from the model to the number of images that it counts as seen, which a ProGAN depends on.
     """
 
     target: type[GAN]
@@ -222,6 +224,8 @@ def read_file(path: str | Path) -> Any:
         return weights.read(path)
     replacements: list[Any] = [(_ConfigOfGanZoo, "models.utils.config.BaseConfig")]
     try:
+        if zipfile.is_zipfile(path):  # files of torch before 1.6 are none and have no checksums
+            check_records(path)
         with torch.serialization.safe_globals(replacements):
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:

@@ -69,7 +69,7 @@ class MixGAN(GAN):
         components: number k of members on both sides; 5 in the paper's experiments.
         generators: number of generators, if not `components`; 0 for `components`.
         discriminators: number of discriminators, if not `components`; 0 for `components`.
-        payoff: estimator of the payoff, `shared` or `full`, see above.
+        payoff: estimator of the payoff: `shared` (generators share one batch) or `full` (each makes a full batch).
         weight_update: `exponentiated_gradient`, or `optimizer`: by the optimizer of the networks.
         weight_lr: rate of the exponentiated gradient; it follows the base's schedule.
         entropy: factor of the regulariser R; 0.1 in the authors' code.
@@ -85,6 +85,7 @@ class MixGAN(GAN):
     discriminator: Mixture
     average: Mixture
 
+    loss_settings = ("payoff", "weight_lr", "entropy", "regulariser")
     nested: ClassVar[tuple[str, ...]] = ("base",)  # settings that are themselves a class and its settings
 
     def __init__(
@@ -150,7 +151,7 @@ class MixGAN(GAN):
     def member(self, component: int) -> GAN:
         """Return a generator of the mixture as a model of the base, which shares its weights and the clock.
 
-        Its discriminator is the one of the same number; where there are fewer, they are counted through again.
+        Its discriminator is the one of the same number, modulo the number of discriminators.
 
         Args:
             component: number of the generator, 0 to k-1.
@@ -161,7 +162,9 @@ class MixGAN(GAN):
         k = len(self.generator)
         if not 0 <= component < k:
             raise ValueError(f"component must lie in 0..{k - 1}; got {component}")
-        return self.pairs[component][component % len(self.discriminator)]
+        pair = self.pairs[component][component % len(self.discriminator)]
+        pair.class_names = self.class_names
+        return pair
 
     @property
     def _first(self) -> GAN:
@@ -206,7 +209,7 @@ class MixGAN(GAN):
         return self._first.sample_latent(n)
 
     def sample_labels(self, n: int) -> Tensor | None:
-        """Draw class indices (n,) as the base does."""
+        """Draw class indices (n,) of the base's distribution, or return None if it is unconditional."""
         return self._first.sample_labels(n)
 
     def data_resolution(self, progress: int) -> int:
@@ -225,7 +228,7 @@ class MixGAN(GAN):
         return self._first.configure_optimizer(player, trained)
 
     def on_clock(self, before: int, now: int) -> None:
-        """Act at the end of a round as the base does."""
+        """Call the base's `on_clock` at the end of a round, which moved the progress from `before` to `now` images."""
         self._first.on_clock(before, now)
 
     def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
@@ -247,7 +250,7 @@ class MixGAN(GAN):
         return torch.cat([generate(member, rows, y) for member, rows, y in shares if len(rows)])
 
     def fakes(self, z: Tensor, labels: Tensor | None) -> Batch:
-        """Return the generated images of a player's move, generator by generator; in `full` all of them use all z."""
+        """Return the images generated for a player's step, generator by generator; in `full` each one uses all z."""
         if self.payoff == "shared" or len(self.generator) == 1:
             return Batch(self.generate(self.generator, z, labels), labels)
         images = [self.generate(member, z, labels) for member in self.generator.members]
@@ -287,7 +290,7 @@ class MixGAN(GAN):
     # --- the loop ----------------------------------------------------------------------------------------------------
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
-        """Make one step of a player's networks, then one of its weights."""
+        """Make one step of a player's networks, then one of the weights of its mixture."""
         mixture = player.network
         assert isinstance(mixture, Mixture)
         rows = len(real) // min(self.micro_batches, len(real))
@@ -354,7 +357,7 @@ class MixGAN(GAN):
             options: `seed, labels, truncation, truncation_by, batch_size` as in `GAN.sample`.
 
         Raises:
-            ValueError: as `GAN.sample`, and for a component out of range.
+            ValueError: for arguments that `GAN.sample` refuses, and for a component out of range.
         """
         return super().sample(n, **options) if component is None else self.member(component).sample(n, **options)
 

@@ -26,7 +26,7 @@ class Mixture(nn.Module):
 
     Args:
         members: the networks, k of them.
-        update: how the weights are updated.
+        update: how the weights are updated: `exponentiated_gradient`, or `optimizer`: by the optimizer of the networks.
     """
 
     log_weights: Tensor
@@ -57,7 +57,7 @@ class Mixture(nn.Module):
         return self.log_weights if self.update == "optimizer" else self.weights
 
     def probabilities(self) -> Tensor:
-        """Return the weights (k,), positive and of sum 1, with a graph to `learnt`."""
+        """Return the weights (k,), which are positive and sum to 1; gradients flow from them to `learnt`."""
         return self.log_weights.softmax(0) if self.learnt is self.log_weights else self.weights
 
     @torch.no_grad()

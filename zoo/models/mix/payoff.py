@@ -28,7 +28,7 @@ LossOf = Callable[[GAN], Loss]
 
 
 def weighted(terms: list[Terms], weights: Tensor) -> Terms:
-    """Return the mean of each named term over the members, by weight (k,)."""
+    """Return the mean of each named term over the k members, weighted by `weights` (k,)."""
     if len(terms) == 1:
         return terms[0]
     return {name: torch.stack([one[name].to(weights.dtype) for one in terms]) @ weights for name in terms[0]}
@@ -108,7 +108,7 @@ def generator_terms(
 def _terms_of_pairs(
     pairs: Pairs, loss_of: LossOf, reals: list[Batch], fakes: list[Batch], groups: list[JoinedBatches]
 ) -> list[list[Terms]]:
-    """Return the base's terms for each discriminator, and of these for each generator, from joined passes."""
+    """Return the base's terms of all pairs, from joined passes: for each discriminator, those of each generator."""
     columns = []
     for column in zip(*pairs):
         passes = JoinedPasses(column[0].discriminator, groups)
@@ -121,7 +121,7 @@ def _terms_of_pairs(
 
 
 def payoff_matrix(pairs: Pairs, real: Batch, seed: int) -> Tensor:
-    """Compute the payoff of each discriminator against each generator, see `MixGAN.payoffs`.
+    """Compute the payoffs (generators, discriminators) of all pairs, see `MixGAN.payoffs`.
 
     Args:
         pairs: models of the base, by generator and discriminator.

@@ -1,0 +1,95 @@
+"""Checks of every batch that a loader gives, without waiting for the device between two logs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo.errors import DataError
+from zoo.training.batch import Batch
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """What is remembered of a batch until the next log.
+
+    Args:
+        round: number of the round, from 1.
+        images_seen: images seen before it.
+        sums: sum of each image (B,), which is finite only if the image is.
+        bad_labels: whether each label (B,) is no class index of the model.
+    """
+
+    round: int
+    images_seen: int
+    sums: Tensor
+    bad_labels: Tensor
+
+
+class Arrivals:
+    """The batches since the last log: images have to be finite, labels have to be class indices.
+
+    To check a batch when it arrives would make the host wait for the device in every round. So the check is made when
+    losses are logged, and before a checkpoint is saved. Until then a label that is out of range is replaced by the
+    nearest class: on a GPU, indexing with it would end the process without a usable message.
+
+    Args:
+        num_classes: number of classes of the model; 0 if it takes no labels.
+    """
+
+    def __init__(self, num_classes: int) -> None:
+        self.num_classes = num_classes
+        self._unchecked: list[Arrival] = []
+
+    def add(self, batch: Batch, number: int, images_seen: int) -> Batch:
+        """Remember a batch for `check`; return it with labels that are safe to index with.
+
+        Args:
+            batch: the batch, on the device.
+            number: number of the round, from 1.
+            images_seen: images seen before the round.
+        """
+        labels = batch.labels if self.num_classes else None
+        safe = None if labels is None else labels.clamp(0, self.num_classes - 1)
+        # The sum is one pass over the images, a test of each pixel would be three.
+        sums = batch.images.flatten(1).sum(1)
+        bad = torch.zeros_like(sums, dtype=torch.bool) if labels is None or safe is None else labels != safe
+        self._unchecked.append(Arrival(number, images_seen, sums, bad))
+        return Batch(batch.images, safe)
+
+    def check(self) -> None:
+        """Check the batches since the last call; the host waits for the device.
+
+        Raises:
+            DataError: naming the round, the place in the batch, and what is wrong there.
+        """
+        arrivals, self._unchecked = self._unchecked, []
+        if not arrivals:
+            return
+        good = torch.stack([a.sums.isfinite().all() & a.bad_labels.logical_not().all() for a in arrivals]).tolist()
+        if all(good):
+            return
+        arrival = arrivals[good.index(False)]
+        where = f"in the batch of round {arrival.round:,} (after {arrival.images_seen:,} images)"
+        infinite = arrival.sums.isfinite().logical_not().nonzero().flatten().tolist()
+        if infinite:
+            raise DataError(
+                f"images must be finite; {where} {_places(infinite, len(arrival.sums), 'image')} NaN or infinity. "
+                "Repair the image, or leave it out"
+            )
+        labels = arrival.bad_labels.nonzero().flatten().tolist()
+        raise DataError(
+            f"labels must be class indices from 0 to num_classes - 1 = {self.num_classes - 1}; {where} "
+            f"{_places(labels, len(arrival.sums), 'label')} another value. Repair the labels, or train a model with "
+            "more classes"
+        )
+
+
+def _places(places: list[int], count: int, what: str) -> str:
+    """Return which of the images or labels of a batch are meant, counted from 0, and a verb."""
+    if len(places) == count:
+        return f"all {count} {what}s have"
+    named = ", ".join(map(str, places[:5])) + (f" and {len(places) - 5} more" if len(places) > 5 else "")
+    return f"{what}{'s' if len(places) > 1 else ''} {named} (of {count}, from 0) {'have' if len(places) > 1 else 'has'}"
