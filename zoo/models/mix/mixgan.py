@@ -135,6 +135,7 @@ class MixGAN(GAN):
             if not name.startswith("_") and name != "clock":
                 setattr(self, name, getattr(base, name))
         self.couples_batch, self.makes_labels = base.couples_batch, base.makes_labels
+        self._arrivals = base._arrivals  # which knows the number of classes
 
     @property
     def generator_weights(self) -> Tensor:
