@@ -21,22 +21,32 @@ from torch.optim import Optimizer
 from zoo.errors import require_at_least
 from zoo.layers.wrappers import PlainlyNamed
 from zoo.releases.publishing import Publishable
+from zoo.sampling.protocol import in_dtype_of
 from zoo.sampling.sampleable import Sampleable
 from zoo.training import clock
 from zoo.training.arrivals import Arrivals
 from zoo.training.augment import augmented, check_kinds
 from zoo.training.average import MovingAverage, averaged_copy
-from zoo.training.batch import Batch, check_batch
-from zoo.training.contract import check_callbacks, check_hyperparameters, check_terms, check_trainer, monitors, scored
+from zoo.training.batch import Batch, check_batch, check_labels
+from zoo.training.contract import (
+    check_callbacks,
+    check_hyperparameters,
+    check_terms,
+    check_trainer,
+    given_objective,
+    monitors,
+    scored,
+)
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Objective, Terms
 from zoo.training.player import Player
 from zoo.training.replicas import average_gradients
 from zoo.training.seeding import derive_seed, set_seed
-from zoo.training.terms import NonFiniteLossError, RunningTerms, assert_finite, infinite_buffers, saved_tensors
+from zoo.training.term_logging import LogsTerms
+from zoo.training.terms import RunningTerms, infinite_buffers
 
 
-class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule):
+class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, LightningModule):  # type: ignore[misc]
     """A generator and a discriminator with their training loop: the base class of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, passes them to this
@@ -47,7 +57,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
     Args:
         generator: module called with latents (B, Z) and class indices (B,), or None without classes; returns images.
         discriminator: module called with images and class indices, or None without classes; returns scores (B,).
-        objective: the losses of both players.
+        objective: the losses of both players; None for a variant that overrides both.
         resolution: height and width of the images, in pixels.
         channels: channels of the images.
         latent_dim: length Z of the latents.
@@ -75,6 +85,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
     couples_batch = False
     """Whether the discriminator has layers that mix the images of a batch (batch norm, minibatch stddev). If so, real
     and generated images are scored in separate passes; if not, in one."""
+
+    makes_labels = False
+    """Whether `prepare` makes the labels of a conditional model, so that it can be trained on data without labels."""
     loss_settings: ClassVar[tuple[str, ...]] = ()
     """Settings of a variant that only its losses read. They may change when a run is resumed, as those of the loop."""
 
@@ -82,7 +95,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         self,
         generator: nn.Module,
         discriminator: nn.Module,
-        objective: Objective,
+        objective: Objective | None,
         *,
         resolution: int,
         channels: int,
@@ -138,6 +151,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         weight = next(self.generator.parameters(), None)
         return super().device if weight is None else weight.device
 
+    @property
+    def undecided(self) -> float | None:
+        """Score of an undecided discriminator, see `Objective.undecided`; None also without an objective."""
+        return None if self.objective is None else self.objective.undecided
+
     # --- methods that a variant may override -------------------------------------------------------------------------
 
     def players(self) -> list[Player]:
@@ -160,7 +178,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         return self.resolution
 
     def prepare(self, real: Batch) -> Batch:
-        """Return real images as the discriminator is to see them at this point of the training."""
+        """Return real images as the discriminator is to see them; for labels made here see `makes_labels`."""
         return real
 
     def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
@@ -169,21 +187,24 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         return images
 
     def fakes(self, z: Tensor, labels: Tensor | None) -> Batch:
-        """Return generated images for a player's loss, from latents (B, Z) and classes (B,)."""
-        return Batch(self.generate(self.generator, z, labels), labels)
+        """Return generated images for a player's loss, with the latents (B, Z) and classes (B,) they are made from."""
+        return Batch(self.generate(self.generator, z, labels), labels, z)
 
     def score(self, batch: Batch) -> Tensor:
-        """Return the discriminator's logits (B,); the higher, the more real."""
+        """Return the discriminator's logits (B,); the higher, the more real.
+
+        A discriminator with further outputs leaves them in `batch.heads`, (B, ...), where the losses find them.
+        """
         scores: Tensor = self.discriminator(batch.images, batch.labels)
         return scores
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return named, weighted terms whose sum the discriminator minimises."""
-        return self.objective.discriminator(self.scores, real, fake)
+        return given_objective(self).discriminator(self.scores, real, fake)
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return named, weighted terms whose sum the generator minimises."""
-        return self.objective.generator(self.scores, real, fake)
+        return given_objective(self).generator(self.scores, real, fake)
 
     def on_clock(self, before: int, now: int) -> None:
         """Act at the end of a round, which moved the progress from `before` to `now` images."""
@@ -198,7 +219,10 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         """Score each batch, (B,), in one pass of the discriminator unless it `couples_batch`."""
         if len(batches) == 1 or self.couples_batch:
             return tuple(scored(self, batch) for batch in batches)
-        return torch.split(scored(self, Batch.join(batches)), [len(batch) for batch in batches])
+        joined = Batch.join(batches)
+        scores = scored(self, joined)
+        joined.split_heads(batches)
+        return torch.split(scores, [len(batch) for batch in batches])
 
     def training_step(self, data: Any, batch_idx: int) -> None:
         """Play one round on one batch: every player whose turn it is moves once."""
@@ -208,8 +232,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         batch = Batch.of(data)
         if self.rounds == 0:
             resolutions = {self.resolution, self.data_resolution(self.progress)}
-            check_batch(batch, self.channels, resolutions, self.num_classes)
-        real = self.prepare(self._arrivals.add(self._in_own_dtype(batch), self.rounds + 1, self.images_seen))
+            check_batch(batch, self.channels, resolutions, 0 if self.makes_labels else self.num_classes)
+        arrived = Batch(in_dtype_of(self.generator, batch.images), batch.labels)  # NumPy's are often float64
+        real = self.prepare(self._arrivals.add(arrived, self.rounds + 1, self.images_seen))
+        if self.rounds == 0 and self.makes_labels:
+            check_labels(real.labels, self.num_classes, "prepare of the model makes")
         optimizers = self.optimizers()
         rate = self.schedule.at(self.progress) * self.lr_factor
         self.rounds += 1
@@ -224,7 +251,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
             self.log_terms()
             self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars
-        elif monitors(self.trainer.callbacks):  # they ask at any round, such as the end of an epoch
+        elif monitors(self.trainer):  # they ask at any round, such as the end of an epoch
             self.log_dict(self._running.tensors(), logger=False, batch_size=1, sync_dist=self.trainer.world_size > 1)
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
@@ -252,11 +279,6 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
             if self.trainer.world_size > 1:
                 average_gradients(self.trained_parameters(player.name))
             optimizer.step()
-
-    def _in_own_dtype(self, batch: Batch) -> Batch:
-        """Return a batch with images of the weights' dtype; those from NumPy are often float64."""
-        dtype = next((weight.dtype for weight in self.generator.parameters()), batch.images.dtype)
-        return batch if batch.images.dtype == dtype else batch.to(dtype)
 
     def _labels(self, player: Player, real: Batch) -> Tensor | None:
         """Return classes (fakes * B,) of the images generated for a player; those of one real image are adjacent."""
@@ -294,7 +316,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
 
     def setup(self, stage: str) -> None:
         """Refuse callbacks that cannot serve two players, before they begin."""
-        check_callbacks(self.trainer.callbacks)
+        check_callbacks(self.trainer)
 
     def on_fit_start(self) -> None:
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""
@@ -305,45 +327,6 @@ class GAN(Publishable, Sampleable, clock.Clocked, PlainlyNamed, LightningModule)
         self._not_checked = infinite_buffers(self)
         if self.num_classes:
             self.class_names = tuple(getattr(getattr(self.trainer, "datamodule", None), "class_names", ()))
-
-    def log_terms(self) -> None:
-        """Send the mean of every term since the last call to the loggers, with `images_seen` as the step.
-
-        Raises:
-            NonFiniteLossError: when a mean is not finite, unless the `Alarms` callback will roll back.
-        """
-        self._arrivals.check()
-        try:
-            means = self._running.means(self.trainer.strategy.reduce)
-        except NonFiniteLossError:
-            if self.can_roll_back:
-                return
-            raise
-        if not means:
-            return
-        self.last_terms = means
-        self._running.clear()
-        for logger in self.loggers:
-            logger.log_metrics(self.last_terms, step=self.images_seen)
-
-    def on_train_end(self) -> None:
-        """Log the terms of the rounds since the last log."""
-        self.log_terms()
-
-    def discard_terms(self) -> None:
-        """Discard the terms of the rounds since the last log; for rounds that were undone."""
-        self._running.clear()
-
-    def assert_finite(self) -> None:
-        """Check everything that a checkpoint would hold: losses since the last log, weights, averages, optimizers.
-
-        Raises:
-            NonFiniteLossError: when any of it is not finite.
-        """
-        reduce = self.trainer.strategy.reduce
-        self._arrivals.check()
-        self._running.means(reduce)
-        assert_finite(saved_tensors(self, self.trainer.optimizers, self._not_checked), reduce)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 

@@ -22,12 +22,14 @@ from zoo.alarms.observe import Observer, updates, weights_of
 from zoo.alarms.reading import Habits
 from zoo.alarms.records import ROWS, Records
 from zoo.alarms.spectrum import Spectra
+from zoo.audit.zoo_model import ZooModelAdapter
 from zoo.callbacks import Alarms
 from zoo.config.arguments import parse_arguments
 from zoo.errors import RecipeError, UserError
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.recipes import load_recipe
+from zoo.training.objectives import Terms
 
 SMALL: dict[str, Any] = {
     "images": 16 * 24,
@@ -230,6 +232,50 @@ def test_an_undecided_discriminator_is_read_as_such_whatever_its_objective(
     seen = {**observer.quick(trainer, model), **observer.full(trainer, model)}
     assert seen["overfitting/r_t"] == 0
     assert seen["loss/d"] == seen["loss/chance"] == 0.25
+
+
+class OwnLosses(zoo.VanillaGAN):
+    """A variant that has no objective, since it overrides both losses (Wasserstein without a penalty)."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.objective = None
+
+    def discriminator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:
+        real_scores, fake_scores = self.scores(real, fake)
+        return {"own": fake_scores.mean() - real_scores.mean()}
+
+    def generator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:
+        return {"own": -self.score(fake).mean()}
+
+
+class HalfOwn(OwnLosses):
+    generator_loss = zoo.GAN.generator_loss
+
+
+def test_a_model_with_losses_of_its_own_is_monitored_without_an_objective(tmp_path: Path) -> None:
+    """Row A7: the signals that need an objective are left out, all others are read; so in a mixture and an audit."""
+    settings = {"resolution": 4, "width": 4, "discriminator_width": 4, "layers": 1}
+    model = OwnLosses(**settings)
+    assert ZooModelAdapter(model).zero is None
+    observer = Observer(model, None)
+    observer.fixed.first_batch(zoo.Batch(torch.rand(64, 1, 4, 4) * 2 - 1))
+    trainer = train(model, 40, tmp_path, callbacks=[Alarms(rounds=2)])
+    rows = read_jsonl(tmp_path / "alarms/signals.jsonl")
+    assert rows[-1]["round"] == 40
+    seen = observer.quick(trainer, model) | observer.full(trainer, model)
+    with_objective = Observer(zoo.VanillaGAN(**settings), None)
+    with_objective.fixed.first_batch(zoo.Batch(torch.rand(64, 1, 4, 4) * 2 - 1))
+    usual = with_objective.quick(trainer, zoo.VanillaGAN(**settings))
+    assert {"loss/d", "loss/chance"} == usual.keys() - seen.keys()
+    path = f"{OwnLosses.__module__}.{OwnLosses.__qualname__}"
+    train(zoo.MixGAN({"class": path, **settings}, components=2), 4, tmp_path / "mix", callbacks=[Alarms(rounds=2)])
+
+
+def test_an_objective_that_a_loss_needs_is_missed_by_name(tmp_path: Path) -> None:
+    """Row A7: only one of the losses is overridden."""
+    with pytest.raises(UserError, match=r"HalfOwn has objective=None, so it must override both.*or give GAN"):
+        train(HalfOwn(resolution=4, width=4, discriminator_width=4), 2, tmp_path)
 
 
 # --- alarms ----------------------------------------------------------------------------------------------------------

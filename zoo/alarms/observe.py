@@ -46,8 +46,10 @@ class Observer:
         self.fixed = FixedInputs(model, data, n, many)
         self.spectra = Spectra()
         self.classifier = classifier
-        undecided = torch.full((1,), model.objective.undecided or 0.0, device=model.device)
-        self.chance = model.objective.discriminator_value(undecided, undecided)  # loss of an undecided discriminator
+        self.chance: Tensor | None = None  # loss of an undecided discriminator; None without an objective
+        if model.objective is not None:
+            undecided = torch.full((1,), model.undecided or 0.0, device=model.device)
+            self.chance = model.objective.discriminator_value(undecided, undecided)
         self.networks = {"g": model.generator, "d": model.discriminator}
         self.weights = {f"{name}/{key}": w for name, net in self.networks.items() for key, w in weights_of(net).items()}
         self.buffers = list(model.buffers())  # also a subclass's own: a reading must not change them
@@ -100,15 +102,15 @@ class Observer:
             fake = self.fixed.fake(model, real)
             shown = [augmented(batch, model.augment) for batch in (real, fake)]
             real_scores, fake_scores = (scores.float() for scores in model.scores(*shown))
-        loss = model.objective.discriminator_value(real_scores, fake_scores)
         signals = {
             "score/real": real_scores.mean(),
             "score/fake": fake_scores.mean(),
             "score/scale": torch.cat([real_scores, fake_scores]).std(correction=0),
-            "loss/d": loss,
-            "loss/chance": self.chance,
             **diversity(pixels(real.images), pixels(fake.images)),
         }
+        if model.objective is not None and self.chance is not None:
+            signals["loss/d"] = model.objective.discriminator_value(real_scores, fake_scores)
+            signals["loss/chance"] = self.chance
         for name, calls in activations.items():
             total = torch.stack([norm.square() for norm, _ in calls]).sum()
             signals[f"activation/{name}"] = (total / sum(count for _, count in calls)).sqrt()
@@ -135,7 +137,7 @@ class Observer:
             fake = self.fixed.fake(model, train)
             shown = [augmented(batch, model.augment) for batch in (train, held_out, fake)]  # as in training
             t, h, g = (scores.float() for batch in shown for scores in model.scores(batch))
-        zero = h.mean() if model.objective.undecided is None else model.objective.undecided
+        zero = h.mean() if model.undecided is None else model.undecided
         error = (t.var() / len(t) + h.var() / len(h)).sqrt()
         return {
             "overfitting/r_v": (t.mean() - h.mean()) / (t.mean() - g.mean()).abs().clamp_min(1e-12),

@@ -33,7 +33,7 @@ class ZooModelAdapter(SubjectAdapter):
     @property
     def zero(self) -> float | None:
         """The score that means undecided; None for losses whose scores have no fixed zero."""
-        return self.subject.objective.undecided
+        return self.subject.undecided
 
     def image_shape(self, seed: int) -> tuple[int, int, int]:
         """Return the shape (C, H, W) of the model's images."""

@@ -164,7 +164,7 @@ class SampleMetrics(Every):
     def _measure(self, trainer: Trainer, model: GAN) -> bool:
         """Measure and write one row; return whether the selecting number is the best so far."""
         labels = None
-        if model.num_classes:
+        if model.num_classes and self._reals.split.pool.labels is not None:
             counts = class_counts(self._reals.split, self._reals.indices, model.num_classes)
             labels = labels_like(counts, self.n, self.seed)
         batches = in_batches(model, self.n, seed=self.seed, labels=labels)

@@ -158,7 +158,7 @@ class Images(LightningDataModule):
             return Loader(self._stream, self.resolution_at, self.train, None, self.num_workers, length, self._finished)
         model = self.trainer.lightning_module
         self._check_resolution(getattr(model, "resolution", self.resolution))
-        self._check_labels(getattr(model, "num_classes", 0))
+        self._check_labels(0 if getattr(model, "makes_labels", False) else getattr(model, "num_classes", 0))
         endless = self.trainer.max_epochs == -1
         batches = None if endless else max(1, len(self.train) // (size * self.trainer.world_size))
         return Loader(self._stream, self.resolution_at, self.train, self._resident_device(), self.num_workers, batches)

@@ -212,6 +212,7 @@ class ProGAN(GAN):
         ValueError: for a resolution, a schedule or an objective that is impossible.
     """
 
+    objective: Objective
     couples_batch = True  # minibatch stddev
     loss_settings = ("objective", "r1", "r1_every", "penalty", "target_norm", "drift")
 

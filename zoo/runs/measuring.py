@@ -178,7 +178,7 @@ def evaluate_checkpoint(
     reals = reference_features(data, request.split, network, request.n_real or n, request.seed)
     modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
     labels = None
-    if model.num_classes:
+    if model.num_classes and reals.split.pool.labels is not None:
         labels = labels_like(class_counts(reals.split, reals.indices, model.num_classes), n, request.seed)
     floors: dict[str, Floor] = {}
     rows: list[dict[str, Any]] = []

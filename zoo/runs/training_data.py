@@ -203,7 +203,7 @@ def check_fit(model: GAN, data: Images) -> None:
         )
     if model.num_classes and data.num_classes > model.num_classes:
         raise UserError(f"the data have {data.num_classes} classes, the model only {model.num_classes}")
-    if model.num_classes and not data.num_classes:
+    if model.num_classes and not data.num_classes and not model.makes_labels:
         raise UserError("the model is conditional, but these data have no labels to take its classes from")
 
 

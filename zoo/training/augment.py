@@ -75,7 +75,7 @@ def augmented(batch: Batch, kinds: Sequence[str]) -> Batch:
     images = batch.images
     for kind in kinds:
         images = KINDS[kind](images)
-    return Batch(images, batch.labels) if kinds else batch
+    return Batch(images, batch.labels, batch.latents) if kinds else batch
 
 
 def _uniform(images: Tensor) -> Tensor:

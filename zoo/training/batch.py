@@ -21,6 +21,10 @@ class Batch:
     Args:
         images: images (B, C, H, W); in training float in [-1, 1], between loader and device also uint8 in 0..255.
         labels: class indices (B,) of any integer type, or None; kept as int64, the only type torch can index with.
+        latents: latents (B, Z) that the images were generated from; None for real images.
+
+    Attributes:
+        heads: further outputs (B, ...) of the discriminator for these images, if `GAN.score` left any.
 
     Example:
         >>> import torch
@@ -30,10 +34,12 @@ class Batch:
         (4, Batch(images (4, 1, 8, 8) torch.float32, labels (4,)))
     """
 
-    __slots__ = ("images", "labels")
+    __slots__ = ("heads", "images", "labels", "latents")
 
-    def __init__(self, images: Tensor, labels: Tensor | None = None) -> None:
+    def __init__(self, images: Tensor, labels: Tensor | None = None, latents: Tensor | None = None) -> None:
         self.images = images
+        self.latents = latents
+        self.heads: Tensor | None = None
         self.labels = labels if labels is None or labels.is_floating_point() else labels.long()
 
     @classmethod
@@ -68,26 +74,32 @@ class Batch:
     def to(self, *args: Any, **kwargs: Any) -> Batch:
         """Move images and labels as `Tensor.to` does; a dtype applies to the images only."""
         images = self.images.to(*args, **kwargs)
-        labels = None if self.labels is None else self.labels.to(images.device, non_blocking=True)
-        return Batch(images, labels)
+        rest = (self.labels, self.latents)
+        return Batch(images, *(None if rows is None else rows.to(images.device, non_blocking=True) for rows in rest))
 
     def pin_memory(self) -> Batch:
         """Return a copy in page-locked memory, so that the transfer to a GPU can overlap with computation."""
-        return Batch(self.images.pin_memory(), None if self.labels is None else self.labels.pin_memory())
+        rest = (self.labels, self.latents)
+        return Batch(self.images.pin_memory(), *(None if rows is None else rows.pin_memory() for rows in rest))
 
     def chunk(self, parts: int) -> list[Batch]:
         """Split into `parts` batches of nearly equal size, or into one for each image if there are fewer images."""
         parts = min(parts, len(self))
-        images = self.images.tensor_split(parts)
-        labels = [None] * parts if self.labels is None else self.labels.tensor_split(parts)
-        return [Batch(x, y) for x, y in zip(images, labels)]
+        rest = ([None] * parts if rows is None else rows.tensor_split(parts) for rows in (self.labels, self.latents))
+        return [Batch(*rows) for rows in zip(self.images.tensor_split(parts), *rest)]
 
     @staticmethod
     def join(batches: Sequence[Batch]) -> Batch:
-        """Concatenate batches of equal image shape; either all of them have labels or none has."""
+        """Concatenate batches of equal image shape, without latents; either all of them have labels or none has."""
         labels = [batch.labels for batch in batches if batch.labels is not None]
         assert len(labels) in (0, len(batches)), "labels in some batches only"
         return Batch(torch.cat([batch.images for batch in batches]), torch.cat(labels) if labels else None)
+
+    def split_heads(self, batches: Sequence[Batch]) -> None:
+        """Give each of the batches that this one was joined from its rows of `heads`, if there are any."""
+        if self.heads is not None:
+            for batch, rows in zip(batches, torch.split(self.heads, [len(batch) for batch in batches])):
+                batch.heads = rows
 
 
 def check_batch(batch: Batch, channels: int, resolutions: Collection[int], num_classes: int) -> None:
@@ -122,18 +134,23 @@ def check_batch(batch: Batch, channels: int, resolutions: Collection[int], num_c
             "ones are in [-1, 1]. If so, give 2 * images - 1 (or transforms.Normalize(0.5, 0.5))"
         )
     if num_classes:
-        _check_labels(batch.labels, num_classes)
+        check_labels(batch.labels, num_classes)
 
 
-def _check_labels(labels: Tensor | None, num_classes: int) -> None:
+def check_labels(labels: Tensor | None, num_classes: int, whose: str = "the data have") -> None:
     """Check the labels of a batch for a conditional model.
+
+    Args:
+        labels: the labels, or None.
+        num_classes: number of classes.
+        whose: where they come from, with a verb, for the error.
 
     Raises:
         DataError: when they are missing or no class indices.
     """
     if labels is None:
         raise DataError(
-            f"the model is conditional (num_classes={num_classes}) but the data have no labels. Give labelled data, or "
+            f"the model is conditional (num_classes={num_classes}) but {whose} no labels. Give labelled data, or "
             "num_classes=0"
         )
     if labels.is_floating_point() or labels.ndim != 1 or labels.min() < 0 or labels.max() >= num_classes:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from typing import Any
 
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning import callbacks as pl_callbacks
 from torch import Tensor
 
 from zoo.errors import CheckpointError, UserError
 from zoo.training.batch import Batch
+from zoo.training.objectives import Objective
 from zoo.training.replicas import Replicas
 
 
@@ -33,6 +33,21 @@ def check_terms(terms: object, whose: str) -> None:
             raise UserError(f"{whose}: the term {name!r} must be a tensor; got {term!r}")
         if term.ndim:
             raise UserError(f"{whose}: the term {name!r} must be one number; got {tuple(term.shape)}. Add .mean()")
+
+
+def given_objective(model: Any) -> Objective:
+    """Return the model's objective.
+
+    Raises:
+        UserError: when it is None, as in a variant with losses of its own, of which this one is missing.
+    """
+    if model.objective is None:
+        raise UserError(
+            f"{type(model).__name__} has objective=None, so it must override both discriminator_loss and "
+            'generator_loss; or give GAN.__init__ an objective, such as zoo.training.objectives.objective("hinge")'
+        )
+    objective: Objective = model.objective
+    return objective
 
 
 def scored(model: Any, batch: Batch) -> Tensor:
@@ -86,21 +101,21 @@ REFUSED_CALLBACKS = {
 """Callbacks of Lightning, with their subclasses, that would train or save something wrong, and why."""
 
 
-def check_callbacks(callbacks: Sequence[Callback]) -> None:
+def check_callbacks(trainer: Trainer) -> None:
     """Check that no callback changes weights or gradients in a way that is wrong for two players.
 
     Raises:
         UserError: for one of `REFUSED_CALLBACKS`.
     """
-    for callback in callbacks:
+    for callback in getattr(trainer, "callbacks", ()):
         for refused, reason in REFUSED_CALLBACKS.items():
             if isinstance(callback, refused):
                 raise UserError(f"the callback {type(callback).__name__} is refused: {reason}")
 
 
-def monitors(callbacks: Sequence[Callback]) -> bool:
+def monitors(trainer: Trainer) -> bool:
     """Return whether a callback monitors a logged term, as ModelCheckpoint and EarlyStopping do."""
-    return any(isinstance(getattr(callback, "monitor", None), str) for callback in callbacks)
+    return any(isinstance(getattr(callback, "monitor", None), str) for callback in getattr(trainer, "callbacks", ()))
 
 
 def check_hyperparameters(model: LightningModule) -> None:

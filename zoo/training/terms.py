@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from zoo.layers.wrappers import plain_names
+
 REMEDIES = "Usual remedies: a smaller learning rate, model.clip_norm=1, trainer.precision=32-true"
 
 
@@ -116,4 +118,6 @@ def saved_tensors(model: nn.Module, optimizers: Iterable[Optimizer], leave_out: 
 
 def infinite_buffers(model: nn.Module) -> frozenset[str]:
     """Return the names of buffers that are not finite before training begins, such as masks of attention."""
-    return frozenset(name for name, x in model.named_buffers() if not bool(x.isfinite().all()))
+    buffers = dict(model.named_buffers())
+    plain = plain_names(model, buffers)  # as in the state dict of a compiled network
+    return frozenset(short for short, name in plain.items() if not bool(buffers[name].isfinite().all()))

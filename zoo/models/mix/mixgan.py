@@ -134,7 +134,8 @@ class MixGAN(GAN):
         for name in vars(self).keys() & vars(base).keys():
             if not name.startswith("_") and name != "clock":
                 setattr(self, name, getattr(base, name))
-        self.couples_batch = base.couples_batch
+        self.couples_batch, self.makes_labels = base.couples_batch, base.makes_labels
+        self._arrivals = base._arrivals  # which knows the number of classes
 
     @property
     def generator_weights(self) -> Tensor:
@@ -252,9 +253,10 @@ class MixGAN(GAN):
     def fakes(self, z: Tensor, labels: Tensor | None) -> Batch:
         """Return the images generated for a player's step, generator by generator; in `full` each one uses all z."""
         if self.payoff == "shared" or len(self.generator) == 1:
-            return Batch(self.generate(self.generator, z, labels), labels)
+            return Batch(self.generate(self.generator, z, labels), labels, z)
         images = [self.generate(member, z, labels) for member in self.generator.members]
-        return Batch(torch.cat(images), None if labels is None else labels.repeat(len(images)))
+        k = len(images)
+        return Batch(torch.cat(images), None if labels is None else labels.repeat(k), z.repeat(k, 1))
 
     def score(self, batch: Batch) -> Tensor:
         """Return the weighted mean (B,) of the discriminators' logits."""

@@ -45,7 +45,7 @@ class JoinedPasses:
             id(part.images): (group, index, part) for group in groups for index, part in enumerate(group.parts)
         }
         self._calls: dict[int, int] = {}
-        self._outputs: dict[tuple[int, int], tuple[Tensor, ...]] = {}
+        self._outputs: dict[tuple[int, int], tuple[Any, ...]] = {}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.network, name)
@@ -70,7 +70,7 @@ class JoinedPasses:
         self._calls[id(images)] = call + 1
         key = (id(group), call)
         if key not in self._outputs:
-            self._outputs[key] = torch.split(self.network(group.joined.images, *joined), group.sizes)
+            self._outputs[key] = rows_of(self.network(group.joined.images, *joined), group.sizes)
         return self._outputs[key][index]
 
     def pair(self, model: GAN) -> GAN:
@@ -83,3 +83,10 @@ class JoinedPasses:
         view.discriminator = cast("nn.Module", self)
         view.couples_batch = True
         return view
+
+
+def rows_of(output: Any, sizes: list[int]) -> tuple[Any, ...]:
+    """Split what a discriminator returned, a tensor or several of them, into the outputs of batches of these sizes."""
+    if isinstance(output, Tensor):
+        return torch.split(output, sizes)
+    return tuple(zip(*(torch.split(part, sizes) for part in output)))

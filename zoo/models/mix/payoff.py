@@ -50,7 +50,8 @@ def resampled(fake: Batch, weights: Tensor) -> Batch:
     edges = (weights / counts.to(weights.device))[member].double().cumsum(0)
     points = (torch.arange(size, device=weights.device) + torch.rand(1, device=weights.device)) / size
     rows = torch.searchsorted(edges, points.double()).clamp_(max=size - 1)
-    return Batch(fake.images[rows], None if fake.labels is None else fake.labels[rows])
+    rest = (None if each is None else each[rows] for each in (fake.labels, fake.latents))
+    return Batch(fake.images[rows], *rest)
 
 
 def discriminator_terms(
@@ -137,7 +138,7 @@ def payoff_matrix(pairs: Pairs, real: Batch, seed: int) -> Tensor:
         z, labels = base.sample_latent(len(real)), base.sample_labels(len(real))
         labels = labels if real.labels is None else real.labels
         for i, generator in enumerate(generators):
-            fake = Batch(base.generate(generator, z, labels), labels)
+            fake = Batch(base.generate(generator, z, labels), labels, z)
             for j, discriminator in enumerate(discriminators):
                 terms = with_networks(pairs[i][j], generator, discriminator, base.average).discriminator_loss(
                     real, fake
