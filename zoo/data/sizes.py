@@ -87,7 +87,8 @@ def _size(file: Path) -> Size:
     """Return width and height of an image file in pixels, (0, 0) for a file that is none."""
     try:
         with Image.open(file) as image:
-            return image.size
+            width, height = image.size
+            return width, height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         return 0, 0  # decoding says what is wrong with it
 

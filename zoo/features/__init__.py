@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from zoo.config.class_names import find_class
@@ -14,6 +16,7 @@ from zoo.features.effnet import EffNetLite0
 from zoo.features.extractor import Extractor, quantised
 from zoo.features.inception import Inception
 from zoo.features.pixels import Pixels, Points
+from zoo.io.files import sha256_of
 
 __all__ = [
     "EXTRACTORS",
@@ -67,11 +70,17 @@ def extractor(name: str, **options: Any) -> Extractor:
     if faults:
         raise FeatureError("; ".join(faults))
     built = make(**values)
-    if name not in EXTRACTORS and built.name.partition("-")[0] in {known.partition("-")[0] for known in EXTRACTORS}:
+    if name in EXTRACTORS:
+        return built
+    if built.name.partition("-")[0] in {known.partition("-")[0] for known in EXTRACTORS}:
         raise FeatureError(
             f"extractor {name} calls itself {built.name!r}, as one of this library; its numbers could be taken for "
             "those of that one. Give it another name"
         )
+    # Cached features are found by the protocol: it must differ where the code or the settings do.
+    code = sha256_of(Path(inspect.getfile(make)))[:16]
+    settings = {key: str(value) for key, value in values.items()}
+    built.protocol = {**built.protocol, "class": name, "code": code, **settings}
     return built
 
 
