@@ -27,7 +27,7 @@ def noise(n: int, channels: int, size: int, seed: int) -> Tensor:
 def test_the_adapter_of_the_documentation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torchgan", reason="pip install torchgan")
     monkeypatch.chdir(tmp_path)
-    (lines,) = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
+    lines, *_ = re.findall(r"```python\n(.*?)```", DOCUMENT, re.DOTALL)
     smaller = lines.replace("(100, 32, 3)", "(100, 32, 3, step_channels=4)").replace(
         "(32, 3)", "(32, 3, step_channels=4)"
     )

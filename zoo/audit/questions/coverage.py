@@ -33,6 +33,7 @@ FEWEST = 40  # images on each side; in halves of 20, the balls of five neighbour
 LISTED = 5  # kinds named in a sentence
 CAN_BE_LOW, LOW = ("precision", "recall", "coverage"), 0.5  # reported as low below this ratio to the null
 RAISED_BY_BLUR = ("precision", "density")  # reported where they exceed the range of real images
+BEYOND = 1.05  # smallest ratio to real images that is reported as higher
 RUNS = {"quick": 1, "standard": 3, "full": 10}  # clusterings behind the precision-recall curve; 10 in the paper
 REPEATS = {"quick": 3, "standard": 5, "full": 20}  # random halves behind precision, recall, density and coverage
 
@@ -287,7 +288,8 @@ def _above_real(overlap: Halves) -> str:
     above = []
     for statistic in (overlap.statistic(name) for name in RAISED_BY_BLUR):
         low, null_high = statistic.low, statistic.null_high
-        if low is not None and null_high is not None and low > null_high:
+        beyond = statistic.null is not None and statistic.value > BEYOND * statistic.null
+        if beyond and low is not None and null_high is not None and low > null_high:
             above.append(f"{statistic.name} ({statistic.value:.2f}, real images {statistic.null:.2f})")
     if not above:
         return ""

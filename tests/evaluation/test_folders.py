@@ -1,0 +1,94 @@
+"""Two folders of images: the size at which they are compared, and what a high precision means."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.helpers.audit_evidence import evidence, split
+from zoo.audit.planted import Finite
+from zoo.audit.questions.coverage import run as coverage
+from zoo.config.command_line import run_command
+from zoo.evaluation.numbers import Number
+from zoo.features import extractor
+from zoo.runs.evaluation_results import notes_on
+from zoo.runs.measuring import main
+
+
+def folder(name: str, seed: int, size: int, first: int) -> None:
+    """Save 24 images of noise, the first of another size."""
+    rng = np.random.default_rng(seed)
+    Path(name).mkdir()
+    for i in range(24):
+        side = size if i else first
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(Path(name) / f"{i:02d}.png")
+
+
+def measured(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[dict[str, object], str]:
+    """Return the protocol of `python -m zoo.evaluate` on the folders `real` and `fake`, and the text it printed."""
+    given = ["real=real", "fake=fake", "metrics=kid", "extractor=pixels", "out=numbers.json", *words]
+    with pytest.raises(SystemExit) as ended:
+        run_command("evaluate", main, given)
+    assert ended.value.code == 0
+    protocol: dict[str, object] = json.loads(Path("numbers.json").read_text())["rows"][0]["numbers"][0]["protocol"]
+    return protocol, " ".join(capsys.readouterr().out.split())
+
+
+def test_one_file_does_not_decide_the_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first generated file has half the size of the others: row A2."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    folder("real", 0, 32, 32)
+    folder("fake", 1, 16, 8)
+    protocol, text = measured(capsys)
+    assert protocol["resolution"] == 16
+    assert protocol["resolution_by"] == "most common size of the generated images"
+    assert protocol["real_files"] == "32 x 32 px"
+    assert "note: generated images: 2 sizes from 8 x 8 px to 16 x 16 px, mostly 16 x 16 px (23 of 24 files)" in text
+    assert "all are compared at 16 px, and 1 of 24 are enlarged, which blurs them" in text
+    assert "note: real images" not in text
+    protocol, text = measured(capsys, "resolution=8")
+    assert (protocol["resolution"], protocol["resolution_by"]) == (8, "asked for")
+    assert "are enlarged" not in text
+
+
+def number(key: str, value: float, low: float | None, floor: float | None) -> Number:
+    protocol = {"n_real": 100, "n_fake": 100}
+    return Number(key, f"{key}-pixels", value, low, None, floor, (100, 100), True, protocol)
+
+
+def noted(*numbers: Number) -> str:
+    return " ".join(note for note in notes_on(list(numbers), extractor("pixels")) if note.startswith("above real"))
+
+
+def test_precision_and_density_above_real_images_are_noted() -> None:
+    """Blurred garments had precision 0.77 (real 0.68) and density 2.4: row A11."""
+    found = noted(number("precision", 0.77, 0.74, 0.68), number("density", 2.4, 2.2, 1.0), number("recall", 0, 0, 0.7))
+    assert found.startswith("above real images: precision-pixels (0.77, real images 0.68), density-pixels (2.4, real")
+    assert "Blurred and repeated images raise precision and density" in found
+    assert not noted(number("precision", 0.7, 0.66, 0.68))  # within chance
+    assert not noted(number("coverage", 0.9, 0.89, 0.6))
+    assert not noted(number("density", 2.4, 2.2, None))
+    assert noted(number("density", 1.2, None, 1.0))
+    assert not noted(number("density", 1.05, None, 1.0))
+
+
+def test_an_audit_notes_precision_above_real_images() -> None:
+    """The most typical images only, again and again, lie in more neighbourhoods than real ones do: row A11."""
+    train, held_out, spare = split(0)
+    typical = spare[(spare - spare.mean(0)).flatten(1).norm(dim=1).argsort()[:30]]
+    found = coverage(evidence(Finite(typical, 30), train, held_out))
+    assert found["density"].low is not None
+    assert found["density"].null_high is not None
+    assert found["density"].low > found["density"].null_high
+    assert "Higher than of real images: " in found.answer
+    assert "density (" in found.answer
+    honest = coverage(evidence(torch.cat([spare, spare.flip(3)])[:600], train, held_out))
+    assert "Higher than of real images" not in honest.answer
