@@ -20,7 +20,7 @@ AUDIT_FLOORS = [
     ["statistics"],
     ["evidence"],
     ["questions", "zoo_model"],
-    ["reporting"],
+    ["reporting", "comparison"],
     ["auditing"],
     ["planted"],
     ["opening", "__init__"],

@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
+from zoo.audit.comparison import Labels, read_comparison
 from zoo.audit.evidence.budget import Budget
 from zoo.audit.evidence.budget import budget as budget_named
-from zoo.audit.evidence.comparison import Labels, read_comparison
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.overlap import FEWEST_IMAGES, check_image_sets, without_overlap

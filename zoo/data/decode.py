@@ -218,6 +218,8 @@ def _decode(
         facts = Facts()
         title = f"decoding {count:,} images once to {rendering.resolution} px"
         for i, result in _in_parallel(_reader(open_image, name_of, rendering), count, title):
+            # Mapped anew from time to time, so that what is written leaves the memory of the process.
+            images = images if i % WAITING else np.load(scratch / "images.npy", mmap_mode="r+")
             if not isinstance(result, str):
                 images[i - len(skipped)], own_facts = result
                 facts.add(own_facts)
