@@ -160,7 +160,8 @@ class Check:
 
     def _resolved(self, written: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
         """Merge file and overrides, and replace interpolations by the values they refer to."""
-        merged = OmegaConf.merge(OmegaConf.create(written), OmegaConf.create(overrides))
+        objects = {"allow_objects": True}  # texts whose type the setting decides, see zoo.config.values.Word
+        merged = OmegaConf.merge(OmegaConf.create(written, flags=objects), OmegaConf.create(overrides, flags=objects))
         assert isinstance(merged, DictConfig)
         self.references = references_in(merged)
         return self._resolved_mapping(merged, "")

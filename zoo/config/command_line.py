@@ -7,7 +7,7 @@ import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from zoo.config.arguments import parse_arguments
 from zoo.config.help_text import help_text
@@ -58,18 +58,24 @@ def import_function(path: str) -> Callable[..., Any]:
 def checked_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Check the arguments of a command against the function that does its work, and fill in defaults.
 
-    A function with a parameter `**name` is given all further arguments unchecked.
+    A function with a parameter `**name` is given all further arguments unchecked. Settings of another object, such as
+    `data.root=photos`, are checked where that object is built, which knows their types.
 
     Raises:
         RecipeError: with every fault.
     """
     known = settings_of(function)
     further = {key: value for key, value in given.items() if key not in known} if keyword_parameter(function) else {}
+    further |= {
+        key: value
+        for key, value in given.items()
+        if isinstance(value, dict) and key in known and dict[str, Any] in (known[key][0], *get_args(known[key][0]))
+    }
     own = {key: value for key, value in given.items() if key not in further}
     values, faults = check_settings(function, own, "")
     if faults:
         raise RecipeError("the command line", faults)
-    return {**values, **further}
+    return {**values, **further}  # further last: the defaults of the settings of other objects are replaced
 
 
 def _silence_libraries() -> None:

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from zoo.config.values import read_yaml
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
@@ -71,7 +70,7 @@ def pack(
     model = load_run(path)
     folder = run_of(path)
     recipe_text = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else None
-    recipe = yaml.safe_load(recipe_text) if recipe_text else {}
+    recipe = read_yaml(recipe_text) if recipe_text else {}
     about_data = _about_data(recipe, read_checkpoint(path), {"name": data, "licence": licence, "source": source})
     numbers = _metrics(path, metrics, model)
     about = {
