@@ -46,7 +46,6 @@ REFUSED_BY_TRAINER = {
 }
 LENGTHS = ("epochs", "steps", "iterations", "kimg", "n_epochs", "num_epochs")
 """Names that other libraries give to the length of a run."""
-PRECISIONS = ("bf16-mixed", "32-true", "auto")
 
 
 class Check:
@@ -260,10 +259,8 @@ class Check:
         allowed = {str(key): value for key, value in section.items() if key not in REFUSED_BY_TRAINER}
         precision = {"precision": str(allowed.pop("precision"))} if "precision" in allowed else {}
         for given in precision.values():
-            if given not in PRECISIONS:
-                reason = "one loss scaler cannot serve two players and gradient penalties underflow; "
-                fault = f"{given} is refused: {reason}" if "16" in given else f"{given!r} is not known; "
-                self.faults.append(f"trainer.precision: {fault}use bf16-mixed, 32-true, or auto, which chooses")
+            if given != "auto" and (fault := self.kinds.precision_fault(given)):
+                self.faults.append(f"trainer.precision: {fault}; use bf16-mixed, 32-true, or auto, which chooses")
         values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
         self.faults += faults
         return {**precision, **values}
@@ -288,6 +285,11 @@ def _unknown_section(key: str, sections: Mapping[str, Any]) -> str:
     """
     if key in REFUSED_BY_TRAINER:
         return f"there is no such section; {REFUSED_BY_TRAINER[key]}"
+    section, _, setting = key.partition(".")
+    if setting and section in SECTIONS:  # from Python: {"model.width": 8}
+        for name in reversed(setting.split(".")):
+            setting = f'{{"{name}": {setting if setting.startswith("{") else "..."}}}'
+        return f"names joined by dots are for the command line; from Python give {section}={setting}"
     if key in LENGTHS:
         return "there is no such section; a run's length is `images`, the number of real images shown"
     candidates = [

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NoReturn, get_args
 
@@ -14,6 +16,8 @@ from zoo.config.help_text import help_text
 from zoo.config.settings import check_settings, keyword_parameter, settings_of
 from zoo.errors import RecipeError, UserError
 
+SIGPIPE = 13
+"""Number of the signal that ends other commands here; `signal.SIGPIPE` is missing on Windows."""
 HELP = ("-h", "--help", "help")
 
 
@@ -35,17 +39,38 @@ def run_command(
         actions: for the help of a command with several actions, see `zoo.config.help_text.help_text`.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    with quiet_pipe():
+        sys.exit(_code_of(name, function, given, actions))
+
+
+def _code_of(
+    name: str, function: str | Callable[..., int | None], given: Sequence[str], actions: Mapping[str, str] | None
+) -> int:
+    """Call a function with `key=value` arguments, and return the exit code; the arguments are those of `run_command`."""
     if any(argument in HELP for argument in given):
         print(help_text(name, function, actions))
-        sys.exit(0)
+        return 0
     try:
         values = parse_arguments(given)
         target = import_function(function) if isinstance(function, str) else function
         _silence_libraries()
-        sys.exit(target(**checked_arguments(target, values)) or 0)
+        return target(**checked_arguments(target, values)) or 0
     except UserError as error:
         print(f"zoo.{name}: {error}" if name else f"zoo: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End the process quietly, as other commands do, when the reader of its output closes the pipe (`| head -3`)."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        sys.exit(128 + SIGPIPE)
 
 
 def import_function(path: str) -> Callable[..., Any]:

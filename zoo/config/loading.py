@@ -41,6 +41,7 @@ def read_recipe(where: str | Path, overrides: Mapping[str, Any] | None, kinds: K
         content = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
         raise RecipeError(subject, [f"not readable as YAML: {error}"]) from error
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise RecipeError(subject, ["a recipe is a mapping with the sections " + ", ".join(SECTIONS)])
     plain = {str(key): value for key, value in content.items()}

@@ -95,7 +95,8 @@ def check_settings(
         try:
             values[key] = _converted(known[key][0], value)
         except ValueError:
-            faults.append(f"{where}{key}: {value!r} is not {describe_type(known[key][0])}")
+            shown = str(value) if isinstance(value, Word) else repr(value)
+            faults.append(f"{where}{key}: {shown} is not {describe_type(known[key][0])}")
     for key, (hint, default) in known.items():
         if not complete or key in given:
             continue

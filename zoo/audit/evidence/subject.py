@@ -123,7 +123,7 @@ class SubjectAdapter:
         if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != n:
             got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
             raise UserError(f"sample({n}) must give a tensor ({n}, C, H, W); {self.name} gave {got}")
-        return checked_range(images.detach().float().cpu(), f"sample({n}) of {self.name}")
+        return as_floats(images.detach().cpu(), f"sample({n}) of {self.name}")
 
     @torch.no_grad()
     def score(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -310,14 +310,14 @@ def as_subject(subject: Any, name: str = "", read: Callable[[Path], Tensor] | No
     """Return the adapter of a subject that is not a model of this library.
 
     Args:
-        subject: anything with `sample(n)`, a tensor of images in [-1, 1], or the path of a folder of images.
+        subject: anything with `sample(n)`, a tensor of images in [-1, 1] or uint8, or the path of a folder of images.
         name: name in the report; empty for the name of the folder or of the class.
         read: function that reads a folder of images; required for a folder.
     """
     if isinstance(subject, SubjectAdapter):
         return subject
     if isinstance(subject, Tensor):
-        return SubjectAdapter(FolderSubject(checked_range(subject.float(), "the generated images")), name or "images")
+        return SubjectAdapter(FolderSubject(as_floats(subject, "the generated images")), name or "images")
     if isinstance(subject, str | Path) and read is not None:
         return SubjectAdapter(FolderSubject(read(Path(subject))), name or Path(subject).name)
     return SubjectAdapter(subject, name)
@@ -326,6 +326,21 @@ def as_subject(subject: Any, name: str = "", read: Callable[[Path], Tensor] | No
 def images_at_once(values: int) -> int:
     """Return how many images of so many values (channels times pixels) go through a network in one pass."""
     return max(1, min(CHUNK, CHUNK_VALUES // values))
+
+
+def as_floats(images: Tensor, what: str) -> Tensor:
+    """Return images as float in [-1, 1]; those in uint8 are converted.
+
+    Args:
+        images: images of any shape.
+        what: name of the images in the message.
+
+    Raises:
+        UserError: when a value of other images than uint8 is outside [-1, 1] or not finite.
+    """
+    if images.dtype == torch.uint8:
+        return images.float() / 127.5 - 1
+    return checked_range(images.float(), what)
 
 
 def checked_range(images: Tensor, what: str) -> Tensor:
