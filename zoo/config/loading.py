@@ -40,7 +40,9 @@ def read_recipe(where: str | Path, overrides: Mapping[str, Any] | None, kinds: K
     try:
         content = read_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(subject, [f"not readable as YAML: {error}"]) from error
+        reason = str(error).replace('"<unicode string>"', path.name)
+        hint = "; indent with spaces, not with a tab" if "'\\t'" in reason else ""
+        raise RecipeError(subject, [f"not readable as YAML: {reason}{hint}"]) from error
     content = {} if content is None else content
     if not isinstance(content, dict):
         raise RecipeError(subject, ["a recipe is a mapping with the sections " + ", ".join(SECTIONS)])
