@@ -2,8 +2,8 @@
 
     python -m tests.fuzz.command_lines number=2500 seed=0
 
-A line ends well if it is a valid plan or a `UserError` (exit code 2), whose text is printed without a traceback. Nothing
-is trained, drawn or measured: each command is called up to the first step that reads a model or builds data.
+A line ends well if it is a valid plan or a `UserError` (exit code 2), whose text is printed without a traceback.
+Nothing is trained, drawn or measured: each command is called up to the first step that reads a model or builds data.
 """
 
 from __future__ import annotations
@@ -43,7 +43,18 @@ KEYS = {
         *("callbacks.Alarms.ignore", "callbacks.SaveEvery.every", "callbacks.ES.class", "callbacks.SampleGrid"),
         *("loggers.L.class", "model.base.class", "trainer.max_steps", "callbacks.Alarms.ignore[0]", "model.", ".x"),
     ],
-    "sample": ["checkpoint", "n", "seed", "out", "labels", "truncation", "truncation_by", "columns", "component", "cls"],
+    "sample": [
+        "checkpoint",
+        "n",
+        "seed",
+        "out",
+        "labels",
+        "truncation",
+        "truncation_by",
+        "columns",
+        "component",
+        "cls",
+    ],
     "evaluate": [
         *("checkpoint", "real", "fake", "data", "data.root", "data.match", "best", "metrics", "n", "n_real", "split"),
         *("extractor", "options", "options.size", "truncation", "component", "resolution", "repeats", "device", "out"),
@@ -60,7 +71,23 @@ KEYS = {
 }
 VALUES = [
     *("", "null", "~", "true", "True", "no", "on", "0", "1", "-1", "8", "010", "0x10", "1_000", "2026_11_28", "1:30"),
-    *("1e-3", ".5", "-0", "inf", ".inf", "nan", "1" * 400, "0.5", "3.7", "[]", "{}", "[1]", "[1,2]", "[0.5,0.9]", "[[1]]"),
+    *(
+        "1e-3",
+        ".5",
+        "-0",
+        "inf",
+        ".inf",
+        "nan",
+        "1" * 400,
+        "0.5",
+        "3.7",
+        "[]",
+        "{}",
+        "[1]",
+        "[1,2]",
+        "[0.5,0.9]",
+        "[[1]]",
+    ),
     *("[=1", "[0-9]+", "[0-9]", "*.png", "#1", "{2}", "{a: 1}", "{a: {b: [c]}}", "{class: DCGAN}", "{a", "a]", "&a b"),
     *("*a", "!!python/name:os.system", "!x", "%TAG", "@", "`", "'", '"', "'a'", '"010"', "a b", " 8", "8 ", "a\tb"),
     *("a\nb", "a: b", "- a", "? a", "| a", "> a", "---", "...", "???", "${images}", "${model}", "${x}", "${x", "${}"),

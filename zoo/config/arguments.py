@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.config.values import read_argument
+from zoo.config.values import merged, read_argument
 from zoo.errors import UserError, first_line
 
 KEY = re.compile(r"[^\s.=\[\]{}]+(\.[^\s.=\[\]{}]+)*")
@@ -40,7 +40,7 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
         _check_references(value, argument)
         for name in reversed(key.split(".")):
             value = {name: value}
-        _merge(nested, _with_integer_keys(value))
+        nested = merged(nested, _with_integer_keys(value))
     return nested
 
 
@@ -57,15 +57,6 @@ def _check_references(value: Any, argument: str) -> None:
             OmegaConf.create(value, flags={"allow_objects": True})
     except (OmegaConfBaseException, ValueError, TypeError) as error:
         raise UserError(f"the value in {argument!r} cannot be read: {first_line(error)}") from error
-
-
-def _merge(nested: dict[Any, Any], addition: dict[Any, Any]) -> None:
-    """Add nested values to others in place; mappings are merged, other values replaced."""
-    for key, value in addition.items():
-        if isinstance(value, dict) and isinstance(nested.get(key), dict):
-            _merge(nested[key], value)
-        else:
-            nested[key] = value
 
 
 def _with_integer_keys(node: Any, depth: int = 0) -> Any:

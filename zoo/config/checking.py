@@ -15,6 +15,7 @@ from zoo.config.kinds import Kind, Kinds
 from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.references import Keys, references_in
 from zoo.config.settings import check_settings, settings_of
+from zoo.config.values import merged
 from zoo.errors import RecipeError, UserError, did_you_mean
 
 TOP_LEVEL = ("seed", "images", "pretrained")
@@ -79,20 +80,20 @@ class Check:
                 self.faults.append(f"{key}: {_unknown_section(str(key), {**written, **overrides})}")
         self._follow_new_data(written, overrides)
         self._drop_settings_of_other_classes(written, overrides)
-        merged = self._resolved(written, overrides)
-        given = {key: merged[key] for key in TOP_LEVEL if key in merged}
+        resolved = self._resolved(written, overrides)
+        given = {key: resolved[key] for key in TOP_LEVEL if key in resolved}
         values, faults = check_settings(top_level, given, "", called="a recipe")
         self.faults += faults
         if values.get("images", 1) < 1:
             self.faults.append(f"images: the length of a run must be at least 1 image; got {values['images']}")
         for section in ("model", "data"):  # the recipe's seed, unless a section has its own
-            if isinstance(merged.get(section), dict):
-                merged[section].setdefault("seed", values.get("seed", 0))
-        model = self.class_section("model", merged.get("model"), self.kinds.model)
-        data = self.class_section("data", merged.get("data"), self.kinds.data)
-        trainer = self.trainer(merged.get("trainer") or {})
-        callbacks = self.named_sections("callbacks", merged.get("callbacks"), self.kinds.callback)
-        loggers = self.named_sections("loggers", merged.get("loggers"), self.kinds.logger)
+            if isinstance(resolved.get(section), dict):
+                resolved[section].setdefault("seed", values.get("seed", 0))
+        model = self.class_section("model", resolved.get("model"), self.kinds.model)
+        data = self.class_section("data", resolved.get("data"), self.kinds.data)
+        trainer = self.trainer(resolved.get("trainer") or {})
+        callbacks = self.named_sections("callbacks", resolved.get("callbacks"), self.kinds.callback)
+        loggers = self.named_sections("loggers", resolved.get("loggers"), self.kinds.logger)
         if self.faults or model is None or data is None:
             raise RecipeError(self.subject, list(dict.fromkeys(self.faults)))
         return Recipe(
@@ -160,10 +161,9 @@ class Check:
     def _resolved(self, written: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
         """Merge file and overrides, and replace interpolations by the values they refer to."""
         objects = {"allow_objects": True}  # texts whose type the setting decides, see zoo.config.values.Word
-        merged = OmegaConf.merge(OmegaConf.create(written, flags=objects), OmegaConf.create(overrides, flags=objects))
-        assert isinstance(merged, DictConfig)
-        self.references = references_in(merged)
-        return self._resolved_mapping(merged, "")
+        both = OmegaConf.create(merged(written, overrides), flags=objects)
+        self.references = references_in(both)
+        return self._resolved_mapping(both, "")
 
     def _resolved_mapping(self, node: DictConfig, where: str) -> dict[Any, Any]:
         """Return a mapping with every interpolation resolved; keys keep their type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -16,6 +17,8 @@ from zoo.config.help_text import help_text
 from zoo.config.settings import check_settings, keyword_parameter, settings_of
 from zoo.errors import RecipeError, UserError
 
+NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of texts that cannot be paths on this system, wherever they are first looked up."""
 SIGPIPE = 13
 """Number of the signal that ends other commands here; `signal.SIGPIPE` is missing on Windows."""
 HELP = ("-h", "--help", "help")
@@ -46,7 +49,7 @@ def run_command(
 def _code_of(
     name: str, function: str | Callable[..., int | None], given: Sequence[str], actions: Mapping[str, str] | None
 ) -> int:
-    """Call a function with `key=value` arguments, and return the exit code; the arguments are those of `run_command`."""
+    """Call a function with `key=value` arguments, and return the exit code; see `run_command`."""
     if any(argument in HELP for argument in given):
         print(help_text(name, function, actions))
         return 0
@@ -57,6 +60,14 @@ def _code_of(
         return target(**checked_arguments(target, values)) or 0
     except UserError as error:
         print(f"zoo.{name}: {error}" if name else f"zoo: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in NO_PATH:
+            raise
+        print(
+            f"zoo.{name}: {str(error.filename)[:80]}: {error.strerror}; give the path of a file or folder",
+            file=sys.stderr,
+        )
         return 2
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from zoo.config.checking import SECTIONS, Check
 from zoo.config.class_names import class_path
 from zoo.config.kinds import Kinds
@@ -60,6 +61,8 @@ def _faults_of_objects(node: Any, where: str = "") -> list[str]:
         return [fault for key, value in items for fault in _faults_of_objects(value, f"{where}.{key}".lstrip("."))]
     if isinstance(node, list | tuple):
         return [fault for i, value in enumerate(node) for fault in _faults_of_objects(value, f"{where}[{i}]")]
+    if node == "???":  # to OmegaConf a missing value
+        return [f"{where}: ??? stands for a value that is still to be given; give one"]
     if node is None or isinstance(node, bool | int | float | str | Path):
         return []
     return [

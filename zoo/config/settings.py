@@ -123,7 +123,7 @@ def _converted(hint: Any, value: Any) -> Any:
         return _one_of(hint, value)
     try:
         result = OmegaConf.to_container(OmegaConf.merge(schema, {"value": value}), resolve=True)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, TypeError, OverflowError) as error:
         if len(_members(hint)) > 1:  # of a union OmegaConf takes exact types only
             return _one_of(hint, value)
         raise ValueError(str(error)) from error
@@ -147,11 +147,23 @@ def _typed(hint: Any, value: Any) -> Any:
     if isinstance(value, list | tuple):
         inner = next((get_args(kind) for kind in kinds if get_origin(kind) in (list, tuple)), (Any,))
         hints = [inner[min(i, len(inner) - 1)] for i in range(len(value))]
-        return [_typed(inner[0] if each is Ellipsis else each, item) for each, item in zip(hints, value)]
+        return [_typed_item(inner[0] if each is Ellipsis else each, item) for each, item in zip(hints, value)]
     if isinstance(value, dict):
         inner = next((get_args(kind) for kind in kinds if get_origin(kind) is dict), (Any, Any))
-        return {key: _typed(inner[1], item) for key, item in value.items()}
+        return {key: _typed_item(inner[1], item) for key, item in value.items()}
     return value
+
+
+def _typed_item(hint: Any, item: Any) -> Any:
+    """Return an entry of a list or mapping as `_typed` does; OmegaConf does not refuse a list among numbers.
+
+    Raises:
+        ValueError: for a list or mapping where a single value belongs.
+    """
+    typed = _typed(hint, item)
+    if hint in (int, float, str, bool) and isinstance(typed, list | tuple | dict):
+        raise ValueError(f"not {describe_type(hint)}")
+    return typed
 
 
 def _one_of(hint: Any, value: Any) -> Any:
@@ -169,7 +181,8 @@ def _one_of(hint: Any, value: Any) -> Any:
     members = _members(hint)
     if members == (hint,) or (value is None and type(None) in members):
         return value
-    for member in sorted(members, key=lambda member: (get_origin(member) or member) is not type(value)):
+    exact = [member for member in members if (get_origin(member) or member) in (type(value),)]
+    for member in (*exact, *members):
         if member is not type(None) and is_plain(member):
             try:
                 return _converted(member, value)

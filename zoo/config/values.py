@@ -3,12 +3,13 @@
 A value is read before the type of its setting is known. What is written as Python writes a number (`64`, `0.5`) is a
 number at once, because a text setting can still take it back. Other spellings of a number (`010`, `1e-3`, `2026_11_28`)
 and lists on the command line become a `Word`, which keeps the text until the type decides. Everything else is a text:
-YAML's octal numbers, its numbers to base 60 (`1:30`), its dates, and its words `yes`, `no`, `on` and `off` are not used.
+YAML's octal numbers, its numbers to base 60 (`1:30`), its dates, and `yes`, `no`, `on` and `off` are not used.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -54,6 +55,15 @@ def without_words(value: Any) -> Any:
     return value.value() if isinstance(value, Word) else value
 
 
+def merged(values: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return nested values with changes; mappings are merged, other values replaced."""
+    result = dict(values)
+    for key, value in changes.items():
+        old = result.get(key)
+        result[key] = merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return result
+
+
 def read_scalar(text: str) -> Any:
     """Return the value of a text without quotes.
 
@@ -84,7 +94,7 @@ def read_argument(text: str) -> Any:
         return text
     if isinstance(read, list):
         return Word(text)
-    if isinstance(read, dict) and set(read.values()) == {None} and ":" not in text:  # {2}, of a regular expression
+    if isinstance(read, dict) and read and ":" not in text:  # {2}, of a regular expression
         return text
     return read
 

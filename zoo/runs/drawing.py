@@ -134,7 +134,9 @@ def _checked_labels(labels: Any) -> list[int | str]:
 def _draw(model: GAN, n: int, labels: Any, steps: int, latents: dict[str, Any]) -> tuple[Tensor, int]:
     """Return images (N, C, H, W) in [-1, 1] and the number of columns that suits them."""
     given = [labels] if isinstance(labels, int | str) else labels
-    chosen = None if given is None else list(numbered_labels(_checked_labels(given), model.class_names))  # type: ignore[call-overload]
+    chosen: Any = None
+    if given is not None:
+        chosen = list(numbered_labels(_checked_labels(given), model.class_names))  # type: ignore[arg-type]
     if chosen is None and model.num_classes:
         chosen = list(range(model.num_classes))
     classes = None if chosen is None else torch.tensor(chosen)[torch.arange(n) % len(chosen)]

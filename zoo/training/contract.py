@@ -53,7 +53,7 @@ def check_trainer(trainer: Trainer) -> None:
     """Check that a trainer can train two players, and silence Lightning's warning about the average's eval mode.
 
     Raises:
-        ValueError: for a precision that cannot train two players, or a strategy for several devices that is not `Replicas`.
+        ValueError: for a precision that cannot train two players, or a strategy for devices other than `Replicas`.
     """
     # Lightning warns of every module that is not in training mode; the average never is.
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start of training")
