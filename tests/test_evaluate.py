@@ -298,7 +298,7 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     "one half": ("checkpoint=RUN repeats=1", ["repeats: 0 for no intervals, or at least 2; got 1"]),
     "truncation": (
         "checkpoint=RUN truncation=[0.5,0]",
-        ["a positive number, or a list of them; got [0.5, 0]"],
+        ["a positive number, or a list of them; got [0.5, 0.0]"],
     ),
     "ending": ("checkpoint=RUN out=numbers.txt", ["out: a file ending in .json; got 'numbers.txt'"]),
     "split": ("checkpoint=RUN split=test", ["split: 'test' is not one of 'held_out', 'train'"]),

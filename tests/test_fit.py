@@ -94,7 +94,7 @@ TEXTS: dict[str, tuple[str, list[str]]] = {
     "interval of a callback": ("callbacks.SampleGrid.every=0", ["callbacks.SampleGrid: every must be at least 1"]),
     "schedule without an end": ("model.lr_schedule=linear", ["needs lr_horizon", "got 0", "${images}"]),
     "no assignment": ("model.width", ["'model.width' is not of the form key=value", "images=20000"]),
-    "not YAML": ("model.betas=[1", ["the value in 'model.betas=[1' cannot be read"]),
+    "not a list": ("model.betas=[1", ["model.betas: '[1' is not a list of 2"]),
     "a batch larger than the data": ("data.batch_size=5000", ["fewer than one batch of 5000", "data.batch_size"]),
 }
 

@@ -15,7 +15,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo
 from tests.helpers.training import Breaks, Noise, equal, tiny_dcgan, tiny_mlp, train, weights
+from zoo.errors import RecipeError
+from zoo.runs.recipes import load_recipe
 from zoo.training.objectives import Terms
+from zoo.training.precision import precision_fault
 
 
 class Watch(Callback):
@@ -368,3 +371,49 @@ def test_lightnings_own_loader_reads_a_checkpoint(tmp_path: Path) -> None:
     loaded = zoo.DCGAN.load_from_checkpoint(tmp_path / "a.ckpt", weights_only=True)
     assert equal(weights(loaded), weights(model))
     assert (loaded.images_seen, loaded.rounds, loaded.moving_average.halflife) == (16, 2, 7)
+
+
+@pytest.mark.parametrize(
+    ("precision", "reason"),
+    [
+        ("16-true", "one loss scaler cannot serve two players"),
+        ("bf16-true", "lose small steps of Adam"),
+        ("64-true", "latents and images are float32"),
+    ],
+)
+def test_a_refused_precision_gives_the_same_reason_in_a_recipe_and_in_python(
+    precision: str, reason: str, tmp_path: Path
+) -> None:
+    """Row W9."""
+    with pytest.raises(ValueError, match=f"precision: {precision} is refused: .*{reason}.*bf16-mixed"):
+        train(tiny_mlp(), 1, tmp_path, precision=precision)
+    with pytest.raises(RecipeError, match=rf"trainer\.precision: {precision} is refused: .*{reason}"):
+        load_recipe("dcgan_digits", {"trainer": {"precision": precision}})
+
+
+def test_bf16_true_is_not_refused_with_the_reason_of_float16() -> None:
+    """Row W9."""
+    assert "loss scaler" not in str(precision_fault("bf16-true"))
+    assert [precision_fault(name) for name in ("bf16-mixed", "32-true")] == [None, None]
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        ({"n": "4"}, "n is a whole number of at least 0; got '4'"),
+        ({"n": 2.5}, "n is a whole number of at least 0; got 2.5"),
+        ({"n": -1}, "n is a whole number of at least 0; got -1"),
+        ({"n": 2, "truncation": [0.5]}, r"truncation is a positive number, or None for none; got \[0.5\]"),
+        ({"n": 2, "truncation": "0.5"}, "truncation is a positive number"),
+        ({"n": 2, "truncation": True}, "truncation is a positive number"),
+        ({"n": 2, "labels": [3.7, 1.2]}, r"labels are whole numbers, the numbers of classes; got \[3.7, 1.2\]"),
+        ({"n": 2, "labels": [True, False]}, "labels are whole numbers"),
+        ({"n": 2, "labels": [None, 1]}, "labels are classes by number or name"),
+        ({"n": 2, "labels": torch.tensor([0.5, 1.5])}, "labels are whole numbers"),
+    ],
+)
+def test_arguments_of_sample_of_another_kind_are_refused(options: dict[str, Any], fault: str) -> None:
+    """Row W7: 3.7 was class 3, and texts and lists ended in errors of torch."""
+    model = zoo.DCGAN(resolution=16, channels=1, width=4, latent_dim=4, num_classes=5)
+    with pytest.raises(ValueError, match=fault):
+        model.sample(**options)

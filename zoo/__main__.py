@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from zoo.config.command_line import quiet_pipe
 from zoo.config.help_text import documentation
 from zoo.config.recipe_files import recipe_description, recipe_folder, recipe_names
 from zoo.releases.references import release_names
@@ -37,4 +38,5 @@ def _print_table(title: str, rows: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with quiet_pipe():
+        main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from pytorch_lightning import Callback
 import zoo
 from tests.helpers.training import tiny_dcgan
 from zoo.alarms.healthy import HealthyCheckpoints
+from zoo.alarms.named import ALARMS, REMEDIES
 from zoo.alarms.records import Records
 from zoo.callbacks import Alarms
+from zoo.config.settings import settings_of
 from zoo.errors import CheckpointError
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder, checkpoints_in
@@ -277,3 +280,11 @@ def test_readings_before_an_exception_are_written(tmp_path: Path) -> None:
     assert len(read_jsonl(tmp_path / "alarms" / "signals.jsonl")) == 1  # the first at once
     alarms.on_exception(None, None, ValueError())  # type: ignore[arg-type]
     assert len(read_jsonl(tmp_path / "alarms" / "signals.jsonl")) == 2
+
+
+def test_the_line_of_an_alarm_names_what_usually_helps() -> None:
+    """Row A14: each alarm of the library has a remedy, whose settings exist."""
+    settings = set(settings_of(zoo.DCGAN))
+    for name in ALARMS:
+        assert REMEDIES[name]
+        assert {match for match in re.findall(r"model\.(\w+)", REMEDIES[name])} <= settings

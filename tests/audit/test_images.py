@@ -13,6 +13,7 @@ from torch.utils.data import TensorDataset
 from tests.helpers.audit_evidence import images
 from zoo.audit import audit, planted
 from zoo.audit.evidence.folders import list_folder
+from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.overlap import check_image_sets, overlap, without_overlap
 from zoo.audit.evidence.reading import read_image_set
 from zoo.errors import DataError, UserError
@@ -96,3 +97,11 @@ def test_names_of_questions_and_budgets_are_checked() -> None:
         audit(planted.Honest(images(50, 2)), *real, budget="large", features="pixels")
     with pytest.raises(UserError, match=r"anything with sample\(n\), or a folder of images; got a int"):
         audit(7, *real, features="pixels")
+
+
+def test_a_subject_of_uint8_images_is_the_same_as_one_of_floats() -> None:
+    """Row A14: a tensor of bytes was accepted as train, but not as the subject."""
+    pixels = torch.arange(256, dtype=torch.uint8).reshape(4, 1, 8, 8)
+    drawn = as_subject(pixels).sample(4, seed=0)
+    assert torch.equal(drawn, as_subject(pixels.float() / 127.5 - 1).sample(4, seed=0))
+    assert (float(drawn.min()), float(drawn.max())) == (-1, 1)

@@ -167,14 +167,16 @@ def test_a_setting_given_for_another_class_is_never_dropped_in_silence() -> None
 # --- overrides -------------------------------------------------------------------------------------------------------
 
 
-def test_words_nest_at_dots_and_are_read_as_yaml() -> None:
+def test_arguments_nest_at_dots() -> None:
     words = ["images=20_000", "model.width=8", "model.betas=[0.0, 0.9]", "data.flip=true", "callbacks.SampleGrid=null"]
     assert parse_arguments(words) == {
-        "images": 20_000,
-        "model": {"width": 8, "betas": [0.0, 0.9]},
+        "images": "20_000",  # until the setting is known to be a number
+        "model": {"width": 8, "betas": "[0.0, 0.9]"},
         "data": {"flip": True},
         "callbacks": {"SampleGrid": None},
     }
+    checked = recipe("dcgan_digits", *words)
+    assert (checked.images, checked.model.arguments["betas"]) == (20_000, (0.0, 0.9))
 
 
 @pytest.mark.parametrize("value", ["a=b", "a=b=c", "x/y=1", "with space=1"])
@@ -194,12 +196,25 @@ def test_a_word_that_is_no_assignment_is_refused(word: str) -> None:
     assert str(caught.value) == f"{word!r} is not of the form key=value, such as images=20000 or model.width=32"
 
 
-@pytest.mark.parametrize("word", ["model.betas=[1", "model.width={a: ", "model.width=${oops"])
-def test_a_value_that_is_not_yaml_is_refused_by_name(word: str) -> None:
+@pytest.mark.parametrize("word", ["model.width=${oops", "model={width: '${oops'}"])
+def test_a_reference_that_is_not_complete_is_refused_by_name(word: str) -> None:
     with pytest.raises(UserError) as caught:
         parse_arguments([word])
     assert str(caught.value).startswith(f"the value in {word!r} cannot be read: ")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("word", "fault"),
+    [
+        ("model.betas=[1", "model.betas: '[1' is not a list of 2: a number, a number"),
+        ("model.width={a: ", "model.width: '{a: ' is not an integer"),
+    ],
+)
+def test_a_value_with_open_brackets_is_refused_where_it_is_no_text(word: str, fault: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe("dcgan_digits", word)
+    assert caught.value.faults == [fault]
 
 
 def test_nested_overrides_replace_only_what_they_name() -> None:

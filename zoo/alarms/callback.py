@@ -12,7 +12,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from torch.optim import Optimizer
 
 from zoo.alarms.healthy import HealthyCheckpoints, roll_back
-from zoo.alarms.named import ALARMS
+from zoo.alarms.named import ALARMS, REMEDIES
 from zoo.alarms.observe import Observer
 from zoo.alarms.reading import Habits, Reading
 from zoo.alarms.records import Records
@@ -243,7 +243,8 @@ class Alarms(Callback):
         assert self.records is not None
         self.records.event(event)
         self.stopped = event if decision == Decision.STOP else None
-        print(f"ALARM at {model.images_seen:,} images, {name}: {reason}. Action: {action}", flush=True)
+        remedy = f". What usually helps: {REMEDIES[name]}" if REMEDIES.get(name) else ""
+        print(f"ALARM at {model.images_seen:,} images, {name}: {reason}. Action: {action}{remedy}", flush=True)
         for logger in trainer.loggers:
             if isinstance(logger, TensorBoardLogger):
                 with spared("TensorBoard's file", Path(logger.log_dir)):

@@ -16,6 +16,9 @@ from zoo.alarms.reading import Reading
 Check = Callable[[Reading], str | None]
 ALARMS: dict[str, Check] = {}
 """All alarms by name."""
+REMEDIES: dict[str, str] = {}
+"""What usually helps against each alarm, by its name; empty where nothing general can be said."""
+SLOWER = "a smaller model.generator_lr and model.discriminator_lr"
 HUGE = 1e6
 """Absolute value of an activation, score or gradient that counts as not finite."""
 EXPLOSION = 1.5
@@ -30,17 +33,22 @@ IMAGE_RMS = 1.0
 images: in `progan_earth` a newly grown one did so without harm, until its images were as bright as real ones."""
 
 
-def alarm(name: str) -> Callable[[Check], Check]:
-    """Register the decorated function as the alarm of this name."""
+def alarm(name: str, remedy: str = "") -> Callable[[Check], Check]:
+    """Register the decorated function as the alarm of this name.
+
+    Args:
+        name: name of the alarm.
+        remedy: what usually helps, for the console.
+    """
 
     def register(check: Check) -> Check:
-        ALARMS[name] = check
+        ALARMS[name], REMEDIES[name] = check, remedy
         return check
 
     return register
 
 
-@alarm("not finite")
+@alarm("not finite", f"resume from the checkpoint before it with {SLOWER} or model.clip_norm=1")
 def not_finite(now: Reading) -> str | None:
     """Return a reason for an alarm if a value is not finite, or so large that it soon will not be."""
     for name, value in now.values.items():
@@ -49,7 +57,7 @@ def not_finite(now: Reading) -> str | None:
     return None
 
 
-@alarm("loss of diversity")
+@alarm("loss of diversity", f"resume from the checkpoint before it with {SLOWER}")
 def loss_of_diversity(now: Reading) -> str | None:
     """Return a reason for an alarm if the images of fixed latents become alike, as in a mode collapse."""
     share, usual = now.get("duplicates"), max(now.usual("duplicates"), 0.0)
@@ -65,7 +73,7 @@ def loss_of_diversity(now: Reading) -> str | None:
     return None
 
 
-@alarm("discriminator overshoot")
+@alarm("discriminator overshoot", "a smaller model.discriminator_lr, or a gradient penalty")
 def discriminator_overshoot(now: Reading) -> str | None:
     """Return a reason for an alarm if the discriminator's scores or its loss jump.
 
@@ -80,7 +88,7 @@ def discriminator_overshoot(now: Reading) -> str | None:
     return None
 
 
-@alarm("signal escalation")
+@alarm("signal escalation", f"{SLOWER}; model.clip_norm=1")
 def signal_escalation(now: Reading) -> str | None:
     """Return a reason for an alarm if activations double, or weights grow or shrink by a tenth, against forecasts."""
     without_images = {name: value for name, value in now.values.items() if "/to_rgb" not in name or value > IMAGE_RMS}
@@ -90,7 +98,7 @@ def signal_escalation(now: Reading) -> str | None:
     return None
 
 
-@alarm("spectral explosion")
+@alarm("spectral explosion", f"{SLOWER}; spectral norm")
 def spectral_explosion(now: Reading) -> str | None:
     """Return a reason for an alarm if the largest singular value of a weight grows far more than usual."""
     if moved := now.rose("sigma1/", by=EXPLOSION):
@@ -98,7 +106,7 @@ def spectral_explosion(now: Reading) -> str | None:
     return None
 
 
-@alarm("dead gradient")
+@alarm("dead gradient", "a smaller model.discriminator_lr; another loss")
 def dead_gradient(now: Reading) -> str | None:
     """Return a reason for an alarm if the norm of the generator's gradient falls to a tenth of its forecast."""
     if moved := now.fell("gradient/g", by=10):
@@ -106,7 +114,7 @@ def dead_gradient(now: Reading) -> str | None:
     return None
 
 
-@alarm("discriminator overfitting")
+@alarm("discriminator overfitting", "more images, or model.augment=[translation,cutout,color]")
 def discriminator_overfitting(now: Reading) -> str | None:
     """Return a reason for an alarm if the discriminator has memorised its training images.
 

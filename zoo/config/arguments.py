@@ -2,38 +2,61 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from zoo.config.values import merged, read_argument
 from zoo.errors import UserError, first_line
+
+KEY = re.compile(r"[^\s.=\[\]{}]+(\.[^\s.=\[\]{}]+)*")
+"""Names joined by dots."""
 
 
 def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
     """Return nested values from `key=value` arguments.
 
     Args:
-        arguments: the arguments; dots in a key nest, and a value is read as YAML.
+        arguments: the arguments; dots in a key nest, and `zoo.config.values.read_argument` reads the values. Of two
+            values for one key the last counts; mappings are merged.
 
     Raises:
-        UserError: for an argument without "=", or a value that is not YAML.
+        UserError: for an argument that is not of this form.
     """
-    nested = OmegaConf.create({})
+    nested: dict[str, Any] = {}
     for argument in arguments:
-        if "=" not in argument or argument.startswith("="):
+        key, equals, text = argument.partition("=")
+        if not equals or not key:
             raise UserError(f"{argument!r} is not of the form key=value, such as images=20000 or model.width=32")
-        try:
-            parsed = OmegaConf.to_container(OmegaConf.from_dotlist([argument]), resolve=False)
-            addition = OmegaConf.create(_with_integer_keys(parsed))
-            nested = OmegaConf.merge(nested, addition)  # type: ignore[assignment]
-        except (OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-            raise UserError(f"the value in {argument!r} cannot be read: {first_line(error)}") from error
-    result = OmegaConf.to_container(nested, resolve=False)
-    assert isinstance(result, dict)
-    return {str(key): value for key, value in result.items()}
+        if not KEY.fullmatch(key):
+            raise UserError(
+                f"{key!r} in {argument!r} is not the name of a setting: names joined by dots, such as model.width or "
+                "callbacks.SaveEvery.every"
+            )
+        value = read_argument(text)
+        _check_references(value, argument)
+        for name in reversed(key.split(".")):
+            value = {name: value}
+        nested = merged(nested, _with_integer_keys(value))
+    return nested
+
+
+def _check_references(value: Any, argument: str) -> None:
+    """Check the references to other settings in a value, such as `${images}`.
+
+    Raises:
+        UserError: for one that is not complete.
+    """
+    try:
+        if isinstance(value, str):
+            OmegaConf.create({"value": str(value)})
+        elif isinstance(value, dict):
+            OmegaConf.create(value, flags={"allow_objects": True})
+    except (OmegaConfBaseException, ValueError, TypeError) as error:
+        raise UserError(f"the value in {argument!r} cannot be read: {first_line(error)}") from error
 
 
 def _with_integer_keys(node: Any, depth: int = 0) -> Any:

@@ -15,6 +15,7 @@ from zoo.config.kinds import Kind, Kinds
 from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.references import Keys, references_in
 from zoo.config.settings import check_settings, settings_of
+from zoo.config.values import merged
 from zoo.errors import RecipeError, UserError, did_you_mean
 
 TOP_LEVEL = ("seed", "images", "pretrained")
@@ -46,7 +47,6 @@ REFUSED_BY_TRAINER = {
 }
 LENGTHS = ("epochs", "steps", "iterations", "kimg", "n_epochs", "num_epochs")
 """Names that other libraries give to the length of a run."""
-PRECISIONS = ("bf16-mixed", "32-true", "auto")
 
 
 class Check:
@@ -80,20 +80,20 @@ class Check:
                 self.faults.append(f"{key}: {_unknown_section(str(key), {**written, **overrides})}")
         self._follow_new_data(written, overrides)
         self._drop_settings_of_other_classes(written, overrides)
-        merged = self._resolved(written, overrides)
-        given = {key: merged[key] for key in TOP_LEVEL if key in merged}
+        resolved = self._resolved(written, overrides)
+        given = {key: resolved[key] for key in TOP_LEVEL if key in resolved}
         values, faults = check_settings(top_level, given, "", called="a recipe")
         self.faults += faults
         if values.get("images", 1) < 1:
             self.faults.append(f"images: the length of a run must be at least 1 image; got {values['images']}")
         for section in ("model", "data"):  # the recipe's seed, unless a section has its own
-            if isinstance(merged.get(section), dict):
-                merged[section].setdefault("seed", values.get("seed", 0))
-        model = self.class_section("model", merged.get("model"), self.kinds.model)
-        data = self.class_section("data", merged.get("data"), self.kinds.data)
-        trainer = self.trainer(merged.get("trainer") or {})
-        callbacks = self.named_sections("callbacks", merged.get("callbacks"), self.kinds.callback)
-        loggers = self.named_sections("loggers", merged.get("loggers"), self.kinds.logger)
+            if isinstance(resolved.get(section), dict):
+                resolved[section].setdefault("seed", values.get("seed", 0))
+        model = self.class_section("model", resolved.get("model"), self.kinds.model)
+        data = self.class_section("data", resolved.get("data"), self.kinds.data)
+        trainer = self.trainer(resolved.get("trainer") or {})
+        callbacks = self.named_sections("callbacks", resolved.get("callbacks"), self.kinds.callback)
+        loggers = self.named_sections("loggers", resolved.get("loggers"), self.kinds.logger)
         if self.faults or model is None or data is None:
             raise RecipeError(self.subject, list(dict.fromkeys(self.faults)))
         return Recipe(
@@ -160,10 +160,10 @@ class Check:
 
     def _resolved(self, written: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
         """Merge file and overrides, and replace interpolations by the values they refer to."""
-        merged = OmegaConf.merge(OmegaConf.create(written), OmegaConf.create(overrides))
-        assert isinstance(merged, DictConfig)
-        self.references = references_in(merged)
-        return self._resolved_mapping(merged, "")
+        objects = {"allow_objects": True}  # texts whose type the setting decides, see zoo.config.values.Word
+        both = OmegaConf.create(merged(written, overrides), flags=objects)
+        self.references = references_in(both)
+        return self._resolved_mapping(both, "")
 
     def _resolved_mapping(self, node: DictConfig, where: str) -> dict[Any, Any]:
         """Return a mapping with every interpolation resolved; keys keep their type."""
@@ -259,10 +259,8 @@ class Check:
         allowed = {str(key): value for key, value in section.items() if key not in REFUSED_BY_TRAINER}
         precision = {"precision": str(allowed.pop("precision"))} if "precision" in allowed else {}
         for given in precision.values():
-            if given not in PRECISIONS:
-                reason = "one loss scaler cannot serve two players and gradient penalties underflow; "
-                fault = f"{given} is refused: {reason}" if "16" in given else f"{given!r} is not known; "
-                self.faults.append(f"trainer.precision: {fault}use bf16-mixed, 32-true, or auto, which chooses")
+            if given != "auto" and (fault := self.kinds.precision_fault(given)):
+                self.faults.append(f"trainer.precision: {fault}; use bf16-mixed, 32-true, or auto, which chooses")
         values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
         self.faults += faults
         return {**precision, **values}
@@ -287,6 +285,11 @@ def _unknown_section(key: str, sections: Mapping[str, Any]) -> str:
     """
     if key in REFUSED_BY_TRAINER:
         return f"there is no such section; {REFUSED_BY_TRAINER[key]}"
+    section, _, setting = key.partition(".")
+    if setting and section in SECTIONS:  # from Python: {"model.width": 8}
+        for name in reversed(setting.split(".")):
+            setting = f'{{"{name}": {setting if setting.startswith("{") else "..."}}}'
+        return f"names joined by dots are for the command line; from Python give {section}={setting}"
     if key in LENGTHS:
         return "there is no such section; a run's length is `images`, the number of real images shown"
     candidates = [

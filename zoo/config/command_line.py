@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, get_args
 
 from zoo.config.arguments import parse_arguments
 from zoo.config.help_text import help_text
 from zoo.config.settings import check_settings, keyword_parameter, settings_of
 from zoo.errors import RecipeError, UserError
 
+NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+"""Errors of texts that cannot be paths on this system, wherever they are first looked up."""
+SIGPIPE = 13
+"""Number of the signal that ends other commands here; `signal.SIGPIPE` is missing on Windows."""
 HELP = ("-h", "--help", "help")
 
 
@@ -35,17 +42,46 @@ def run_command(
         actions: for the help of a command with several actions, see `zoo.config.help_text.help_text`.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
+    with quiet_pipe():
+        sys.exit(_code_of(name, function, given, actions))
+
+
+def _code_of(
+    name: str, function: str | Callable[..., int | None], given: Sequence[str], actions: Mapping[str, str] | None
+) -> int:
+    """Call a function with `key=value` arguments, and return the exit code; see `run_command`."""
     if any(argument in HELP for argument in given):
         print(help_text(name, function, actions))
-        sys.exit(0)
+        return 0
     try:
         values = parse_arguments(given)
         target = import_function(function) if isinstance(function, str) else function
         _silence_libraries()
-        sys.exit(target(**checked_arguments(target, values)) or 0)
+        return target(**checked_arguments(target, values)) or 0
     except UserError as error:
         print(f"zoo.{name}: {error}" if name else f"zoo: {error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+    except OSError as error:
+        if error.errno not in NO_PATH:
+            raise
+        print(
+            f"zoo.{name}: {str(error.filename)[:80]}: {error.strerror}; give the path of a file or folder",
+            file=sys.stderr,
+        )
+        return 2
+
+
+@contextmanager
+def quiet_pipe() -> Iterator[None]:
+    """End the process quietly, as other commands do, when the reader of its output closes the pipe (`| head -3`)."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        sys.exit(128 + SIGPIPE)
 
 
 def import_function(path: str) -> Callable[..., Any]:
@@ -58,18 +94,24 @@ def import_function(path: str) -> Callable[..., Any]:
 def checked_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Check the arguments of a command against the function that does its work, and fill in defaults.
 
-    A function with a parameter `**name` is given all further arguments unchecked.
+    A function with a parameter `**name` is given all further arguments unchecked. Settings of another object, such as
+    `data.root=photos`, are checked where that object is built, which knows their types.
 
     Raises:
         RecipeError: with every fault.
     """
     known = settings_of(function)
     further = {key: value for key, value in given.items() if key not in known} if keyword_parameter(function) else {}
+    further |= {
+        key: value
+        for key, value in given.items()
+        if isinstance(value, dict) and key in known and dict[str, Any] in (known[key][0], *get_args(known[key][0]))
+    }
     own = {key: value for key, value in given.items() if key not in further}
     values, faults = check_settings(function, own, "")
     if faults:
         raise RecipeError("the command line", faults)
-    return {**values, **further}
+    return {**values, **further}  # further last: the defaults of the settings of other objects are replaced
 
 
 def _silence_libraries() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 
@@ -29,6 +30,7 @@ class Kinds:
         callback: base class of each entry of `callbacks`.
         logger: base class of each entry of `loggers`.
         abstract: classes to extend, which a recipe cannot name.
+        precision_fault: function that returns why a precision of the trainer is refused, or None.
     """
 
     model: Kind
@@ -37,3 +39,4 @@ class Kinds:
     callback: Kind
     logger: Kind
     abstract: tuple[type, ...] = ()
+    precision_fault: Callable[[str], str | None] = lambda precision: None

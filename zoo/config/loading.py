@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from zoo.config.checking import SECTIONS, Check
 from zoo.config.class_names import class_path
 from zoo.config.kinds import Kinds
 from zoo.config.recipe import Recipe
 from zoo.config.recipe_files import find_recipe, recipe_folder
+from zoo.config.values import read_yaml
 from zoo.errors import RecipeError
 
 
@@ -40,14 +39,36 @@ def read_recipe(where: str | Path, overrides: Mapping[str, Any] | None, kinds: K
     if overrides:
         subject += " with " + " ".join(_as_arguments(overrides))
     try:
-        written = OmegaConf.load(path)
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(subject, [f"not readable as YAML: {error}"]) from error
-    content = OmegaConf.to_container(written, resolve=False)
+        content = read_yaml(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = str(error).replace('"<unicode string>"', path.name)
+        hint = "; indent with spaces, not with a tab" if "'\\t'" in reason else ""
+        raise RecipeError(subject, [f"not readable as YAML: {reason}{hint}"]) from error
+    content = {} if content is None else content
     if not isinstance(content, dict):
         raise RecipeError(subject, ["a recipe is a mapping with the sections " + ", ".join(SECTIONS)])
     plain = {str(key): value for key, value in content.items()}
+    faults = [*_faults_of_objects(plain), *_faults_of_objects(overrides)]
+    if faults:
+        raise RecipeError(subject, faults)
     return Check(subject, kinds).recipe(path.stem, plain, overrides)
+
+
+def _faults_of_objects(node: Any, where: str = "") -> list[str]:
+    """Return a fault for every value that no recipe can express, such as a tensor that is given from Python."""
+    if isinstance(node, Mapping):
+        items = [(str(key), value) for key, value in node.items()]
+        return [fault for key, value in items for fault in _faults_of_objects(value, f"{where}.{key}".lstrip("."))]
+    if isinstance(node, list | tuple):
+        return [fault for i, value in enumerate(node) for fault in _faults_of_objects(value, f"{where}[{i}]")]
+    if node == "???":  # to OmegaConf a missing value
+        return [f"{where}: ??? stands for a value that is still to be given; give one"]
+    if node is None or isinstance(node, bool | int | float | str | Path):
+        return []
+    return [
+        f"{where}: a {type(node).__name__} cannot be written in a recipe; give a number, a text, true or false, a list "
+        "or a mapping of them"
+    ]
 
 
 def _names_for_classes(node: Any) -> Any:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import field, make_dataclass
 from functools import cache
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.config.type_descriptions import describe_type
+from zoo.config.values import Word, read_yaml
 from zoo.errors import did_you_mean
 
 REQUIRED = inspect.Parameter.empty
@@ -94,7 +95,8 @@ def check_settings(
         try:
             values[key] = _converted(known[key][0], value)
         except ValueError:
-            faults.append(f"{where}{key}: {value!r} is not {describe_type(known[key][0])}")
+            shown = str(value) if isinstance(value, Word) else repr(value)
+            faults.append(f"{where}{key}: {shown} is not {describe_type(known[key][0])}")
     for key, (hint, default) in known.items():
         if not complete or key in given:
             continue
@@ -108,21 +110,92 @@ def check_settings(
 def _converted(hint: Any, value: Any) -> Any:
     """Convert a value to the annotated type by OmegaConf's rules ("3" is an integer, "abc" is not).
 
+    A list that is written as a text, as on the command line, is read where the setting is no text.
+
     Raises:
         ValueError: when the value is not of that type.
     """
+    value = _typed(hint, value)
     if isinstance(value, dict) and any(_keyed_by_integers(part) for part in (hint, *get_args(hint))):
         value = {int(key) if str(key).isdecimal() else key: item for key, item in value.items()}  # JSON has text keys
     schema = _schema(hint)
     if schema is None:
-        return value
+        return _one_of(hint, value)
     try:
         result = OmegaConf.to_container(OmegaConf.merge(schema, {"value": value}), resolve=True)
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, TypeError, OverflowError) as error:
+        if len(_members(hint)) > 1:  # of a union OmegaConf takes exact types only
+            return _one_of(hint, value)
         raise ValueError(str(error)) from error
     assert isinstance(result, dict)
     converted = result["value"]
     return tuple(converted) if get_origin(hint) is tuple else converted
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    """Return a value in which the type has decided what each `Word` stands for: the text typed, or something else."""
+    kinds = _members(hint)
+    if isinstance(value, Word):
+        if value.startswith("[") and any(get_origin(kind) in (list, tuple) for kind in kinds):
+            value = read_yaml(value)
+        elif any(kind is str or (get_origin(kind) is Literal and value in get_args(kind)) for kind in kinds):
+            return str(value)
+        else:
+            value = value.value()
+    if str in kinds and isinstance(value, bool | int | float) and type(value) not in kinds:
+        return str(value).lower() if isinstance(value, bool) else repr(value)  # as typed
+    if isinstance(value, list | tuple):
+        inner = next((get_args(kind) for kind in kinds if get_origin(kind) in (list, tuple)), (Any,))
+        hints = [inner[min(i, len(inner) - 1)] for i in range(len(value))]
+        return [_typed_item(inner[0] if each is Ellipsis else each, item) for each, item in zip(hints, value)]
+    if isinstance(value, dict):
+        inner = next((get_args(kind) for kind in kinds if get_origin(kind) is dict), (Any, Any))
+        return {key: _typed_item(inner[1], item) for key, item in value.items()}
+    return value
+
+
+def _typed_item(hint: Any, item: Any) -> Any:
+    """Return an entry of a list or mapping as `_typed` does; OmegaConf does not refuse a list among numbers.
+
+    Raises:
+        ValueError: for a list or mapping where a single value belongs.
+    """
+    typed = _typed(hint, item)
+    if hint in (int, float, str, bool) and isinstance(typed, list | tuple | dict):
+        raise ValueError(f"not {describe_type(hint)}")
+    return typed
+
+
+def _one_of(hint: Any, value: Any) -> Any:
+    """Convert a value to a type that OmegaConf does not know, or to the first type of a union that it fits.
+
+    Unknown types are left to the constructor to check.
+
+    Raises:
+        ValueError: when the value is of no type of the union.
+    """
+    if get_origin(hint) is Literal:
+        if any(value == known and type(value) is type(known) for known in get_args(hint)):
+            return value
+        raise ValueError(f"not {describe_type(hint)}")
+    members = _members(hint)
+    if members == (hint,) or (value is None and type(None) in members):
+        return value
+    exact = [member for member in members if (get_origin(member) or member) in (type(value),)]
+    for member in (*exact, *members):
+        if member is not type(None) and is_plain(member):
+            try:
+                return _converted(member, value)
+            except ValueError:
+                continue
+    if all(is_plain(member) for member in members):
+        raise ValueError(f"not {describe_type(hint)}")
+    return value
+
+
+def _members(hint: Any) -> tuple[Any, ...]:
+    """Return the types of a union; of another type, the type alone."""
+    return get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
 
 
 @cache

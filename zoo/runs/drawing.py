@@ -24,7 +24,7 @@ def sample(
     n: int = 64,
     seed: int = 0,
     out: str = "samples.png",
-    labels: Any = None,  # numbers and names, of which OmegaConf has no common type
+    labels: int | str | list[int | str] | None = None,
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
     interpolate: int = 0,

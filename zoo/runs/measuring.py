@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import wraps
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -50,9 +50,9 @@ def evaluate(
     split: SplitName = "held_out",
     extractor: str = "",
     options: dict[str, Any] | None = None,
-    truncation: Any = None,  # a number or a list of numbers: OmegaConf has no such type that mixes 1 and 0.5
+    truncation: float | list[float] | None = None,
     truncation_by: TruncationBy = "redrawing",
-    component: Any = None,  # a number or `all`
+    component: int | Literal["all"] | None = None,
     resolution: int = 0,
     seed: int = 0,
     repeats: int = 10,

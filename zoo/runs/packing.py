@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from zoo.config.values import read_yaml
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
@@ -71,7 +72,7 @@ def pack(
     model = load_run(path)
     folder = run_of(path)
     recipe_text = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else None
-    recipe = yaml.safe_load(recipe_text) if recipe_text else {}
+    recipe = _plain_recipe(folder.recipe, recipe_text or "")
     about_data = _about_data(recipe, read_checkpoint(path), {"name": data, "licence": licence, "source": source})
     numbers = _metrics(path, metrics, model)
     about = {
@@ -88,6 +89,21 @@ def pack(
     release = write_release(model, Path(out), dtype=dtype, about=about, metrics=numbers, recipe=recipe_text)
     update_index(release)
     return release
+
+
+def _plain_recipe(path: Path, text: str) -> dict[str, Any]:
+    """Return the content of the recipe of a run; empty for an empty text.
+
+    Raises:
+        UserError: if it is damaged.
+    """
+    try:
+        content = read_yaml(text) or {}
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} cannot be read: {first_line(error)}. Restore it, or resume the run") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is no recipe, which is a mapping of sections. Restore it, or resume the run")
+    return content
 
 
 def _about_data(recipe: dict[str, Any], state: dict[str, Any], given: dict[str, str | None]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from zoo.config.loading import read_recipe
 from zoo.config.recipe import Recipe
 from zoo.data import Images
 from zoo.gan import GAN
+from zoo.training.precision import precision_fault
 
 KINDS = Kinds(
     model=Kind(GAN, "a GAN"),
@@ -23,6 +24,7 @@ KINDS = Kinds(
     callback=Kind(Callback, "a Lightning callback"),
     logger=Kind(Logger, "a Lightning logger"),
     abstract=(GAN, Images, Every),
+    precision_fault=precision_fault,
 )
 
 

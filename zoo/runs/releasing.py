@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo import hub
+from zoo.config.values import without_words
 from zoo.errors import ReleaseError, UserError, did_you_mean
 from zoo.hub.converting.tensors import read_file
 from zoo.releases import references, release_format
@@ -139,10 +140,11 @@ def convert(
     tensors = {name: read_file(path) for name, path in files.items() if path is not None}
     if (convert is None) == (not tensors):
         raise UserError("give one file, convert=FILE, or generator=FILE with discriminator=FILE and average=FILE")
+    given = without_words(facts or {})
     for name in ("source", "state_dict"):
-        if name in (facts or {}):
+        if name in given:
             raise UserError(f"facts.{name} is none; the source is given as source=, tensors as files")
-    model = hub.convert(tensors if convert is None else read_file(convert), source, **(facts or {}))
+    model = hub.convert(tensors if convert is None else read_file(convert), source, **given)
     folder = model.save_pretrained(out, dtype=dtype, about={} if licence is None else {"licence": licence})
     print(f"{folder}: a {type(model).__name__} of {model.resolution} px. Look at its grid.png")
 

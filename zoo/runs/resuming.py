@@ -32,7 +32,7 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
         CheckpointError: if the given folder or file has no readable checkpoint.
         UserError: if "auto" is given without a recipe, or `resume` is a truth value.
     """
-    if str(resume) in ("True", "False"):
+    if str(resume) in ("True", "False", "true", "false"):
         raise UserError("resume: a run folder or a checkpoint to go on with, or auto for the newest run of recipe=NAME")
     if str(resume) != "auto":
         path = checkpoint_of(resume).absolute()

@@ -12,6 +12,7 @@ import yaml
 
 from zoo.config.class_names import find_class, without_imports
 from zoo.config.settings import check_settings
+from zoo.config.values import read_yaml
 from zoo.data import Images
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
@@ -131,7 +132,7 @@ def _settings_from_outside(section: dict[str, Any]) -> dict[str, Any]:
 def _data_section(recipe: Path) -> dict[str, Any]:
     """Return the section `data` of an untrusted recipe as plain values; empty if there is none."""
     try:
-        content = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+        content = read_yaml(recipe.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return {}
     section = content.get("data") if isinstance(content, dict) else None

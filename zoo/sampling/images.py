@@ -6,6 +6,7 @@ Nothing here changes the model or, where a seed is given, the global random stat
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral, Real
 from typing import Literal, get_args
 
 import torch
@@ -63,6 +64,7 @@ def _draw(
     truncation_by: TruncationBy,
 ) -> tuple[Tensor, Tensor | None, RowNetworks]:
     """Draw the latents and classes of n samples and choose their networks; given labels replace the drawn ones."""
+    check_count("n", n)
     classes = None if labels is None else _classes(model, labels, n)
     with seeded(seed, model.device):
         latents = truncated(model.sample_latent, n, truncation, truncation_by)
@@ -95,6 +97,8 @@ def interpolate(
     Raises:
         ValueError: for fewer than two steps, labels that the model does not have, or an invalid truncation.
     """
+    check_count("pairs", pairs)
+    check_count("interpolate", steps)
     if steps < 2:
         raise ValueError(f"interpolate: at least 2 steps, the two ends; got {steps}")
     classes = None if labels is None else _classes(model, labels, pairs)
@@ -186,6 +190,8 @@ def truncated(
         raise ValueError(f"truncation_by is 'redrawing' or 'scaling'; got {by!r}")
     if truncation is None:
         return latents
+    if isinstance(truncation, bool) or not isinstance(truncation, Real):
+        raise ValueError(f"truncation is a positive number, or None for none; got {truncation!r}")
     if not truncation > 0:
         raise ValueError(f"truncation must be positive; got {truncation}")
     bound, factor = (truncation, 1.0) if by == "redrawing" else (2.0, truncation)
@@ -195,6 +201,20 @@ def truncated(
             return latents if factor == 1.0 else latents * factor
         latents = torch.where(outside, draw(n), latents)
     raise ValueError(f"truncation={truncation} leaves almost nothing of the latents' distribution; choose a larger one")
+
+
+def check_count(name: str, count: object) -> None:
+    """Check a number of images.
+
+    Args:
+        name: name of the argument, for the error.
+        count: the number.
+
+    Raises:
+        ValueError: for anything but a whole number of at least 0.
+    """
+    if isinstance(count, bool) or not isinstance(count, Integral) or count < 0:
+        raise ValueError(f"{name} is a whole number of at least 0; got {count!r}")
 
 
 def _classes(model: GenerativeModel, labels: Labels, n: int) -> Tensor:
@@ -253,7 +273,13 @@ def checked_labels(labels: int | Sequence[int] | Tensor, n: int, num_classes: in
     """
     if not num_classes:
         raise ValueError("labels were given, but this model is unconditional (num_classes=0)")
-    classes = torch.as_tensor(labels).long()
+    try:
+        classes = torch.as_tensor(labels)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"labels are classes by number or name; got {labels!r}") from error
+    if classes.is_floating_point() or classes.is_complex() or classes.dtype == torch.bool:
+        raise ValueError(f"labels are whole numbers, the numbers of classes; got {labels!r}")
+    classes = classes.long()
     if classes.ndim == 0:
         classes = classes.expand(n)
     if classes.shape != (n,):

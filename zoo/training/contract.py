@@ -12,6 +12,7 @@ from torch import Tensor
 from zoo.errors import CheckpointError, UserError
 from zoo.training.batch import Batch
 from zoo.training.objectives import Objective
+from zoo.training.precision import precision_fault
 from zoo.training.replicas import Replicas
 
 
@@ -69,15 +70,12 @@ def check_trainer(trainer: Trainer) -> None:
     """Check that a trainer can train two players, and silence Lightning's warning about the average's eval mode.
 
     Raises:
-        ValueError: for a float16 precision, or a strategy for several devices that is not `Replicas`.
+        ValueError: for a precision that cannot train two players, or a strategy for devices other than `Replicas`.
     """
     # Lightning warns of every module that is not in training mode; the average never is.
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start of training")
-    if trainer.precision in ("16-mixed", "16-true", "transformer-engine-float16"):
-        raise ValueError(
-            f"precision={trainer.precision!r} is refused: one loss scaler cannot serve two players, and "
-            "gradient penalties underflow in float16. Use 'bf16-mixed' or '32-true'"
-        )
+    if fault := precision_fault(str(trainer.precision)):
+        raise ValueError(f"precision: {fault}. Use Trainer(precision='bf16-mixed') or '32-true'")
     if trainer.world_size > 1 and not isinstance(trainer.strategy, Replicas):
         raise ValueError(
             f"{type(trainer.strategy).__name__} cannot train two players that take turns, each with the "

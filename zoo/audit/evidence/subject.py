@@ -136,7 +136,7 @@ class SubjectAdapter:
                 if not isinstance(images, Tensor) or images.ndim != 4 or len(images) != size:
                     got = tuple(images.shape) if isinstance(images, Tensor) else type(images).__name__
                     raise UserError(f"sample({size}) must give a tensor ({size}, C, H, W); {self.name} gave {got}")
-                yield checked_range(images.detach().float().cpu(), f"sample({n}) of {self.name}")
+                yield as_floats(images.detach().cpu(), f"sample({n}) of {self.name}")
 
     def sample_set(self, n: int, seed: int, labels: Tensor | None = None) -> ImageSet:
         """Draw the images of `sample` as a set of images kept as bytes."""
@@ -328,6 +328,21 @@ class FolderSubject:
 def images_at_once(values: int) -> int:
     """Return how many images of so many values (channels times pixels) go through a network in one pass."""
     return max(1, min(CHUNK, CHUNK_VALUES // values))
+
+
+def as_floats(images: Tensor, what: str) -> Tensor:
+    """Return images as float in [-1, 1]; those in uint8 are converted.
+
+    Args:
+        images: images of any shape.
+        what: name of the images in the message.
+
+    Raises:
+        UserError: when a value of other images than uint8 is outside [-1, 1] or not finite.
+    """
+    if images.dtype == torch.uint8:
+        return images.float() / 127.5 - 1
+    return checked_range(images.float(), what)
 
 
 def checked_range(images: Tensor, what: str) -> Tensor:

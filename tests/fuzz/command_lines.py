@@ -1,0 +1,211 @@
+"""Random command lines for all commands, each of which must end well within ten seconds.
+
+    python -m tests.fuzz.command_lines number=2500 seed=0
+
+A line ends well if it is a valid plan or a `UserError` (exit code 2), whose text is printed without a traceback.
+Nothing is trained, drawn or measured: each command is called up to the first step that reads a model or builds data.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import random
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+from unittest import mock
+
+from zoo.config.command_line import checked_arguments, import_function, run_command
+from zoo.config.recipe_files import recipe_names
+from zoo.hub.__main__ import ACTIONS
+
+LONGEST = 10.0
+"""Seconds that one line may take."""
+COMMANDS = {
+    "fit": "zoo.runs.fitting.main",
+    "sample": "zoo.runs.drawing.main",
+    "evaluate": "zoo.runs.measuring.main",
+    "audit": "zoo.audit.command.main",
+    "watch": "zoo.runs.watching.main",
+    "hub": "zoo.hub.__main__.main",
+}
+KEYS = {
+    "fit": [
+        *("recipe", "resume", "out", "check", "images", "seed", "pretrained", "model", "data", "trainer", "callbacks"),
+        *("loggers", "model.width", "model.class", "model.betas", "model.base", "model.augment", "model.num_classes"),
+        *("model.generator_lr", "model.latent", "data.class", "data.root", "data.match", "data.held_out", "data.group"),
+        *("data.batch_size", "data.batch_size.8", "data.value_range", "trainer.devices", "trainer.max_time"),
+        *("trainer.precision", "trainer.deterministic", "trainer.accelerator", "callbacks.Alarms", "epochs", "a.b.c"),
+        *("callbacks.Alarms.ignore", "callbacks.SaveEvery.every", "callbacks.ES.class", "callbacks.SampleGrid"),
+        *("loggers.L.class", "model.base.class", "trainer.max_steps", "callbacks.Alarms.ignore[0]", "model.", ".x"),
+    ],
+    "sample": [
+        "checkpoint",
+        "n",
+        "seed",
+        "out",
+        "labels",
+        "truncation",
+        "truncation_by",
+        "columns",
+        "component",
+        "cls",
+    ],
+    "evaluate": [
+        *("checkpoint", "real", "fake", "data", "data.root", "data.match", "best", "metrics", "n", "n_real", "split"),
+        *("extractor", "options", "options.size", "truncation", "component", "resolution", "repeats", "device", "out"),
+    ],
+    "audit": [
+        *("checkpoint", "data", "data.root", "fake", "train", "held_out", "only", "budget", "out", "seed", "extractor"),
+        *("options", "options.size", "device", "cls"),
+    ],
+    "watch": ["run", "out", "every"],
+    "hub": [
+        *(*ACTIONS, "out", "source", "report", "repo", "private", "cls", "generator", "discriminator", "facts"),
+        *("facts.truncation", "dtype", "licence", "weaknesses", "metrics", "hours", "machine"),
+    ],
+}
+VALUES = [
+    *("", "null", "~", "true", "True", "no", "on", "0", "1", "-1", "8", "010", "0x10", "1_000", "2026_11_28", "1:30"),
+    *(
+        "1e-3",
+        ".5",
+        "-0",
+        "inf",
+        ".inf",
+        "nan",
+        "1" * 400,
+        "0.5",
+        "3.7",
+        "[]",
+        "{}",
+        "[1]",
+        "[1,2]",
+        "[0.5,0.9]",
+        "[[1]]",
+    ),
+    *("[=1", "[0-9]+", "[0-9]", "*.png", "#1", "{2}", "{a: 1}", "{a: {b: [c]}}", "{class: DCGAN}", "{a", "a]", "&a b"),
+    *("*a", "!!python/name:os.system", "!x", "%TAG", "@", "`", "'", '"', "'a'", '"010"', "a b", " 8", "8 ", "a\tb"),
+    *("a\nb", "a: b", "- a", "? a", "| a", "> a", "---", "...", "???", "${images}", "${model}", "${x}", "${x", "${}"),
+    *("${oc.env:HOME}", "$", "\\", "\x00", "é", "\udc80", "1" * 5000, "[" * 300, "[" * 300 + "]" * 300, "{a: " * 60),
+    *("DCGAN", "Folder", "Digits", "MixGAN", "GAN", "os.path", "builtins.int", "os.", "..", "a.b.C", "auto", "cpu"),
+    *("bf16-true", "16", "dcgan_digits", "photos", "/", ".", "a/", "x.png", "x.json", "x.html", "fid", "fid,kid"),
+    *("SaveEvery", "pytorch_lightning.callbacks.EarlyStopping", "redrawing", "train", "quick", "all", "hf:a/b"),
+]
+CHARACTERS = "[]{}:,=#&*!|>'\"%@`~-?. \t$\\_019eaxé"
+
+
+class Planned(Exception):  # noqa: N818
+    """The line is a valid request up to the first step that is not made here."""
+
+
+def command_lines(number: int, seed: int) -> Iterator[tuple[str, list[str]]]:
+    """Yield commands with random arguments.
+
+    Args:
+        number: how many.
+        seed: seed of the choice; the same lines for the same seed.
+    """
+    draw = random.Random(seed)
+    for _ in range(number):
+        command = draw.choice([*COMMANDS, "fit", "fit", "fit"])
+        words = ["recipe=" + draw.choice(recipe_names())] if command == "fit" and draw.random() < 0.9 else []
+        if command == "fit":
+            words.append("check=true")
+        for _ in range(draw.randint(1, 3)):
+            key = draw.choice(KEYS[command] if draw.random() < 0.95 else [*KEYS["fit"], *CHARACTERS])
+            words.append(key + draw.choice(["=", "=", "=", "=", "=", "=", "=", "=", "", "=="]) + _value(draw))
+        yield command, words
+
+
+def _value(draw: random.Random) -> str:
+    """Return a random value: one of the list, two of them, or random characters."""
+    kind = draw.random()
+    if kind < 0.75:
+        return draw.choice(VALUES)
+    if kind < 0.85:
+        return draw.choice(VALUES) + draw.choice(VALUES)
+    return "".join(draw.choice(CHARACTERS) for _ in range(draw.randint(1, 12)))
+
+
+@contextlib.contextmanager
+def planning_only() -> Iterator[None]:
+    """Stop every command where it would read a model, build data, use the network or start to train."""
+
+    def stop(*args: Any, **kwargs: Any) -> Any:
+        raise Planned
+
+    places = [
+        *("zoo.runs.fitting._train", "zoo.runs.drawing.load_model", "zoo.runs.measuring.open_trained"),
+        *("zoo.runs.measuring.set_up_data", "zoo.audit.command.open_checkpoint", "zoo.audit.command.open_folders"),
+        *("zoo.runs.watching.read_run", "zoo.runs.releasing.packing.pack", "zoo.runs.releasing.hub.push"),
+        *("zoo.runs.releasing.hub.verify", "zoo.runs.releasing.hub.attach", "zoo.runs.releasing.write_card"),
+        *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page"),
+    ]
+    with contextlib.ExitStack() as stack:
+        for place in places:
+            module, _, name = place.rpartition(".")
+            stack.enter_context(mock.patch.object(_module(module), name, stop))
+        yield
+
+
+def _module(path: str) -> Any:
+    """Return a module, or an attribute of one, by its path."""
+    try:
+        return import_module(path)
+    except ModuleNotFoundError:
+        module, _, name = path.rpartition(".")
+        return getattr(import_module(module), name)
+
+
+def fault_of(command: str, words: list[str]) -> str:
+    """Return what is wrong with the end of a command line; empty if it ends well. The caller holds `planning_only`."""
+    output, errors = io.StringIO(), io.StringIO()
+    began, code = time.monotonic(), None
+    try:
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            run_command(command, COMMANDS[command], words)
+    except Planned:
+        code = 0
+    except SystemExit as ended:
+        code = ended.code
+    except BaseException:
+        return traceback.format_exc()
+    seconds = time.monotonic() - began
+    if seconds > LONGEST:
+        return f"took {seconds:.0f} s"
+    if code not in (0, 2):
+        return f"ended with code {code}"
+    text = errors.getvalue()
+    if code == 2 and (not text.strip().partition(": ")[2] or "Traceback" in text):
+        return f"a fault without a reason: {text!r}"
+    return ""
+
+
+def main(number: int = 2500, seed: int = 0) -> int:
+    """Try random command lines, and print those that do not end well.
+
+    Args:
+        number: how many.
+        seed: seed of the choice.
+    """
+    for path in (*COMMANDS.values(), *ACTIONS.values()):
+        import_function(path)
+    faults = 0
+    with planning_only():
+        for command, words in command_lines(number, seed):
+            if fault := fault_of(command, words):
+                faults += 1
+                print(f"zoo.{command} {ascii(words)[:600]}\n{fault}", flush=True)
+    print(f"{number} command lines, {faults} ended otherwise than by a plan or a fault of the user")
+    return int(faults > 0)
+
+
+if __name__ == "__main__":
+    from zoo.config.arguments import parse_arguments
+
+    sys.exit(main(**checked_arguments(main, parse_arguments(sys.argv[1:]))))

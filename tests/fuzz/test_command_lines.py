@@ -1,0 +1,23 @@
+"""Random command lines end by a plan or by a fault of the user, never by a traceback: row W3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.command_lines import command_lines, fault_of, planning_only
+
+
+def test_random_command_lines_end_by_a_plan_or_a_fault_of_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with planning_only():
+        faults = [(words, fault) for command, words in command_lines(80, seed=1) if (fault := fault_of(command, words))]
+    assert faults == []
+
+
+def test_a_traceback_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.runs.watching.can_plot", lambda: 1 / 0)
+    assert "ZeroDivisionError" in fault_of("watch", ["run=x"])
