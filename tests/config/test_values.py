@@ -118,6 +118,7 @@ def test_a_value_is_read_by_the_type_of_its_setting(hint: Any, text: str, value:
         (int, "0x10"),
         (int, "1e3"),
         (int, "true"),
+        (int, "???"),
         (float, "1:30"),
         (str, "null"),
         (float, "1" * 400),

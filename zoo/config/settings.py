@@ -116,6 +116,8 @@ def _converted(hint: Any, value: Any) -> Any:
         ValueError: when the value is not of that type.
     """
     value = _typed(hint, value)
+    if value == "???" and hint is not Any and str not in _members(hint):  # to OmegaConf a missing value of any type
+        raise ValueError(f"not {describe_type(hint)}")
     if isinstance(value, dict) and any(_keyed_by_integers(part) for part in (hint, *get_args(hint))):
         value = {int(key) if str(key).isdecimal() else key: item for key, item in value.items()}  # JSON has text keys
     schema = _schema(hint)
