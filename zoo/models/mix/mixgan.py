@@ -135,6 +135,7 @@ class MixGAN(GAN):
             if not name.startswith("_") and name != "clock":
                 setattr(self, name, getattr(base, name))
         self.couples_batch = base.couples_batch
+        self._arrivals.num_classes = base.num_classes  # with 0 the labels of every batch would be dropped
 
     @property
     def generator_weights(self) -> Tensor:
