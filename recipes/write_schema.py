@@ -17,12 +17,13 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from pytorch_lightning import Trainer
 
-from zoo.config.checking import PRECISIONS, REFUSED_BY_TRAINER, top_level
+from zoo.config.checking import REFUSED_BY_TRAINER, top_level
 from zoo.config.class_names import PUBLIC, find_class
 from zoo.config.docstrings import paragraphs, parse_docstring
 from zoo.config.kinds import Kind
 from zoo.config.settings import REQUIRED, is_plain, settings_of
 from zoo.runs.recipes import KINDS
+from zoo.training.precision import PRECISIONS
 
 SCHEMA = Path(__file__).resolve().parent / "schema.json"
 Json = dict[str, Any]
@@ -44,7 +45,7 @@ def classes_of(kind: Kind) -> dict[str, type]:
 def trainer_settings() -> dict[str, tuple[Any, Any]]:
     """Return type and default of the arguments of Lightning's Trainer that a recipe may give."""
     settings = {name: setting for name, setting in settings_of(Trainer).items() if name not in REFUSED_BY_TRAINER}
-    return {**settings, "precision": (Literal[PRECISIONS], "auto")}
+    return {**settings, "precision": (Literal[(*PRECISIONS, "auto")], "auto")}
 
 
 def descriptions_of(target: type) -> dict[str, str]:

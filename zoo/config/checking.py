@@ -16,6 +16,7 @@ from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.references import Keys, references_in
 from zoo.config.settings import check_settings, settings_of
 from zoo.config.values import merged
+from zoo.config.wrapping import follow_wrapper, wrapper_hint
 from zoo.errors import RecipeError, UserError, did_you_mean
 
 TOP_LEVEL = ("seed", "images", "pretrained")
@@ -47,6 +48,8 @@ REFUSED_BY_TRAINER = {
 }
 LENGTHS = ("epochs", "steps", "iterations", "kimg", "n_epochs", "num_epochs")
 """Names that other libraries give to the length of a run."""
+MIXTURES = ("mix", "mixture", "components")
+"""Names that a user may try for the number of members of a mixture."""
 
 
 class Check:
@@ -78,6 +81,7 @@ class Check:
         for key in dict.fromkeys([*written, *overrides]):
             if key not in SECTIONS:
                 self.faults.append(f"{key}: {_unknown_section(str(key), {**written, **overrides})}")
+        self.notes += follow_wrapper(written, overrides, self.kinds.model.base)
         self._follow_new_data(written, overrides)
         self._drop_settings_of_other_classes(written, overrides)
         resolved = self._resolved(written, overrides)
@@ -212,6 +216,9 @@ class Check:
         for name in getattr(target, "nested", ()):
             arguments[name] = self.nested_model(f"{where}.{name}", arguments)
         values, faults = check_settings(target, arguments, f"{where}.")
+        if where == "model":
+            unknown = {f"model.{key}": key for key in arguments if key not in settings_of(target)}
+            faults = [f + wrapper_hint(unknown.get(f.partition(":")[0], ""), kind.base) for f in faults]
         self.faults += [fault for fault in faults if fault.partition(":")[0] not in self._unresolved]
         return ClassSpec(where, target, values)
 
@@ -290,6 +297,8 @@ def _unknown_section(key: str, sections: Mapping[str, Any]) -> str:
         for name in reversed(setting.split(".")):
             setting = f'{{"{name}": {setting if setting.startswith("{") else "..."}}}'
         return f"names joined by dots are for the command line; from Python give {section}={setting}"
+    if key in MIXTURES:
+        return "there is no such section; a mixture of the recipe's model is model.class=MixGAN model.components=3"
     if key in LENGTHS:
         return "there is no such section; a run's length is `images`, the number of real images shown"
     candidates = [
