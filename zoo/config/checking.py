@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import Trainer
 
-from zoo.config.class_names import class_path, find_class
+from zoo.config.class_names import class_path, find_class, other_lightning
 from zoo.config.kinds import Kind, Kinds
 from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.references import Keys, references_in
@@ -208,7 +208,8 @@ class Check:
             self.faults.append(f"{where}.class: {error}")
             return None
         if not (inspect.isclass(target) and issubclass(target, kind.base)):
-            self.faults.append(f"{where}.class: {section['class']} is not {kind.description}")
+            fault = other_lightning(target) or f"{section['class']} is not {kind.description}"
+            self.faults.append(f"{where}.class: {fault}")
             return None
         if target in self.kinds.abstract:
             self.faults.append(f"{where}.class: {section['class']} is a base to extend; name a class built on it")

@@ -162,6 +162,23 @@ def class_path(target: Callable[..., Any]) -> str:
     return name if PUBLIC.get(name) == path else path
 
 
+def other_lightning(target: Any) -> str:
+    """Return a fault for a class of the package `lightning`, whose classes are not those of `pytorch_lightning`.
+
+    Args:
+        target: what a recipe names; for anything else the fault is empty.
+    """
+    for owner in getattr(target, "__mro__", ()):
+        package, _, rest = owner.__module__.partition(".")
+        if package == "lightning":
+            module = ".".join(["pytorch_lightning", *rest.removeprefix("pytorch").strip(".").split(".")]).strip(".")
+            remedy = f"the zoo runs on pytorch_lightning: use {module}.{owner.__name__}"
+            if owner is target:
+                return f"{target.__name__} comes from `lightning`; {remedy}"
+            return f"{target.__name__} extends {owner.__name__} of `lightning`; {remedy}"
+    return ""
+
+
 def _public(name: str) -> Any:
     """Import a public class of this library; return None for any other name."""
     if name not in PUBLIC:

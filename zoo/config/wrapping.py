@@ -59,7 +59,7 @@ def wrapper_hint(setting: str, kind: type) -> str:
     """
     for name, path in PUBLIC.items():
         target = _model_class(name, kind) if path.startswith("zoo.models.") else None
-        if has_base(target) and setting in settings_of(target):
+        if target is not None and has_base(target) and setting in settings_of(target):
             return (
                 f" {name} has it: model.class={name} model.{setting}=VALUE trains a mixture whose base is this recipe's"
                 " model"

@@ -8,6 +8,7 @@ from typing import Any
 
 from zoo.errors import LostProcessError
 from zoo.io.run_folder import RunFolder, checkpoints_in
+from zoo.runs.checking import check_model_and_images
 from zoo.runs.finishing import finished_line
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
 from zoo.training.terms import NonFiniteLossError
@@ -29,7 +30,8 @@ def main(
             when a run is resumed.
         resume: run folder or checkpoint to go on with, or `auto` for the newest run of the recipe.
         out: folder of the run; None for runs/RECIPE/TIME.
-        check: whether to print the recipe with every default written out and to stop, without training.
+        check: whether to build the model without memory, to look for the images, to print the recipe with every default
+            written out, and to stop, without training.
         overrides: values in place of the recipe's, such as images=20000 model.width=32 data.class=Folder
             data.root=photos.
 
@@ -45,6 +47,7 @@ def main(
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
     plan.print_notes(sys.stderr if check else sys.stdout)
     if check:
+        check_model_and_images(plan.recipe)
         print(plan.recipe.to_yaml(), end="")
         return 0
     with plan.claimed() as claimed:

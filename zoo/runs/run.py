@@ -42,6 +42,7 @@ from zoo.io.room import spared
 from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.io.scratch import sweep
 from zoo.runs.changes import note_early_end
+from zoo.runs.checking import check_model
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import start_from
 from zoo.runs.finishing import finished_line
@@ -224,6 +225,7 @@ class Plan:
             assert self.start is not None
             print(line, flush=True)
             return Run(load_run(self.start), self.folder, recipe, None, 0.0)
+        check_model(recipe)
         loggers = build_loggers(recipe, self.folder)
         torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()
