@@ -104,7 +104,8 @@ def test_a_damaged_file_is_noticed_and_made_again(
 def test_a_full_disk_costs_a_note_and_no_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "cache").write_text("no folder")
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "features").write_text("no folder")
     found = cached_features(extractor("digits"), ready(Digits()).held_out)
     assert len(found) == 179
     assert "cannot keep features" in capsys.readouterr().err

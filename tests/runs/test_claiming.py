@@ -65,6 +65,7 @@ def test_a_run_that_does_not_begin_leaves_no_folder(tmp_path: Path) -> None:
 
 def test_all_processes_of_a_run_share_one_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only rank 0 claims, so the other processes of a run are not refused: row R5."""
+    monkeypatch.setattr("sys.argv", [__file__])  # workers of pytest-xdist are started by python -c
     overrides = {**SMALL, "trainer": {"accelerator": "cpu", "devices": 2}}
     plan = plan_run("dcgan_digits", out=tmp_path / "run", overrides=overrides)
     with plan.claimed() as first:

@@ -149,7 +149,8 @@ def _typed(hint: Any, value: Any) -> Any:
     if isinstance(value, list | tuple):
         inner = next((get_args(kind) for kind in kinds if get_origin(kind) in (list, tuple)), (Any,))
         hints = [inner[min(i, len(inner) - 1)] for i in range(len(value))]
-        return [_typed_item(inner[0] if each is Ellipsis else each, item) for each, item in zip(hints, value)]
+        items = [_typed_item(inner[0] if each is Ellipsis else each, item) for each, item in zip(hints, value)]
+        return tuple(items) if isinstance(value, tuple) else items
     if isinstance(value, dict):
         inner = next((get_args(kind) for kind in kinds if get_origin(kind) is dict), (Any, Any))
         return {key: _typed_item(inner[1], item) for key, item in value.items()}

@@ -150,6 +150,13 @@ def bootstrap(
     """Return `half_sample_intervals` under its old name, which was wrong: nothing is drawn with replacement.
 
     Deprecated; removed in 0.3.0.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import FID, bootstrap, half_sample_intervals
+        >>> real, fake = torch.randn(2, 500, 2, generator=torch.Generator().manual_seed(0))
+        >>> bootstrap(lambda: FID(2), real, fake) == half_sample_intervals(lambda: FID(2), real, fake)
+        True
     """
     warnings.warn(
         "zoo.metrics.bootstrap is renamed zoo.metrics.half_sample_intervals, since it draws random halves without "

@@ -690,7 +690,7 @@ def test_faults_of_a_nested_base_are_reported_with_the_others() -> None:
     with pytest.raises(RecipeError, match=r"model.base.class: the zoo has no class WGNGP. Did you mean WGANGP\?"):
         load_recipe("mix_dcgan_digits", {"model": {"base": {"class": "WGNGP"}}})
     with pytest.raises(RecipeError, match=r"model.base: missing; it is a mapping with `class`, a GAN"):
-        load_recipe("dcgan_digits", {"model": {"class": "MixGAN"}})
+        load_recipe("mix_dcgan_digits", {"model": {"base": None}})
 
 
 def test_a_base_of_another_class_and_other_data() -> None:

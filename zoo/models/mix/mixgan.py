@@ -164,7 +164,8 @@ class MixGAN(GAN):
         if not 0 <= component < k:
             raise ValueError(f"component must lie in 0..{k - 1}; got {component}")
         pair = self.pairs[component][component % len(self.discriminator)]
-        pair.class_names = self.class_names
+        if self.class_names:
+            pair.class_names = self.class_names
         return pair
 
     @property
