@@ -312,7 +312,7 @@ ALARM = Addition(
     lines=(
         (
             "zoo/alarms/named.py",
-            '@alarm("dead gradient")',
+            '@alarm("dead gradient", "a smaller model.discriminator_lr; another loss")',
             '''@alarm("no difference")
 def no_difference(now: Reading) -> str | None:
     """Raise the alarm when all images of fixed latents are equal."""
