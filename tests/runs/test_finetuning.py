@@ -16,7 +16,7 @@ from zoo import hub
 from zoo.errors import UserError
 from zoo.runs import packing
 from zoo.runs.finetuning import start_from
-from zoo.runs.run import Run
+from zoo.runs.run import Run, plan_run
 
 TINY: dict[str, Any] = {
     "images": 64,
@@ -79,6 +79,29 @@ def test_what_depends_on_the_classes_is_drawn_anew(tmp_path: Path) -> None:
     assert "drawn anew: generator.embed.weight" in start.describe()
 
 
+def test_weights_of_other_classes_always_fit_and_others_name_what_differs(tmp_path: Path) -> None:
+    """`pretrained=dcgan_digits` with 5 classes was refused, naming class and widths that agreed: row W6."""
+    release = tmp_path / "release"
+    zoo.DCGAN(resolution=16, channels=1, latent_dim=4, width=4, num_classes=90).save_pretrained(release)
+    same = {"resolution": 16, "channels": 1, "latent_dim": 4, "width": 4}
+    start = start_from(zoo.DCGAN(**same, num_classes=5), release)
+    assert start.taken > len(start.anew) > 0
+    with pytest.raises(UserError, match=r"with the settings that it was trained with: model\.width=4$"):
+        start_from(zoo.DCGAN(**{**same, "width": 8}, num_classes=5), release)
+
+
+def test_the_recipe_of_a_release_is_the_default(tmp_path: Path) -> None:
+    """`pretrained=NAME` alone picks the recipe by which the release was trained: row A9."""
+    plan = plan_run(None, out=tmp_path / "new", overrides={"pretrained": "dcgan_digits", "images": 64})
+    assert (plan.recipe.name, plan.recipe.pretrained) == ("dcgan_digits", "dcgan_digits")
+    tiny_dcgan().save_pretrained(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"Give recipe=NAME, one whose model is DCGAN"):
+        plan_run(None, overrides={"pretrained": str(tmp_path / "mine")})
+    trained = tiny_run(tmp_path / "run")
+    again = plan_run(None, out=tmp_path / "again", overrides={"pretrained": str(trained.folder)})
+    assert again.recipe.model.arguments["width"] == 4
+
+
 def test_too_little_in_common_is_refused_and_nothing_changed(tmp_path: Path) -> None:
     tiny_dcgan().save_pretrained(str(tmp_path / "narrow"))
     for model in (tiny_dcgan(width=8), tiny_mlp()):
@@ -89,7 +112,7 @@ def test_too_little_in_common_is_refused_and_nothing_changed(tmp_path: Path) -> 
         with pytest.raises(UserError, match=text):
             start_from(model, str(tmp_path / "narrow"))
         assert equal(before, weights(model))
-    with pytest.raises(UserError, match=r"is not in it\. Fine-tune with the class"):
+    with pytest.raises(UserError, match=r"is not in it\. Fine-tune with model.class=DCGAN"):
         start_from(tiny_biggan(), str(tmp_path / "narrow"))
 
 

@@ -47,7 +47,8 @@ def require_samples(least: int, metric: str, *samples: int) -> None:
     Raises:
         ValueError: if a number is below `least`.
     """
-    for side, n in zip(SIDES if len(samples) == 2 else SIDES[1:], samples):
+    sides = zip(SIDES if len(samples) == 2 else SIDES[1:], samples)
+    for side, n in reversed(list(sides)):  # as many real samples are often drawn as there are generated ones
         if n < least:
             raise ValueError(f"{metric} needs at least {least:,} {side} samples; got {n:,}")
 

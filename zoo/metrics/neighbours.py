@@ -104,7 +104,7 @@ def neighbour_statistics(real: Tensor, fake: Tensor, rules: Sequence[Rule]) -> l
     most = max(rule.k for rule in rules)
     if real.shape[1] != fake.shape[1]:
         raise ValueError(f"real and generated features must be equally wide; got {real.shape[1]} and {fake.shape[1]}")
-    for side, n in (("real", len(real)), ("generated", len(fake))):
+    for side, n in (("generated", len(fake)), ("real", len(real))):  # as many real ones are drawn as are generated
         if n <= most:
             raise ValueError(f"k={most} nearest neighbours need at least {most + 1} {side} samples; got {n}")
     with full_float32(real.device), torch.no_grad():

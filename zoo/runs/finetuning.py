@@ -8,6 +8,7 @@ this does not resume a run. Few images suffice if both networks were trained on 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,14 @@ from typing import Any
 
 from torch import Tensor
 
+from zoo.config.recipe_files import recipe_names
+from zoo.config.settings import settings_of
 from zoo.errors import UserError
 from zoo.gan import GAN
 from zoo.hub.finding import find
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.files import sha256_of
+from zoo.io.run_folder import run_of
 from zoo.releases import weights
 from zoo.releases.references import Reference
 from zoo.releases.release_format import AVERAGE, LIVE, read_header_config
@@ -32,11 +36,13 @@ class Source:
 
     Args:
         class_name: name of the model's class.
+        settings: arguments of its constructor.
         tensors: all tensors by their names in the state dict.
         sha256: digest of the file, 64 hexadecimal digits.
     """
 
     class_name: str
+    settings: dict[str, Any]
     tensors: dict[str, Tensor]
     sha256: str
 
@@ -92,8 +98,8 @@ def start_from(model: GAN, where: str | Path) -> Start:
         A record of the tensors that were copied.
 
     Raises:
-        UserError: if there is no such source, or less than half of the model's weights fit; the model is then
-            unchanged.
+        UserError: if there is no such source, or less than half of the model's weights fit and more differs than the
+            number of classes; the model is then unchanged.
     """
     source, state = read_source(where), model.state_dict()
     candidates = {name: source.tensor(name) for name in state}
@@ -102,17 +108,42 @@ def start_from(model: GAN, where: str | Path) -> Start:
     }
     anew = tuple(name for name in state if name not in taken)
     share = _count_weights(taken) / _count_weights(state)
-    if share < 0.5:
+    differing = _differing(source, model)
+    if share < 0.5 and differing.keys() != {"num_classes"}:
         first, theirs = anew[0], candidates[anew[0]]
         fault = (
             "is not in it" if theirs is None else f"is {tuple(theirs.shape)} in it, {tuple(state[first].shape)} here"
         )
         raise UserError(
             f"{where} holds a {source.class_name} of which only {share:.0%} of this {type(model).__name__} can be "
-            f"taken, less than half: {first} {fault}. Fine-tune with the class and widths that it was trained with"
+            f"taken, less than half: {first} {fault}. {_remedy(source, model, differing)}"
         )
     model.load_state_dict({**state, **taken})
     return Start(str(where), source.sha256, len(taken), anew)
+
+
+def _differing(source: Source, model: GAN) -> dict[str, Any]:
+    """Return the settings of the networks that the source has otherwise, with its values; none for another class."""
+    if source.class_name != type(model).__name__:
+        return {}
+    kept = set(settings_of(GAN)) - {"resolution", "channels", "latent_dim", "num_classes"} | set(model.loss_settings)
+    own = dict(model.hparams)
+    pairs = {name: value for name, value in source.settings.items() if name in own and name not in kept}
+    return {name: value for name, value in pairs.items() if _plain(value) != _plain(own[name])}
+
+
+def _remedy(source: Source, model: GAN, differing: Mapping[str, Any]) -> str:
+    """Return what to give for the weights of a source to fit."""
+    if source.class_name != type(model).__name__:
+        return f"Fine-tune with model.class={source.class_name} and the settings that it was trained with"
+    settings = " ".join(
+        f"model.{name}={value}".replace(" ", "") for name, value in differing.items() if name != "num_classes"
+    )
+    return f"Fine-tune with the settings that it was trained with: {settings}"
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _count_weights(tensors: Mapping[str, Tensor]) -> int:
@@ -129,10 +160,40 @@ def read_source(where: str | Path) -> Source:
     if isinstance(location, Reference):
         files = find(location)
         config, _ = read_header_config(files.weights, files.config)
-        return Source(_last_part(config["class"]), weights.read(files.weights), sha256_of(files.weights))
+        tensors = weights.read(files.weights)
+        return Source(_last_part(config["class"]), config["arguments"], tensors, sha256_of(files.weights))
     path = newest_checkpoint(location)
     state = read_checkpoint(path)
-    return Source(_last_part(state["zoo"]["class"]), state["state_dict"], sha256_of(path))
+    settings = dict(state.get("hyper_parameters", {}))
+    return Source(_last_part(state["zoo"]["class"]), settings, state["state_dict"], sha256_of(path))
+
+
+def recipe_of(where: str | Path) -> str:
+    """Return the recipe by which a trained model was trained: the name of one of the library, or the file of a run.
+
+    Args:
+        where: the source of the weights, see `start_from`.
+
+    Raises:
+        UserError: if there is no such source, or the library has no recipe of that name.
+    """
+    location = locate(where)
+    if not isinstance(location, Reference):
+        run = run_of(newest_checkpoint(location))
+        if run is not None and run.recipe.is_file():
+            return str(run.recipe)
+        raise UserError(f"pretrained={where} has no recipe beside it. Give recipe=NAME; `python -m zoo` lists them")
+    files = find(location)
+    config, _ = read_header_config(files.weights, files.config)
+    about = json.loads(files.config.read_text(encoding="utf-8")).get("about") if files.config else None
+    training = about.get("training") if isinstance(about, dict) else None
+    name = training.get("recipe") if isinstance(training, dict) else None
+    if name in recipe_names():
+        return str(name)
+    raise UserError(
+        f"pretrained={where} names no recipe of this library that it was trained by. Give recipe=NAME, one whose model "
+        f"is {_last_part(config['class'])}; `python -m zoo` lists them"
+    )
 
 
 def _last_part(class_path: object) -> str:

@@ -44,7 +44,7 @@ from zoo.io.scratch import sweep
 from zoo.runs.changes import note_early_end
 from zoo.runs.checking import check_model
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
-from zoo.runs.finetuning import start_from
+from zoo.runs.finetuning import recipe_of, start_from
 from zoo.runs.finishing import finished_line
 from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
@@ -148,6 +148,8 @@ def _plan_new_run(
     recipe: str | Path | None, out: str | Path | None, overrides: Mapping[str, Any]
 ) -> tuple[Recipe, Path]:
     """Load the recipe of a new run and choose the run folder, which must not contain a run."""
+    if recipe is None and overrides.get("pretrained"):
+        recipe = recipe_of(str(overrides["pretrained"]))
     if recipe is None:
         raise UserError("name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them")
     checked = load_recipe(recipe, overrides)
