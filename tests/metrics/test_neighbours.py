@@ -192,13 +192,9 @@ def test_memory_does_not_grow_with_the_square() -> None:
 def test_too_few_samples_and_other_widths_are_refused() -> None:
     with pytest.raises(ValueError, match="k=5 nearest neighbours need at least 6 generated samples; got 5"):
         all_four(gaussian(10, 4, 1), gaussian(5, 4, 2))
+    with pytest.raises(ValueError, match="need at least 6 generated samples; got 5"):  # row W5: both sides have 5
+        all_four(gaussian(5, 4, 1), gaussian(5, 4, 2))
     with pytest.raises(ValueError, match="must be equally wide; got 4 and 3"):
         all_four(gaussian(10, 4, 1), gaussian(10, 3, 2))
     with pytest.raises(ValueError, match="k must be at least 1; got 0"):
         PrecisionRecall(k=0)
-
-
-def test_the_generated_side_is_named_where_both_are_too_few() -> None:
-    """As many real images are drawn as there are generated ones, which were not named: row W5."""
-    with pytest.raises(ValueError, match="need at least 6 generated samples; got 5"):
-        neighbour_statistics(torch.randn(5, 2), torch.randn(5, 2), [Rule(k=5, strict=True)])

@@ -8,7 +8,6 @@ this does not resume a run. Few images suffice if both networks were trained on 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,7 +184,7 @@ def recipe_of(where: str | Path) -> str:
         raise UserError(f"pretrained={where} has no recipe beside it. Give recipe=NAME; `python -m zoo` lists them")
     files = find(location)
     config, _ = read_header_config(files.weights, files.config)
-    about = json.loads(files.config.read_text(encoding="utf-8")).get("about") if files.config else None
+    about = (files.config or {}).get("about")
     training = about.get("training") if isinstance(about, dict) else None
     name = training.get("recipe") if isinstance(training, dict) else None
     if name in recipe_names():
