@@ -6,6 +6,7 @@ import inspect
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -20,6 +21,7 @@ from zoo.config.arguments import parse_arguments
 from zoo.config.checking import REFUSED_BY_TRAINER, SECTIONS
 from zoo.config.recipe_files import recipe_folder, recipe_names
 from zoo.config.settings import settings_of
+from zoo.config.values import Word, read_yaml
 from zoo.errors import RecipeError
 from zoo.runs.recipes import load_recipe
 from zoo.runs.typed_settings import ModelSettings, Overrides, TrainerSettings
@@ -37,9 +39,15 @@ def faults(text: str) -> list[str]:
 
 def changed(name: str, *arguments: str) -> str:
     """The text of a recipe with values of a command line in place of its own."""
-    return OmegaConf.to_yaml(
-        OmegaConf.merge(OmegaConf.load(recipe_folder() / f"{name}.yaml"), OmegaConf.create(parse_arguments(arguments)))
-    )
+    given = OmegaConf.create(as_in_a_file(parse_arguments(arguments)))
+    return OmegaConf.to_yaml(OmegaConf.merge(OmegaConf.load(recipe_folder() / f"{name}.yaml"), given))
+
+
+def as_in_a_file(value: Any) -> Any:
+    """Return arguments with the lists that a recipe file would have in place of their texts."""
+    if isinstance(value, dict):
+        return {key: as_in_a_file(item) for key, item in value.items()}
+    return read_yaml(value) if isinstance(value, Word) else value
 
 
 # --- the files are up to date ----------------------------------------------------------------------------------------
