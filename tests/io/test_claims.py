@@ -24,9 +24,10 @@ HOLDS = HOLDER + "with claim(Path(sys.argv[1])): print('held', flush=True); sys.
 FORKS = HOLDER + (
     "import os, time\n"
     "with claim(Path(sys.argv[1])):\n"
-    "    pid = os.fork()\n"
-    "    if not pid: time.sleep(60)\n"
-    "    print(pid, flush=True); sys.stdin.read()"
+    "    if not os.fork():\n"
+    "        print(os.getpid(), flush=True)\n"  # the child itself, so that it has run by then
+    "        time.sleep(60)\n"
+    "    sys.stdin.read()"
 )
 
 
