@@ -11,6 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from zoo.data.raster import open_raster
 from zoo.errors import DataError
 
 Size = tuple[int, int]
@@ -86,7 +87,7 @@ def mixed_sizes_note(name: str, sizes: Sizes, resolution: int) -> str | None:
 def _size(file: Path) -> Size:
     """Return width and height of an image file in pixels, (0, 0) for a file that is none."""
     try:
-        with Image.open(file) as image:
+        with open_raster(file) as image:
             width, height = image.size
             return width, height
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):

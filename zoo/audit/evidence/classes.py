@@ -12,6 +12,7 @@ from torch import Tensor
 
 from zoo.audit.evidence.folders import ImageFolder
 from zoo.errors import UserError
+from zoo.io.files import with_home
 
 SUBFOLDERS, NONE = "subfolders", "none"
 """Values of `labels=` beside the path of a CSV file."""
@@ -61,7 +62,7 @@ def classes_of(folders: Sequence[ImageFolder], wanted: str | None) -> Classes | 
                     f"{loose.name} lies directly in {folder.path}. Move it, or give labels=FILE.csv"
                 )
         return _numbered(found, "names of subfolders", strict=True)
-    return _numbered(_named_by_file(folders, Path(wanted).expanduser()), wanted, strict=True)
+    return _numbered(_named_by_file(folders, with_home(wanted)), wanted, strict=True)
 
 
 def subfolder_names(folder: ImageFolder) -> list[str] | None:

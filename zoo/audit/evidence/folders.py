@@ -14,8 +14,10 @@ from zoo.audit.evidence.images import PART, ImageSet
 from zoo.audit.evidence.stored import split_images, store
 from zoo.data.decode import to_square
 from zoo.data.folder import Folder
+from zoo.data.raster import open_raster
 from zoo.data.sizes import Sizes, sizes_of
 from zoo.errors import DataError, UserError
+from zoo.io.files import with_home
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def list_folder(path: str | Path, name: str) -> ImageFolder:
     Raises:
         UserError: if there is no such folder, or no image in it.
     """
-    folder = Path(path).expanduser()
+    folder = with_home(path)
     if not folder.is_dir():
         raise UserError(f"{name}: there is no folder {folder}. Give the path of a folder of images")
     try:
@@ -93,6 +95,6 @@ def resized(images: ImageSet, size: int) -> ImageSet:
 def _opened(images: ImageSet, i: int) -> Image.Image:
     """Open the file of an image, or make an image of its pixels."""
     if images.files:
-        return Image.open(images.files[i])
+        return open_raster(images.files[i])
     pixels = images.rows(slice(i, i + 1))[0].permute(1, 2, 0).numpy()
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
