@@ -13,9 +13,9 @@ from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.changes import describe_changes, faults_of_changes, follow_images
 from zoo.runs.locating import checkpoint_of
-from zoo.runs.places import paths_of_data
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import whole_recipe
+from zoo.runs.start_folder import paths_of_data
 
 
 def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:

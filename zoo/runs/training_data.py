@@ -19,8 +19,8 @@ from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import run_of
 from zoo.releases import references, release_format
-from zoo.runs.places import paths_of_data
 from zoo.runs.recipes import load_recipe
+from zoo.runs.start_folder import paths_of_data
 
 FROM_OUTSIDE = (
     "class",
