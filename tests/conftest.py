@@ -1,12 +1,14 @@
-"""For every test: a cache of its own and one thread; scikit-learn's digits are decoded once."""
+"""For every test: a seed, a cache of its own and one thread; scikit-learn's digits are decoded once."""
 
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +34,14 @@ def digits_decoded_once() -> Iterator[None]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoded images of one test are not found by another, and none land in the user's cache."""
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    """Random weights of a test are the same in every run, whichever tests went before it."""
+    random.seed(0)
+    np.random.seed(0)
+    torch.manual_seed(0)
 
 
 @pytest.fixture

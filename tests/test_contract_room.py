@@ -18,7 +18,7 @@ from zoo.data import Folder
 from zoo.errors import DataError
 from zoo.training.objectives import Terms
 
-ROOT = Path(zoo.__file__).parents[1]
+ROOT = Path(__file__).parents[1]
 CODES = 2
 
 
