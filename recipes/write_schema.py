@@ -45,7 +45,8 @@ def classes_of(kind: Kind) -> dict[str, type]:
 def trainer_settings() -> dict[str, tuple[Any, Any]]:
     """Return type and default of the arguments of Lightning's Trainer that a recipe may give."""
     settings = {name: setting for name, setting in settings_of(Trainer).items() if name not in REFUSED_BY_TRAINER}
-    return {**settings, "precision": (Literal[(*PRECISIONS, "auto")], "auto")}
+    threads = (int | Literal["auto"], "auto")
+    return {**settings, "precision": (Literal[(*PRECISIONS, "auto")], "auto"), "threads": threads}
 
 
 def descriptions_of(target: type) -> dict[str, str]:

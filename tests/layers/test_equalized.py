@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear
+from zoo.layers.equalized import EqualizedConv2d, EqualizedDoublingConv2d, EqualizedLinear, scaled
 
 
 def test_weights_start_as_standard_normal_whatever_the_fan_in_and_biases_at_zero() -> None:
@@ -58,3 +58,22 @@ def test_one_step_of_adam_moves_layers_of_any_width_by_the_same_share() -> None:
         optimizer.step()
         shares.append(((layer.weight - before).norm() / before.norm()).item())
     assert shares[0] == pytest.approx(shares[1], rel=0.3)
+
+
+@pytest.mark.parametrize("size", [2, 40], ids=["few pixels", "more pixels than weights"])
+def test_whichever_is_smaller_is_scaled_with_the_same_values(size: int) -> None:
+    layer = EqualizedConv2d(3, 4, 3).double()
+    x = torch.randn(2, 3, size, size, dtype=torch.double, requires_grad=True)
+    small, weight = scaled(x, layer.weight, 0.5)
+    assert (small is x) == (weight is not layer.weight) == (size == 40)
+    y, right = layer(x), nn.functional.conv2d(x, layer.scale * layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(y, right)
+    for ours, theirs in zip(*(torch.autograd.grad(v.pow(3).sum(), [x, layer.weight]) for v in (y, right))):
+        torch.testing.assert_close(ours, theirs)
+
+
+def test_doubling_and_convolving_are_one_operation_with_the_values_of_two() -> None:
+    layer, x = EqualizedDoublingConv2d(3, 4).double(), torch.randn(2, 3, 5, 5, dtype=torch.double)
+    two = EqualizedConv2d(3, 4, 3).double()
+    two.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x), two(nn.functional.interpolate(x, scale_factor=2.0)))

@@ -11,7 +11,14 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from tests.helpers.training import equal, weights
-from zoo.layers.spectral import SpectralConv2d, SpectralEmbedding, SpectralLinear, as_filter, as_matrix
+from zoo.layers.spectral import (
+    SpectralConv2d,
+    SpectralDoublingConv2d,
+    SpectralEmbedding,
+    SpectralLinear,
+    as_filter,
+    as_matrix,
+)
 
 LAYERS: dict[str, Any] = {
     "convolution": (lambda: SpectralConv2d(5, 7), lambda: torch.randn(2, 5, 6, 6)),
@@ -116,3 +123,14 @@ def test_the_norm_is_known_in_float32_under_autocast() -> None:
     plain = copy.deepcopy(layer).normalised_weight()
     with torch.autocast("cpu", torch.bfloat16):
         assert torch.equal(layer.normalised_weight(), plain)
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_doubling_and_convolving_have_the_values_of_two_operations_in_either_precision(mixed: bool) -> None:
+    layer, x = SpectralDoublingConv2d(5, 7), torch.randn(2, 5, 6, 6)
+    two = copy.deepcopy(layer)
+    two.__class__ = SpectralConv2d
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        found, right = layer(x), two(nn.functional.interpolate(x, scale_factor=2.0))
+    torch.testing.assert_close(found, right, rtol=1e-4, atol=0 if mixed else 1e-5)
+    assert found.dtype == (torch.bfloat16 if mixed else torch.float32)

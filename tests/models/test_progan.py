@@ -273,6 +273,20 @@ def test_the_average_follows_a_new_block_faster_than_an_old_one() -> None:
     assert grown.moving_average == GrowingAverage(11_085, growth=grown.growth)
 
 
+@pytest.mark.parametrize(
+    ("images", "blocks", "heads"), [(0, 0, 1), (9, 0, 1), (10, 1, 2), (14, 1, 2), (25, 2, 3)], ids=str
+)
+def test_the_average_leaves_out_blocks_that_have_not_been_switched_on(images: int, blocks: int, heads: int) -> None:
+    growth = Growth(16, hold=10, fade=5)  # 4x4 up to 10 images, 8x8 up to 25, then 16x16
+    network = zoo.ProGAN(resolution=16, width=4, latent_dim=4).generator
+    names = {id(tensor): name for name, tensor in network.named_parameters()}
+    moved = {names[id(tensor)] for tensor in GrowingAverage(10, growth=growth).tensors(network, images)}
+    grown = {name for name in names.values() if not name.startswith(("blocks", "to_rgb"))}
+    assert grown < moved
+    for part, count in (("blocks", blocks), ("to_rgb", heads)):
+        assert {int(name.split(".")[1]) for name in moved if name.startswith(part)} == set(range(count))
+
+
 @pytest.mark.parametrize("initial", [0, 2, 6, 64])
 def test_growth_cannot_begin_where_there_is_no_block(initial: int) -> None:
     with pytest.raises(ValueError, match=f"initial_resolution is one of 4, 8, 16, 32; got {initial}"):

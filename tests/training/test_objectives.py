@@ -1,10 +1,13 @@
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
+import zoo
 from zoo.training.batch import Batch
 from zoo.training.objectives import OBJECTIVES, NonSaturating, Scores, Wasserstein, objective, squared_gradient_norm
 
@@ -90,6 +93,51 @@ def test_the_penalty_is_computed_in_float32_under_autocast() -> None:
         penalty = squared_gradient_norm(scores, Batch(torch.randn(3, 1, 2, 2)))
     assert penalty.dtype == torch.float32
     torch.testing.assert_close(penalty, layer.weight.detach().square().sum().expand(3))
+
+
+def test_the_precision_of_a_penalty_is_checked_and_reaches_its_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="float32, or mixed for that of the networks in a bf16-mixed run; got 'bf16'"):
+        zoo.WGANGP(resolution=16, width=4, penalty_precision="bf16")
+    models = [
+        zoo.WGANGP(resolution=16, width=4, penalty_precision="mixed"),
+        zoo.ProGAN(resolution=8, width=4, latent_dim=4, initial_resolution=8, penalty_precision="mixed"),
+        zoo.DCGAN(resolution=16, width=4, r1=1.0, penalty_precision="mixed"),
+        zoo.MixGAN({"class": "WGANGP", "resolution": 16, "width": 4, "penalty_precision": "mixed"}, 2).pairs[0][1],
+    ]
+    dtypes: list[torch.dtype] = []
+    inner = functional.conv2d  # of the layer of ours that all of them have
+
+    def seen(x: Tensor, weight: Tensor, bias: Tensor | None, settings: Any) -> Tensor:
+        y = inner(x, weight, bias, *settings[:3], settings[5])
+        dtypes.append(y.dtype)
+        return y
+
+    monkeypatch.setattr("zoo.layers.convolution.convolve", seen)
+    for model in models:
+        real, fake = (Batch(torch.randn(4, 3, model.resolution, model.resolution)) for _ in range(2))
+        for precision in ("mixed", "float32"):
+            model.objective.penalty_precision = model.penalty_precision = precision  # type: ignore[union-attr]
+            dtypes.clear()
+            with torch.autocast("cpu", torch.bfloat16):
+                model.scores(real)
+                scored = len(dtypes)
+                model.discriminator_loss(real, fake)
+            wide = sum(dtype == torch.float32 for dtype in dtypes)
+            assert wide == (0 if precision == "mixed" else scored), type(model)
+
+
+def test_a_penalty_in_mixed_precision_has_nearly_the_gradient_of_one_in_float32() -> None:
+    model = zoo.WGANGP(resolution=16, width=8)
+    real, fake = (Batch(torch.randn(3, 3, 16, 16)) for _ in range(2))
+    found = []
+    for precision in ("float32", "mixed"):
+        torch.manual_seed(1)  # the same points between the images
+        model.objective.penalty_precision = precision  # type: ignore[assignment]
+        with torch.autocast("cpu", torch.bfloat16):
+            penalty = model.objective.gradient_penalty(model.scores, real, fake)
+        weights = [w for w in model.discriminator.parameters() if w.ndim > 1]
+        found.append(torch.cat([g.flatten() for g in torch.autograd.grad(penalty, weights)]))
+    assert (found[0] - found[1]).norm() < 0.05 * found[0].norm()
 
 
 def test_the_wasserstein_loss_by_hand() -> None:

@@ -152,9 +152,10 @@ class Observer:
         """Measure the norms of the discriminator's gradient at points between real and generated images."""
         with self._without_side_effects(trainer):
             real = self.fixed.real(model)
-            shown = [augmented(batch, model.augment) for batch in (real, self.fixed.fake(model, real))]
+            fake = self.fixed.fake(model, real)
+            real, fake = augmented(real, model.augment), augmented(fake, model.augment)
             with torch.enable_grad():
-                norms = interpolated_gradient_norms(model.scores, *shown).detach()
+                norms = interpolated_gradient_norms(model.scores, real, fake).detach()
         return {"slope/mean": norms.mean(), "slope/largest": norms.amax()}
 
     def _classes(self, trainer: Trainer, model: GAN, classifier: Extractor) -> dict[str, Tensor]:

@@ -269,9 +269,20 @@ class Check:
         for given in precision.values():
             if given != "auto" and (fault := self.kinds.precision_fault(given)):
                 self.faults.append(f"trainer.precision: {fault}; use bf16-mixed, 32-true, or auto, which chooses")
+        threads = {"threads": allowed.pop("threads")} if "threads" in allowed else {}
+        if threads and threads["threads"] != "auto" and not is_count(threads["threads"]):
+            self.faults.append(
+                "trainer.threads: a number of threads from 1, or auto, which tries several at the start of a long run "
+                f"on a CPU; got {threads['threads']!r}"
+            )
         values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
         self.faults += faults
-        return {**precision, **values}
+        return {**precision, **threads, **values}
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a value is a whole number from 1."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def top_level(images: int, seed: int = 0, pretrained: str = "") -> None:

@@ -11,7 +11,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import conv2d, linear
+from torch.nn.functional import linear
+
+from zoo.layers.convolution import conv2d
+from zoo.layers.resampling import convolve_doubled
 
 HE = math.sqrt(2)
 
@@ -35,7 +38,19 @@ class EqualizedConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve maps (B, inputs, H, W) to (B, outputs, H, W)."""
-        return conv2d(x, self.weight * self.scale, self.bias, padding=self.padding)
+        x, weight = scaled(x, self.weight, self.scale)
+        return conv2d(x, weight, self.bias, padding=self.padding)
+
+
+class EqualizedDoublingConv2d(EqualizedConv2d):
+    """3x3 convolution of maps whose size is doubled before, both in one, see `zoo.layers.resampling`."""
+
+    def __init__(self, inputs: int, outputs: int, gain: float = HE) -> None:
+        super().__init__(inputs, outputs, 3, gain)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, 2H, 2W)."""
+        return convolve_doubled(x, self.weight * self.scale, self.bias)
 
 
 class EqualizedLinear(nn.Module):
@@ -55,7 +70,13 @@ class EqualizedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map features (B, inputs) to (B, outputs)."""
-        return linear(x, self.weight * self.scale, self.bias)
+        x, weight = scaled(x, self.weight, self.scale)
+        return linear(x, weight, self.bias)
+
+
+def scaled(x: Tensor, weight: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """Return the input and the weight of a linear map, one of them multiplied: the smaller one, which is cheaper."""
+    return (x * scale, weight) if x.numel() < weight.numel() else (x, weight * scale)
 
 
 @torch.no_grad()

@@ -27,7 +27,9 @@ class MinibatchStdDev(nn.Module):
         batch, _, height, width = x.shape
         group = next(size for size in range(min(self.group_size, batch), 0, -1) if batch % size == 0)
         grouped = x.float().reshape(group, batch // group, -1)
-        deviation = (grouped.var(0, unbiased=False) + 1e-8).sqrt().mean(1)  # (B / G,)
+        # Not Tensor.var, which takes 20 times as long across the first dimension.
+        variance = (grouped - grouped.mean(0)).square().mean(0)
+        deviation = (variance + 1e-8).sqrt().mean(1)  # (B / G,)
         extra = deviation.repeat(group).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
         return torch.cat([x, extra], dim=1)
 

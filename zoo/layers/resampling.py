@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, conv2d, conv_transpose2d
+from torch.nn.functional import avg_pool2d
+
+from zoo.layers.convolution import conv2d, conv_transpose2d
 
 
 def spread(weight: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import embedding, linear, normalize
+from torch.nn.functional import embedding, interpolate, linear, normalize
 
+from zoo.layers.convolution import conv2d
 from zoo.layers.precision import without_autocast
-from zoo.layers.resampling import convolve_halved
+from zoo.layers.resampling import convolve_doubled, convolve_halved
 
 
 class Spectral(nn.Module):
@@ -75,7 +76,22 @@ class SpectralConv2d(Spectral):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve with the normalised weight; the bias is not normalised."""
-        return torch.conv2d(x, self.normalised_weight(), self.bias, padding=self.padding)
+        return conv2d(x, self.normalised_weight(), self.bias, padding=self.padding)
+
+
+class SpectralDoublingConv2d(SpectralConv2d):
+    """3x3 convolution of maps whose size is doubled before: (B, in, H, W) to (B, out, 2H, 2W)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Double and convolve, with the 3x3 weight normalised before it is fused with the doubling.
+
+        In one operation in float32, where that takes half the time. In bf16 it saves none: on processors with AMX the
+        transposed convolution of these wide layers is that much slower.
+        """
+        weight = self.normalised_weight()
+        if x.dtype == torch.bfloat16 or torch.is_autocast_enabled(x.device.type):
+            return conv2d(interpolate(x, scale_factor=2.0), weight, self.bias, padding=1)
+        return convolve_doubled(x, weight, self.bias)
 
 
 class SpectralHalvingConv2d(SpectralConv2d):

@@ -7,11 +7,11 @@ determines gain and bias of the batch norms of one block. The discriminator sums
 projects the class embedding onto them (Miyato and Koyama 2018, arXiv:1802.05637). All layers have spectral norm except
 the shared embedding of classes. The generator has orthogonal regularisation; the loss is the hinge loss.
 
-Differences from the authors' code: in the discriminator, 3x3 convolutions are fused with the halving after them (see
-`zoo.layers.resampling`; fusing the generator's with the doubling saved time in float32 only), and 1x1 convolutions of
-the shortcuts come before doubling and after halving, which gives the same values for less work; the output of the first
-linear layer has positions first and channels last (as in the TF-Hub modules), which reorders its units. Resolution 16
-is ours. Without classes (`num_classes=0`) the condition of a block is its chunk of the latent alone, and the
+Differences from the authors' code: 3x3 convolutions are fused with the halving after them and, in float32, with the
+doubling before them (see `zoo.layers.resampling`), and 1x1 convolutions of the shortcuts come before doubling and after
+halving, which gives the same values for less work; the output of the first linear layer has positions first and
+channels last (as in the TF-Hub modules), which reorders its units. Resolution 16 is ours.
+Without classes (`num_classes=0`) the condition of a block is its chunk of the latent alone, and the
 discriminator does not project; without chunks as well, batch norm has plain gains and biases.
 """
 
@@ -24,13 +24,21 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate, relu
+from torch.nn.functional import avg_pool2d, interpolate
 
 from zoo.gan import GAN
 from zoo.layers.attention import SelfAttention
 from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
 from zoo.layers.orthogonal import orthogonal_penalty
-from zoo.layers.spectral import Spectral, SpectralConv2d, SpectralEmbedding, SpectralHalvingConv2d, SpectralLinear
+from zoo.layers.rectifier import relu
+from zoo.layers.spectral import (
+    Spectral,
+    SpectralConv2d,
+    SpectralDoublingConv2d,
+    SpectralEmbedding,
+    SpectralHalvingConv2d,
+    SpectralLinear,
+)
 from zoo.layers.wrappers import plain_name
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms
@@ -73,12 +81,12 @@ class GeneratorBlock(nn.Module):
     def __init__(self, inputs: int, outputs: int, norm: Callable[[int], nn.Module]) -> None:
         super().__init__()
         self.norm1, self.norm2 = norm(inputs), norm(outputs)
-        self.conv1, self.conv2 = SpectralConv2d(inputs, outputs), SpectralConv2d(outputs, outputs)
+        self.conv1, self.conv2 = SpectralDoublingConv2d(inputs, outputs), SpectralConv2d(outputs, outputs)
         self.shortcut = SpectralConv2d(inputs, outputs, 1)
 
     def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
         """Apply norm, ReLU, doubling and convolution, then norm, ReLU and convolution, and add the shortcut."""
-        h = self.conv1(doubled(relu(self.norm1(x, condition))))
+        h = self.conv1(relu(self.norm1(x, condition)))
         h = self.conv2(relu(self.norm2(h, condition)))
         result: Tensor = h + doubled(self.shortcut(x))
         return result

@@ -22,11 +22,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, relu
+from torch.nn.functional import avg_pool2d
 
 from zoo.layers.attention import SelfAttention
 from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
-from zoo.layers.spectral import SpectralConv2d, SpectralLinear
+from zoo.layers.rectifier import relu
+from zoo.layers.spectral import SpectralConv2d, SpectralDoublingConv2d, SpectralLinear
 from zoo.models.biggan import (
     DISCRIMINATOR_WIDTHS,
     GENERATOR_WIDTHS,
@@ -53,16 +54,17 @@ class GeneratorBlock(nn.Module):
         hidden = inputs // BOTTLENECK
         self.outputs, self.doubles = outputs, double
         self.norm1, self.norm2, self.norm3, self.norm4 = norm(inputs), norm(hidden), norm(hidden), norm(hidden)
-        self.conv1, self.conv2 = SpectralConv2d(inputs, hidden, 1), SpectralConv2d(hidden, hidden)
+        self.conv1 = SpectralConv2d(inputs, hidden, 1)
+        self.conv2 = SpectralDoublingConv2d(hidden, hidden) if double else SpectralConv2d(hidden, hidden)
         self.conv3, self.conv4 = SpectralConv2d(hidden, hidden), SpectralConv2d(hidden, outputs, 1)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        """Apply norm, ReLU and convolution four times, doubling the size before the first 3x3 one; add the shortcut."""
+        """Apply norm, ReLU and convolution four times, the first 3x3 one of doubled maps; add the shortcut."""
         h = self.conv1(relu(self.norm1(x, condition)))
         h = relu(self.norm2(h, condition))
         x = x[:, : self.outputs]
         if self.doubles:
-            h, x = doubled(h), doubled(x)
+            x = doubled(x)
         h = self.conv3(relu(self.norm3(self.conv2(h), condition)))
         h = self.conv4(relu(self.norm4(h, condition)))
         result: Tensor = h + x

@@ -26,7 +26,9 @@ from torch import Tensor, nn
 
 from zoo.errors import require_at_least
 from zoo.gan import GAN
+from zoo.layers.convolution import Conv2d, ConvTranspose2d
 from zoo.layers.labels import one_hot
+from zoo.layers.rectifier import LeakyReLU
 from zoo.training.objectives import objective as objective_named
 
 RESOLUTIONS = (16, 32, 64, 128, 256)
@@ -83,11 +85,11 @@ class Discriminator(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         widths = stage_widths(resolution, width)[::-1]
-        layers: list[nn.Module] = [halving(channels + num_classes, widths[0], kernel_size), nn.LeakyReLU(0.2, True)]
+        layers: list[nn.Module] = [halving(channels + num_classes, widths[0], kernel_size), LeakyReLU(0.2, True)]
         for before, after in pairwise(widths):
-            layers += [halving(before, after, kernel_size), nn.BatchNorm2d(after), nn.LeakyReLU(0.2, True)]
+            layers += [halving(before, after, kernel_size), nn.BatchNorm2d(after), LeakyReLU(0.2, True)]
         self.body = nn.Sequential(*layers)
-        self.readout = nn.Conv2d(widths[-1], 1, 4, bias=False)  # over 4x4 maps: the authors' flatten and linear layer
+        self.readout = Conv2d(widths[-1], 1, 4, bias=False)  # over 4x4 maps: the authors' flatten and linear layer
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Return logits (B,) of images (B, C, H, W) in [-1, 1] and, if conditional, class indices (B,)."""
@@ -102,12 +104,12 @@ class Discriminator(nn.Module):
 def doubling(inputs: int, outputs: int, kernel_size: int) -> nn.ConvTranspose2d:
     """Return a transposed convolution with stride 2 that exactly doubles the size."""
     padding, output_padding = (2, 1) if kernel_size == 5 else (1, 0)
-    return nn.ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding, bias=False)
+    return ConvTranspose2d(inputs, outputs, kernel_size, 2, padding, output_padding, bias=False)
 
 
 def halving(inputs: int, outputs: int, kernel_size: int) -> nn.Conv2d:
     """Return a convolution with stride 2 that exactly halves the size."""
-    return nn.Conv2d(inputs, outputs, kernel_size, 2, padding=kernel_size // 2 if kernel_size == 5 else 1, bias=False)
+    return Conv2d(inputs, outputs, kernel_size, 2, padding=kernel_size // 2 if kernel_size == 5 else 1, bias=False)
 
 
 def initialise(module: nn.Module) -> None:

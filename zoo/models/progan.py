@@ -8,7 +8,8 @@ of images seen: all blocks exist from the start, and a resumed run has no state 
 Where the authors' two implementations differ, this follows the paper and the Theano code: bias and rectifier come
 before the 2x2 average pooling (the TensorFlow code fuses the pooling with the convolution, so they come after it).
 
-Two computations differ with the same result. Networks work at the resolution of the stage instead of on images repeated
+Three computations differ with the same result. In the generator a doubling and the convolution after it are one
+operation (see `zoo.layers.resampling`). Networks work at the resolution of the stage instead of on images repeated
 up to the full size, and the gradient's norm is divided by the factor that this changes (see `ProGAN.gradient_penalty`).
 The moving average has a half-life in images: the authors' decay of 0.999 per batch of 16 is a half-life of
 `16 * log(0.5) / log(0.999) = 11,085` images.
@@ -24,14 +25,15 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, leaky_relu, linear
+from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, linear
 
 from zoo.gan import GAN
-from zoo.layers.equalized import EqualizedConv2d, EqualizedLinear, unequalize
+from zoo.layers.equalized import EqualizedConv2d, EqualizedDoublingConv2d, EqualizedLinear, scaled, unequalize
 from zoo.layers.labels import one_hot
 from zoo.layers.minibatch_stddev import ConsecutiveDeviation, MinibatchStdDev, NeighbourDeviation
 from zoo.layers.normalization import PixelNorm
 from zoo.layers.precision import without_autocast
+from zoo.layers.rectifier import leaky_relu
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
 from zoo.training.batch import Batch
 from zoo.training.objectives import (
@@ -80,7 +82,7 @@ class Generator(nn.Module):
         self.blocks = nn.ModuleList(
             nn.ModuleList(
                 [
-                    EqualizedConv2d(widths.at(size // 2), widths.at(size), 3),
+                    EqualizedDoublingConv2d(widths.at(size // 2), widths.at(size)),
                     EqualizedConv2d(widths.at(size), widths.at(size), 3),
                 ]
             )
@@ -103,7 +105,6 @@ class Generator(nn.Module):
         before = x
         for block in list(self.blocks)[:depth]:
             before = x
-            x = interpolate(x, scale_factor=2, mode="nearest")
             for convolution in block.children():
                 x = self._activate(convolution(x))
         images: Tensor = self.to_rgb[depth](x)
@@ -113,8 +114,7 @@ class Generator(nn.Module):
         return images
 
     def _from_latent(self, z: Tensor) -> Tensor:
-        flat = linear(z, self.dense.weight * self.dense.scale)
-        x = flat.view(z.shape[0], -1, 4, 4)
+        x = linear(*scaled(z, self.dense.weight, self.dense.scale)).view(z.shape[0], -1, 4, 4)
         bias = self.dense.bias
         return self._activate(x + (bias if bias.ndim == 3 else bias[:, None, None]))
 
@@ -330,14 +330,16 @@ class ProGAN(GAN):
         The authors' networks see images repeated up to full size, so their gradient norm is the norm at the stage's
         resolution divided by k = full / stage resolution: k^2 pixels each have 1 / k^2 of the gradient.
         """
-        norms = interpolated_gradient_norms(self.scores, real, fake) / (self.resolution / self.stage.resolution)
+        norms = interpolated_gradient_norms(self.scores, real, fake, self.penalty_precision)
+        norms = norms / (self.resolution / self.stage.resolution)
         penalty: Tensor = self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean()
         return penalty
 
     def r1_penalty(self, real: Batch) -> Tensor:
         """Compute the zero-centred penalty on real images (Mescheder et al. 2018), norm as in `gradient_penalty`."""
         scale = self.resolution / self.stage.resolution
-        return 0.5 * self.objective.r1 * self.r1_every * squared_gradient_norm(self.scores, real).mean() / scale**2
+        norms = squared_gradient_norm(self.scores, real, self.penalty_precision)
+        return 0.5 * self.objective.r1 * self.r1_every * norms.mean() / scale**2
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the adversarial term and, if conditional, the class loss of the generated images."""

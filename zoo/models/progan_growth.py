@@ -6,8 +6,11 @@ Karras et al. 2018, section A.1 and table 2; `TrainingSchedule` in the authors' 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
+
+from torch import Tensor, nn
 
 from zoo.training.average import MovingAverage
 
@@ -122,6 +125,15 @@ class GrowingAverage(MovingAverage):
     def halflife_at(self, images_seen: int) -> float:
         """Return the half-life, in images, after `images_seen`."""
         return super().halflife_at(images_seen - self.growth.began(images_seen))
+
+    def tensors(self, network: nn.Module, images_seen: int) -> Iterator[Tensor]:
+        """Return the tensors of the blocks and heads that have been switched on; the others have not moved yet."""
+        used = self.growth.at(images_seen).resolution.bit_length() - 3
+        blocks = range(used, self.growth.resolution.bit_length() - 3)
+        waiting = [*(f"blocks.{i}." for i in blocks), *(f"to_rgb.{i + 1}." for i in blocks)]
+        for name, tensor in chain(network.named_parameters(), network.named_buffers()):
+            if not any(part in name for part in waiting):
+                yield tensor
 
 
 @dataclass(frozen=True)

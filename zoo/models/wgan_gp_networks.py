@@ -8,8 +8,10 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, interpolate, relu
+from torch.nn.functional import avg_pool2d, interpolate
 
+from zoo.layers.convolution import Conv2d, ConvTranspose2d
+from zoo.layers.rectifier import LeakyReLU, ReLU, relu
 from zoo.layers.resampling import DoublingConvolution, HalvingConvolution
 
 Resampling = Literal["double", "halve", "keep"]
@@ -40,7 +42,7 @@ def convolution(
     elif resampling == "halve":
         layer = HalvingConvolution(inputs, outputs, bias)
     else:
-        layer = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=bias)
+        layer = Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=bias)
     uniform(layer, math.sqrt((4 if he else 2) / ((inputs + outputs) * kernel_size**2)))
     return layer
 
@@ -53,10 +55,10 @@ def strided(inputs: int, outputs: int, transposed: bool = False) -> nn.Conv2d | 
     """
     layer: nn.Conv2d | nn.ConvTranspose2d
     if transposed:
-        layer = nn.ConvTranspose2d(inputs, outputs, 5, 2, padding=2, output_padding=1)
+        layer = ConvTranspose2d(inputs, outputs, 5, 2, padding=2, output_padding=1)
         fans = inputs * 25 / 4 + outputs * 25
     else:
-        layer = nn.Conv2d(inputs, outputs, 5, 2, padding=2)
+        layer = Conv2d(inputs, outputs, 5, 2, padding=2)
         fans = inputs * 25 + outputs * 25 / 4
     uniform(layer, math.sqrt(4 / fans))
     return layer
@@ -270,7 +272,7 @@ def residual_critic(resolution: int, channels: int, width: int, num_classes: int
     blocks = [Block(channels, width, width, "halve", pixels=True)]
     blocks += [Block(width, width, width, "halve") for _ in range(halvings - 1)]
     blocks += [Block(width, width, width, "keep") for _ in range(2)]
-    return Critic(nn.Sequential(*blocks, nn.ReLU(True), nn.AdaptiveAvgPool2d(1), nn.Flatten()), width, num_classes)
+    return Critic(nn.Sequential(*blocks, ReLU(True), nn.AdaptiveAvgPool2d(1), nn.Flatten()), width, num_classes)
 
 
 def layer_norm_critic(resolution: int, channels: int, width: int, num_classes: int) -> Critic:
@@ -290,6 +292,6 @@ def convolutional_critic(resolution: int, channels: int, width: int, num_classes
     layers = [
         part
         for before, after in pairwise([channels, *widths])
-        for part in (strided(before, after), nn.LeakyReLU(0.2, True))
+        for part in (strided(before, after), LeakyReLU(0.2, True))
     ]
     return Critic(nn.Sequential(*layers, nn.Flatten()), widths[-1] * 4 * 4, num_classes)

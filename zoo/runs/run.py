@@ -6,7 +6,7 @@
 3. Create the run folder and claim it: at most one run writes into a folder (`zoo.io.claims`).
 4. Seed torch with the recipe's seed. Build the data source and the callbacks, read the data, build the model.
 5. Copy the weights of `pretrained`, or check that the checkpoint to resume from fits the model.
-6. Create Lightning's trainer, and train.
+6. Create Lightning's trainer; on a CPU choose the number of threads by a trial (`zoo.runs.threads`); train.
 7. When all processes have started: use the run folder of rank 0 in all of them, write the recipe and the environment,
    and move away checkpoints that are newer than the one the run is resumed from (`RunRecorder`).
 8. When training ends: record how long it took and how many images were seen.
@@ -51,6 +51,7 @@ from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import record_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
+from zoo.runs.threads import chosen_threads
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
 from zoo.training.processes import check_processes, describe_lost_process
@@ -249,7 +250,10 @@ class Plan:
         )
         began, is_complete = time.monotonic(), False
         try:
-            trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
+            with chosen_threads(recipe, model, data, self.start) as choice:
+                if choice.reason and is_rank_zero():
+                    print(choice.reason, flush=True)
+                trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
             is_complete = stop.received is None and model.progress >= recipe.images
         except RuntimeError as error:
@@ -324,7 +328,7 @@ class Plan:
                 enable_model_summary=False,
                 use_distributed_sampler=False,
                 num_sanity_val_steps=0,
-                **{key: value for key, value in self.recipe.trainer.items() if key != "strategy"},
+                **{key: value for key, value in self.recipe.trainer.items() if key not in ("strategy", "threads")},
             )
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"trainer: Lightning refuses these arguments: {first_line(error)}") from error
@@ -386,6 +390,7 @@ class RunRecorder(Callback):
             "pretrained": self.pretrained,
             "command": sys.argv,
             "folder": str(Path.cwd()),  # relative paths of the recipe are seen from here
+            "threads": torch.get_num_threads(),
             **environment(),
         }
         run.record_start(record)

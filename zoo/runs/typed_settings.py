@@ -40,6 +40,7 @@ class ModelSettings(ModelClass, total=False):
     average_halflife: int  # all but MixGAN
     average_start: int  # all but MixGAN
     augment: Sequence[str]  # all but MixGAN
+    penalty_precision: Literal["float32", "mixed"]  # all but MixGAN
     seed: int
     width: int  # all but MixGAN
     shared_dim: int  # BigGAN, BigGANDeep
@@ -154,6 +155,7 @@ class TrainerSettings(TypedDict, total=False):
     reload_dataloaders_every_n_epochs: int
     enable_autolog_hparams: bool
     model_registry: str | None
+    threads: int | Literal["auto"]
 
 
 class AlarmsSettings(TypedDict, total=False):

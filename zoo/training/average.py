@@ -8,7 +8,9 @@ step does not. A decay `d` per step at batch size `B` is a half-life of `B * log
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +53,10 @@ class MovingAverage:
         """Return the half-life, in images, after `images_seen`."""
         return min(self.halflife, self.rampup * images_seen) if self.rampup else self.halflife
 
+    def tensors(self, network: nn.Module, images_seen: int) -> Iterator[Tensor]:
+        """Return the tensors of a network or of its average that may differ between the two, in one order."""
+        return chain(network.parameters(), network.buffers())
+
     @torch.no_grad()
     def update(self, average: nn.Module, network: nn.Module, images: int, images_seen: int) -> None:
         """Move `average` towards `network`, in place.
@@ -63,7 +69,7 @@ class MovingAverage:
         """
         averages: list[Tensor] = []
         values: list[Tensor] = []
-        for a, b in zip((*average.parameters(), *average.buffers()), (*network.parameters(), *network.buffers())):
+        for a, b in zip(self.tensors(average, images_seen), self.tensors(network, images_seen)):
             if a.is_floating_point():
                 averages.append(a)
                 values.append(b.detach())

@@ -7,15 +7,18 @@ mixed models alike. In the formulas r are the scores (raw logits) of real images
 
 from __future__ import annotations
 
-from typing import Protocol
+from contextlib import nullcontext
+from typing import Literal, Protocol, get_args
 
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
+from zoo.layers.convolution import input_gradients_only
 from zoo.training.batch import Batch
 
 Terms = dict[str, Tensor]
+PenaltyPrecision = Literal["float32", "mixed"]
 
 
 class Scores(Protocol):
@@ -37,6 +40,9 @@ class Objective:
     """Score at which the discriminator is undecided: the one that minimises its loss on images that are real or
     generated with equal probability. Images with higher scores count as real. None where scores have no absolute
     meaning, such as those of a Wasserstein critic, to which any constant may be added."""
+
+    penalty_precision: PenaltyPrecision = "float32"
+    """Precision of the passes of a gradient penalty, see `input_gradient`; `zoo.GAN` sets it."""
 
     def __init__(self, r1: float = 0.0) -> None:
         if r1 < 0:
@@ -62,7 +68,7 @@ class Objective:
         real_scores, fake_scores = scores(real, fake)
         terms = {"adversarial": self.discriminator_value(real_scores, fake_scores)}
         if self.r1:
-            terms["r1"] = 0.5 * self.r1 * squared_gradient_norm(scores, real).mean()
+            terms["r1"] = 0.5 * self.r1 * squared_gradient_norm(scores, real, self.penalty_precision).mean()
         return terms
 
     def generator(self, scores: Scores, real: Batch, fake: Batch) -> Terms:
@@ -163,7 +169,8 @@ class Wasserstein(Objective):
 
         x is one random point on the line between each real image and its generated partner (algorithm 1, lines 5-7).
         """
-        penalty: Tensor = self.penalty * (interpolated_gradient_norms(scores, real, fake) - 1).square().mean()
+        norms = interpolated_gradient_norms(scores, real, fake, self.penalty_precision)
+        penalty: Tensor = self.penalty * (norms - 1).square().mean()
         return penalty
 
 
@@ -190,26 +197,50 @@ def objective(name: str, r1: float = 0.0) -> Objective:
     return OBJECTIVES[name](r1=r1)
 
 
-def input_gradient(scores: Scores, batch: Batch) -> Tensor:
+def check_penalty_precision(precision: str) -> PenaltyPrecision:
+    """Return a precision of gradient penalties.
+
+    Raises:
+        ValueError: when it is not offered.
+    """
+    for known in get_args(PenaltyPrecision):
+        if precision == known:
+            return known  # type: ignore[no-any-return]
+    raise ValueError(
+        f"penalty_precision is float32, or mixed for that of the networks in a bf16-mixed run; got {precision!r}"
+    )
+
+
+def input_gradient(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
     """Compute the gradient of each score by its own image: (B, C, H, W), float32, with its graph.
 
-    The computation is in float32 also under autocast: bf16 keeps 8 significant bits, too few for a second derivative.
     The result can be differentiated by the discriminator's weights. Do so outside autocast, or that backward pass casts
     to bf16 again; the loop of `zoo.GAN` does.
+
+    Args:
+        scores: the model's method that scores batches.
+        batch: images (B, C, H, W) and their labels.
+        precision: `float32` computes without autocast; `mixed` in the precision of autocast, so in bf16 in a run with
+            bf16-mixed: about half the time on processors with bf16 units. The convolutions must then be those of
+            `zoo.layers.convolution`, since torch's second derivative is wrong in bf16 on some processors.
     """
-    with torch.autocast(batch.images.device.type, enabled=False):
+    device = batch.images.device.type
+    with torch.autocast(device, enabled=False) if precision == "float32" else nullcontext():
         images = batch.images.detach().float().requires_grad_(True)
         (values,) = scores(Batch(images, batch.labels))
-        (gradient,) = torch.autograd.grad(values.sum(), images, create_graph=True)
+        with input_gradients_only():
+            (gradient,) = torch.autograd.grad(values.sum(), images, create_graph=True)
         return gradient
 
 
-def squared_gradient_norm(scores: Scores, batch: Batch) -> Tensor:
+def squared_gradient_norm(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
     """Compute the squared norm (B,), over channels and pixels, of each score's gradient by its own image."""
-    return input_gradient(scores, batch).square().flatten(1).sum(1)
+    return input_gradient(scores, batch, precision).square().flatten(1).sum(1)
 
 
-def interpolated_gradient_norms(scores: Scores, real: Batch, fake: Batch) -> Tensor:
+def interpolated_gradient_norms(
+    scores: Scores, real: Batch, fake: Batch, precision: PenaltyPrecision = "float32"
+) -> Tensor:
     """Compute the norms (B,) of the scores' gradients at one random point between each real and generated image.
 
     Each pair has one random position, uniform on the line between both images, and one norm, over all channels and
@@ -220,5 +251,5 @@ def interpolated_gradient_norms(scores: Scores, real: Batch, fake: Batch) -> Ten
     start, end = real.images.detach().float(), fake.images.detach().float()
     position = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
     between = Batch(start + position * (end - start), fake.labels)
-    norms: Tensor = torch.linalg.vector_norm(input_gradient(scores, between).flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(input_gradient(scores, between, precision).flatten(1), dim=1)
     return norms

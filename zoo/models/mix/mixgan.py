@@ -117,6 +117,7 @@ class MixGAN(GAN):
             resolution=first.resolution,
             channels=first.channels,
             latent_dim=first.latent_dim,
+            penalty_precision=first.penalty_precision,
         )
         self._adopt_settings(first)
         first.clock = self.clock

@@ -1,0 +1,175 @@
+"""Convolutions with a second derivative of their own: its value, its precision in bf16, and what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.autograd import gradcheck, gradgradcheck
+from torch.nn import functional
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import zoo
+from zoo.layers.convolution import Conv2d, ConvTranspose2d, conv2d, conv_transpose2d, input_gradients_only
+from zoo.training.batch import Batch
+from zoo.training.objectives import input_gradient
+
+CASES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], tuple[int, ...], dict[str, Any]]] = {
+    "plain": (conv2d, functional.conv2d, (3, 4, 3, 3), {"padding": 1}),
+    "strided": (conv2d, functional.conv2d, (3, 4, 4, 4), {"stride": 2, "padding": 1}),
+    "dilated, in groups": (conv2d, functional.conv2d, (6, 2, 3, 2), {"dilation": (2, 1), "groups": 2}),
+    "transposed": (conv_transpose2d, functional.conv_transpose2d, (4, 3, 4, 4), {"stride": 2, "padding": 1}),
+    "transposed, 5x5": (
+        conv_transpose2d,
+        functional.conv_transpose2d,
+        (4, 2, 5, 5),
+        {"stride": 2, "padding": 2, "output_padding": 1},
+    ),
+}
+
+
+class Calls(TorchDispatchMode):
+    """Counts the convolutions of a block, and keeps which gradients and which kernels they were of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forward: list[tuple[int, ...]] = []  # shape of each weight
+        self.wanted: list[tuple[bool, ...]] = []  # of each backward pass: gradients by maps, weight, bias
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Note a convolution and carry it out."""
+        if function is torch.ops.aten.convolution.default:
+            self.forward.append(tuple(args[1].shape))
+        if function is torch.ops.aten.convolution_backward.default:
+            self.wanted.append(tuple(args[10]))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_values_and_derivatives_of_any_order_are_those_of_a_convolution(case: str) -> None:
+    ours, torchs, shape, settings = CASES[case]
+    x = torch.randn(2, 4, 5, 4, dtype=torch.float64, requires_grad=True)
+    weight = torch.randn(shape, dtype=torch.float64, requires_grad=True)
+    outputs = shape[1] if ours is conv_transpose2d else shape[0]
+    bias = torch.randn(outputs, dtype=torch.float64, requires_grad=True)
+    y = ours(x, weight, bias, **settings)
+    torch.testing.assert_close(y, torchs(x, weight, bias, **settings))
+
+    def first(*arguments: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad(ours(*arguments, **settings).square().sum(), arguments, create_graph=True)
+
+    assert gradcheck(lambda *a: ours(*a, **settings), (x, weight, bias))
+    assert gradgradcheck(lambda *a: ours(*a, **settings), (x, weight, bias))
+    assert gradgradcheck(lambda *a: first(*a)[0], (x, weight, bias))  # the third derivative
+
+
+def test_layers_are_torchs_with_the_same_names_and_bits() -> None:
+    x = torch.randn(2, 3, 8, 8, requires_grad=True)
+    for ours, torchs in (
+        (Conv2d(3, 5, 4, 2, 1), nn.Conv2d(3, 5, 4, 2, 1)),
+        (ConvTranspose2d(3, 5, 4, 2, 1), nn.ConvTranspose2d(3, 5, 4, 2, 1)),
+    ):
+        torchs.load_state_dict(ours.state_dict())
+        grads = [torch.autograd.grad(layer(x).square().sum(), [x, *layer.parameters()]) for layer in (ours, torchs)]
+        assert all(torch.equal(a, b) for a, b in zip(*grads))
+        with torch.no_grad():
+            assert torch.equal(ours(x), torchs(x))
+    same = Conv2d(3, 3, 3, padding="same", padding_mode="reflect")
+    assert same(x).shape == x.shape
+
+
+def penalty_gradients(convolution: Callable[..., Tensor], x: Tensor, weights: list[Tensor]) -> list[Tensor]:
+    """Gradients by the weights of a gradient penalty on two 3x3 convolutions."""
+    x = x.detach().requires_grad_()
+    weights = [w.detach().requires_grad_() for w in weights]
+    hidden = functional.leaky_relu(convolution(x, weights[0], padding=1), 0.2)
+    scores = convolution(hidden, weights[1], padding=1).float().square().mean((1, 2, 3))
+    (gradient,) = torch.autograd.grad(scores.sum(), x, create_graph=True)
+    return list(torch.autograd.grad(gradient.float().square().sum(), weights))
+
+
+def distance(ours: list[Tensor], right: list[Tensor]) -> float:
+    """Distance of all numbers, relative to the length of the right ones."""
+    a, b = (torch.cat([part.double().flatten() for part in parts]) for parts in (ours, right))
+    return float((a - b).norm() / b.norm())
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3, 8, 15, 16])
+def test_a_penalty_in_bf16_is_right_for_every_batch(batch: int) -> None:
+    x = torch.randn(batch, 8, 8, 8).to(memory_format=torch.channels_last)
+    weights = [torch.randn(16, 8, 3, 3) / 8, torch.randn(8, 16, 3, 3) / 12]
+    right = penalty_gradients(functional.conv2d, x.double(), [w.double() for w in weights])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours = penalty_gradients(conv2d, x, weights)
+    assert distance(ours, right) < 0.02  # bf16 has 8 bits: steps of 0.4 %
+
+
+@pytest.mark.skipif(not torch.cpu.get_capabilities().get("amx_bf16"), reason="the fault is of oneDNN on AMX")
+def test_torchs_own_penalty_in_bf16_is_wrong_on_amx() -> None:
+    x = torch.randn(8, 16, 16, 16).to(memory_format=torch.channels_last)
+    weights = [torch.randn(32, 16, 3, 3) / 12, torch.randn(16, 32, 3, 3) / 17]
+    right = penalty_gradients(functional.conv2d, x.double(), [w.double() for w in weights])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert distance(penalty_gradients(functional.conv2d, x, weights), right) > 0.3  # else this module may go
+        assert distance(penalty_gradients(conv2d, x, weights), right) < 0.02
+
+
+def test_gradients_by_weights_are_left_out_where_only_images_are_asked_for() -> None:
+    layer = Conv2d(3, 4, 3)
+    x = torch.randn(2, 3, 5, 5, requires_grad=True)
+    with Calls() as calls:
+        torch.autograd.grad(layer(x).sum(), x)
+    assert calls.wanted == [(True, True, True)]  # a function is not told what is asked for
+    with Calls() as calls:
+        gradient = input_gradient(lambda batch: (layer(batch.images).sum((1, 2, 3)),), Batch(x))
+    assert calls.wanted == [(True, False, False)]
+    with Calls() as calls:
+        gradient.square().sum().backward()
+    assert calls.wanted == [(False, True, False)]
+    assert layer.weight.grad is not None
+    assert layer.bias is not None
+    assert layer.bias.grad is None  # the gradient by the images does not depend on it
+    with pytest.raises(RuntimeError), input_gradients_only():
+        raise RuntimeError
+    with Calls() as calls:
+        layer(x.detach()).sum().backward()
+    assert calls.wanted == [(False, True, True)]  # also after an error in the block
+
+
+def test_a_penalty_on_a_critic_of_rectifiers_costs_four_convolutions_for_each_of_its_layers() -> None:
+    """With a second derivative of the rectifiers they would be six."""
+    model = zoo.WGANGP(resolution=16, width=4)
+    layers = sum(isinstance(part, nn.Conv2d) for part in model.discriminator.modules())
+    real, fake = (Batch(torch.randn(2, 3, 16, 16)) for _ in range(2))
+    with Calls() as calls:
+        model.objective.gradient_penalty(model.scores, real, fake).backward()
+    by_maps, by_weight = (sum(wanted[i] for wanted in calls.wanted) for i in (0, 1))
+    assert (len(calls.forward), by_maps, by_weight) == (2 * layers, layers, layers)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        lambda: zoo.WGANGP(resolution=32, width=4),
+        lambda: zoo.WGANGP(resolution=64, width=4),
+        lambda: zoo.WGANGP(resolution=28, width=4, channels=1, architecture="convolutional", batch_norm=False),
+        lambda: zoo.ProGAN(resolution=16, width=8, latent_dim=8, initial_resolution=16),
+        lambda: zoo.DCGAN(resolution=16, width=4, r1=1.0),
+        lambda: zoo.DCGAN(resolution=16, width=4, kernel_size=5, r1=1.0),
+        lambda: zoo.BigGAN(resolution=16, width=8, num_classes=3, attention=8, r1=1.0),
+        lambda: zoo.BigGANDeep(resolution=16, width=8, num_classes=3, attention=8, r1=1.0),
+    ],
+    ids=["resnet", "layer norm", "convolutional", "progan", "dcgan", "dcgan 5x5", "biggan", "biggan deep"],
+)
+def test_no_penalty_of_a_variant_uses_torchs_second_derivative(model: Callable[[], zoo.GAN]) -> None:
+    """torch's convolves with maps as kernels, which are larger than any kernel of ours."""
+    gan = model()
+    labels = torch.zeros(4, dtype=torch.long) if gan.num_classes else None
+    real, fake = (Batch(torch.randn(4, gan.channels, gan.resolution, gan.resolution), labels) for _ in range(2))
+    with Calls() as calls:
+        torch.stack(list(gan.discriminator_loss(real, fake).values())).sum().backward()
+    assert calls.forward
+    assert max(shape[-1] for shape in calls.forward) <= 5
