@@ -178,6 +178,7 @@ OTHER_VALUES: dict[str, Any] = {
     "lr_schedule": "linear",
     "augment": ("translation", "cutout"),
     "penalty": 3.0,
+    "penalty_precision": "mixed",
     "target_norm": 2.0,
     "discriminator_channels": 6,
 }
