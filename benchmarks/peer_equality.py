@@ -1,4 +1,4 @@
-"""Check that a peer's networks are the zoo's: as many parameters and, with the same weights, the same outputs."""
+"""Check that a peer is the zoo's equal: as many parameters and steps and, with the same weights, the same outputs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ TOLERANCE = 1e-4
 
 def compare(peer: Peer, row: Row) -> dict[str, Any]:
     """Check that a peer's networks and the zoo's have as many parameters and, with equal weights, equal outputs.
+
+    Also that a cycle has as many steps of the discriminator in both.
 
     Raises:
         RuntimeError: when they have not.
@@ -47,6 +49,11 @@ def compare(peer: Peer, row: Row) -> dict[str, Any]:
         raise RuntimeError(
             f"{type(peer).__name__} and zoo.{row.model} are not the same networks, so their speeds do not compare: "
             f"parameters {parameters}, relative differences {gaps}"
+        )
+    if peer.steps != model.critic_steps:
+        raise RuntimeError(
+            f"{type(peer).__name__} takes {peer.steps} steps of the discriminator in a cycle and zoo.{row.model} "
+            f"{model.critic_steps}, so their cycles do not compare"
         )
     return {"parameters": parameters["zoo"], "relative_difference": gaps}
 

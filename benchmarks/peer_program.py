@@ -62,6 +62,8 @@ class Peer:
     notes: ClassVar[tuple[str, ...]] = ()
     """What was worked around, and in what the networks differ while their outputs are compared."""
 
+    steps = 1
+    """Steps of the discriminator in a cycle."""
     generator: nn.Module
     discriminator: nn.Module
     optimizers: Sequence[torch.optim.Optimizer]

@@ -164,7 +164,7 @@ class LightningDCGAN(Peer):
 
 
 class MimicryWGANGP(Peer):
-    """WGAN-GP of torch-mimicry: `train_step` of both networks, five of the critic's to one, as its Trainer calls it."""
+    """WGAN-GP of torch-mimicry: `train_step` of both networks, as its Trainer calls it with n_dis=5."""
 
     folders = ("torch-mimicry", "mimicry")
     address = "kwotsin/mimicry"
@@ -174,6 +174,8 @@ class MimicryWGANGP(Peer):
         "while outputs are compared, maps are doubled with nearest neighbours (its own: bilinear), and the critic's "
         "ReLUs do not overwrite their input (its own do, so that its shortcuts get rectified maps)",
     )
+
+    steps = 5
 
     def build(self, settings: dict[str, Any]) -> None:
         """Build with Adam as in the paper."""
@@ -188,9 +190,9 @@ class MimicryWGANGP(Peer):
         self.optimizers = adam(self.generator.parameters()), adam(self.discriminator.parameters())
 
     def cycle(self) -> None:
-        """Take five steps of the critic and one of the generator."""
+        """Take all steps of the critic and one of the generator."""
         generator, critic, log = self.generator, self.discriminator, self.log.MetricLog()
-        for _ in range(5):
+        for _ in range(self.steps):
             batch = self.next()
             critic.train_step(real_batch=batch, netG=generator, optD=self.optimizers[1], log_data=log)
         generator.train_step(real_batch=batch, netD=critic, optG=self.optimizers[0], log_data=log)

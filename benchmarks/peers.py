@@ -25,7 +25,8 @@ this one runs, plays the same cycles at the same precision; the ratio `over base
 today's zoo.
 
 Settings of the zoo's model are given as `model.penalty=5`; they hold for the rows whose model has them, and for the
-baseline if its models have them. Sizes (`model.width`) hold for the peers as well.
+baseline if its models have them. Sizes (`model.width`) hold for the peers as well. A setting that makes a cycle of the
+zoo one of other steps (`model.critic_steps`) is refused where the peer's stays as it is.
 """
 
 from __future__ import annotations
@@ -107,15 +108,17 @@ def benchmark(
     """Measure the zoo against the repositories in a folder, and against another version of itself.
 
     Args:
-        folder: folder of the repositories; empty for none, with `baseline`.
-        rows: names of `ROWS`, joined by commas, or `all`.
-        turns: counted ones; one more comes before, to warm up.
+        folder: folder of the repositories, each under its own name; may be given as the first word, without `folder=`.
+            Empty for none, with `baseline`.
+        rows: `all`, or some of `dcgan`, `wgan_gp`, `biggan`, `progan` (grown to 32 px) and `progan_4x4`, joined by
+            commas.
+        turns: turns that are counted; one more comes before, to warm up.
         cycles: factor on each row's number of cycles in a turn.
-        precision: the zoo's; `auto` is its default on this processor.
-        baseline: checkout of another version of this repository; empty for none.
-        threads: of every program.
+        precision: precision of the zoo: `auto` (its default on this processor), `32-true` or `bf16-mixed`.
+        baseline: checkout of another version of this repository, whose zoo plays the same cycles; empty for none.
+        threads: threads of every program.
         model: settings of the zoo's models, such as `model.penalty=5`.
-        name: of the file in `results/`, which is written anew after every row.
+        name: name of the file in `results/`, which is written anew after every row.
 
     Raises:
         UserError: for arguments that are not possible.

@@ -164,6 +164,9 @@ def test_networks_that_are_not_the_zoos_are_not_timed(folder: Path) -> None:
     more.renamed = lambda model: (model.generator.state_dict(), in_order(more.discriminator, model.discriminator))  # type: ignore[method-assign]
     with pytest.raises(RuntimeError, match="parameters"):
         compare(more, ROW)
+    Tiny.changes = {}
+    with pytest.raises(RuntimeError, match=r"1 steps of the discriminator in a cycle and zoo.DCGAN 2, so"):
+        peers.benchmark(str(folder), turns=1, model={"critic_steps": 2})
 
 
 def test_the_comparison_leaves_a_peers_fresh_weights_as_they_were(folder: Path) -> None:
