@@ -9,6 +9,7 @@ from peer_program import Peer, Row, count
 from torch import Tensor, nn
 
 import zoo
+from zoo.errors import UserError
 
 TOLERANCE = 1e-4
 """Largest distance between outputs of equal networks, relative to their deviation: float32 in another order of sums."""
@@ -20,7 +21,8 @@ def compare(peer: Peer, row: Row) -> dict[str, Any]:
     Also that a cycle has as many steps of the discriminator in both.
 
     Raises:
-        RuntimeError: when they have not.
+        RuntimeError: when the networks are not equal.
+        UserError: when the steps are not, by the user's settings.
     """
     networks = peer.generator, peer.discriminator
     fresh = [{key: tensor.clone() for key, tensor in network.state_dict().items()} for network in networks]
@@ -45,15 +47,16 @@ def compare(peer: Peer, row: Row) -> dict[str, Any]:
     for network, state in zip(networks, fresh):
         network.load_state_dict(state)
         network.train()
+    kind = type(peer).__name__
     if parameters["peer"] != parameters["zoo"] or max(gaps.values()) > TOLERANCE:
         raise RuntimeError(
-            f"{type(peer).__name__} and zoo.{row.model} are not the same networks, so their speeds do not compare: "
+            f"{kind} and zoo.{row.model} are not the same networks, so their speeds do not compare: "
             f"parameters {parameters}, relative differences {gaps}"
         )
     if peer.steps != model.critic_steps:
-        raise RuntimeError(
-            f"{type(peer).__name__} takes {peer.steps} steps of the discriminator in a cycle and zoo.{row.model} "
-            f"{model.critic_steps}, so their cycles do not compare"
+        raise UserError(
+            f"steps of the discriminator in a cycle: {peer.steps} in {kind}, {model.critic_steps} in zoo.{row.model}, "
+            f"so their cycles do not compare; leave model.critic_steps={model.critic_steps} out"
         )
     return {"parameters": parameters["zoo"], "relative_difference": gaps}
 

@@ -79,6 +79,11 @@ def importing(folder: Path, placeholders: Sequence[str] = ()) -> Iterator[None]:
         sys.path.remove(str(folder))
         taken()
         sys.modules.update(aside)
+        for name in placeholders:  # importing a.b also made b an attribute of a
+            parent, _, leaf = name.rpartition(".")
+            if parent in sys.modules:
+                vars(sys.modules[parent]).pop(leaf, None)
+                vars(sys.modules[parent]).update({leaf: aside[name]} if name in aside else {})
 
 
 def commit_of(folder: Path) -> str:

@@ -165,7 +165,7 @@ def test_networks_that_are_not_the_zoos_are_not_timed(folder: Path) -> None:
     with pytest.raises(RuntimeError, match="parameters"):
         compare(more, ROW)
     Tiny.changes = {}
-    with pytest.raises(RuntimeError, match=r"1 steps of the discriminator in a cycle and zoo.DCGAN 2, so"):
+    with pytest.raises(UserError, match=r"cycle: 1 in Tiny, 2 in zoo.DCGAN, so their cycles do not compare; leave"):
         peers.benchmark(str(folder), turns=1, model={"critic_steps": 2})
 
 
@@ -203,6 +203,17 @@ def test_modules_of_a_repository_are_forgotten_and_others_of_that_name_put_back(
     assert sys.path == path
     with pytest.raises(ImportError):
         import_module("package_that_is_not_there")
+
+
+def test_a_placeholder_does_not_stay_in_the_package_it_was_put_in(folder: Path) -> None:
+    import json.tool as real
+
+    with importing(folder / "tiny", ("json.tool", "json.nothing")):
+        assert import_module("json.tool").main is not real.main
+        assert import_module("json.nothing").Anything.__name__ == "Anything"
+    assert import_module("json.tool") is real
+    assert vars(sys.modules["json"])["tool"] is real
+    assert not hasattr(sys.modules["json"], "nothing")
 
 
 def test_under_autocast_a_step_is_seen_by_the_next_pass(folder: Path) -> None:
