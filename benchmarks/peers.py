@@ -2,7 +2,7 @@
 
     python benchmarks/peers.py FOLDER [rows=dcgan,biggan turns=5 cycles=1 precision=auto baseline=CHECKOUT threads=1]
 
-FOLDER has their repositories, unpacked or cloned, each under its own name (`PEERS` below). Nothing of their code is
+FOLDER has their repositories, unpacked or cloned, each under its own name (see `ROWS`). Nothing of their code is
 here, and no file of theirs is changed; what had to be worked around is in the results, under `notes`.
 
 Before anything is timed it is checked that both networks have as many parameters as the zoo's, and with the same
