@@ -17,8 +17,8 @@ from pytorch_lightning import Callback, Trainer
 
 import zoo
 
-Play = Callable[[int], None]
-"""Plays so many rounds."""
+Play = Callable[[int], tuple[float, float] | None]
+"""Plays so many rounds; returns the seconds of the clock and of the processor if another process played them."""
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -55,6 +55,11 @@ class Turns(Callback):
             torch.cuda.synchronize()
         return time.perf_counter(), time.process_time()
 
+    def since(self, began: tuple[float, float]) -> tuple[float, float]:
+        """Seconds of both clocks since a moment."""
+        wall, processor = self.now()
+        return wall - began[0], processor - began[1]
+
     def on_train_start(self, *args: Any) -> None:
         """Start the zoo's first turn."""
         self.began = self.now()
@@ -63,13 +68,12 @@ class Turns(Callback):
         """After the zoo's turn, let the others play theirs."""
         if model.rounds % self.rounds:
             return
-        taken = {"zoo": (self.began, self.now())}
+        taken = {"zoo": self.since(self.began)}
         for name, play in self.opponents.items():
             began = self.now()
-            play(self.rounds)
-            taken[name] = (began, self.now())
-        self.seconds.append({name: end[0] - start[0] for name, (start, end) in taken.items()})
-        self.processor_seconds.append({name: end[1] - start[1] for name, (start, end) in taken.items()})
+            taken[name] = play(self.rounds) or self.since(began)
+        self.seconds.append({name: wall for name, (wall, _) in taken.items()})
+        self.processor_seconds.append({name: processor for name, (_, processor) in taken.items()})
         trainer.should_stop = len(self.seconds) > self.turns  # the first turn warms up
         self.began = self.now()
 
@@ -98,6 +102,26 @@ class Turns(Callback):
         return result
 
 
+def batches_for(model: zoo.GAN, count: int, batch_size: int, resolution: int = 0) -> list[Any]:
+    """Random images in the zoo's memory format and, if the model has classes, labels; else None.
+
+    Args:
+        model: that is to be trained on them.
+        count: of batches.
+        batch_size: of each.
+        resolution: of the images; 0 for the model's.
+    """
+    generator = torch.Generator().manual_seed(1)
+    size = resolution or model.resolution
+    shape = (batch_size, model.channels, size, size)
+    device, rows = model.device, []
+    for _ in range(count):
+        images = (torch.rand(shape, generator=generator) * 2 - 1).to(device, memory_format=torch.channels_last)
+        labels = torch.randint(model.num_classes or 1, (batch_size,), generator=generator).to(device)
+        rows.append((images, labels if model.num_classes else None))
+    return rows
+
+
 def fit(model: zoo.GAN, batches: Sequence[Any], precision: str, accelerator: str, *callbacks: Callback) -> None:
     """Train with a plain Lightning Trainer until a callback says stop."""
     with tempfile.TemporaryDirectory() as folder:
@@ -118,6 +142,11 @@ def fit(model: zoo.GAN, batches: Sequence[Any], precision: str, accelerator: str
 def leave(result: dict[str, Any], name: str) -> None:
     """Print a result without its protocol, and write all of it to `results/NAME.json`."""
     print(json.dumps({key: value for key, value in result.items() if key != "protocol"}, indent=2))
+    write(result, name)
+
+
+def write(result: dict[str, Any], name: str) -> None:
+    """Write a result to `results/NAME.json`."""
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=2) + "\n")
 

@@ -30,7 +30,7 @@ from plain_loop import PlainBigGAN, PlainDCGAN, PlainLoop, PlainProGAN, PlainWGA
 from plain_networks import name_in_plain
 from pytorch_lightning import Callback, Trainer
 from torch.utils.flop_counter import FlopCounterMode
-from turns import Turns, device_of, fit, leave, machine
+from turns import Turns, batches_for, device_of, fit, leave, machine
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
@@ -122,18 +122,6 @@ class OneCycle(Callback):
         model.log_terms()
         self.losses.append(model.last_terms)
         trainer.should_stop = model.rounds == model.critic_steps
-
-
-def batches_for(model: zoo.GAN, count: int, batch_size: int) -> list[Any]:
-    """Random images in the zoo's memory format and, if the model has classes, labels; else None."""
-    generator = torch.Generator().manual_seed(1)
-    shape = (batch_size, model.channels, model.resolution, model.resolution)
-    device, rows = model.device, []
-    for _ in range(count):
-        images = (torch.rand(shape, generator=generator) * 2 - 1).to(device, memory_format=torch.channels_last)
-        labels = torch.randint(model.num_classes or 1, (batch_size,), generator=generator).to(device)
-        rows.append((images, labels if model.num_classes else None))
-    return rows
 
 
 def agreement(variant: Variant, width: int, batch_size: int, accelerator: str) -> dict[str, Any]:
