@@ -13,12 +13,11 @@ from pytorch_lightning import Trainer
 from zoo.config import stand_ins
 from zoo.config.class_names import PUBLIC, class_path, find_class
 from zoo.config.settings import keyword_parameter, settings_of
-from zoo.config.stand_ins import NoStandInError, stand_in
+from zoo.config.stand_ins import NoStandInError, forget, stand_in
 from zoo.config.type_descriptions import describe_type
 from zoo.runs.recipe_text import recipe_kinds
 from zoo.runs.recipes import KINDS
 
-TEXT_KINDS = recipe_kinds(stand_in, find_class)
 SECTIONS = ("model", "data", "callback", "logger")
 RECIPE_CLASSES = [
     name for name in PUBLIC if any(issubclass(find_class(name), getattr(KINDS, kind).base) for kind in SECTIONS)
@@ -41,8 +40,9 @@ def test_a_stand_in_has_the_settings_of_the_class(name: str) -> None:
 
 @pytest.mark.parametrize("kind", SECTIONS)
 def test_stand_ins_belong_to_the_sections_of_the_classes(kind: str) -> None:
+    kinds = recipe_kinds(stand_in, find_class)
     real = {name for name in PUBLIC if issubclass(find_class(name), getattr(KINDS, kind).base)}
-    read = {name for name, path in PUBLIC.items() if issubclass(stand_in(path), getattr(TEXT_KINDS, kind).base)}
+    read = {name for name, path in PUBLIC.items() if issubclass(stand_in(path), getattr(kinds, kind).base)}
     assert read == real
     assert real
 
@@ -53,8 +53,9 @@ def test_the_stand_in_of_the_trainer_has_its_settings() -> None:
     def described(target: Any) -> dict[str, tuple[str, Any]]:
         return {name: (describe_type(hint), default) for name, (hint, default) in settings_of(target).items()}
 
-    assert described(TEXT_KINDS.trainer) == described(Trainer)
-    assert settings_of(TEXT_KINDS.trainer)["deterministic"][0] == bool | Literal["warn"] | None
+    read = stand_in("pytorch_lightning.Trainer")
+    assert described(read) == described(Trainer)
+    assert settings_of(read)["deterministic"][0] == bool | Literal["warn"] | None
 
 
 # --- read, not run ---------------------------------------------------------------------------------------------------
@@ -121,6 +122,8 @@ def test_a_class_is_read_with_its_bases_types_and_defaults() -> None:
     assert set(settings) == {"size", "width", "colour"}  # no recipe can express a duration or a table
     assert (read.__doc__, read.nested, hasattr(read, "other")) == ("A class.", ("base",), False)
     assert "my_read.classes" not in sys.modules
+    forget()
+    assert stand_in("my_read.Mine") is not read
 
 
 @pytest.mark.usefixtures("package")

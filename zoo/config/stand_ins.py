@@ -43,6 +43,12 @@ def stand_in(path: str) -> Any:
         raise NoStandInError(f"{path}: {error}") from error
 
 
+def forget() -> None:
+    """Free the memory of all files that were read, about 10 MB for a recipe. Later stand-ins are other objects."""
+    _at.cache_clear()
+    _source.cache_clear()
+
+
 @cache
 def _at(path: str) -> Any:
     """Return what an import path stands for: the real object of the standard library, or a stand-in."""

@@ -51,7 +51,7 @@ def main(**options: Any) -> None:
     else:
         action = ACTIONS[chosen[0]]
         given = {option: value for option, value in options.items() if value is not None}
-        arguments = checked_arguments(action, given, called=chosen[0])
+        arguments = checked_arguments(action, given, called=f"zoo.hub {chosen[0]}=")
         import_function(action)(**arguments)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from zoo.config.class_names import public_class
 from zoo.config.kinds import Kind, Kinds
 from zoo.config.loading import read_recipe
-from zoo.config.stand_ins import NoStandInError, stand_in
+from zoo.config.stand_ins import NoStandInError, forget, stand_in
 from zoo.errors import UserError
 from zoo.runs.claiming import refuse_folder_of_run
 from zoo.training.precision import precision_fault
@@ -62,6 +62,8 @@ def check_text(
         read_recipe(recipe, overrides, recipe_kinds(stand_in, _find_stand_in))
     except NoStandInError:
         return
+    finally:
+        forget()
     if out is not None:
         refuse_folder_of_run(Path(out))
 
