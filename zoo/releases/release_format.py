@@ -22,6 +22,8 @@ from zoo.config.settings import check_settings, settings_of
 from zoo.errors import ReleaseError, first_line
 from zoo.io.files import atomic_write, sha256_of
 from zoo.releases import references, weights
+
+# Re-exported: they belong to the format, and stand in a file of their own for code that must not import torch.
 from zoo.releases.file_names import AUDIT as AUDIT
 from zoo.releases.file_names import AUDIT_PAGE as AUDIT_PAGE
 from zoo.releases.file_names import CARD as CARD
