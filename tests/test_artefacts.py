@@ -38,6 +38,8 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Runs `python -m MODULE WORDS` in this process."""
 
     def run(module: str, *words: str) -> None:
+        for name in (module, f"{module}.__main__"):  # as in a process of its own; runpy warns otherwise
+            monkeypatch.delitem(sys.modules, name, raising=False)
         monkeypatch.setattr(sys, "argv", [module, *words])
         with pytest.raises(SystemExit) as ended:
             runpy.run_module(module, run_name="__main__")

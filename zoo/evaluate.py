@@ -3,7 +3,7 @@
 from zoo.config.command_line import run_command
 
 if __name__ == "__main__":
-    run_command("evaluate", "zoo.runs.measuring.main")
+    run_command("evaluate", "zoo.runs.measuring.main", first="zoo.runs.locating.check_named")
 else:
     from zoo.runs.measuring import evaluate, main
 

@@ -9,7 +9,7 @@ from zoo.config.command_line import run_command
 
 if __name__ == "__main__":
     try:
-        run_command("fit", "zoo.runs.fitting.main")
+        run_command("fit", "zoo.runs.fitting.main", first="zoo.runs.recipe_text.check_text")
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
 else:

@@ -3,7 +3,7 @@
 from zoo.config.command_line import run_command
 
 if __name__ == "__main__":
-    run_command("sample", "zoo.runs.drawing.main")
+    run_command("sample", "zoo.runs.drawing.main", first="zoo.runs.locating.check_named")
 else:
     from zoo.runs.drawing import main, sample
 

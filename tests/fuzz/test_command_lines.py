@@ -20,4 +20,4 @@ def test_random_command_lines_end_by_a_plan_or_a_fault_of_the_user(
 
 def test_a_traceback_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("zoo.runs.watching.can_plot", lambda: 1 / 0)
-    assert "ZeroDivisionError" in fault_of("watch", ["run=x"])
+    assert "ZeroDivisionError" in fault_of("watch", ["run=."])

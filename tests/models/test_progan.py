@@ -274,10 +274,10 @@ def test_the_average_follows_a_new_block_faster_than_an_old_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "blocks", "heads"), [(0, 0, 1), (9, 0, 1), (10, 1, 2), (14, 1, 2), (25, 2, 3)], ids=str
+    ("images", "blocks", "heads"), [(0, 0, 1), (10, 0, 1), (11, 1, 2), (15, 1, 2), (25, 1, 2), (26, 2, 3)], ids=str
 )
 def test_the_average_leaves_out_blocks_that_have_not_been_switched_on(images: int, blocks: int, heads: int) -> None:
-    growth = Growth(16, hold=10, fade=5)  # 4x4 up to 10 images, 8x8 up to 25, then 16x16
+    growth = Growth(16, hold=10, fade=5)  # 4x4 up to 10 images, 8x8 from 11 to 25, then 16x16
     network = zoo.ProGAN(resolution=16, width=4, latent_dim=4).generator
     names = {id(tensor): name for name, tensor in network.named_parameters()}
     moved = {names[id(tensor)] for tensor in GrowingAverage(10, growth=growth).tensors(network, images)}

@@ -32,7 +32,7 @@ from zoo.gan import GAN
 from zoo.io.files import atomic_write, read_json, read_jsonl
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
-from zoo.rendering.pictures import can_plot
+from zoo.rendering.svg import can_plot
 from zoo.sampling.images import in_batches
 from zoo.training.terms import NonFiniteLossError
 

@@ -12,9 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from zoo.io.files import atomic_write, read_table
 from zoo.io.room import spared
-from zoo.io.run_folder import RunFolder
-
-STEP = "images_seen"
+from zoo.io.run_folder import STEP, RunFolder
 
 
 class MetricsTable(Logger):

@@ -8,9 +8,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from pytorch_lightning import Trainer
 
-from zoo.config.class_names import class_path, find_class, other_lightning
+from zoo.config.class_names import class_path, other_lightning
 from zoo.config.kinds import Kind, Kinds
 from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.references import Keys, references_in
@@ -80,8 +79,8 @@ class Check:
         """
         for key in dict.fromkeys([*written, *overrides]):
             if key not in SECTIONS:
-                self.faults.append(f"{key}: {_unknown_section(str(key), {**written, **overrides})}")
-        self.notes += follow_wrapper(written, overrides, self.kinds.model.base)
+                self.faults.append(f"{key}: {_unknown_section(str(key), {**written, **overrides}, self.kinds)}")
+        self.notes += follow_wrapper(written, overrides, self.kinds)
         self._follow_new_data(written, overrides)
         self._drop_settings_of_other_classes(written, overrides)
         resolved = self._resolved(written, overrides)
@@ -150,7 +149,7 @@ class Check:
             if "class" not in given or given["class"] == old.get("class"):
                 continue
             try:
-                target = find_class(str(given["class"]))
+                target = self.kinds.find(str(given["class"]))
             except UserError:
                 continue  # reported later, with the other faults
             if not (inspect.isclass(target) and issubclass(target, kind)):
@@ -203,7 +202,7 @@ class Check:
             return None
         arguments = {str(key): value for key, value in section.items() if key != "class"}
         try:
-            target = find_class(str(section["class"]), kind.base)
+            target = self.kinds.find(str(section["class"]), kind.base)
         except UserError as error:
             self.faults.append(f"{where}.class: {error}")
             return None
@@ -219,7 +218,7 @@ class Check:
         values, faults = check_settings(target, arguments, f"{where}.")
         if where == "model":
             unknown = {f"model.{key}": key for key in arguments if key not in settings_of(target)}
-            faults = [f + wrapper_hint(unknown.get(f.partition(":")[0], ""), kind.base) for f in faults]
+            faults = [f + wrapper_hint(unknown.get(f.partition(":")[0], ""), self.kinds) for f in faults]
         self.faults += [fault for fault in faults if fault.partition(":")[0] not in self._unresolved]
         return ClassSpec(where, target, values)
 
@@ -275,7 +274,7 @@ class Check:
                 "trainer.threads: a number of threads from 1, or auto, which tries several at the start of a long run "
                 f"on a CPU; got {threads['threads']!r}"
             )
-        values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
+        values, faults = check_settings(self.kinds.trainer, allowed, "trainer.", complete=False)
         self.faults += faults
         return {**precision, **threads, **values}
 
@@ -295,12 +294,13 @@ def top_level(images: int, seed: int = 0, pretrained: str = "") -> None:
     """
 
 
-def _unknown_section(key: str, sections: Mapping[str, Any]) -> str:
+def _unknown_section(key: str, sections: Mapping[str, Any], kinds: Kinds) -> str:
     """Return the fault for an unknown key at the top level, which often is a setting of some section.
 
     Args:
         key: the unknown key.
         sections: content of the recipe, to know which classes it names.
+        kinds: the base class of each section.
     """
     if key in REFUSED_BY_TRAINER:
         return f"there is no such section; {REFUSED_BY_TRAINER[key]}"
@@ -316,19 +316,19 @@ def _unknown_section(key: str, sections: Mapping[str, Any]) -> str:
     candidates = [
         f"{section}.{name}"
         for section in ("model", "data", "trainer")
-        for name in _setting_names(section, _mapping(sections.get(section)))
+        for name in _setting_names(section, _mapping(sections.get(section)), kinds)
         if name == key or name.endswith(f"_{key}")
     ]
     hint = f" Did you mean {' or '.join(candidates)}?" if candidates else did_you_mean(key, SECTIONS)
     return f"there is no such section.{hint}"
 
 
-def _setting_names(section: str, given: Mapping[str, Any]) -> list[str]:
+def _setting_names(section: str, given: Mapping[str, Any], kinds: Kinds) -> list[str]:
     """Return the names of a section's settings; if its class cannot be found, those that are given."""
     if section == "trainer":
-        return sorted(settings_of(Trainer))
+        return sorted(settings_of(kinds.trainer))
     try:
-        return sorted(settings_of(find_class(str(given.get("class")))))
+        return sorted(settings_of(kinds.find(str(given.get("class")))))
     except (UserError, TypeError, ValueError):
         return sorted(map(str, given))
 

@@ -96,14 +96,7 @@ def find_class(name: str, kind: type = object) -> Any:
         UserError: when there is no such class, or its module cannot be imported.
     """
     if "." not in name:
-        public = _public(name)
-        if public is None:
-            known = [key for key in PUBLIC if issubclass(_public(key), kind)]
-            raise UserError(
-                f"the zoo has no class {name}.{did_you_mean(name, known)} One of your own is named by its path: "
-                f"my_ideas.{name}"
-            )
-        return public
+        return public_class(name, kind, import_class)
     if _ALLOWED.get() is not None:
         return _user_class(name)
     module_name, _, class_name = name.rpartition(".")
@@ -127,6 +120,32 @@ def find_class(name: str, kind: type = object) -> Any:
         raise UserError(f"{module_name} has no {class_name}.{did_you_mean(class_name, vars(module))}")
     named = getattr(module, class_name)
     return named if adapter is None else adapter.adapted(named)
+
+
+def public_class(name: str, kind: type, load: Callable[[str], Any]) -> Any:
+    """Return a public class of this library.
+
+    Args:
+        name: public name, such as `DCGAN`.
+        kind: base class of the names that are suggested in place of a misspelt one.
+        load: function that returns the class of an import path: `import_class`, or `stand_in`, which imports nothing.
+
+    Raises:
+        UserError: when there is no such class.
+    """
+    if name not in PUBLIC:
+        known = [key for key, path in PUBLIC.items() if issubclass(load(path), kind)]
+        raise UserError(
+            f"the zoo has no class {name}.{did_you_mean(name, known)} One of your own is named by its path: "
+            f"my_ideas.{name}"
+        )
+    return load(PUBLIC[name])
+
+
+def import_class(path: str) -> Any:
+    """Import a class by its import path, such as `zoo.models.dcgan.DCGAN`."""
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(module), name)
 
 
 def _user_class(name: str) -> Any:
@@ -177,14 +196,6 @@ def other_lightning(target: Any) -> str:
                 return f"{target.__name__} comes from `lightning`; {remedy}"
             return f"{target.__name__} extends {owner.__name__} of `lightning`; {remedy}"
     return ""
-
-
-def _public(name: str) -> Any:
-    """Import a public class of this library; return None for any other name."""
-    if name not in PUBLIC:
-        return None
-    module, _, attribute = PUBLIC[name].rpartition(".")
-    return getattr(importlib.import_module(module), attribute)
 
 
 def _adapter(module_name: str) -> Any:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, get_args
 from zoo.config.arguments import parse_arguments
 from zoo.config.help_text import help_text
 from zoo.config.settings import check_settings, keyword_parameter, settings_of
+from zoo.config.stand_ins import stand_in
 from zoo.errors import RecipeError, UserError
 
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
@@ -29,6 +30,7 @@ def run_command(
     function: str | Callable[..., int | None],
     arguments: Sequence[str] | None = None,
     actions: Mapping[str, str] | None = None,
+    first: str = "",
 ) -> NoReturn:
     """Call a function with the `key=value` arguments of the command line and exit.
 
@@ -37,27 +39,35 @@ def run_command(
 
     Args:
         name: name of the command, such as `fit`.
-        function: the function, or its import path: then it is imported only when no help is asked for.
+        function: the function, or its import path: then it is imported only when the arguments are without fault.
         arguments: the arguments; None for those of this process.
         actions: for the help of a command with several actions, see `zoo.config.help_text.help_text`.
+        first: import path of a function that is called with the same arguments before `function` is imported, and
+            raises a `UserError` for what it finds without torch.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     with quiet_pipe():
-        sys.exit(_code_of(name, function, given, actions))
+        sys.exit(_code_of(name, function, given, actions, first))
 
 
 def _code_of(
-    name: str, function: str | Callable[..., int | None], given: Sequence[str], actions: Mapping[str, str] | None
+    name: str,
+    function: str | Callable[..., int | None],
+    given: Sequence[str],
+    actions: Mapping[str, str] | None,
+    first: str,
 ) -> int:
     """Call a function with `key=value` arguments, and return the exit code; see `run_command`."""
     if any(argument in HELP for argument in given):
         print(help_text(name, function, actions))
         return 0
     try:
-        values = parse_arguments(given)
+        values = checked_arguments(function, parse_arguments(given), called=name)
+        if first:
+            import_function(first)(**values)
         target = import_function(function) if isinstance(function, str) else function
         _silence_libraries()
-        return target(**checked_arguments(target, values)) or 0
+        return target(**values) or 0
     except UserError as error:
         print(f"zoo.{name}: {error}" if name else f"zoo: {error}", file=sys.stderr)
         return 2
@@ -91,15 +101,21 @@ def import_function(path: str) -> Callable[..., Any]:
     return function
 
 
-def checked_arguments(function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def checked_arguments(function: str | Callable[..., Any], given: Mapping[str, Any], called: str = "") -> dict[str, Any]:
     """Check the arguments of a command against the function that does its work, and fill in defaults.
 
     A function with a parameter `**name` is given all further arguments unchecked. Settings of another object, such as
     `data.root=photos`, are checked where that object is built, which knows their types.
 
+    Args:
+        function: the function, or its import path: then its signature is read from its source file.
+        given: the arguments, as `parse_arguments` returns them.
+        called: name of the command in a fault, if not that of the function.
+
     Raises:
         RecipeError: with every fault.
     """
+    function = stand_in(function) if isinstance(function, str) else function
     known = settings_of(function)
     further = {key: value for key, value in given.items() if key not in known} if keyword_parameter(function) else {}
     further |= {
@@ -108,7 +124,7 @@ def checked_arguments(function: Callable[..., Any], given: Mapping[str, Any]) ->
         if isinstance(value, dict) and key in known and dict[str, Any] in (known[key][0], *get_args(known[key][0]))
     }
     own = {key: value for key, value in given.items() if key not in further}
-    values, faults = check_settings(function, own, "")
+    values, faults = check_settings(function, own, "", called=called)
     if faults:
         raise RecipeError("the command line", faults)
     return {**values, **further}  # further last: the defaults of the settings of other objects are replaced

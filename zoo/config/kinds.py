@@ -1,9 +1,16 @@
-"""The classes that each section of a recipe may name. The caller gives them; this package knows nothing of GANs."""
+"""The classes that each section of a recipe may name. The caller gives them; this package knows nothing of GANs.
+
+They are the real classes, or stand-ins of them (`zoo.config.stand_ins`), with which the text of a recipe can be checked
+before torch is imported.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+from zoo.config.class_names import find_class
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,10 @@ class Kinds:
         source: the library's own source of images, whose settings all sources share.
         callback: base class of each entry of `callbacks`.
         logger: base class of each entry of `loggers`.
+        trainer: class whose settings are those of `trainer`.
         abstract: classes to extend, which a recipe cannot name.
         precision_fault: function that returns why a precision of the trainer is refused, or None.
+        find: function that returns the class of a name, as `find_class` does.
     """
 
     model: Kind
@@ -38,5 +47,7 @@ class Kinds:
     source: type
     callback: Kind
     logger: Kind
+    trainer: type
     abstract: tuple[type, ...] = ()
     precision_fault: Callable[[str], str | None] = lambda precision: None
+    find: Callable[..., Any] = find_class

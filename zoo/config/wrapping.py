@@ -13,7 +13,8 @@ from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
 
-from zoo.config.class_names import PUBLIC, find_class
+from zoo.config.class_names import PUBLIC
+from zoo.config.kinds import Kinds
 from zoo.config.settings import settings_of
 from zoo.errors import UserError
 
@@ -21,7 +22,7 @@ ONLY_OF_WRAPPERS = ("MixtureReport",)
 """Callbacks that work with no other models."""
 
 
-def follow_wrapper(written: dict[str, Any], overrides: dict[str, Any], kind: type) -> list[str]:
+def follow_wrapper(written: dict[str, Any], overrides: dict[str, Any], kinds: Kinds) -> list[str]:
     """Move the settings of a recipe's model where a new `model.class` needs them; change both arguments in place.
 
     Nothing is moved unless exactly one of the old and the new class has a base.
@@ -29,7 +30,7 @@ def follow_wrapper(written: dict[str, Any], overrides: dict[str, Any], kind: typ
     Args:
         written: content of the recipe's file, interpolations not yet resolved.
         overrides: nested values that replace those of the file.
-        kind: the base class of models.
+        kinds: the base class of each section, among them that of models.
 
     Returns:
         Notes for the user.
@@ -37,9 +38,9 @@ def follow_wrapper(written: dict[str, Any], overrides: dict[str, Any], kind: typ
     old, new = written.get("model"), overrides.get("model")
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)) or "class" not in new or "class" not in old:
         return []
-    is_wrapper, was_wrapper = (has_base(_model_class(section["class"], kind)) for section in (new, old))
+    is_wrapper, was_wrapper = (has_base(_model_class(section["class"], kinds)) for section in (new, old))
     if is_wrapper and not was_wrapper:
-        return _wrap(written, overrides, dict(old), dict(new), kind)
+        return _wrap(written, overrides, dict(old), dict(new), kinds)
     if was_wrapper and not is_wrapper and isinstance(old.get("base"), Mapping):
         return _unwrap(written, overrides, old, new)
     return []
@@ -50,15 +51,15 @@ def has_base(target: Any) -> bool:
     return "base" in getattr(target, "nested", ())
 
 
-def wrapper_hint(setting: str, kind: type) -> str:
+def wrapper_hint(setting: str, kinds: Kinds) -> str:
     """Return how to get a setting that a model lacks but a public class around other models has; "" if none has it.
 
     Args:
         setting: name of the setting.
-        kind: the base class of models.
+        kinds: the base class of each section, among them that of models.
     """
     for name, path in PUBLIC.items():
-        target = _model_class(name, kind) if path.startswith("zoo.models.") else None
+        target = _model_class(name, kinds) if path.startswith("zoo.models.") else None
         if target is not None and has_base(target) and setting in settings_of(target):
             return (
                 f" {name} has it: model.class={name} model.{setting}=VALUE trains a mixture whose base is this recipe's"
@@ -68,7 +69,7 @@ def wrapper_hint(setting: str, kind: type) -> str:
 
 
 def _wrap(
-    written: dict[str, Any], overrides: dict[str, Any], old: dict[Any, Any], new: dict[Any, Any], kind: type
+    written: dict[str, Any], overrides: dict[str, Any], old: dict[Any, Any], new: dict[Any, Any], kinds: Kinds
 ) -> list[str]:
     """Make the model of the recipe the base of the new class.
 
@@ -77,7 +78,7 @@ def _wrap(
         overrides: values that replace those of the file, changed in place.
         old: section `model` of the file.
         new: section `model` of the overrides.
-        kind: the base class of models.
+        kinds: the base class of each section, among them that of models.
 
     Returns:
         Notes for the user.
@@ -86,8 +87,8 @@ def _wrap(
     base = {"class": str(base)} if isinstance(base, str) else base
     if not isinstance(base, Mapping):
         return []  # reported later, with the other faults
-    own = settings_of(_model_class(new["class"], kind))
-    of_base = settings_of(_model_class(base.get("class", old["class"]), kind) or kind)
+    own = settings_of(_model_class(new["class"], kinds))
+    of_base = settings_of(_model_class(base.get("class", old["class"]), kinds) or kinds.model.base)
     moved = {key: value for key, value in new.items() if key not in own and key in of_base}
     kept = {key: value for key, value in new.items() if key not in moved and key != "base"}
     seed = {"seed": old.pop("seed")} if "seed" in old else {}  # a base has no seed of its own
@@ -165,10 +166,10 @@ def _map_texts(node: Any, change: Callable[[str], str]) -> Any:
     return change(node) if isinstance(node, str) and "${" in node else node
 
 
-def _model_class(name: Any, kind: type) -> Any:
+def _model_class(name: Any, kinds: Kinds) -> Any:
     """Return the model class of a name; None if there is none, which is reported later, with the other faults."""
     try:
-        target = find_class(str(name))
+        target = kinds.find(str(name))
     except UserError:
         return None
-    return target if inspect.isclass(target) and issubclass(target, kind) else None
+    return target if inspect.isclass(target) and issubclass(target, kinds.model.base) else None

@@ -1,4 +1,6 @@
-"""`python -m zoo.hub`: list, pack, verify, convert and publish releases. The work is in `zoo/runs/releasing.py`."""
+"""`python -m zoo.hub`: list, pack, verify, convert and publish releases. The work is in
+`zoo/runs/listing.py` and `zoo/runs/releasing.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from zoo.config.command_line import checked_arguments, import_function, run_comm
 from zoo.errors import UserError
 
 ACTIONS = {
-    "show": "zoo.runs.releasing.show",
+    "show": "zoo.runs.listing.show",
     "run": "zoo.runs.releasing.pack",
     "audit": "zoo.runs.releasing.attach",
     "page": "zoo.audit.opening.write_release_report",
@@ -40,16 +42,17 @@ def main(**options: Any) -> None:
     if not chosen and "source" in options:  # weights in several files; with run=, `source` is that of the training data
         chosen = ["convert"]
     if not options:
-        import_function("zoo.runs.releasing.list_releases")()
+        import_function("zoo.runs.listing.list_releases")()
     elif len(chosen) != 1:
         raise UserError(
             f"one of {', '.join(f'{action}=' for action in ACTIONS)} says what to do; got "
             f"{' '.join(f'{option}=' for option in options)}. python -m zoo.hub --help explains"
         )
     else:
-        action = import_function(ACTIONS[chosen[0]])
+        action = ACTIONS[chosen[0]]
         given = {option: value for option, value in options.items() if value is not None}
-        action(**checked_arguments(action, given))
+        arguments = checked_arguments(action, given, called=f"zoo.hub {chosen[0]}=")
+        import_function(action)(**arguments)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ CHECKPOINTS = "checkpoints"
 BEST = "best"
 STARTS = "environment.jsonl"
 TENSORBOARD = "tensorboard"
+STEP = "images_seen"  # first column of metrics.csv
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zoo.layers.precision import autocast_dtype
+
 Settings = tuple[list[int], list[int], list[int], bool, list[int], int]
 """Stride, padding, dilation, whether transposed, output padding, groups: the last arguments of `torch.convolution`."""
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
@@ -91,13 +93,11 @@ class ConvTranspose2d(nn.ConvTranspose2d):
 
 def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings) -> Tensor:
     """Convolve in the precision of autocast, if it is on; without a graph, or in `torch.compile`, as torch does."""
-    wanted = torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)
-    if not wanted or torch.compiler.is_compiling():
-        return _Convolution.forward(x, weight, bias, settings)
-    if torch.is_autocast_enabled(x.device.type):
-        # Inside of the function autocast would cast out of autograd's sight.
-        dtype = torch.get_autocast_dtype(x.device.type)
+    dtype = autocast_dtype(x.device)
+    if dtype is not None and x.dtype != torch.float64:  # within the function autocast would cast unseen by autograd
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+    if torch.compiler.is_compiling() or not (torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad)):
+        return _Convolution.forward(x, weight, bias, settings)
     result: Tensor = _Convolution.apply(x, weight, bias, settings)
     return result
 

@@ -75,8 +75,13 @@ class EqualizedLinear(nn.Module):
 
 
 def scaled(x: Tensor, weight: Tensor, scale: float) -> tuple[Tensor, Tensor]:
-    """Return the input and the weight of a linear map, one of them multiplied: the smaller one, which is cheaper."""
-    return (x * scale, weight) if x.numel() < weight.numel() else (x, weight * scale)
+    """Return the input and the weight of a linear map, one of them multiplied: the smaller one, which is cheaper.
+
+    In an exported network, whose batch may have any size, it is the weight.
+    """
+    if torch.compiler.is_compiling() or x.numel() >= weight.numel():
+        return x, weight * scale
+    return x * scale, weight
 
 
 @torch.no_grad()

@@ -20,6 +20,13 @@ def without_autocast(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast(device.type, enabled=False)
 
 
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """Return the type that autocast computes products in on a device; None where it is off, or there is none."""
+    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
+        return None
+    return torch.get_autocast_dtype(device.type)
+
+
 @contextmanager
 def full_float32(device: torch.device) -> Iterator[None]:
     """Compute products and convolutions of a block in full float32, without autocast, TF32 or bfloat16.

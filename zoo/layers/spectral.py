@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import embedding, interpolate, linear, normalize
 
 from zoo.layers.convolution import conv2d
-from zoo.layers.precision import without_autocast
+from zoo.layers.precision import autocast_dtype, without_autocast
 from zoo.layers.resampling import convolve_doubled, convolve_halved
 
 
@@ -89,7 +89,7 @@ class SpectralDoublingConv2d(SpectralConv2d):
         transposed convolution of these wide layers is that much slower.
         """
         weight = self.normalised_weight()
-        if x.dtype == torch.bfloat16 or torch.is_autocast_enabled(x.device.type):
+        if torch.bfloat16 in (x.dtype, autocast_dtype(x.device)):
             return conv2d(interpolate(x, scale_factor=2.0), weight, self.bias, padding=1)
         return convolve_doubled(x, weight, self.bias)
 

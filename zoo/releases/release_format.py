@@ -22,21 +22,22 @@ from zoo.config.settings import check_settings, settings_of
 from zoo.errors import ReleaseError, first_line
 from zoo.io.files import atomic_write, sha256_of
 from zoo.releases import references, weights
+
+# Re-exported: they belong to the format, and stand in a file of their own for code that must not import torch.
+from zoo.releases.file_names import AUDIT as AUDIT
+from zoo.releases.file_names import AUDIT_PAGE as AUDIT_PAGE
+from zoo.releases.file_names import CARD as CARD
+from zoo.releases.file_names import CONFIG as CONFIG
+from zoo.releases.file_names import GRID as GRID
+from zoo.releases.file_names import METRICS as METRICS
+from zoo.releases.file_names import RECIPE as RECIPE
+from zoo.releases.file_names import WEIGHTS as WEIGHTS
 from zoo.sampling.protocol import GenerativeModel
 
 FORMAT = "gan-zoo release"
 VERSION = 1
 """Version of the format; it is increased when older code could not read what newer code writes."""
 
-CONFIG, WEIGHTS, CARD, METRICS, GRID, RECIPE = (
-    "config.json",
-    "model.safetensors",
-    "README.md",
-    "metrics.json",
-    "grid.png",
-    "recipe.yaml",
-)
-AUDIT, AUDIT_PAGE = "audit.json", "audit.html"  # of a release that was audited
 OPTIONAL = (METRICS, RECIPE, AUDIT, AUDIT_PAGE)
 HEADER_KEY = "gan-zoo"
 LIVE, AVERAGE = "generator.", "average."  # prefixes of tensor names

@@ -17,15 +17,6 @@ MARGIN = 2  # white pixels between cells
 SMALLEST_CELL = 48  # pixels to which small images are enlarged, by an integer factor and without smoothing
 
 
-def can_plot() -> bool:
-    """Check whether matplotlib is installed."""
-    try:
-        import matplotlib.figure  # noqa: F401 - only imported to see whether it is there
-    except ImportError:
-        return False
-    return True
-
-
 def to_uint8(images: Tensor) -> Tensor:
     """Convert images (N, C, H, W) in [-1, 1] to uint8, rounded to the nearest value; those of uint8 stay the same."""
     if images.dtype == torch.uint8:

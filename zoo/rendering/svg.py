@@ -18,6 +18,15 @@ LINES = ("#3d7ecc", "#d5762a", "#2f9a6a", "#b4529a", "#a3851f", "#7a68cf")
 """Colours of lines, in this order; each is readable on white and on black."""
 
 
+def can_plot() -> bool:
+    """Check whether matplotlib is installed."""
+    try:
+        import matplotlib.figure  # noqa: F401 - only imported to see whether it is there
+    except ImportError:
+        return False
+    return True
+
+
 def inline_svg(figure: Figure, label: str) -> Markup:
     """Draw a figure as an SVG element without a background, in the colours of the page.
 

@@ -16,7 +16,7 @@ from zoo.evaluation.numbers import FRECHET, Number
 from zoo.features import Extractor
 from zoo.io.files import atomic_write
 from zoo.rendering.curves import draw_curves
-from zoo.rendering.pictures import can_plot
+from zoo.rendering.svg import can_plot
 
 RAISED_BY_BLUR = ("precision", "density")
 BEYOND = 1.1  # ratio to the floor that is worth a note where there are no intervals

@@ -12,10 +12,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from zoo.callbacks.table import STEP
 from zoo.errors import CheckpointError
 from zoo.io.files import read_jsonl, read_table
-from zoo.io.run_folder import RunFolder
+from zoo.io.run_folder import STEP, RunFolder
 
 Curve = tuple[list[float], list[float]]
 """Numbers of images seen, and the values at them."""

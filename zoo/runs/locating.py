@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from zoo.errors import CheckpointError, did_you_mean
 from zoo.io.files import with_home
 from zoo.io.run_folder import BEST, CHECKPOINT_SUFFIX, CHECKPOINTS, RunFolder
+from zoo.releases.file_names import CONFIG
 from zoo.releases.references import Reference, is_path, parse_reference, release_names
-from zoo.releases.release_format import CONFIG
 
 PREFIXES = ("zoo:", "hf:", "https://", "http://")
 """A text with one of these prefixes names a release, even if there is a file with that name."""
@@ -50,6 +51,20 @@ def locate(where: str | Path) -> RunFolder | Path | Reference:
         f"there is no run folder or checkpoint {path}, nor a release of that name."
         f"{did_you_mean(where, release_names())} A repository of the hub is hf:ORG/NAME"
     )
+
+
+def check_named(checkpoint: str | None = None, **options: Any) -> None:
+    """Check that there is what a command line names with `checkpoint=`, before torch is imported.
+
+    Args:
+        checkpoint: run folder, checkpoint file or release; None for a command that is given folders of images.
+        options: the other options of the command, which are not looked at.
+
+    Raises:
+        CheckpointError: if there is nothing with that name.
+    """
+    if checkpoint is not None:
+        locate(checkpoint)
 
 
 def checkpoint_of(where: str | Path) -> Path:

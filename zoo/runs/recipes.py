@@ -6,26 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pytorch_lightning import Callback, LightningDataModule
-from pytorch_lightning.loggers import Logger
-
-from zoo.callbacks import Every
-from zoo.config.kinds import Kind, Kinds
+from zoo.config.class_names import find_class, import_class
 from zoo.config.loading import read_recipe
 from zoo.config.recipe import Recipe
-from zoo.data import Images
-from zoo.gan import GAN
-from zoo.training.precision import precision_fault
+from zoo.runs.recipe_text import recipe_kinds
 
-KINDS = Kinds(
-    model=Kind(GAN, "a GAN"),
-    data=Kind(LightningDataModule, "a source of images"),
-    source=Images,
-    callback=Kind(Callback, "a Lightning callback"),
-    logger=Kind(Logger, "a Lightning logger"),
-    abstract=(GAN, Images, Every),
-    precision_fault=precision_fault,
-)
+KINDS = recipe_kinds(import_class, find_class)
 
 
 def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -> Recipe:

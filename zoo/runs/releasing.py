@@ -1,47 +1,19 @@
-"""The actions of `python -m zoo.hub`: list, show, pack, verify, convert and publish releases."""
+"""The actions of `python -m zoo.hub` that need torch: pack, verify, convert and publish releases."""
 
 from __future__ import annotations
 
 from functools import wraps
-from pathlib import Path
 from typing import Any
 
 from zoo import hub
 from zoo.config.values import without_words
-from zoo.errors import ReleaseError, UserError, did_you_mean
+from zoo.errors import UserError
 from zoo.hub.converting.tensors import read_file
-from zoo.releases import references, release_format
+from zoo.releases import release_format
 from zoo.releases.audited import write_card
 from zoo.releases.release_format import user_class_paths
 from zoo.runs import packing
-
-
-def list_releases() -> None:
-    """Print the releases of this library: name, class, size and summary."""
-    index = references.read_index()
-    if not index:
-        print("no release is shipped with this zoo")
-    width = max(map(len, index), default=0)
-    for name, entry in sorted(index.items()):
-        where = "" if (references.releases_folder() / name).is_dir() else ", fetched on first use"
-        size = entry.get("size", 0) / 2**20
-        print(f"{name:{width}}  {entry.get('class', '')}, {size:.1f} MiB{where}  {entry.get('summary', '')}".rstrip())
-
-
-def show(show: str) -> None:
-    """Print the card of a release.
-
-    Args:
-        show: name of a release of this library, or folder of a release.
-
-    Raises:
-        ReleaseError: when there is no such release.
-    """
-    card = _folder_of(show) / release_format.CARD
-    if not card.is_file():
-        known = did_you_mean(show, references.release_names())
-        raise ReleaseError(f"there is no release {show!r} with a card here.{known} A folder is given by its path")
-    print(card.read_text(encoding="utf-8"), end="")
+from zoo.runs.listing import folder_of
 
 
 @wraps(packing.pack)
@@ -61,7 +33,7 @@ def attach(audit: str, report: str) -> None:
         audit: name of a release of this library, or folder of a release.
         report: folder that `python -m zoo.audit` wrote for this release.
     """
-    print(f"{hub.attach(_folder_of(audit), report)}: the card has the audit's verdict. Read it, then verify")
+    print(f"{hub.attach(folder_of(audit), report)}: the card has the audit's verdict. Read it, then verify")
 
 
 def card(card: str) -> None:
@@ -70,7 +42,7 @@ def card(card: str) -> None:
     Args:
         card: name of a release of this library, or folder of a release.
     """
-    print(f"{write_card(_folder_of(card))}: written from the other files of the release. Read it, then verify")
+    print(f"{write_card(folder_of(card))}: written from the other files of the release. Read it, then verify")
 
 
 def verify(verify: str, cls: str | list[str] | None = None) -> None:
@@ -80,7 +52,7 @@ def verify(verify: str, cls: str | list[str] | None = None) -> None:
         verify: name of a release of this library, or folder of a release.
         cls: import path of your own class that the release was made of.
     """
-    for line in hub.verify(_folder_of(verify), cls):
+    for line in hub.verify(folder_of(verify), cls):
         print(line)
 
 
@@ -147,8 +119,3 @@ def convert(
     model = hub.convert(tensors if convert is None else read_file(convert), source, **given)
     folder = model.save_pretrained(out, dtype=dtype, about={} if licence is None else {"licence": licence})
     print(f"{folder}: a {type(model).__name__} of {model.resolution} px. Look at its grid.png")
-
-
-def _folder_of(release: str) -> Path:
-    """Return the folder of a release of this library by its name; any other text is the path of a folder."""
-    return references.releases_folder() / release if release in references.release_names() else Path(release)

@@ -48,6 +48,7 @@ from zoo.runs.finetuning import recipe_of, start_from
 from zoo.runs.finishing import finished_line
 from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
+from zoo.runs.recipe_text import NO_RECIPE
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import record_recipe
 from zoo.runs.resuming import find_start, resumed_recipe
@@ -152,7 +153,7 @@ def _plan_new_run(
     if recipe is None and overrides.get("pretrained"):
         recipe = recipe_of(str(overrides["pretrained"]))
     if recipe is None:
-        raise UserError("name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them")
+        raise UserError(NO_RECIPE)
     checked = load_recipe(recipe, overrides)
     if out is None:
         return checked, default_folder(checked.name)

@@ -9,7 +9,7 @@ from typing import Any
 
 from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
-from zoo.rendering.pictures import can_plot
+from zoo.rendering.svg import can_plot
 from zoo.runs.history import read_run
 from zoo.runs.page import write_page
 
@@ -33,14 +33,14 @@ def watch(run: str, out: str = "", every: int = 0) -> Path:
         python -m zoo.watch run=runs/dcgan_digits/TIME
         python -m zoo.watch run=runs/dcgan_digits/TIME every=30
     """
-    if not can_plot():
-        raise UserError('zoo.watch draws with matplotlib, which is not installed: pip install ".[metrics]"')
     if every < 0:
         raise UserError(f"every: seconds, 0 for once; got {every}")
     if out and not out.endswith(".html"):
         raise UserError(f"out: a file ending in .html; got {out!r}")
     if not Path(run).is_dir():
         raise UserError(f"run: there is no folder {run}")
+    if not can_plot():
+        raise UserError('zoo.watch draws with matplotlib, which is not installed: pip install ".[metrics]"')
     path = Path(out) if out else RunFolder(Path(run)).watch_page
     try:
         while True:

@@ -13,7 +13,7 @@ from torch.nn.functional import interpolate
 
 from zoo.audit.findings.finding import Figure
 from zoo.rendering.pictures import SMALLEST_CELL, single
-from zoo.rendering.pictures import can_plot as can_plot  # re-exported: tests and studies patch it here
+from zoo.rendering.svg import can_plot as can_plot  # re-exported: tests and studies patch it here
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
