@@ -14,7 +14,8 @@ from typing import Any, NoReturn, get_args
 
 from zoo.config.arguments import parse_arguments
 from zoo.config.help_text import help_text
-from zoo.config.settings import check_settings, keyword_parameter, settings_of
+from zoo.config.fixed import keyword_parameter
+from zoo.config.settings import check_settings, settings_of
 from zoo.errors import RecipeError, UserError
 
 NO_PATH = (errno.ENAMETOOLONG, errno.ELOOP)

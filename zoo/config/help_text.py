@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config.docstrings import Docstring, paragraphs, parse_docstring
-from zoo.config.settings import REQUIRED, keyword_parameter, settings_of
+from zoo.config.fixed import keyword_parameter
+from zoo.config.settings import REQUIRED, settings_of
 from zoo.config.type_descriptions import describe_type
 
 ROOT = Path(__file__).parent.parent.parent

@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from zoo.config.fixed import fixed_settings, keyword_parameter
 from zoo.config.type_descriptions import describe_type
 from zoo.config.values import Word, read_yaml
 from zoo.errors import did_you_mean
@@ -27,9 +28,21 @@ PLAIN = (int, float, str, bool, tuple, list, dict, type(None))
 def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Return type and default of every setting of a class or function; `REQUIRED` stands for no default.
 
-    `**name` in a constructor passes further settings on to the parent class, so the parent's settings are added.
-    Parameters that no recipe can express, such as modules, are left out.
+    `**name` in a constructor passes further settings on to the parent class, so the parent's settings are added, except
+    those that the constructor fixes. Parameters that no recipe can express, such as modules, are left out.
     """
+    fixed = fixed_settings(target)
+    return {name: setting for name, setting in _declared(target).items() if name not in fixed}
+
+
+def fixed_in(target: Callable[..., Any]) -> dict[str, str]:
+    """Return the settings of a class that it or a parent fixes, each with the name of the class that fixes it."""
+    declared = _declared(target)
+    return {name: owner for name, owner in fixed_settings(target).items() if name in declared}
+
+
+def _declared(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Return type and default of every parameter that a recipe can express, also of those that a class fixes."""
     if not inspect.isclass(target):
         return dict(_parameters(target))
     settings: dict[str, tuple[Any, Any]] = {}
@@ -40,12 +53,6 @@ def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
         if not keyword_parameter(vars(owner)["__init__"]):
             break
     return settings
-
-
-def keyword_parameter(function: Callable[..., Any]) -> str:
-    """Return the name of a function's parameter for further keywords (`**name`), or "" if there is none."""
-    parameters = inspect.signature(function).parameters.values()
-    return next((parameter.name for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD), "")
 
 
 @cache
@@ -85,18 +92,23 @@ def check_settings(
         called: name of the target in a fault, if not its own.
     """
     name = called or getattr(target, "__name__", str(target))
-    known = settings_of(target)
+    known, fixed = settings_of(target), fixed_in(target)
     values: dict[str, Any] = {}
     faults = []
     for key, value in given.items():
+        if key in fixed:
+            faults.append(
+                f"{where}{key}: {fixed[key]}.__init__ gives its parent class a value of its own, so it is no setting of "
+                f"{name}; got {_shown(value)}. Leave {where}{key} out, or make it a parameter of {fixed[key]}.__init__"
+            )
+            continue
         if key not in known:
             faults.append(f"{where}{key}: {name} has no setting of that name.{did_you_mean(str(key), known)}")
             continue
         try:
             values[key] = _converted(known[key][0], value)
         except ValueError:
-            shown = str(value) if isinstance(value, Word) else repr(value)
-            faults.append(f"{where}{key}: {shown} is not {describe_type(known[key][0])}")
+            faults.append(f"{where}{key}: {_shown(value)} is not {describe_type(known[key][0])}")
     for key, (hint, default) in known.items():
         if not complete or key in given:
             continue
@@ -105,6 +117,11 @@ def check_settings(
         else:
             values[key] = default
     return {key: values[key] for key in known if key in values}, faults
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it was given."""
+    return str(value) if isinstance(value, Word) else repr(value)
 
 
 def _converted(hint: Any, value: Any) -> Any:
