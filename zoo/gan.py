@@ -224,6 +224,12 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         joined.split_heads(batches)
         return torch.split(scores, [len(batch) for batch in batches])
 
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Check the labels of a batch while they are on the host; the first batch is checked in its round."""
+        if self.rounds and self.trainer.training:
+            self._arrivals.check_on_host(Batch.of(batch).labels, self.rounds + 1, self.images_seen)
+        return batch
+
     def training_step(self, data: Any, batch_idx: int) -> None:
         """Play one round on one batch: every player whose turn it is moves once."""
         # Seeding per round makes a resumed run draw what the uninterrupted one would have drawn, gives each rank its

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pytorch_lightning import Trainer
 
 from zoo.config.class_names import class_path, find_class, other_lightning
+from zoo.config.durations import duration_fault
 from zoo.config.kinds import Kind, Kinds
 from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.references import Keys, references_in
@@ -274,6 +275,8 @@ class Check:
                 self.faults.append(f"trainer.precision: {fault}; use bf16-mixed, 32-true, or auto, which chooses")
         values, faults = check_settings(Trainer, allowed, "trainer.", complete=False)
         self.faults += faults
+        if fault := duration_fault(values.get("max_time")):
+            self.faults.append(f"trainer.max_time: {fault}")
         return {**precision, **values}
 
 

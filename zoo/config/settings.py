@@ -105,10 +105,14 @@ def check_settings(
         if key not in known:
             faults.append(f"{where}{key}: {name} has no setting of that name.{did_you_mean(str(key), known)}")
             continue
+        hint, default = known[key]
+        if value is None and is_empty(default):  # `data.group=` unsets what a recipe has
+            values[key] = default
+            continue
         try:
-            values[key] = _converted(known[key][0], value)
+            values[key] = _converted(hint, value)
         except ValueError:
-            faults.append(f"{where}{key}: {_shown(value)} is not {describe_type(known[key][0])}")
+            faults.append(f"{where}{key}: {_shown(value)} is not {describe_type(hint)}")
     for key, (hint, default) in known.items():
         if not complete or key in given:
             continue
@@ -117,6 +121,11 @@ def check_settings(
         else:
             values[key] = default
     return {key: values[key] for key in known if key in values}, faults
+
+
+def is_empty(default: Any) -> bool:
+    """Return whether the default of a setting is an empty text, list or mapping, which a missing value stands for."""
+    return isinstance(default, str | tuple | list | dict) and not default
 
 
 def _shown(value: Any) -> str:

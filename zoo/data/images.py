@@ -163,6 +163,12 @@ class Images(LightningDataModule):
         batches = None if endless else max(1, len(self.train) // (size * self.trainer.world_size))
         return Loader(self._stream, self.resolution_at, self.train, self._resident_device(), self.num_workers, batches)
 
+    def next_batch(self) -> Batch:
+        """Return the training batch that comes next by the clock, as the model gets it, on the CPU."""
+        self._ready_pool()
+        seen, chosen = next(self._stream().draws())
+        return self._finished(self.train.batch(chosen, self.resolution_at(seen)), seen)
+
     def resolution_at(self, images_seen: int) -> int:
         """Return the resolution in pixels at which the model trains after a number of images.
 

@@ -8,7 +8,9 @@ this does not resume a run. Few images suffice if both networks were trained on 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,41 +110,60 @@ def start_from(model: GAN, where: str | Path) -> Start:
     anew = tuple(name for name in state if name not in taken)
     share = _count_weights(taken) / _count_weights(state)
     differing = _differing(source, model)
-    if share < 0.5 and differing.keys() != {"num_classes"}:
+    if share < 0.5 and {name.rpartition(".")[2] for name in differing} != {"num_classes"}:
         first, theirs = anew[0], candidates[anew[0]]
         fault = (
             "is not in it" if theirs is None else f"is {tuple(theirs.shape)} in it, {tuple(state[first].shape)} here"
         )
         raise UserError(
             f"{where} holds a {source.class_name} of which only {share:.0%} of this {type(model).__name__} can be "
-            f"taken, less than half: {first} {fault}. {_remedy(source, model, differing)}"
+            f"taken, less than half: {first} {fault}. {_remedy(where, source, model, differing)}"
         )
     model.load_state_dict({**state, **taken})
     return Start(str(where), source.sha256, len(taken), anew)
 
 
 def _differing(source: Source, model: GAN) -> dict[str, Any]:
-    """Return the settings of the networks that the source has otherwise, with its values; none for another class."""
+    """Return the settings of the networks that the source has otherwise, with its values; none for another class.
+
+    Those of the base of a mixture are named `base.NAME`.
+    """
     if source.class_name != type(model).__name__:
         return {}
+    theirs, own = _network_settings(source.settings, model), _network_settings(dict(model.hparams), model)
+    return {name: value for name, value in theirs.items() if name in own and value != own[name]}
+
+
+def _network_settings(settings: Mapping[str, Any], model: GAN) -> dict[str, Any]:
+    """Return the settings that belong to the networks, as plain values with texts as keys, as JSON has them."""
     kept = set(settings_of(GAN)) - {"resolution", "channels", "latent_dim", "num_classes"} | set(model.loss_settings)
-    own = dict(model.hparams)
-    pairs = {name: value for name, value in source.settings.items() if name in own and name not in kept}
-    return {name: value for name, value in pairs.items() if _plain(value) != _plain(own[name])}
+    base = settings.get("base")
+    inner = _network_settings(base, model) if isinstance(base, Mapping) else {}
+    plain = {name: _plain(value) for name, value in settings.items() if name not in {*kept, *(["base"] if inner else [])}}
+    return {**plain, **{f"base.{name}": value for name, value in inner.items()}}
 
 
-def _remedy(source: Source, model: GAN, differing: Mapping[str, Any]) -> str:
-    """Return what to give for the weights of a source to fit."""
-    if source.class_name != type(model).__name__:
-        return f"Fine-tune with model.class={source.class_name} and the settings that it was trained with"
-    settings = " ".join(
-        f"model.{name}={value}".replace(" ", "") for name, value in differing.items() if name != "num_classes"
-    )
-    return f"Fine-tune with the settings that it was trained with: {settings}"
+def _remedy(where: str | Path, source: Source, model: GAN, differing: Mapping[str, Any]) -> str:
+    """Return what to give for the weights of a source to fit, as words of a command."""
+    if differing:
+        words = [f"model.{name}={_word(value)}" for name, value in differing.items() if "num_classes" not in name]
+        return f"Fine-tune with the settings that it was trained with: {' '.join(map(shlex.quote, words))}"
+    with suppress(UserError):
+        return f"Fine-tune with recipe={shlex.quote(recipe_of(where))}, by which it was trained"
+    return f"Fine-tune with model.class={source.class_name} and the settings that it was trained with"
+
+
+def _word(value: Any) -> str:
+    """Return a plain value as the command line takes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_word(item)}" for key, item in value.items()) + "}"
+    return f"[{', '.join(map(_word, value))}]" if isinstance(value, list) else str(value)
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _count_weights(tensors: Mapping[str, Tensor]) -> int:
