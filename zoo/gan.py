@@ -224,12 +224,6 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         joined.split_heads(batches)
         return torch.split(scores, [len(batch) for batch in batches])
 
-    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Check the labels of a batch while they are on the host; the first batch is checked in its round."""
-        if self.rounds and self.trainer.training:
-            self._arrivals.check_on_host(Batch.of(batch).labels, self.rounds + 1, self.images_seen)
-        return batch
-
     def training_step(self, data: Any, batch_idx: int) -> None:
         """Play one round on one batch: every player whose turn it is moves once."""
         # Seeding per round makes a resumed run draw what the uninterrupted one would have drawn, gives each rank its
@@ -239,6 +233,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         if self.rounds == 0:
             resolutions = {self.resolution, self.data_resolution(self.progress)}
             check_batch(batch, self.channels, resolutions, 0 if self.makes_labels else self.num_classes)
+        self._arrivals.check_on_host(batch.labels, self.rounds + 1, self.images_seen)
         arrived = Batch(in_dtype_of(self.generator, batch.images), batch.labels)  # NumPy's are often float64
         real = self.prepare(self._arrivals.add(arrived, self.rounds + 1, self.images_seen))
         if self.rounds == 0 and self.makes_labels:

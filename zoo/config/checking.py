@@ -199,7 +199,7 @@ class Check:
             kind: base class that the named class must extend.
             seed: the recipe's seed, for a class that has a seed, unless the section gives one; None for none.
         """
-        if section is None or (isinstance(section, Mapping) and "class" not in section):
+        if section is None or (isinstance(section, Mapping) and section.get("class") is None):
             self.faults.append(f"{where}: missing; it is a mapping with `class`, {kind.description}, and its settings")
             return None
         if not isinstance(section, Mapping):

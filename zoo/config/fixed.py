@@ -10,6 +10,7 @@ import inspect
 import textwrap
 from collections.abc import Callable, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 
@@ -21,7 +22,7 @@ def fixed_settings(target: Callable[..., Any]) -> dict[str, str]:
     fixed: dict[str, str] = {}
     free: set[str] = set()
     owners = [owner for owner in getattr(target, "__mro__", ()) if "__init__" in vars(owner)]
-    for owner, parent in zip(owners, owners[1:]):
+    for owner, parent in pairwise(owners):
         constructor = vars(owner)["__init__"]
         keyword = keyword_parameter(constructor)
         if not keyword:

@@ -98,8 +98,9 @@ def check_settings(
     for key, value in given.items():
         if key in fixed:
             faults.append(
-                f"{where}{key}: {fixed[key]}.__init__ gives its parent class a value of its own, so it is no setting of "
-                f"{name}; got {_shown(value)}. Leave {where}{key} out, or make it a parameter of {fixed[key]}.__init__"
+                f"{where}{key}: {fixed[key]}.__init__ gives its parent class a value of its own, so it is no setting "
+                f"of {name}; got {_shown(value)}. Leave {where}{key} out, or make it a parameter of "
+                f"{fixed[key]}.__init__"
             )
             continue
         if key not in known:
@@ -130,7 +131,7 @@ def is_empty(default: Any) -> bool:
 
 def _shown(value: Any) -> str:
     """Return a value as it was given."""
-    return str(value) if isinstance(value, Word) else repr(value)
+    return "null" if value is None else str(value) if isinstance(value, Word) else repr(value)
 
 
 def _converted(hint: Any, value: Any) -> Any:
@@ -146,6 +147,8 @@ def _converted(hint: Any, value: Any) -> Any:
         raise ValueError(f"not {describe_type(hint)}")
     if isinstance(value, dict) and any(_keyed_by_integers(part) for part in (hint, *get_args(hint))):
         value = {int(key) if str(key).isdecimal() else key: item for key, item in value.items()}  # JSON has text keys
+    if _has_nan(value):
+        raise ValueError(f"not {describe_type(hint)}")
     schema = _schema(hint)
     if schema is None:
         return _one_of(hint, value)
@@ -158,6 +161,13 @@ def _converted(hint: Any, value: Any) -> Any:
     assert isinstance(result, dict)
     converted = result["value"]
     return tuple(converted) if get_origin(hint) is tuple else converted
+
+
+def _has_nan(value: Any) -> bool:
+    """Return whether a value, or one within it, is NaN, which no setting can mean."""
+    if isinstance(value, dict):
+        return any(map(_has_nan, value.values()))
+    return any(map(_has_nan, value)) if isinstance(value, list | tuple) else isinstance(value, float) and value != value
 
 
 def _typed(hint: Any, value: Any) -> Any:

@@ -87,10 +87,16 @@ class Images(LightningDataModule):
             stage: unused; part of Lightning's interface.
 
         Raises:
-            DataError: if fewer training images are left than one batch needs.
+            DataError: if fewer training images are left than one batch needs, or a label is negative.
         """
         if self._pool is None:
             self._pool = self.read()
+        labels = self._pool.labels
+        if labels is not None and len(labels) and (lowest := int(labels.min())) < 0:
+            raise DataError(
+                f"{type(self).__name__} has labels from {lowest} on; class indices are whole numbers from 0 on. Number "
+                "the classes from 0, and leave out images without a class"
+            )
         self.train, self.held_out = split_pool(self._pool, self.held_out_size, self.split_seed)
         largest = max(self.batch_sizes.values())
         if len(self.train) < largest:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from zoo.config.class_names import find_class
 from zoo.config.building import build
+from zoo.config.class_names import find_class
 from zoo.config.settings import check_settings
 from zoo.errors import FeatureError, did_you_mean
 from zoo.features.cache import Features, cached_features, features_by_digest, features_of

@@ -33,10 +33,21 @@ def check_model(recipe: Recipe) -> None:
         UserError: if the class of the model refuses its settings, or fails.
     """
     with torch.random.fork_rng():
-        try:
-            with torch.device("meta"):
-                recipe.model.build()
-        except (*NOT_ON_META, UserError) as error:
-            if not isinstance(error.__cause__ or error, NOT_ON_META):
-                raise
+        if not _is_built_on_meta(recipe):
             recipe.model.build()
+
+
+def _is_built_on_meta(recipe: Recipe) -> bool:
+    """Build the model on the meta device; return False if its class needs values of tensors, or fails otherwise.
+
+    Raises:
+        UserError: if the class refuses its settings.
+    """
+    try:
+        with torch.device("meta"):
+            recipe.model.build()
+    except (*NOT_ON_META, UserError) as error:
+        if not isinstance(error.__cause__ or error, NOT_ON_META):
+            raise
+        return False
+    return True

@@ -9,7 +9,7 @@ this does not resume a run. Few images suffice if both networks were trained on 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,16 +36,21 @@ class Source:
     """The tensors of a trained model, of which no module was built.
 
     Args:
-        class_name: name of the model's class.
+        class_path: name of the model's class in recipes: bare for a class of this library.
         settings: arguments of its constructor.
         tensors: all tensors by their names in the state dict.
         sha256: digest of the file, 64 hexadecimal digits.
     """
 
-    class_name: str
+    class_path: str
     settings: dict[str, Any]
     tensors: dict[str, Tensor]
     sha256: str
+
+    @property
+    def class_name(self) -> str:
+        """The name of the model's class without its module."""
+        return self.class_path.rpartition(".")[2]
 
     def tensor(self, name: str) -> Tensor | None:
         """Return the tensor with a name, or None.
@@ -130,34 +135,44 @@ def _differing(source: Source, model: GAN) -> dict[str, Any]:
     """
     if source.class_name != type(model).__name__:
         return {}
-    theirs, own = _network_settings(source.settings, model), _network_settings(dict(model.hparams), model)
+    theirs, own = (_network_settings(each, model.loss_settings) for each in (source.settings, dict(model.hparams)))
     return {name: value for name, value in theirs.items() if name in own and value != own[name]}
 
 
-def _network_settings(settings: Mapping[str, Any], model: GAN) -> dict[str, Any]:
-    """Return the settings that belong to the networks, as plain values with texts as keys, as JSON has them."""
-    kept = set(settings_of(GAN)) - {"resolution", "channels", "latent_dim", "num_classes"} | set(model.loss_settings)
+def _network_settings(settings: Mapping[str, Any], of_losses: Collection[str] = ()) -> dict[str, Any]:
+    """Return the settings that belong to the networks, as plain values with texts as keys, as JSON has them.
+
+    Args:
+        settings: arguments of a model.
+        of_losses: settings that only its losses read.
+    """
+    kept = set(settings_of(GAN)) - {"resolution", "channels", "latent_dim", "num_classes"} | set(of_losses)
     base = settings.get("base")
-    inner = _network_settings(base, model) if isinstance(base, Mapping) else {}
-    plain = {name: _plain(value) for name, value in settings.items() if name not in {*kept, *(["base"] if inner else [])}}
+    inner = _network_settings(base, of_losses) if isinstance(base, Mapping) else {}
+    plain = {
+        name: _plain(value) for name, value in settings.items() if name not in {*kept, *(["base"] if inner else [])}
+    }
     return {**plain, **{f"base.{name}": value for name, value in inner.items()}}
 
 
 def _remedy(where: str | Path, source: Source, model: GAN, differing: Mapping[str, Any]) -> str:
     """Return what to give for the weights of a source to fit, as words of a command."""
-    if differing:
-        words = [f"model.{name}={_word(value)}" for name, value in differing.items() if "num_classes" not in name]
-        return f"Fine-tune with the settings that it was trained with: {' '.join(map(shlex.quote, words))}"
-    with suppress(UserError):
-        return f"Fine-tune with recipe={shlex.quote(recipe_of(where))}, by which it was trained"
-    return f"Fine-tune with model.class={source.class_name} and the settings that it was trained with"
+    is_release = isinstance(locate(where), Reference)
+    if not differing and not (is_release and "." in source.class_path):  # its recipe would name a class of the library
+        with suppress(UserError):
+            return f"Fine-tune with recipe={shlex.quote(recipe_of(where))}, by which it was trained"
+    settings = differing or {"class": source.class_path, **_network_settings(source.settings)}
+    words = [f"model.{name}={_word(value)}" for name, value in settings.items() if "num_classes" not in name]
+    return f"Fine-tune with the settings that it was trained with: {' '.join(map(shlex.quote, words))}"
 
 
 def _word(value: Any) -> str:
     """Return a plain value as the command line takes it."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {_word(item)}" for key, item in value.items()) + "}"
-    return f"[{', '.join(map(_word, value))}]" if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return f"[{', '.join(map(_word, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -181,11 +196,13 @@ def read_source(where: str | Path) -> Source:
         files = find(location)
         config, _ = read_header_config(files.weights, files.config)
         tensors = weights.read(files.weights)
-        return Source(_last_part(config["class"]), config["arguments"], tensors, sha256_of(files.weights))
+        return Source(str(config["class"]), config["arguments"], tensors, sha256_of(files.weights))
     path = newest_checkpoint(location)
     state = read_checkpoint(path)
     settings = dict(state.get("hyper_parameters", {}))
-    return Source(_last_part(state["zoo"]["class"]), settings, state["state_dict"], sha256_of(path))
+    written = str(state["zoo"]["class"])
+    name = _last_part(written) if written.startswith("zoo.") else written
+    return Source(name, settings, state["state_dict"], sha256_of(path))
 
 
 def recipe_of(where: str | Path) -> str:

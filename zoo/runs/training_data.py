@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from zoo.config.class_names import find_class, without_imports
 from zoo.config.building import build
+from zoo.config.class_names import find_class, without_imports
 from zoo.config.settings import check_settings
 from zoo.config.values import read_yaml
 from zoo.data import Images

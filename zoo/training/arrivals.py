@@ -31,10 +31,11 @@ class Arrival:
 class Arrivals:
     """The batches since the last log: images have to be finite, labels have to be class indices.
 
-    Labels that a loader gives on the host are checked before the round (`check_on_host`). To check what is on a device,
-    which is all images and the labels of some loaders, would make the host wait for it in every round. So that check is
-    made when losses are logged, and before a checkpoint is saved. Until then a label that is out of range is replaced
-    by the nearest class: on a GPU, indexing with it would end the process without a usable message.
+    To check a batch when it arrives would make the host wait for the device in every round. So the check is made when
+    losses are logged, and before a checkpoint is saved. Until then a label that is out of range is replaced by the
+    nearest class: on a GPU, indexing with it would end the process without a usable message. On a CPU nothing has to be
+    waited for, and labels are checked before the round (`check_on_host`). Sources of `zoo.data` check all their labels
+    when they are read.
 
     Args:
         num_classes: number of classes of the model; 0 if it takes no labels.
@@ -61,10 +62,10 @@ class Arrivals:
         return Batch(batch.images, safe)
 
     def check_on_host(self, labels: Tensor | None, number: int, images_seen: int) -> None:
-        """Check the labels of a batch before it is moved to the device, so that the host waits for nothing.
+        """Check the labels of a batch on a CPU, where the host waits for nothing; others are left to `check`.
 
         Args:
-            labels: the labels, or None; those on a device are left to `check`.
+            labels: the labels (B,), or None.
             number: number of the round, from 1.
             images_seen: images seen before the round.
 
@@ -72,9 +73,10 @@ class Arrivals:
             DataError: see `check`.
         """
         if self.num_classes and labels is not None and labels.device.type == "cpu" and not labels.is_floating_point():
-            bad = (labels < 0) | (labels >= self.num_classes)
-            if bool(bad.any()):
-                raise self._label_error(number, images_seen, bad)
+            classes = labels.numpy()  # which a tensor on a device refuses, so this can never wait for one
+            bad = (classes < 0) | (classes >= self.num_classes)
+            if bad.any():
+                raise self._label_error(number, images_seen, torch.from_numpy(bad))
 
     def check(self) -> None:
         """Check the batches since the last call; the host waits for the device.
