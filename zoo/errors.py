@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
 
 
@@ -49,18 +50,19 @@ class FeatureError(UserError, ValueError):
 
 
 def require_at_least(least: float, **values: float) -> None:
-    """Check that values are at least as large as a bound.
+    """Check that values are finite and at least as large as a bound.
 
     Args:
         least: the bound.
         values: the values by name.
 
     Raises:
-        ValueError: naming the first value that is below the bound or not a number.
+        ValueError: naming the first value that is below the bound, infinite or not a number.
     """
     for name, value in values.items():
-        if not value >= least:
-            raise ValueError(f"{name} must be at least {least:g}; got {value}")
+        if not least <= value < math.inf:
+            finite = " and finite" if value == math.inf else ""
+            raise ValueError(f"{name} must be at least {least:g}{finite}; got {value}")
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

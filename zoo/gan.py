@@ -238,6 +238,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         if self.rounds == 0:
             resolutions = {self.resolution, self.data_resolution(self.progress)}
             check_batch(batch, self.channels, resolutions, 0 if self.makes_labels else self.num_classes)
+        self._arrivals.check_on_host(batch.labels, self.rounds + 1, self.images_seen)
         arrived = Batch(in_dtype_of(self.generator, batch.images), batch.labels)  # NumPy's are often float64
         real = self.prepare(self._arrivals.add(arrived, self.rounds + 1, self.images_seen))
         if self.rounds == 0 and self.makes_labels:

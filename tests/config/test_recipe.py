@@ -420,6 +420,20 @@ def test_a_trainer_argument_that_the_run_itself_sets_is_refused(key: str) -> Non
         recipe("dcgan_digits", f"trainer.{key}=true")
 
 
+@pytest.mark.parametrize("duration", ["17", "[1]", "{minutes: x}", "{fortnights: 1}"])
+def test_a_duration_is_checked_with_the_recipe(duration: str) -> None:
+    """Row W3: `trainer.max_time=17` was refused by Lightning, after the images had been read."""
+    with pytest.raises(
+        RecipeError, match=r"trainer\.max_time: .* is no duration; write DD:HH:MM:SS, such as 00:12:00:00"
+    ):
+        recipe("dcgan_digits", f"trainer.max_time={duration}")
+
+
+@pytest.mark.parametrize("duration", ["00:00:30:00", "{minutes: 30}", "null"])
+def test_durations_of_lightning_are_accepted(duration: str) -> None:
+    assert "max_time" in recipe("dcgan_digits", f"trainer.max_time={duration}").trainer
+
+
 @pytest.mark.parametrize("precision", ["16", "16-mixed", "16-true", "transformer-engine-float16"])
 def test_half_precision_is_refused_as_the_loop_refuses_it(precision: str) -> None:
     with pytest.raises(RecipeError) as caught:

@@ -144,7 +144,7 @@ def test_values_become_what_the_signature_says(given: dict[str, Any], kept: dict
         ({"width": "abc"}, "model.width: 'abc' is not an integer"),
         ({"width": 4.5}, "model.width: 4.5 is not an integer"),
         ({"width": True}, "model.width: True is not an integer"),
-        ({"width": None}, "model.width: None is not an integer"),
+        ({"width": None}, "model.width: null is not an integer"),
         ({"generator_lr": "fast"}, "model.generator_lr: 'fast' is not a number"),
         ({"betas": [0.5]}, "model.betas: [0.5] is not a list of 2: a number, a number"),
         ({"betas": [0.1, 0.2, 0.3]}, "model.betas: [0.1, 0.2, 0.3] is not a list of 2: a number, a number"),
@@ -152,7 +152,9 @@ def test_values_become_what_the_signature_says(given: dict[str, Any], kept: dict
         ({"betas": ["a", "b"]}, "model.betas: ['a', 'b'] is not a list of 2: a number, a number"),
         ({"lr_schedule": "step"}, "model.lr_schedule: 'step' is not one of 'constant', 'linear', 'cosine'"),
         ({"latent": "gauss"}, "model.latent: 'gauss' is not one of 'auto', 'normal', 'uniform'"),
-        ({"latent": None}, "model.latent: None is not one of 'auto', 'normal', 'uniform'"),
+        ({"r1": float("nan")}, "model.r1: nan is not a number"),
+        ({"betas": [0.5, float("nan")]}, "model.betas: [0.5, nan] is not a list of 2: a number, a number"),
+        ({"latent": None}, "model.latent: null is not one of 'auto', 'normal', 'uniform'"),
     ],
 )
 def test_wrong_values_are_refused_with_the_rule(given: dict[str, Any], line: str) -> None:
@@ -215,3 +217,11 @@ def test_no_alternative_of_an_annotation_fits_a_wrong_value(given: dict[str, Any
 )
 def test_types_are_described_in_words(hint: Any, words: str) -> None:
     assert describe_type(hint) == words
+
+
+def test_no_value_stands_for_an_empty_default_only() -> None:
+    """Row A9: `data.group=` unsets; what has no empty default is refused, so that no value is chosen unseen."""
+    values, faults = check_settings(zoo.data.Folder, {"group": None, "classes": None}, "", complete=False)
+    assert (values, faults) == ({"classes": (), "group": ""}, [])
+    _, faults = check_settings(zoo.data.Folder, {"root": None, "resolution": None}, "data.", complete=False)
+    assert faults == ["data.root: null is not a text", "data.resolution: null is not an integer"]

@@ -349,3 +349,17 @@ def test_a_loader_without_end_has_no_length() -> None:
     data = ready(numbered(20), batch_size=4, held_out=0)
     with pytest.raises(TypeError, match="no end"):
         len(Loader(lambda: stream_of(data), data.resolution_at, data.train, None, 0, None))
+
+
+def test_a_negative_label_is_refused_when_the_images_are_read() -> None:
+    """Row I6: only the largest label was compared with the number of classes."""
+    with pytest.raises(DataError, match=r"Planted has labels from -1 on; class indices are whole numbers from 0 on\."):
+        ready(numbered(8), [-1, 0, 1, 1, 0, 1, 0, 1], held_out=0)
+
+
+def test_the_next_batch_is_the_one_that_the_loader_gives() -> None:
+    data = ready(numbered(8), [0, 1] * 4, held_out=0, flip=True)
+    expected, found = next(iter(data.train_dataloader())), data.next_batch()
+    assert torch.equal(found.images, expected.images)
+    assert found.labels is not None
+    assert torch.equal(found.labels, expected.labels)

@@ -14,6 +14,14 @@ import zoo
 from zoo.alarms.healthy import roll_back
 from zoo.io.checkpoints import read_checkpoint
 
+SMALL_RUN: dict[str, Any] = {
+    "images": 128,
+    "model": {"width": 4},
+    "trainer": {"accelerator": "cpu"},
+    "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
+}
+"""Overrides that make a run of `dcgan_digits` or `wgan_gp_digits` last a second."""
+
 
 class Noise:
     """Endless loader of random images, the same in every iteration."""

@@ -159,8 +159,9 @@ def test_the_other_batch_norms_of_the_authors_keep_their_statistics_under_other_
         state[f"{owner}.bn.{kind}_{last[7:]}" if last.startswith("stored_") else name] = tensor
     if kind == "stored":  # of the one that counts while it gathers standing statistics
         state["blocks.0.0.bn1.bn.accumulation_counter"] = torch.zeros(1)
-    model = hub.convert(state, "BigGAN-PyTorch", images_seen=70)
+    model = hub.convert(state, "BigGAN-PyTorch", images_seen=7e1)  # as `facts.images_seen=1e6` is read
     assert model.images_seen == 70
+    assert type(model.images_seen) is int
     z, labels = latents(3, 12), torch.tensor([0, 4, 2])
     close(model.generate(model.average, z, labels), g(z, labels))
 
@@ -223,9 +224,17 @@ class BaseConfig:
     """A class with the name of one in files of pytorch_GAN_zoo."""
 
 
-@pytest.mark.parametrize(("fact", "value"), [("images_seen", "many"), ("truncation", [1]), ("num_classes", "ten")])
-def test_facts_are_numbers(fact: str, value: Any) -> None:
-    with pytest.raises(ReleaseError, match=rf"{fact} is a number; got {re.escape(repr(value))}"):
+@pytest.mark.parametrize(
+    ("fact", "value", "kind"),
+    [
+        *(("images_seen", value, "a whole number from 0") for value in ("many", True, 1.5, -1, float("inf"))),
+        *(("truncation", value, "a finite number") for value in ([1], False, float("nan"))),
+        ("num_classes", "ten", "a whole number from 0"),
+        ("before_july_2019", 1, "true or false"),
+    ],
+)
+def test_facts_are_numbers(fact: str, value: Any, kind: str) -> None:
+    with pytest.raises(ReleaseError, match=rf"{fact} is {kind}; got {re.escape(repr(value))}"):
         hub.convert({"main.0.weight": torch.zeros(2)}, "pytorch-tutorial-DCGAN", **{fact: value})
 
 

@@ -235,6 +235,10 @@ def more_undone_than_seen(config: Any, tensors: Any) -> None:
     config["images_undone"] = 10**12
 
 
+def no_text(config: Any, tensors: Any) -> None:
+    config["dtype"] = {}
+
+
 def no_digest(config: Any, tensors: Any) -> None:
     config["files"] = {}
 
@@ -254,6 +258,7 @@ def no_digest(config: Any, tensors: Any) -> None:
         (other_format, "is no release of the zoo"),
         (negative, "images_seen is -1"),
         (more_undone_than_seen, "images_undone is 1000000000000, more than images_seen"),
+        (no_text, "dtype is '{}', not one of float32"),
         (no_digest, "has no digest of model.safetensors"),
     ],
 )

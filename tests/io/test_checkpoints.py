@@ -174,3 +174,27 @@ def test_a_truly_full_disk(tmp_path: Path, saved: Path) -> None:
         assert [path.name for path in disk.iterdir()] == ["a.ckpt"]
     finally:
         os.system(f"umount {disk}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        *(("images_seen", value, "no whole number from 0") for value in (True, 1.5, float("nan"), -1, "many", None)),
+        ("rounds", [], "no whole number from 0"),
+        ("images_undone", None, "no whole number from 0"),
+        ("images_undone", 65, "images_undone is 65, more than images_seen, 64"),
+        ("class", {}, "no name"),
+        ("class_names", True, "no list of names"),
+        ("terms", 1.5, "terms is no mapping"),
+    ],
+)
+def test_what_a_checkpoint_says_of_its_run_is_checked(name: str, value: Any, told: str, tmp_path: Path) -> None:
+    """Row R2: true, NaN and 1.5 were taken for numbers of images; others ended in a traceback."""
+    record = {"images_seen": 64, "rounds": 1, "class": "zoo.models.dcgan.DCGAN"}  # as of version 0.1.0
+    path = tmp_path / "x.ckpt"
+    torch.save({"state_dict": {}, "zoo": record}, path)
+    assert read_checkpoint(path)["zoo"] == record
+    torch.save({"state_dict": {}, "zoo": {**record, name: value}}, path)
+    with pytest.raises(CheckpointError, match=rf"x\.ckpt is refused: .*{told}") as refused:
+        read_checkpoint(path)
+    assert name in str(refused.value)

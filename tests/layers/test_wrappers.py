@@ -58,6 +58,33 @@ def test_a_wrapped_model_trains_saves_and_loads_like_a_plain_one(wrapper: str, t
     torch.testing.assert_close(wrapped.sample(4, seed=0), tiny_dcgan().eval().sample(4, seed=0))
 
 
+def tiny_mixture() -> zoo.MixGAN:
+    torch.manual_seed(0)
+    return zoo.MixGAN({"class": "DCGAN", "resolution": 16, "channels": 1, "width": 4, "latent_dim": 4}, components=2)
+
+
+def test_a_mixture_is_compiled_in_place(tmp_path: Path) -> None:
+    """Row M5: the members of a mixture are compiled; it trains and saves like a plain one."""
+    plain, model = tiny_mixture(), tiny_mixture()
+    for side in ("generator", "discriminator", "average"):
+        getattr(model, side).compile(backend="eager")
+    assert all(member._compiled_call_impl is not None for member in model.generator.members)
+    train(plain, 2, tmp_path)
+    train(model, 2, tmp_path)
+    assert list(model.state_dict()) == list(plain.state_dict())
+    for name, tensor in plain.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor)
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_wrapper_around_a_mixture_is_refused(wrapper: str) -> None:
+    """Row M5: `torch.compile` around the networks of a MixGAN ended in an assertion."""
+    model = tiny_mixture()
+    told = r"generator of a MixGAN is a mixture of networks; got a \w+. To compile .*: model.generator.compile\(\), in"
+    with pytest.raises(TypeError, match=told):
+        model.generator = WRAPPERS[wrapper](model.generator)
+
+
 def test_a_checkpoint_with_the_names_of_a_compiled_network_is_read() -> None:
     """Row M5: such checkpoints were written before names were plain."""
     model = tiny_dcgan()

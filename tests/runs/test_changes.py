@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import zoo
-from tests.helpers.training import identical
+from tests.helpers.training import SMALL_RUN, identical
 from zoo.errors import RecipeError
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
@@ -20,12 +20,7 @@ from zoo.io.run_folder import RunFolder
 from zoo.runs.recipes import load_recipe
 from zoo.runs.run import plan_run
 
-SMALL: dict[str, Any] = {
-    "images": 320,
-    "model": {"width": 4},
-    "trainer": {"accelerator": "cpu", "log_every_n_steps": 4},
-    "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
-}
+SMALL = {**SMALL_RUN, "images": 320, "trainer": {"accelerator": "cpu", "log_every_n_steps": 4}}
 MIXTURE: dict[str, Any] = {
     **SMALL,
     "data": {"class": "Digits"},

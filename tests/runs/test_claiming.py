@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import zoo
+from tests.helpers.training import SMALL_RUN
 from zoo.errors import DataError, UserError
 from zoo.io.claims import claim
 from zoo.io.run_folder import RunFolder
 from zoo.runs.claiming import claimed_folder
 from zoo.runs.run import plan_run
-
-SMALL: dict[str, Any] = {
-    "images": 128,
-    "model": {"width": 4},
-    "trainer": {"accelerator": "cpu"},
-    "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
-}
 
 
 def files(folder: Path) -> set[Path]:
@@ -30,14 +23,14 @@ def test_a_default_name_that_is_taken_gets_a_suffix(tmp_path: Path, monkeypatch:
     """Two runs started in the same second have a folder each: row R5."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("zoo.runs.run.default_folder", lambda name: Path("runs", name, "now"))
-    folders = [zoo.fit("dcgan_digits", seed=seed, **SMALL).folder for seed in range(3)]
+    folders = [zoo.fit("dcgan_digits", seed=seed, **SMALL_RUN).folder for seed in range(3)]
     assert [folder.name for folder in folders] == ["now", "now-2", "now-3"]
     assert all(len(RunFolder(folder).starts()) == 1 for folder in folders)
 
 
 def test_a_named_folder_in_use_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     """`fit out=` and `fit resume=` of a folder that another run trains in are refused: row R5."""
-    run = zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL).folder
+    run = zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL_RUN).folder
     new = tmp_path / "new"
     new.mkdir()
     with claim(run), claim(new):
@@ -45,28 +38,30 @@ def test_a_named_folder_in_use_is_refused_and_left_as_it_is(tmp_path: Path) -> N
         with pytest.raises(UserError, match=f"{run} is in use: process "):
             zoo.fit(resume=run, images=256)
         with pytest.raises(UserError, match=f"{new} is in use: process "):
-            zoo.fit("dcgan_digits", out=new, **SMALL)
+            zoo.fit("dcgan_digits", out=new, **SMALL_RUN)
         assert files(tmp_path) == before
     assert zoo.fit(resume=run, images=256).model.images_seen == 256
 
 
 def test_a_run_that_another_one_began_in_the_meantime_is_not_overwritten(tmp_path: Path) -> None:
-    plan = plan_run("dcgan_digits", out=tmp_path / "run", overrides=SMALL)
-    zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL)
+    plan = plan_run("dcgan_digits", out=tmp_path / "run", overrides=SMALL_RUN)
+    zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL_RUN)
     with pytest.raises(UserError, match="already holds a run; resume="), plan.claimed():
         pass
 
 
 def test_a_run_that_does_not_begin_leaves_no_folder(tmp_path: Path) -> None:
     with pytest.raises(DataError):
-        zoo.fit("dcgan_digits", out=tmp_path / "run", **{**SMALL, "data": {"class": "Folder", "root": str(tmp_path)}})
+        zoo.fit(
+            "dcgan_digits", out=tmp_path / "run", **{**SMALL_RUN, "data": {"class": "Folder", "root": str(tmp_path)}}
+        )
     assert list(tmp_path.iterdir()) == []
 
 
 def test_all_processes_of_a_run_share_one_claim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only rank 0 claims, so the other processes of a run are not refused: row R5."""
     monkeypatch.setattr("sys.argv", [__file__])  # workers of pytest-xdist are started by python -c
-    overrides = {**SMALL, "trainer": {"accelerator": "cpu", "devices": 2}}
+    overrides = {**SMALL_RUN, "trainer": {"accelerator": "cpu", "devices": 2}}
     plan = plan_run("dcgan_digits", out=tmp_path / "run", overrides=overrides)
     with plan.claimed() as first:
         monkeypatch.setattr("zoo.runs.run.is_rank_zero", lambda: False)

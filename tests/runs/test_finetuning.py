@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torchvision.utils import save_image
 
 import zoo
 from tests.helpers.training import equal, tiny_biggan, tiny_dcgan, tiny_mlp, weights
 from tests.test_fit import command
 from zoo import hub
+from zoo.config.arguments import parse_arguments
 from zoo.errors import UserError
 from zoo.runs import packing
 from zoo.runs.finetuning import start_from
@@ -102,6 +105,59 @@ def test_the_recipe_of_a_release_is_the_default(tmp_path: Path) -> None:
     assert again.recipe.model.arguments["width"] == 4
 
 
+def test_an_empty_value_unsets_the_group_of_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Row A9: `data.group=` was "None is not a text"; a group that the images do not have says how to go without."""
+    (tmp_path / "photos").mkdir()
+    for i in range(20):
+        save_image(torch.rand(3, 70, 80, generator=torch.Generator().manual_seed(i)), tmp_path / f"photos/{i}.png")
+    words = ["pretrained=progan_earth", f"data.root={tmp_path / 'photos'}", f"out={tmp_path / 'run'}"]
+    assert command(*words) == 2
+    told = capsys.readouterr().err
+    assert "data.group='^([0-9]+)_' matches the path of none of 20 images" in told
+    assert "To go without it, give data.group= with nothing behind it" in told
+    plan = plan_run(None, out=tmp_path / "run", overrides=parse_arguments([*words[:2], "data.group="]))
+    assert plan.recipe.data.arguments["group"] == ""
+    assert command(*words[:1], "data.root=", "data.group=", "data.class=") == 2
+    told = capsys.readouterr().err
+    assert "data: missing; it is a mapping with `class`, a source of images" in told
+
+
+def test_a_refusal_says_the_words_that_work(tmp_path: Path) -> None:
+    """Row A9: what a refusal advises, given as it stands, is accepted."""
+    growing: dict[str, Any] = {"resolution": 16, "channels": 1, "latent_dim": 8, "width_base": 32}
+    release = zoo.ProGAN(**growing, width=8, hold_images={4: 16, 8: 32}).save_pretrained(tmp_path / "narrow")
+    other = zoo.ProGAN(**growing, width=32, hold_images={4: 16, 8: 32})
+    with pytest.raises(UserError, match=r"with the settings that it was trained with: model\.width=8$"):
+        start_from(other, release)
+    other = zoo.ProGAN(**growing, width=32, hold_images={4: 48, 8: 64})
+    with pytest.raises(UserError) as refused:
+        start_from(other, release)
+    words = shlex.split(str(refused.value).partition("trained with: ")[2])
+    assert words == ["model.width=8", "model.hold_images={4: 16, 8: 32}"]
+    advised = parse_arguments(words)["model"]
+    assert not start_from(zoo.ProGAN(**{**growing, **advised}), release).anew
+
+    with pytest.raises(UserError, match=r"Fine-tune with recipe=dcgan_digits, by which it was trained$"):
+        start_from(other, "dcgan_digits")
+    mine = Mine(resolution=16, channels=1, latent_dim=5, width=4).save_pretrained(tmp_path / "mine")
+    with pytest.raises(UserError) as refused:
+        start_from(other, mine)
+    advised = parse_arguments(shlex.split(str(refused.value).partition("trained with: ")[2]))["model"]
+    assert advised.pop("class") == f"{Mine.__module__}.Mine"
+    assert not start_from(Mine(**advised), mine).anew
+
+
+def test_members_of_other_widths_are_named_by_their_base(tmp_path: Path) -> None:
+    def mixture(**settings: Any) -> zoo.MixGAN:
+        base = {"class": "DCGAN", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4, **settings}
+        return zoo.MixGAN(base, components=2)
+
+    release = mixture(num_classes=90).save_pretrained(tmp_path / "it")
+    assert start_from(mixture(num_classes=5), release).taken
+    with pytest.raises(UserError, match=r"trained with: model\.base\.width=4$"):
+        start_from(mixture(width=8), release)
+
+
 def test_too_little_in_common_is_refused_and_nothing_changed(tmp_path: Path) -> None:
     tiny_dcgan().save_pretrained(str(tmp_path / "narrow"))
     for model in (tiny_dcgan(width=8), tiny_mlp()):
@@ -112,7 +168,9 @@ def test_too_little_in_common_is_refused_and_nothing_changed(tmp_path: Path) -> 
         with pytest.raises(UserError, match=text):
             start_from(model, str(tmp_path / "narrow"))
         assert equal(before, weights(model))
-    with pytest.raises(UserError, match=r"is not in it\. Fine-tune with model.class=DCGAN"):
+    with pytest.raises(
+        UserError, match=r"is not in it\. Fine-tune with the .*: model.class=DCGAN model.resolution=16 "
+    ):
         start_from(tiny_biggan(), str(tmp_path / "narrow"))
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import zoo
+from tests.helpers.training import SMALL_RUN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder, checkpoints_in
@@ -86,6 +87,24 @@ def test_the_work_of_the_end_can_be_done_twice(unbroken: Path, tmp_path: Path) -
     assert results(folder) == expected
     assert RunFolder(folder).best_checkpoints() == best
     assert read_checkpoint(best[0])["zoo"]["images_seen"] == int(best[0].stem)
+
+
+def test_the_last_report_of_a_mixture_is_made_again(tmp_path: Path) -> None:
+    """Row R4: a run that resumes at its end has played no round, and its report of the mixture was left out."""
+    settings: dict[str, Any] = {
+        "images": 96,
+        "model": {"base": {"width": 4}, "components": 2},
+        "data": {"batch_size": 24},
+        "trainer": {"accelerator": "cpu"},
+        "callbacks": {**SMALL_RUN["callbacks"], "MixtureReport": {"every": 1000, "samples": 20}},
+    }
+    folder = zoo.fit("mix_dcgan_digits", out=tmp_path / "run", **settings).folder
+    expected = results(folder)
+    assert {"mixture/000000000096_payoffs.png", "mixture/000000000096_members.png"} <= expected.keys()
+    (folder / "ends.jsonl").unlink()
+    shutil.rmtree(folder / "mixture")
+    zoo.fit(resume=folder)
+    assert results(folder) == expected
 
 
 def test_a_finished_run_of_an_earlier_version_is_finished(

@@ -10,16 +10,10 @@ import pytest
 from pytorch_lightning.loggers import Logger
 
 import zoo
+from tests.helpers.training import SMALL_RUN
 from zoo.errors import UserError
 from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.run import plan_run
-
-SMALL: dict[str, Any] = {
-    "images": 128,
-    "model": {"width": 4},
-    "trainer": {"accelerator": "cpu"},
-    "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
-}
 
 
 class Here(Logger):
@@ -49,7 +43,7 @@ class Lacking(Here):
 
 def loggers(folder: Path, name: str, **settings: Any) -> list[Logger]:
     section = {"mine": {"class": f"{__name__}.{name}", **settings}}
-    return build_loggers(plan_run("dcgan_digits", overrides={**SMALL, "loggers": section}).recipe, folder)
+    return build_loggers(plan_run("dcgan_digits", overrides={**SMALL_RUN, "loggers": section}).recipe, folder)
 
 
 def test_a_logger_that_would_write_into_the_working_directory_writes_into_the_run_folder(tmp_path: Path) -> None:
@@ -61,7 +55,7 @@ def test_a_logger_that_would_write_into_the_working_directory_writes_into_the_ru
 def test_a_logger_whose_package_is_missing_is_refused_with_what_to_install(tmp_path: Path) -> None:
     """The message names the section and the package, and no folder is left: row R8."""
     with pytest.raises(UserError) as caught:
-        zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL, loggers={"mine": {"class": f"{__name__}.Lacking"}})
+        zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL_RUN, loggers={"mine": {"class": f"{__name__}.Lacking"}})
     assert str(caught.value) == (
         "loggers.mine: Requirement 'lacking>=1' not met. HINT: Try running `pip install -U 'lacking>=1'`. Install the "
         "package, or leave loggers.mine out"
@@ -72,7 +66,7 @@ def test_a_logger_whose_package_is_missing_is_refused_with_what_to_install(tmp_p
 def test_a_fit_in_a_notebook_shows_no_lines_of_lightning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """No GPU, TPU and tip lines at each `zoo.fit`: row A16."""
     levels = [logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")]
-    zoo.fit("dcgan_digits", out=tmp_path, **SMALL)
+    zoo.fit("dcgan_digits", out=tmp_path, **SMALL_RUN)
     assert [record.getMessage() for record in caplog.records if record.levelno < logging.WARNING] == []
     assert [logging.getLogger(name).level for name in ("pytorch_lightning", "lightning_fabric")] == levels
 
@@ -86,5 +80,5 @@ def test_a_level_for_debugging_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_run_is_one_line_as_text(tmp_path: Path) -> None:
     """`repr(run)` names model, images and folder, not every layer: row A16."""
-    run = zoo.fit("dcgan_digits", out=tmp_path, **SMALL)
+    run = zoo.fit("dcgan_digits", out=tmp_path, **SMALL_RUN)
     assert repr(run) == f"<Run of dcgan_digits: DCGAN after 128 of 128 images in {run.seconds:,.0f} s, in {tmp_path}>"

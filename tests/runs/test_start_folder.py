@@ -5,25 +5,19 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from torchvision.utils import save_image
 
 import zoo
+from tests.helpers.training import SMALL_RUN
 from zoo.errors import DataError
 from zoo.io.run_folder import RunFolder
 from zoo.runs.opening import load_run
 from zoo.runs.training_data import data_of_checkpoint
 
-SMALL: dict[str, Any] = {
-    "images": 64,
-    "model": {"width": 4, "resolution": 16, "channels": 1},
-    "data": {"class": "Folder", "root": "photos", "batch_size": 8},
-    "trainer": {"accelerator": "cpu"},
-    "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
-}
+SMALL = {**SMALL_RUN, "images": 64, "data": {"class": "Folder", "root": "photos", "batch_size": 8}}
 
 
 @pytest.fixture

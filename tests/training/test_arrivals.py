@@ -13,6 +13,7 @@ from pytorch_lightning import Callback
 import zoo
 from tests.helpers.training import Breaks, Noise, identical, tiny_biggan, tiny_mlp, train
 from zoo.errors import DataError
+from zoo.training.arrivals import Arrivals
 
 
 def nan_at(round_number: int, image: int = 0) -> Iterator[zoo.Batch]:
@@ -73,14 +74,27 @@ def labelled(dtype: torch.dtype, bad_round: int | None = None, images: torch.dty
 
 
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.int16])
-def test_a_label_out_of_range_is_named_at_the_next_log(dtype: torch.dtype, tmp_path: Path) -> None:
-    """Row I6: a label out of range after the first batch names its batch; no index error."""
+def test_a_label_out_of_range_is_named_before_its_round(dtype: torch.dtype, tmp_path: Path) -> None:
+    """Row I6: a label out of range after the first batch names its batch; no index error, and no round is played."""
     model = tiny_biggan(num_classes=2)
     with pytest.raises(
         DataError,
         match=r"from 0 to num_classes - 1 = 1; in the batch of round 4 \(after 24 images\) label 3 \(of 8, from 0\)",
     ):
         train(model, 9, tmp_path, loader=labelled(dtype, 3), log_every_n_steps=5)
+    assert model.rounds == 3
+
+
+def test_a_label_on_a_device_is_named_at_the_next_log() -> None:
+    """Row I6: what only the device knows is checked when it is waited for anyway; until then the nearest class."""
+    arrivals = Arrivals(3)
+    labels = torch.tensor([0, 2, 5, -1])
+    safe = arrivals.add(zoo.Batch(torch.zeros(4, 1, 2, 2), labels), 7, 24)
+    assert safe.labels is not None
+    assert safe.labels.tolist() == [0, 2, 2, 0]
+    arrivals.check_on_host(labels.to("meta"), 7, 24)  # left to `check`
+    with pytest.raises(DataError, match=r"of round 7 \(after 24 images\) labels 2, 3 \(of 4, from 0\) have another"):
+        arrivals.check()
 
 
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.bool])

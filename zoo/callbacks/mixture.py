@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
@@ -57,17 +58,12 @@ class MixtureReport(Every):
 
     def act(self, trainer: Trainer, model: GAN) -> None:
         """Write the pictures and log the measures."""
-        if not trainer.is_global_zero or self._batch is None:
+        if not trainer.is_global_zero:
             return
         assert isinstance(model, MixGAN)
         folder = Path(trainer.default_root_dir) / "mixture"
         stem = f"{model.images_seen:012d}"
-        real = Batch.of(self._batch)
-        payoffs = model.payoffs(real if model.num_classes else Batch(real.images), seed=self.seed)
-        rows = [f"G{i} {w:.2f}" for i, w in enumerate(model.generator_weights.tolist())]
-        columns = [f"D{j} {w:.2f}" for j, w in enumerate(model.discriminator_weights.tolist())]
-        with spared("pictures of the mixture", folder):
-            pictures.save(pictures.matrix(payoffs.cpu().numpy(), rows, columns), folder / f"{stem}_payoffs.png")
+        self._save_payoffs(trainer, model, folder / f"{stem}_payoffs.png")
         k = len(model.generator)
         labels = torch.arange(10) % model.num_classes if model.num_classes else None
         samples = torch.cat([model.member(i).sample(10, seed=self.seed, labels=labels) for i in range(k)])
@@ -81,6 +77,24 @@ class MixtureReport(Every):
                 measures |= {f"mixture/{name}_{i}": value for name, value in scores.items()}
         for logger in trainer.loggers:
             logger.log_metrics(measures, step=model.images_seen)
+
+    def _save_payoffs(self, trainer: Trainer, model: MixGAN, path: Path) -> None:
+        """Draw the payoff matrix, on the batch that comes next by the clock.
+
+        So a run that was killed before its last report gets the same one when it is resumed. With a loader that has no
+        clock it is the batch of the last round, if there was one since the start.
+        """
+        data = getattr(trainer, "datamodule", None)
+        batch = data.next_batch().to(model.device) if isinstance(data, Images) else self._batch
+        if batch is None:
+            rank_zero_warn(f"no payoffs at {model.images_seen:,} images: no batch has come since the run was resumed")
+            return
+        real = Batch.of(batch)
+        payoffs = model.payoffs(real if model.num_classes else Batch(real.images), seed=self.seed)
+        rows = [f"G{i} {w:.2f}" for i, w in enumerate(model.generator_weights.tolist())]
+        columns = [f"D{j} {w:.2f}" for j, w in enumerate(model.discriminator_weights.tolist())]
+        with spared("pictures of the mixture", path.parent):
+            pictures.save(pictures.matrix(payoffs.cpu().numpy(), rows, columns), path)
 
 
 @torch.no_grad()

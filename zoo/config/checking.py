@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from zoo.config.class_names import class_path, other_lightning
+from zoo.config.durations import duration_fault
 from zoo.config.kinds import Kind, Kinds
 from zoo.config.recipe import ClassSpec, Recipe
 from zoo.config.references import Keys, references_in
@@ -65,6 +66,7 @@ class Check:
         self.notes: list[str] = []
         self.references: dict[Keys, str] = {}
         self._unresolved: set[str] = set()
+        self._left_out: dict[str, str] = {}  # settings of the file that a new class does not take, and that class
 
     def recipe(self, name: str, written: dict[str, Any], overrides: dict[str, Any]) -> Recipe:
         """Return the checked recipe.
@@ -89,11 +91,9 @@ class Check:
         self.faults += faults
         if values.get("images", 1) < 1:
             self.faults.append(f"images: the length of a run must be at least 1 image; got {values['images']}")
-        for section in ("model", "data"):  # the recipe's seed, unless a section has its own
-            if isinstance(resolved.get(section), dict):
-                resolved[section].setdefault("seed", values.get("seed", 0))
-        model = self.class_section("model", resolved.get("model"), self.kinds.model)
-        data = self.class_section("data", resolved.get("data"), self.kinds.data)
+        seed = values.get("seed", 0)
+        model = self.class_section("model", resolved.get("model"), self.kinds.model, seed)
+        data = self.class_section("data", resolved.get("data"), self.kinds.data, seed)
         trainer = self.trainer(resolved.get("trainer") or {})
         callbacks = self.named_sections("callbacks", resolved.get("callbacks"), self.kinds.callback)
         loggers = self.named_sections("loggers", resolved.get("loggers"), self.kinds.logger)
@@ -124,6 +124,9 @@ class Check:
             return
         if not isinstance(model, Mapping) or "num_classes" in model:
             return
+        target = self._class_or_none(model.get("class", written_model.get("class")))
+        if inspect.isclass(target) and "num_classes" not in settings_of(target):  # the class decides, see `fixed_in`
+            return
         changed = {**model, "num_classes": 0}
         overrides["model"] = {**overrides.get("model", {}), "base": changed} if is_mixture else changed
         self.notes.append(
@@ -148,15 +151,13 @@ class Check:
             old, given = _mapping(holder.get(key)), _mapping(changes.get(key))
             if "class" not in given or given["class"] == old.get("class"):
                 continue
-            try:
-                target = self.kinds.find(str(given["class"]))
-            except UserError:
-                continue  # reported later, with the other faults
+            target = self._class_or_none(given["class"])
             if not (inspect.isclass(target) and issubclass(target, kind)):
                 continue
             known = set(settings_of(target)) & shared if section == "data" else set(settings_of(target))
             dropped = [str(name) for name in old if name != "class" and name not in known]
             holder[key] = {name: value for name, value in old.items() if name not in dropped}
+            self._left_out |= {f"{section}.{name}": target.__name__ for name in dropped}
             dropped = [name for name in dropped if name not in given]
             if dropped:
                 self.notes.append(f"{section}.class was changed; the recipe's {', '.join(dropped)} are left out")
@@ -183,18 +184,21 @@ class Check:
                 raw = OmegaConf.to_container(node, resolve=False)
                 assert isinstance(raw, dict)
                 self._unresolved.add(name)
-                self.faults.append(f"{name}: {raw[key]} refers to something that is not there")
+                left_out = self._left_out.get(str(raw[key]).strip("${} "))
+                missing = f"a setting that {left_out} does not take" if left_out else "something that is not there"
+                self.faults.append(f"{name}: {raw[key]} refers to {missing}. Give {name}=VALUE")
         return result
 
-    def class_section(self, where: str, section: Any, kind: Kind) -> ClassSpec | None:
+    def class_section(self, where: str, section: Any, kind: Kind, seed: int | None = None) -> ClassSpec | None:
         """Check a section that names a class; return None if it has a fault that hides its class.
 
         Args:
             where: name of the section, such as "model" or "callbacks.SampleGrid".
             section: content of the section.
             kind: base class that the named class must extend.
+            seed: the recipe's seed, for a class that has a seed, unless the section gives one; None for none.
         """
-        if section is None or (isinstance(section, Mapping) and "class" not in section):
+        if section is None or (isinstance(section, Mapping) and section.get("class") is None):
             self.faults.append(f"{where}: missing; it is a mapping with `class`, {kind.description}, and its settings")
             return None
         if not isinstance(section, Mapping):
@@ -213,6 +217,8 @@ class Check:
         if target in self.kinds.abstract:
             self.faults.append(f"{where}.class: {section['class']} is a base to extend; name a class built on it")
             return None
+        if seed is not None and "seed" in settings_of(target):
+            arguments.setdefault("seed", seed)
         for name in getattr(target, "nested", ()):
             arguments[name] = self.nested_model(f"{where}.{name}", arguments)
         values, faults = check_settings(target, arguments, f"{where}.")
@@ -231,9 +237,7 @@ class Check:
         """
         given = outer.get(where.rpartition(".")[2])
         section = {"class": given} if isinstance(given, str) else given
-        if isinstance(section, Mapping):
-            section = {"seed": outer.get("seed", 0), **section}
-        inner = self.class_section(where, section, self.kinds.model)
+        inner = self.class_section(where, section, self.kinds.model, outer.get("seed", 0))
         return {} if inner is None else {"class": class_path(inner.target), **inner.arguments}
 
     def named_sections(self, where: str, section: Any, kind: Kind) -> dict[str, ClassSpec]:
@@ -257,6 +261,13 @@ class Check:
                 specs[str(name)] = spec
         return specs
 
+    def _class_or_none(self, name: Any) -> Any:
+        """Return the class of a name; None if there is none, which is reported later, with the other faults."""
+        try:
+            return self.kinds.find(str(name))
+        except UserError:
+            return None
+
     def trainer(self, section: Any) -> dict[str, Any]:
         """Check the arguments of Lightning's Trainer, and refuse those that the GAN loop sets or cannot honour."""
         if not isinstance(section, Mapping):
@@ -276,6 +287,8 @@ class Check:
             )
         values, faults = check_settings(self.kinds.trainer, allowed, "trainer.", complete=False)
         self.faults += faults
+        if fault := duration_fault(values.get("max_time")):
+            self.faults.append(f"trainer.max_time: {fault}")
         return {**precision, **threads, **values}
 
 

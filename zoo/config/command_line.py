@@ -13,8 +13,9 @@ from importlib import import_module
 from typing import Any, NoReturn, get_args
 
 from zoo.config.arguments import parse_arguments
+from zoo.config.fixed import keyword_parameter
 from zoo.config.help_text import help_text
-from zoo.config.settings import check_settings, keyword_parameter, settings_of
+from zoo.config.settings import check_settings, settings_of
 from zoo.config.stand_ins import stand_in
 from zoo.errors import RecipeError, UserError
 

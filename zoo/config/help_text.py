@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from zoo.config.docstrings import Docstring, paragraphs, parse_docstring
-from zoo.config.settings import REQUIRED, keyword_parameter, settings_of
+from zoo.config.fixed import keyword_parameter
+from zoo.config.settings import REQUIRED, settings_of
 from zoo.config.stand_ins import stand_in
 from zoo.config.type_descriptions import describe_type
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from zoo.config.building import build
 from zoo.config.class_names import class_path
 from zoo.config.references import Keys, with_references
-from zoo.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,9 @@ class ClassSpec:
         """Call the class with its arguments.
 
         Raises:
-            UserError: when the class refuses a value, or needs a package that is not installed.
+            UserError: see `zoo.config.building.build`.
         """
-        try:
-            return self.target(**self.arguments)
-        except UserError:
-            raise
-        except ValueError as error:
-            raise UserError(f"{self.where}: {error}") from error
-        except ImportError as error:  # a package that is optional in another library, such as a logger's
-            reason = " ".join(str(error).split()) or "a package is missing"
-            raise UserError(f"{self.where}: {reason}. Install the package, or leave {self.where} out") from error
+        return build(self.target, self.arguments, self.where)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from zoo.config.fixed import fixed_settings, keyword_parameter
 from zoo.config.type_descriptions import describe_type
 from zoo.config.values import Word, read_yaml
 from zoo.errors import did_you_mean
@@ -27,9 +28,21 @@ PLAIN = (int, float, str, bool, tuple, list, dict, type(None))
 def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
     """Return type and default of every setting of a class or function; `REQUIRED` stands for no default.
 
-    `**name` in a constructor passes further settings on to the parent class, so the parent's settings are added.
-    Parameters that no recipe can express, such as modules, are left out.
+    `**name` in a constructor passes further settings on to the parent class, so the parent's settings are added, except
+    those that the constructor fixes. Parameters that no recipe can express, such as modules, are left out.
     """
+    fixed = fixed_settings(target)
+    return {name: setting for name, setting in _declared(target).items() if name not in fixed}
+
+
+def fixed_in(target: Callable[..., Any]) -> dict[str, str]:
+    """Return the settings of a class that it or a parent fixes, each with the name of the class that fixes it."""
+    declared = _declared(target)
+    return {name: owner for name, owner in fixed_settings(target).items() if name in declared}
+
+
+def _declared(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
+    """Return type and default of every parameter that a recipe can express, also of those that a class fixes."""
     if not inspect.isclass(target):
         return dict(_parameters(target))
     settings: dict[str, tuple[Any, Any]] = {}
@@ -40,12 +53,6 @@ def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
         if not keyword_parameter(vars(owner)["__init__"]):
             break
     return settings
-
-
-def keyword_parameter(function: Callable[..., Any]) -> str:
-    """Return the name of a function's parameter for further keywords (`**name`), or "" if there is none."""
-    parameters = inspect.signature(function).parameters.values()
-    return next((parameter.name for parameter in parameters if parameter.kind is parameter.VAR_KEYWORD), "")
 
 
 @cache
@@ -85,18 +92,28 @@ def check_settings(
         called: name of the target in a fault, if not its own.
     """
     name = called or getattr(target, "__name__", str(target))
-    known = settings_of(target)
+    known, fixed = settings_of(target), fixed_in(target)
     values: dict[str, Any] = {}
     faults = []
     for key, value in given.items():
+        if key in fixed:
+            faults.append(
+                f"{where}{key}: {fixed[key]}.__init__ gives its parent class a value of its own, so it is no setting "
+                f"of {name}; got {_shown(value)}. Leave {where}{key} out, or make it a parameter of "
+                f"{fixed[key]}.__init__"
+            )
+            continue
         if key not in known:
             faults.append(f"{where}{key}: {name} has no setting of that name.{did_you_mean(str(key), known)}")
             continue
+        hint, default = known[key]
+        if value is None and is_empty(default):  # `data.group=` unsets what a recipe has
+            values[key] = default
+            continue
         try:
-            values[key] = _converted(known[key][0], value)
+            values[key] = _converted(hint, value)
         except ValueError:
-            shown = str(value) if isinstance(value, Word) else repr(value)
-            faults.append(f"{where}{key}: {shown} is not {describe_type(known[key][0])}")
+            faults.append(f"{where}{key}: {_shown(value)} is not {describe_type(hint)}")
     for key, (hint, default) in known.items():
         if not complete or key in given:
             continue
@@ -105,6 +122,16 @@ def check_settings(
         else:
             values[key] = default
     return {key: values[key] for key in known if key in values}, faults
+
+
+def is_empty(default: Any) -> bool:
+    """Return whether the default of a setting is an empty text, list or mapping, which a missing value stands for."""
+    return isinstance(default, str | tuple | list | dict) and not default
+
+
+def _shown(value: Any) -> str:
+    """Return a value as it was given."""
+    return "null" if value is None else str(value) if isinstance(value, Word) else repr(value)
 
 
 def _converted(hint: Any, value: Any) -> Any:
@@ -120,6 +147,8 @@ def _converted(hint: Any, value: Any) -> Any:
         raise ValueError(f"not {describe_type(hint)}")
     if isinstance(value, dict) and any(_keyed_by_integers(part) for part in (hint, *get_args(hint))):
         value = {int(key) if str(key).isdecimal() else key: item for key, item in value.items()}  # JSON has text keys
+    if _has_nan(value):
+        raise ValueError(f"not {describe_type(hint)}")
     schema = _schema(hint)
     if schema is None:
         return _one_of(hint, value)
@@ -132,6 +161,13 @@ def _converted(hint: Any, value: Any) -> Any:
     assert isinstance(result, dict)
     converted = result["value"]
     return tuple(converted) if get_origin(hint) is tuple else converted
+
+
+def _has_nan(value: Any) -> bool:
+    """Return whether a value, or one within it, is NaN, which no setting can mean."""
+    if isinstance(value, dict):
+        return any(map(_has_nan, value.values()))
+    return any(map(_has_nan, value)) if isinstance(value, list | tuple) else isinstance(value, float) and value != value
 
 
 def _typed(hint: Any, value: Any) -> Any:

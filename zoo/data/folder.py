@@ -194,7 +194,7 @@ class Folder(Images):
             raise DataError(
                 f"data.{setting}={pattern.pattern!r} matches the path of none of {len(files):,} images below "
                 f"{self.root}, such as {self._relative_path(files[0])}. Paths are relative to this folder and have "
-                "forward slashes"
+                f"forward slashes. To go without it, give data.{setting}= with nothing behind it"
             )
         return matches
 

@@ -87,10 +87,16 @@ class Images(LightningDataModule):
             stage: unused; part of Lightning's interface.
 
         Raises:
-            DataError: if fewer training images are left than one batch needs.
+            DataError: if fewer training images are left than one batch needs, or a label is negative.
         """
         if self._pool is None:
             self._pool = self.read()
+        labels = self._pool.labels
+        if labels is not None and len(labels) and (lowest := int(labels.min())) < 0:
+            raise DataError(
+                f"{type(self).__name__} has labels from {lowest} on; class indices are whole numbers from 0 on. Number "
+                "the classes from 0, and leave out images without a class"
+            )
         self.train, self.held_out = split_pool(self._pool, self.held_out_size, self.split_seed)
         largest = max(self.batch_sizes.values())
         if len(self.train) < largest:
@@ -162,6 +168,12 @@ class Images(LightningDataModule):
         endless = self.trainer.max_epochs == -1
         batches = None if endless else max(1, len(self.train) // (size * self.trainer.world_size))
         return Loader(self._stream, self.resolution_at, self.train, self._resident_device(), self.num_workers, batches)
+
+    def next_batch(self) -> Batch:
+        """Return the training batch that comes next by the clock, as the model gets it, on the CPU."""
+        self._ready_pool()
+        seen, chosen = next(self._stream().draws())
+        return self._finished(self.train.batch(chosen, self.resolution_at(seen)), seen)
 
     def resolution_at(self, images_seen: int) -> int:
         """Return the resolution in pixels at which the model trains after a number of images.

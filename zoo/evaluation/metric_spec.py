@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
+from zoo.config.building import build
 from zoo.config.class_names import find_class
 from zoo.errors import FeatureError
 from zoo.metrics import FeatureMetric
@@ -76,7 +77,7 @@ def own_metric(path: str) -> MetricSpec:
         " ".join((metric.__doc__ or path).strip().partition("\n\n")[0].split()),
         kind,
         dict(getattr(metric, "keys", {})),
-        lambda width, n, modes: metric(width=width) if with_width else metric(),
+        lambda width, n, modes: build(metric, {"width": width} if with_width else {}, f"metrics: {path}"),
         bool(getattr(metric, "has_intervals", True)),
         bool(metric.higher_is_better),
     )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from zoo.config.building import build
 from zoo.config.class_names import find_class
 from zoo.config.settings import check_settings
 from zoo.errors import FeatureError, did_you_mean
@@ -69,9 +70,9 @@ def extractor(name: str, **options: Any) -> Extractor:
     values, faults = check_settings(make, options, "extractor.", called=name)
     if faults:
         raise FeatureError("; ".join(faults))
-    built = make(**values)
     if name in EXTRACTORS:
-        return built
+        return make(**values)
+    built: Extractor = build(make, values, f"extractor {name}")
     if built.name.partition("-")[0] in {known.partition("-")[0] for known in EXTRACTORS}:
         raise FeatureError(
             f"extractor {name} calls itself {built.name!r}, as one of this library; its numbers could be taken for "

@@ -80,7 +80,31 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or "zoo" not in content or "state_dict" not in content:
         raise CheckpointError(f"{path} is not a checkpoint of a zoo run: it has no weights, or no clock beside them")
+    if fault := _fault_of_record(content["zoo"]):
+        raise CheckpointError(f"{path} is refused: {fault}. {_remedy(path)}")
     return content
+
+
+def _fault_of_record(record: Any) -> str:
+    """Return what is wrong with what a checkpoint says about its run; "" for nothing.
+
+    Those of earlier versions have no `images_undone` and no `class_names`.
+    """
+    if not isinstance(record, dict):
+        return f"its clock is {str(record)[:40]!r}, no mapping"
+    defaults = {"images_undone": 0}
+    for name in ("images_seen", "rounds", "images_undone"):
+        count = record.get(name, defaults.get(name))
+        if type(count) is not int or count < 0:
+            return f"{name} is {str(count)[:40]!r}, no whole number from 0"
+    if record.get("images_undone", 0) > record["images_seen"]:
+        return f"images_undone is {record['images_undone']}, more than images_seen, {record['images_seen']}"
+    if not isinstance(record.get("class"), str):
+        return f"its class is {str(record.get('class'))[:40]!r}, no name"
+    names = record.get("class_names", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        return f"class_names is {str(names)[:40]!r}, no list of names"
+    return "" if isinstance(record.get("terms", {}), dict) else "terms is no mapping"
 
 
 def _start_of(path: Path) -> bytes:

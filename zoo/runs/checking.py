@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import torch
 
 from zoo.config.recipe import Recipe
 from zoo.data import Folder
+from zoo.errors import UserError
+
+NOT_ON_META = (NotImplementedError, RuntimeError, TypeError)
+"""Errors of code that needs the values of tensors, which there are none of on the meta device."""
 
 
 def check_model_and_images(recipe: Recipe) -> None:
@@ -23,12 +25,29 @@ def check_model_and_images(recipe: Recipe) -> None:
 
 
 def check_model(recipe: Recipe) -> None:
-    """Build the model on the meta device, which costs neither memory nor random numbers of the run.
+    """Build the model, which costs no random numbers of the run, and no memory on the meta device.
+
+    A class that computes as it is built cannot be built on the meta device; it is built as it will be in training.
 
     Raises:
-        UserError: if the class of the model refuses its settings.
+        UserError: if the class of the model refuses its settings, or fails.
     """
-    # A class that computes as it is built cannot be built on the meta device; it is checked when it is built.
-    cannot = suppress(NotImplementedError, RuntimeError, TypeError)
-    with torch.random.fork_rng(devices=[]), torch.device("meta"), cannot:
-        recipe.model.build()
+    with torch.random.fork_rng():
+        if not _is_built_on_meta(recipe):
+            recipe.model.build()
+
+
+def _is_built_on_meta(recipe: Recipe) -> bool:
+    """Build the model on the meta device; return False if its class needs values of tensors, or fails otherwise.
+
+    Raises:
+        UserError: if the class refuses its settings.
+    """
+    try:
+        with torch.device("meta"):
+            recipe.model.build()
+    except (*NOT_ON_META, UserError) as error:
+        if not isinstance(error.__cause__ or error, NOT_ON_META):
+            raise
+        return False
+    return True

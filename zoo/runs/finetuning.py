@@ -8,7 +8,9 @@ this does not resume a run. Few images suffice if both networks were trained on 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,16 +36,21 @@ class Source:
     """The tensors of a trained model, of which no module was built.
 
     Args:
-        class_name: name of the model's class.
+        class_path: name of the model's class in recipes: bare for a class of this library.
         settings: arguments of its constructor.
         tensors: all tensors by their names in the state dict.
         sha256: digest of the file, 64 hexadecimal digits.
     """
 
-    class_name: str
+    class_path: str
     settings: dict[str, Any]
     tensors: dict[str, Tensor]
     sha256: str
+
+    @property
+    def class_name(self) -> str:
+        """The name of the model's class without its module."""
+        return self.class_path.rpartition(".")[2]
 
     def tensor(self, name: str) -> Tensor | None:
         """Return the tensor with a name, or None.
@@ -108,41 +115,70 @@ def start_from(model: GAN, where: str | Path) -> Start:
     anew = tuple(name for name in state if name not in taken)
     share = _count_weights(taken) / _count_weights(state)
     differing = _differing(source, model)
-    if share < 0.5 and differing.keys() != {"num_classes"}:
+    if share < 0.5 and {name.rpartition(".")[2] for name in differing} != {"num_classes"}:
         first, theirs = anew[0], candidates[anew[0]]
         fault = (
             "is not in it" if theirs is None else f"is {tuple(theirs.shape)} in it, {tuple(state[first].shape)} here"
         )
         raise UserError(
             f"{where} holds a {source.class_name} of which only {share:.0%} of this {type(model).__name__} can be "
-            f"taken, less than half: {first} {fault}. {_remedy(source, model, differing)}"
+            f"taken, less than half: {first} {fault}. {_remedy(where, source, model, differing)}"
         )
     model.load_state_dict({**state, **taken})
     return Start(str(where), source.sha256, len(taken), anew)
 
 
 def _differing(source: Source, model: GAN) -> dict[str, Any]:
-    """Return the settings of the networks that the source has otherwise, with its values; none for another class."""
+    """Return the settings of the networks that the source has otherwise, with its values; none for another class.
+
+    Those of the base of a mixture are named `base.NAME`.
+    """
     if source.class_name != type(model).__name__:
         return {}
-    kept = set(settings_of(GAN)) - {"resolution", "channels", "latent_dim", "num_classes"} | set(model.loss_settings)
-    own = dict(model.hparams)
-    pairs = {name: value for name, value in source.settings.items() if name in own and name not in kept}
-    return {name: value for name, value in pairs.items() if _plain(value) != _plain(own[name])}
+    theirs, own = (_network_settings(each, model.loss_settings) for each in (source.settings, dict(model.hparams)))
+    return {name: value for name, value in theirs.items() if name in own and value != own[name]}
 
 
-def _remedy(source: Source, model: GAN, differing: Mapping[str, Any]) -> str:
-    """Return what to give for the weights of a source to fit."""
-    if source.class_name != type(model).__name__:
-        return f"Fine-tune with model.class={source.class_name} and the settings that it was trained with"
-    settings = " ".join(
-        f"model.{name}={value}".replace(" ", "") for name, value in differing.items() if name != "num_classes"
-    )
-    return f"Fine-tune with the settings that it was trained with: {settings}"
+def _network_settings(settings: Mapping[str, Any], of_losses: Collection[str] = ()) -> dict[str, Any]:
+    """Return the settings that belong to the networks, as plain values with texts as keys, as JSON has them.
+
+    Args:
+        settings: arguments of a model.
+        of_losses: settings that only its losses read.
+    """
+    kept = set(settings_of(GAN)) - {"resolution", "channels", "latent_dim", "num_classes"} | set(of_losses)
+    base = settings.get("base")
+    inner = _network_settings(base, of_losses) if isinstance(base, Mapping) else {}
+    plain = {
+        name: _plain(value) for name, value in settings.items() if name not in {*kept, *(["base"] if inner else [])}
+    }
+    return {**plain, **{f"base.{name}": value for name, value in inner.items()}}
+
+
+def _remedy(where: str | Path, source: Source, model: GAN, differing: Mapping[str, Any]) -> str:
+    """Return what to give for the weights of a source to fit, as words of a command."""
+    is_release = isinstance(locate(where), Reference)
+    if not differing and not (is_release and "." in source.class_path):  # its recipe would name a class of the library
+        with suppress(UserError):
+            return f"Fine-tune with recipe={shlex.quote(recipe_of(where))}, by which it was trained"
+    settings = differing or {"class": source.class_path, **_network_settings(source.settings)}
+    words = [f"model.{name}={_word(value)}" for name, value in settings.items() if "num_classes" not in name]
+    return f"Fine-tune with the settings that it was trained with: {' '.join(map(shlex.quote, words))}"
+
+
+def _word(value: Any) -> str:
+    """Return a plain value as the command line takes it."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_word(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_word, value))}]"
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def _count_weights(tensors: Mapping[str, Tensor]) -> int:
@@ -160,11 +196,13 @@ def read_source(where: str | Path) -> Source:
         files = find(location)
         config, _ = read_header_config(files.weights, files.config)
         tensors = weights.read(files.weights)
-        return Source(_last_part(config["class"]), config["arguments"], tensors, sha256_of(files.weights))
+        return Source(str(config["class"]), config["arguments"], tensors, sha256_of(files.weights))
     path = newest_checkpoint(location)
     state = read_checkpoint(path)
     settings = dict(state.get("hyper_parameters", {}))
-    return Source(_last_part(state["zoo"]["class"]), settings, state["state_dict"], sha256_of(path))
+    written = str(state["zoo"]["class"])
+    name = _last_part(written) if written.startswith("zoo.") else written
+    return Source(name, settings, state["state_dict"], sha256_of(path))
 
 
 def recipe_of(where: str | Path) -> str:

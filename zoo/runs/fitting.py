@@ -9,7 +9,6 @@ from typing import Any
 from zoo.errors import LostProcessError
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.checking import check_model_and_images
-from zoo.runs.finishing import finished_line
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
 from zoo.training.terms import NonFiniteLossError
 
@@ -56,8 +55,8 @@ def main(
 
 def _train(plan: Plan) -> int:
     """Train, say where the results are, and return the exit code."""
-    if line := finished_line(plan.folder, plan.start, plan.recipe.images):
-        print(line)
+    if plan.finished:
+        print(plan.finished)
         return 0
     if is_rank_zero():
         print(headline(plan), flush=True)

@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -193,6 +194,11 @@ class Plan:
     start: Path | None
     is_default_folder: bool = False
 
+    @cached_property
+    def finished(self) -> str | None:
+        """The line that says that the run is finished, so that nothing is to be done; None otherwise."""
+        return finished_line(self.folder, self.start, self.recipe.images)
+
     @contextmanager
     def claimed(self) -> Iterator[Plan]:
         """Create the run folder and hold the claim of it while the block runs, on rank 0; other ranks share the claim.
@@ -225,9 +231,9 @@ class Plan:
             LostProcessError: if another process of the run is gone.
         """
         recipe = self.recipe
-        if line := finished_line(self.folder, self.start, recipe.images):
+        if self.finished:
             assert self.start is not None
-            print(line, flush=True)
+            print(self.finished, flush=True)
             return Run(load_run(self.start), self.folder, recipe, None, 0.0)
         check_model(recipe)
         loggers = build_loggers(recipe, self.folder)

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from zoo.config.building import build
 from zoo.config.class_names import find_class, without_imports
 from zoo.config.settings import check_settings
 from zoo.config.values import read_yaml
@@ -167,8 +168,8 @@ def build_data(settings: dict[str, Any]) -> Any:
     if faults:
         raise UserError("; ".join(faults))
     try:
-        return target(**values)
-    except (TypeError, ValueError) as error:
+        return build(target, values, "data")
+    except TypeError as error:
         raise UserError(f"data: {error}") from error
 
 

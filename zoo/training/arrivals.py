@@ -33,7 +33,9 @@ class Arrivals:
 
     To check a batch when it arrives would make the host wait for the device in every round. So the check is made when
     losses are logged, and before a checkpoint is saved. Until then a label that is out of range is replaced by the
-    nearest class: on a GPU, indexing with it would end the process without a usable message.
+    nearest class: on a GPU, indexing with it would end the process without a usable message. On a CPU nothing has to be
+    waited for, and labels are checked before the round (`check_on_host`). Sources of `zoo.data` check all their labels
+    when they are read.
 
     Args:
         num_classes: number of classes of the model; 0 if it takes no labels.
@@ -59,6 +61,23 @@ class Arrivals:
         self._unchecked.append(Arrival(number, images_seen, sums, bad))
         return Batch(batch.images, safe)
 
+    def check_on_host(self, labels: Tensor | None, number: int, images_seen: int) -> None:
+        """Check the labels of a batch on a CPU, where the host waits for nothing; others are left to `check`.
+
+        Args:
+            labels: the labels (B,), or None.
+            number: number of the round, from 1.
+            images_seen: images seen before the round.
+
+        Raises:
+            DataError: see `check`.
+        """
+        if self.num_classes and labels is not None and labels.device.type == "cpu" and not labels.is_floating_point():
+            classes = labels.numpy()  # which a tensor on a device refuses, so this can never wait for one
+            bad = (classes < 0) | (classes >= self.num_classes)
+            if bad.any():
+                raise self._label_error(number, images_seen, torch.from_numpy(bad))
+
     def check(self) -> None:
         """Check the batches since the last call; the host waits for the device.
 
@@ -72,19 +91,26 @@ class Arrivals:
         if all(good):
             return
         arrival = arrivals[good.index(False)]
-        where = f"in the batch of round {arrival.round:,} (after {arrival.images_seen:,} images)"
         infinite = arrival.sums.isfinite().logical_not().nonzero().flatten().tolist()
         if infinite:
             raise DataError(
-                f"images must be finite; {where} {_places(infinite, len(arrival.sums), 'image')} NaN or infinity. "
-                "Repair the image, or leave it out"
+                f"images must be finite; {_where(arrival.round, arrival.images_seen)} "
+                f"{_places(infinite, len(arrival.sums), 'image')} NaN or infinity. Repair the image, or leave it out"
             )
-        labels = arrival.bad_labels.nonzero().flatten().tolist()
-        raise DataError(
-            f"labels must be class indices from 0 to num_classes - 1 = {self.num_classes - 1}; {where} "
-            f"{_places(labels, len(arrival.sums), 'label')} another value. Repair the labels, or train a model with "
-            "more classes"
+        raise self._label_error(arrival.round, arrival.images_seen, arrival.bad_labels)
+
+    def _label_error(self, number: int, images_seen: int, bad: Tensor) -> DataError:
+        """Return the error for labels (B,) of which some are `bad`."""
+        return DataError(
+            f"labels must be class indices from 0 to num_classes - 1 = {self.num_classes - 1}; "
+            f"{_where(number, images_seen)} {_places(bad.nonzero().flatten().tolist(), len(bad), 'label')} another "
+            "value. Repair the labels, or train a model with more classes"
         )
+
+
+def _where(number: int, images_seen: int) -> str:
+    """Return which batch is meant."""
+    return f"in the batch of round {number:,} (after {images_seen:,} images)"
 
 
 def _places(places: list[int], count: int, what: str) -> str:

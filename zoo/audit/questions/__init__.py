@@ -22,6 +22,7 @@ from typing import Protocol
 
 from zoo.audit.evidence.evidence import Evidence
 from zoo.audit.findings.finding import Finding
+from zoo.config.building import build
 from zoo.config.class_names import find_class
 from zoo.errors import UserError
 
@@ -80,7 +81,7 @@ def question(name: str) -> Question:
 def _own(path: str) -> Question:
     """Return a question of the user's own by its import path."""
     found = find_class(path)
-    own = found() if isinstance(found, type) else found
+    own = build(found, {}, f"only: {path}") if isinstance(found, type) else found
     if not (isinstance(getattr(own, "QUESTION", None), str) and callable(getattr(own, "run", None))):
         raise UserError(
             f"only: {path} is no question: a class that has QUESTION, the question as a sentence, and "

@@ -6,6 +6,7 @@ converter uses every tensor of its source, or refuses to convert.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ FACTS = {
     "alpha": float,
     "before_july_2019": bool,
 }
-"""Facts that converters take, and their types: numbers, or true and false."""
+"""Facts that converters take, and their types: whole numbers from 0, numbers, or true and false."""
 
 
 def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
@@ -64,11 +65,7 @@ def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
     if source not in SOURCES:
         raise ReleaseError(f"there is no converter for {source!r}.{did_you_mean(source, SOURCES)}")
     networks = split_networks(state_dict, source)
-    given = dict(facts)
-    for key, value in given.items():
-        if key in FACTS and not isinstance(value, (FACTS[key], int)):
-            kind = "true or false" if FACTS[key] is bool else "a number"
-            raise ReleaseError(f"{key} is {kind}; got {value!r}")
+    given = {key: _fact(key, value) if key in FACTS else value for key, value in facts.items()}
     images_seen = given.pop("images_seen", None)
     try:
         conversion = SOURCES[source][0](networks, given)
@@ -82,8 +79,27 @@ def convert(state_dict: Mapping[str, Any], source: str, **facts: Any) -> GAN:
     model.origin = {"source": source, **conversion.notes}
     if missing:
         model.origin["missing"] = missing
-    model.set_clock(conversion.images_seen(model) if images_seen is None else int(images_seen))
+    model.set_clock(conversion.images_seen(model) if images_seen is None else images_seen)
     return model.eval()
+
+
+def _fact(key: str, value: Any) -> Any:
+    """Return a fact in its type: 1e6 is the whole number 1000000.
+
+    Raises:
+        ReleaseError: for another type, for NaN or infinity, and for a negative whole number.
+    """
+    kind = FACTS[key]
+    if kind is bool:
+        if isinstance(value, bool):
+            return value
+        raise ReleaseError(f"{key} is true or false; got {value!r}")
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        if kind is float:
+            return float(value)
+        if value >= 0 and value == int(value):
+            return int(value)
+    raise ReleaseError(f"{key} is {'a finite number' if kind is float else 'a whole number from 0'}; got {value!r}")
 
 
 def _build(conversion: Conversion, given: dict[str, Any]) -> GAN:

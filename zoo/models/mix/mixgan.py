@@ -43,7 +43,7 @@ from torch.optim import Optimizer
 
 from zoo.errors import DataError, require_at_least
 from zoo.gan import GAN
-from zoo.models.mix.members import build_members, shared_state, with_networks
+from zoo.models.mix.members import NETWORKS, build_members, shared_state, with_networks
 from zoo.models.mix.mixture import Mixture, Regulariser, WeightUpdate, regularisation
 from zoo.models.mix.payoff import LossOf, Payoff, discriminator_terms, generator_terms, payoff_matrix, weighted
 from zoo.sampling.images import displayed
@@ -129,6 +129,15 @@ class MixGAN(GAN):
         self.components, self.payoff = max(counts), payoff
         self.weight_lr, self.entropy, self.regulariser = weight_lr, entropy, regulariser
         self.save_hyperparameters(logger=False)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse to replace a mixture by another module: the pairs and the weights belong to the mixture."""
+        if name in NETWORKS and not isinstance(value, Mixture):
+            raise TypeError(
+                f"{name} of a MixGAN is a mixture of networks; got a {type(value).__name__}. To compile its networks: "
+                f"model.{name}.compile(), in place"
+            )
+        super().__setattr__(name, value)
 
     def _adopt_settings(self, base: GAN) -> None:
         """Take the value that the base has for every setting that `GAN.__init__` stores."""

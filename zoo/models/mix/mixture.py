@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,11 @@ class Mixture(nn.Module):
 
     def __len__(self) -> int:
         return len(self.members)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Compile each member in place, as `nn.Module.compile` does; the arguments are those of `torch.compile`."""
+        for member in self.members:
+            member.compile(*args, **kwargs)
 
     @property
     def learnt(self) -> Tensor | None:
