@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ import yaml
 from zoo.config.class_names import find_class, without_imports
 from zoo.config.settings import check_settings
 from zoo.config.values import read_yaml
-from zoo.data import Images
-from zoo.errors import UserError, first_line
+from zoo.data import Folder, Images
+from zoo.errors import DataError, UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
+from zoo.io.files import with_home
 from zoo.io.run_folder import run_of
 from zoo.releases import references, release_format
 from zoo.runs.recipes import load_recipe
@@ -151,6 +153,36 @@ def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
                 f"data.{key}={value}: folders of images take only data.{', data.'.join(OF_FILES)}. Leave it out"
             )
     return dict(changes or {})
+
+
+def image_folder(name: str, path: str | Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Folder:
+    """Build a source of the images of a folder that a command names, without reading them.
+
+    Args:
+        name: the option that names the folder, such as `train`.
+        path: the folder.
+        resolution: height and width in pixels to which images are resized.
+        channels: 3 for colour, 1 for grey.
+        reading: settings of `Folder` for reading files, see `folder_settings`.
+
+    Raises:
+        UserError: if there is no such folder, or a setting has a value that `Folder` refuses.
+    """
+    folder = with_home(path)
+    if not folder.is_dir():
+        raise UserError(f"{name}: there is no folder {folder}. Give the path of a folder of images")
+    own = {"class": "Folder", "root": str(folder), "resolution": resolution, "channels": channels}
+    built: Folder = build_data({**own, "held_out": 0, "batch_size": 1, **reading})
+    return built
+
+
+@contextmanager
+def faults_of(name: str) -> Iterator[None]:
+    """Name, in errors about the images of a folder, the option that names the folder."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(f"{name}: {error}".replace(" (data.root)", "")) from error
 
 
 def build_data(settings: dict[str, Any]) -> Any:
