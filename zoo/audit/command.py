@@ -19,10 +19,10 @@ from zoo.audit.findings import formatting
 from zoo.audit.findings.finding import Finding, Status
 from zoo.audit.opening import Opened, open_checkpoint, open_folders
 from zoo.audit.reporting.report import Report
+from zoo.data.given_folder import folder_settings
 from zoo.errors import UserError, first_line
 from zoo.features import extractor as extractor_named
 from zoo.io.progress import LateLines
-from zoo.runs.training_data import folder_settings
 from zoo.training.hardware import select_device
 
 COLOURS: dict[Status, str] = {"alarm": "bold red", "passed": "green", "note": "yellow", "skipped": "dim"}

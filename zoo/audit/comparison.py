@@ -16,9 +16,9 @@ from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.reading import read_image_set, with_labels
 from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.zoo_model import adapt
+from zoo.data.given_folder import folder_settings
 from zoo.data.sizes import mixed_sizes_note
 from zoo.errors import UserError
-from zoo.runs.training_data import folder_settings
 
 ROLES = {"train": "training images", "held_out": "held-out images", "generated": "generated images"}
 Labels = tuple[Tensor, Tensor] | str | Path | None
@@ -67,7 +67,7 @@ def read_comparison(
         resolution: height and width in pixels to which folders are resized; 0 for the rule above.
         name: name of the subject in the report.
         seed: seed of the image that shows which size a foreign subject draws.
-        reading: settings of `zoo.data.Folder` for reading files, see `zoo.runs.training_data.folder_settings`.
+        reading: settings of `zoo.data.Folder` for reading files, see `zoo.data.given_folder.folder_settings`.
 
     Raises:
         UserError: for images that cannot be read or compared.

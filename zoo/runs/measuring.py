@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from zoo.data import Images
+from zoo.data.given_folder import faults_of, folder_settings, image_folder
 from zoo.data.points import Points
 from zoo.data.sizes import Sizes, mixed_sizes_note, sizes_of
 from zoo.errors import UserError, first_line
@@ -30,7 +31,7 @@ from zoo.models.mix.mixgan import MixGAN
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
 from zoo.runs.evaluation_results import Evaluation, notes_on_rows, save_and_print
 from zoo.runs.opening import open_trained
-from zoo.runs.training_data import faults_of, folder_settings, image_folder, set_up_data
+from zoo.runs.training_data import set_up_data
 from zoo.sampling.images import TruncationBy, in_batches
 from zoo.training.hardware import select_device
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +12,10 @@ import yaml
 from zoo.config.class_names import find_class, without_imports
 from zoo.config.settings import check_settings
 from zoo.config.values import read_yaml
-from zoo.data import Folder, Images
-from zoo.errors import DataError, UserError, first_line
+from zoo.data import Images
+from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
-from zoo.io.files import with_home
 from zoo.io.run_folder import run_of
 from zoo.releases import references, release_format
 from zoo.runs.recipes import load_recipe
@@ -44,8 +41,6 @@ OF_PLACE = ("name", "category", "root", "match", "group", "download")
 """Settings that say which images were meant, for messages."""
 MOST_DRAWN = 1_000_000
 """Largest number of images or points that the recipe of a release may ask to be drawn."""
-OF_FILES = ("on_corrupt", "value_range", "background", "match")
-"""Settings of `Folder` that say how files are read."""
 AUDIT_OPTIONS = " (for an audit also train=FOLDER held_out=FOLDER)"
 
 
@@ -139,50 +134,6 @@ def _data_section(recipe: Path) -> dict[str, Any]:
         return {}
     section = content.get("data") if isinstance(content, dict) else None
     return dict(section) if isinstance(section, dict) else {}
-
-
-def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the settings of `Folder` that a command for folders of images accepts as `data.KEY=VALUE`.
-
-    Raises:
-        UserError: for another setting.
-    """
-    for key, value in (changes or {}).items():
-        if key not in OF_FILES:
-            raise UserError(
-                f"data.{key}={value}: folders of images take only data.{', data.'.join(OF_FILES)}. Leave it out"
-            )
-    return dict(changes or {})
-
-
-def image_folder(name: str, path: str | Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Folder:
-    """Build a source of the images of a folder that a command names, without reading them.
-
-    Args:
-        name: the option that names the folder, such as `train`.
-        path: the folder.
-        resolution: height and width in pixels to which images are resized.
-        channels: 3 for colour, 1 for grey.
-        reading: settings of `Folder` for reading files, see `folder_settings`.
-
-    Raises:
-        UserError: if there is no such folder, or a setting has a value that `Folder` refuses.
-    """
-    folder = with_home(path)
-    if not folder.is_dir():
-        raise UserError(f"{name}: there is no folder {folder}. Give the path of a folder of images")
-    own = {"class": "Folder", "root": str(folder), "resolution": resolution, "channels": channels}
-    built: Folder = build_data({**own, "held_out": 0, "batch_size": 1, **reading})
-    return built
-
-
-@contextmanager
-def faults_of(name: str) -> Iterator[None]:
-    """Name, in errors about the images of a folder, the option that names the folder."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(f"{name}: {error}".replace(" (data.root)", "")) from error
 
 
 def build_data(settings: dict[str, Any]) -> Any:

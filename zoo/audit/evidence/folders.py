@@ -16,11 +16,11 @@ from zoo.audit.evidence.images import PART, ImageSet, check_labels
 from zoo.audit.evidence.stored import split_images, store
 from zoo.data.decode import UNDECODED, Rendering, render
 from zoo.data.folder import UNREADABLE
+from zoo.data.given_folder import faults_of, image_folder
 from zoo.data.listing import described
 from zoo.data.raster import open_raster
 from zoo.data.sizes import Sizes, sizes_of
 from zoo.features.extractor import resized as shrunk_pixels
-from zoo.runs.training_data import faults_of, image_folder
 
 LOST = (UNDECODED, UNREADABLE)
 """Reasons for which images are left out that may belong to the set."""
