@@ -6,14 +6,17 @@ import json
 from pathlib import Path
 from typing import Any
 
+import audit_memory
 import bf16_stability
 import growth
 import loop
 import pytest
 import torch
 import variants
+from PIL import Image
 from plain_loop import PlainWGANGP
 from rows import RESULTS, Rows
+from turns import RESULTS as SPEEDS
 from turns import Turns
 
 import zoo
@@ -162,3 +165,38 @@ def test_committed_results_of_studies_can_be_gone_on_with() -> None:
     assert Rows(RESULTS / "alarms_silent.json", None).has(recipe="dcgan_digits", seed=19)
     assert Rows(RESULTS / "planted_faults_mnist.json", None).has(subject="honest", seed=0, budget="standard")
     assert Rows(RESULTS / "mix_modes_grid.json", None).has(variant="mix", seed=1)
+
+
+def test_the_text_about_rollback_agrees_with_the_rows_of_the_study() -> None:
+    """It said 5 % and 4 % for 4.49 %."""
+    rows = json.loads((RESULTS / "alarms_helps.json").read_text())["rows"]
+    changes = {
+        kind: [100 * (row[kind]["distance"] / row["unbroken"]["distance"] - 1) for row in rows]
+        for kind in ("broken", "rollback")
+    }
+    worse, least, most = sum(changes["broken"]) / len(rows), min(changes["rollback"]), max(changes["rollback"])
+    alarms, studies = (
+        " ".join((RESULTS.parent.parent / page).read_text().split()) for page in ("docs/alarms.md", "studies/README.md")
+    )
+    assert f"In {'ten' if len(rows) == 10 else len(rows)} small runs" in alarms
+    assert f"ended within {max(-least, most):.1f} % of what they reach undisturbed" in alarms
+    assert f"they ended {worse:.0f} % worse than undisturbed runs with `warn`" in alarms
+    assert f"between {-least:.1f} % better and {most:.1f} % worse with `rollback`" in alarms
+    assert f"ends {least:.1f} to +{most:.1f} % from the unbroken run" in studies
+
+
+def test_photographs_of_the_benchmark_of_memory_differ_and_have_classes(tmp_path: Path) -> None:
+    audit_memory.write_photographs(tmp_path, 6, 32, True, seed=0)
+    files = sorted(tmp_path.rglob("*.jpg"))
+    assert [path.parent.name for path in files] == ["dark"] * 3 + ["light"] * 3
+    assert {Image.open(path).size for path in files} == {(32, 32)}
+    assert len({path.read_bytes() for path in files}) == 6
+
+
+def test_the_memory_of_an_audit_of_photographs_is_that_of_the_text() -> None:
+    """Row A4: 10.7 GB, then 3.5; under 3 GB is wanted."""
+    found = json.loads((SPEEDS / "audit_memory_cpu.json").read_text())
+    assert (found["side"], found["train"] + found["held_out"] + found["fake"]) == (400, 3_400)
+    assert found["largest_GB"] < 3
+    page = " ".join((SPEEDS.parent.parent / "docs/audit.md").read_text().split())
+    assert f"An audit of 3,400 of them at 400 px needs {found['largest_GB']:.1f} GB" in page

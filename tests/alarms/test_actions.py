@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -256,6 +257,11 @@ def test_a_healthy_checkpoint_that_could_not_be_written_spares_the_same_files_as
     with pytest.warns(UserWarning, match="No space left on device. Training goes on without this healthy checkpoint"):
         kept.keep(Full(), model)  # type: ignore[arg-type]
     assert (kept.named, kept.candidate) == ("000000005120.ckpt", "")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        kept.keep(Full(), model)  # type: ignore[arg-type]  # said once
+    with pytest.warns(UserWarning, match=r"^healthy checkpoints that are missing: 2 of 2 \(2: No space left on device"):
+        kept.missing.say()
 
 
 def test_an_alarm_of_full_readings_alone_is_raised_once_and_not_at_each_of_them(

@@ -16,16 +16,21 @@ from tests.helpers.audit_evidence import split
 from zoo.audit import audit, planted
 from zoo.audit.command import main
 from zoo.audit.evidence import stored
+from zoo.audit.evidence.budget import budget
 from zoo.audit.evidence.classes import read_classes
-from zoo.audit.evidence.images import ImageSet
+from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.folders import list_folder, shrunk
+from zoo.audit.evidence.given import as_subject
+from zoo.audit.evidence.images import FloatImages, ImageSet
 from zoo.audit.evidence.reading import read_image_set
 from zoo.audit.evidence.stored import MappedImages, store
-from zoo.audit.questions import NAMES
+from zoo.audit.questions import NAMES, fresh_discriminator
+from zoo.audit.questions.fresh_discriminator import Outcome
 from zoo.audit.questions.sharpness import comparable_size
 from zoo.config.command_line import run_command
 from zoo.data.sizes import Sizes
 from zoo.errors import UserError
-from zoo.features import cache
+from zoo.features import cache, extractor
 
 BICUBIC = Image.Resampling.BICUBIC
 
@@ -342,6 +347,37 @@ def in_file(images: torch.Tensor, name: str) -> ImageSet:
     return ImageSet(name, mapped)
 
 
+@pytest.mark.parametrize("side", [160, 320])
+def test_networks_are_trained_on_images_of_a_bounded_size(side: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch of photographs of 400 px took more memory than all else: row A4."""
+    draw = torch.Generator().manual_seed(0)
+    coarse = torch.randint(0, 256, (300, 3, 8, 8), generator=draw).float()
+    pixels = torch.nn.functional.interpolate(coarse, size=side, mode="nearest").to(torch.uint8)
+    train, held_out, fake = (ImageSet(name, part) for name, part in zip(("train", "held_out", "x"), pixels.split(100)))
+    seen: list[torch.Size] = []
+
+    def watched(real: FloatImages, other: FloatImages, *rest: int) -> Outcome:
+        seen.extend(side[torch.tensor([0])].shape for side in (real, other))
+        return Outcome(8, 1, (0.5, 0.4, 0.6), 0.5, 0.0, 0.0, 30)
+
+    monkeypatch.setattr(fresh_discriminator, "train_and_test", watched)
+    known = Evidence(as_subject(fake), train, held_out, budget("quick"), 0, extractor("pixels"), {})
+    found = fresh_discriminator.run(known)
+    assert set(seen) == {(1, 3, 128, 128)}
+    assert found.protocol["size"] == "128 x 128 px"
+    small = shrunk(train, 8)
+    assert small.shape == (3, 8, 8)
+    # Each of 8 x 8 squares has one colour; a triangular filter two squares wide weighs a square and its neighbours so:
+    weights = torch.tensor([1.0, 6.0, 1.0]) / 8
+    expected = torch.nn.functional.conv2d(
+        coarse[:100].flatten(0, 1)[:, None], torch.outer(weights, weights)[None, None]
+    )
+    assert (small.pixels[:, :, 1:-1, 1:-1].float() - expected.reshape(100, 3, 6, 6)).abs().max() < 2
+    assert shrunk(train, side) is train
+    mirrored = shrunk(train.mirrored(), 8).pixels.flip(3)
+    assert (mirrored.float() - small.pixels.float()).abs().max() <= 1  # halves are rounded either way
+
+
 def test_decoded_photographs_stay_in_their_file(photos: tuple[str, str]) -> None:
     """Row A4."""
     read = read_image_set(photos[0], "train")
@@ -367,3 +403,117 @@ def test_the_file_of_generated_images_has_no_name_and_a_full_disk_is_told(monkey
     monkeypatch.setattr(stored, "TemporaryFile", full)
     with pytest.raises(UserError, match=r"generated images need 0\.0 GB in .*No space left on device\. Free that much"):
         store(parts, 4, "generated images")
+
+
+# --- reading of files ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("where", ["fake", "train", "new"])
+def test_the_advice_about_a_broken_file_can_be_followed(
+    where: str, photos: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`data.on_corrupt=skip` was advised, and refused by the command that advises it: row A10."""
+    saved(photographs(60, 2), "fake", 16)
+    broken = Path(where) / "0003.png"
+    broken.write_bytes(broken.read_bytes()[:200])  # the header can be read, the pixels cannot
+    words = ["fake=fake", "train=train", "held_out=new", "only=sharpness", "extractor=pixels"]
+    role = {"fake": "generated", "train": "train", "new": "held_out"}[where]
+    assert command(*words) == 2
+    said = capsys.readouterr().err
+    assert f"{role}: an image cannot be decoded: {where}/0003.png" in said
+    assert "or set data.on_corrupt=skip to leave such images out" in said
+    assert "Traceback" not in said
+    assert command(*words, "data.on_corrupt=skip") == 0
+    text = " ".join(capsys.readouterr().out.split())
+    noun = {"fake": "generated", "train": "training", "new": "held-out"}[where]
+    assert f"note: {noun} images: left out: 1 that cannot be decoded" in text
+    about = json.loads(Path("audit-fake/report.json").read_text())["about"]
+    assert about["images"][f"{role}_left_out"] == "1 that cannot be decoded"
+    assert about["images"]["data.on_corrupt"] == "skip"
+    assert (about["train"]["images"], about["held_out"]["images"]) == (60 - (where == "train"), 60 - (where == "new"))
+
+
+def test_images_keep_their_files_sizes_and_classes_when_one_is_left_out() -> None:
+    """The third of five files is broken: the values of the others stay with them."""
+    pictures = photographs(5, 0, 16)
+    for i, picture in enumerate(pictures):
+        saved([picture], "set", 16 + i, [f"{i}.png"])
+    Path("set/2.png").write_bytes(b"no image")
+    folder = list_folder("set", "train", {"on_corrupt": "skip"})
+    read = folder.read(16, 3, torch.tensor([5, 6, 7, 8, 9])).images
+    assert [file.name for file in read.files] == ["0.png", "1.png", "3.png", "4.png"]
+    assert read.labels is not None
+    assert read.sides is not None
+    assert read.labels.tolist() == [5, 6, 8, 9]
+    assert read.sides.tolist() == [16, 17, 19, 20]
+    assert torch.equal(read.rows(slice(0, 1)), torch.from_numpy(np.asarray(pictures[0]).copy()).permute(2, 0, 1)[None])
+    with pytest.raises(UserError, match="labels: one for each image of train, 5; got 4, in the order of the sorted"):
+        folder.read(16, 3, torch.tensor([5, 6, 8, 9]))
+
+
+def microscope(folder: str, seed: int, size: int) -> None:
+    """Save 60 images whose values reach 4095, in files of 32-bit integers, which declare no range."""
+    Path(folder).mkdir()
+    for i, picture in enumerate(photographs(60, seed, size)):
+        values = np.asarray(picture.convert("L")).astype(np.int32) * 16
+        Image.fromarray(values).save(Path(folder) / f"{i:04d}.tif")
+
+
+def test_values_of_a_microscope_are_read_by_the_setting_that_the_refusal_names(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Sharpness reads the files at another size, by the same setting: rows I1 and A10."""
+    for seed, (name, size) in enumerate({"train": 32, "new": 32, "fake": 16}.items()):
+        microscope(name, seed, size)
+    words = ["fake=fake", "train=train", "held_out=new", "only=sharpness", "extractor=pixels", "resolution=24"]
+    assert command(*words) == 2
+    said = capsys.readouterr().err
+    assert "train: train/0000.tif: " in said
+    assert "Give both: data.value_range=[0,4095], for example" in said
+    assert command(*words, "data.value_range=[0,4080]") == 0
+    found = json.loads(Path("audit-fake/report.json").read_text())
+    assert found["about"]["images"]["data.value_range"] == "[0,4080]"
+    (sharpness,) = found["findings"]
+    assert sharpness["status"] != "skipped"
+    assert sharpness["protocol"]["size"].startswith("16 x 16 px")
+
+
+def test_files_are_chosen_by_their_path(photos: tuple[str, str]) -> None:
+    """`data.match` holds for all folders: row A10."""
+    saved(photographs(60, 2), "fake", 16)
+    words = ["fake=fake", "train=train", "held_out=new", "only=sharpness", "extractor=pixels"]
+    assert command(*words, "data.match=00[0-4]") == 0
+    about = json.loads(Path("audit-fake/report.json").read_text())["about"]
+    assert about["train"]["images"] == 50
+    assert about["images"]["train_left_out"] == "10 not matched by data.match"
+    assert not [note for note in about["notes"] if "left out" in note]  # as asked for
+
+
+@pytest.mark.parametrize(
+    ("setting", "text"),
+    [
+        (
+            "data.group=a",
+            "data.group=a: folders of images take only data.on_corrupt, data.value_range, data.background",
+        ),
+        ("data.on_corrupt=leave", "data.on_corrupt"),
+        ("data.value_range=[5,1]", "value_range is the value of black and a larger one of white, [0, 4095]; got [5"),
+        ("data.match=nothing", "train: data.match='nothing' matches the path of none of 60 images below train"),
+    ],
+)
+def test_other_settings_of_reading_are_refused(
+    setting: str, text: str, photos: tuple[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Row A10."""
+    saved(photographs(60, 2), "fake", 16)
+    assert command("fake=fake", "train=train", "held_out=new", "only=sharpness", "extractor=pixels", setting) == 2
+    said = capsys.readouterr().err
+    assert text in said
+    assert "Traceback" not in said
+
+
+def test_settings_of_reading_without_a_folder_are_refused() -> None:
+    """They would be ignored in silence: row A10."""
+    real = torch.zeros(30, 3, 8, 8)
+    with pytest.raises(UserError, match=r"data\.on_corrupt=skip: .* no folder of images is given\. Leave it out"):
+        audit(real, real, real, features="pixels", data={"on_corrupt": "skip"})

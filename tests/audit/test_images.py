@@ -33,7 +33,7 @@ def test_all_kinds_of_sets_give_the_same_pixels(tmp_path: Path) -> None:
     assert torch.equal(pairs.labels, labels)
     for i, image in enumerate(real):
         pictures.save(pictures.single(image), tmp_path / f"{i:02d}.png")
-    assert torch.equal(list_folder(tmp_path, "train").read(8, 1, None, ()).pixels, pixels)
+    assert torch.equal(list_folder(tmp_path, "train").read(8, 1).images.pixels, pixels)
 
 
 def test_images_in_both_sets_are_found_pixel_for_pixel() -> None:

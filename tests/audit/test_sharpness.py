@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.audit.evidence.budget import budget
@@ -13,6 +14,7 @@ from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Blurred, Honest, Noisy, OneImagePerClass
+from zoo.audit.questions import sharpness
 from zoo.audit.questions.sharpness import band_start, noise_levels, power_spectra, radial_frequency, run
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
@@ -53,6 +55,35 @@ def test_noise_on_a_plain_image_is_measured_and_a_stroke_is_not() -> None:
     assert noise_levels(plain.to(torch.uint8)).max() == 0
     noisy = (plain.clamp(max=200) + 12 * torch.randn(plain.shape, generator=draw)).round().to(torch.uint8)
     assert float(noise_levels(noisy).mean()) == pytest.approx(12, rel=0.05)
+
+
+@pytest.mark.parametrize("n", [12, 60])
+def test_a_few_images_are_transformed_at_once_and_the_result_is_that_of_all_at_once(
+    n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest batch depends on the size of the images and not on their number: row A4."""
+    images = torch.randint(0, 256, (n, 3, 16, 16), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    whole = power_spectra(images)
+    radius = radial_frequency(16, 16)
+    largest: list[int] = []
+
+    def spy(pixels: Tensor) -> NDArray[np.float32]:
+        largest.append(pixels.numel())
+        return power_spectra(pixels)
+
+    monkeypatch.setattr(sharpness, "power_spectra", spy)
+    monkeypatch.setattr(sharpness, "VALUES", 5 * 3 * 16 * 16)
+    found = ImageSet("held_out", images)
+    np.testing.assert_allclose(sharpness.mean_spectrum(found), whole.mean(0, dtype=np.float64), rtol=1e-6)
+    detail = sharpness._measure(found, radius, 0.5, 2.0)
+    in_band = whole[:, radius >= 0.5].astype(np.float64).sum(1) / 2
+    np.testing.assert_allclose(detail.power.numpy(), in_band, rtol=1e-6)
+    bins = np.minimum((radius * 16).round().astype(int), 16)
+    rings = np.stack([[one[bins == k].mean(dtype=np.float64) for k in range(17)] for one in whole])
+    np.testing.assert_allclose(detail.spectrum, np.median(rings, axis=0), rtol=1e-6)
+    assert torch.equal(detail.noise, noise_levels(images))
+    assert max(largest) == 5 * 3 * 16 * 16
+    assert sum(largest) == 2 * images.numel()
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tests.helpers.training import bits, identical, tiny_dcgan, train
 from zoo.callbacks import SampleMetrics
 from zoo.callbacks import metrics as metrics_of_samples
 from zoo.errors import CheckpointError, FeatureError
+from zoo.evaluation import Number
 from zoo.io.checkpoints import read_checkpoint
 
 ROOT = Path(zoo.__file__).parent.parent
@@ -150,9 +152,20 @@ def test_a_full_disk_at_the_best_checkpoint_does_not_end_the_run(
         inner(self, path, *args, **kwargs)
 
     monkeypatch.setattr(metrics_of_samples.Trainer, "save_checkpoint", save)
-    with pytest.warns(UserWarning, match="no space left.*Training goes on without this best checkpoint"):
-        done = fit(tmp_path / "run", images=256)
-    assert done.model.images_seen == 256
+
+    def better(self: SampleMetrics, *_: Any) -> list[Number]:
+        return [Number("fid", "FD-digits", 1 / (1 + len(self._rows)), None, None, None, None, False, {})]
+
+    monkeypatch.setattr(SampleMetrics, "_numbers", better)
+    with pytest.warns(UserWarning, match="best checkpoints that are missing") as warned:
+        done = fit(tmp_path / "run", images=384)
+    assert done.model.images_seen == 384
+    said = [str(each.message) for each in warned if "best checkpoint" in str(each.message)]
+    first, last = said
+    assert first.startswith(
+        "cannot write: no space left on device. Training goes on without this best checkpoint; best"
+    )
+    assert last == "best checkpoints that are missing: 3 of 3 (3: cannot write: no space left on device)"
 
 
 def test_broken_samples_cost_a_row_and_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +175,59 @@ def test_broken_samples_cost_a_row_and_no_run(tmp_path: Path, monkeypatch: pytes
     with pytest.warns(UserWarning, match=r"no metrics at 128 images: .*not finite.*Training goes on"):
         fit(tmp_path / "run", images=128)
     assert not (tmp_path / "run" / "evaluation").exists()
+
+
+def test_a_fault_is_warned_of_once_and_the_missing_measurements_are_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was said at each measurement, which fills the console of a long run: row R7."""
+    broken = [torch.full((100, 1, 16, 16), torch.nan)]
+    inner, calls = metrics_of_samples.in_batches, iter(range(100))
+
+    def drawn(*args: Any, **settings: Any) -> Any:
+        return inner(*args, **settings) if next(calls) == 1 else broken
+
+    monkeypatch.setattr(metrics_of_samples, "in_batches", drawn)
+    with pytest.warns(UserWarning, match="measurements that are missing") as warned:
+        fit(tmp_path / "run")
+    said = [str(each.message) for each in warned if "not finite" in str(each.message)]
+    assert len(said) == 2
+    assert said[0].startswith("no metrics at 128 images: some images have features (digits) that are not finite")
+    assert said[0].endswith("measurements that are missing for the same reason are counted and said at the end")
+    assert said[1].startswith("measurements that are missing: 4 of 5 (4: some images have features (digits) that are")
+    assert [row["images_seen"] for row in rows_of(tmp_path / "run")] == [256]
+
+
+def test_on_a_full_disk_measurements_go_on_and_what_is_missing_is_said_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The disk is full from the second measurement on: row R7. The best checkpoint is kept all the same."""
+    inner, writes = metrics_of_samples.atomic_write, iter(range(100))
+
+    def write(path: Path) -> Any:
+        if path.suffix == ".jsonl" and next(writes) not in room:
+            raise OSError(28, "No space left on device")
+        return inner(path)
+
+    monkeypatch.setattr(metrics_of_samples, "atomic_write", write)
+    room = range(1)
+    with pytest.warns(
+        UserWarning, match=r"measurements that are missing in .*jsonl, which could not be written: 4 of 5"
+    ):
+        fit(tmp_path / "full")
+    file = tmp_path / "full" / "evaluation" / "training-digits.jsonl"
+    line = f"note: measurements cannot be written to {file}: No space left on device. The run goes on without"
+    assert capsys.readouterr().err.count(line) == 1
+    assert [row["images_seen"] for row in rows_of(tmp_path / "full")] == [128]
+    report = json.loads((tmp_path / "full" / "evaluation" / "report-digits.json").read_text())
+    (kept,) = (tmp_path / "full" / "best").iterdir()
+    assert int(kept.stem) == report["best"]["images_seen"]
+    writes, room = iter(range(100)), range(2, 100)  # there is room again at the third
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        fit(tmp_path / "again")
+    assert not [each for each in warned if "missing" in str(each.message)]
+    assert [row["images_seen"] for row in rows_of(tmp_path / "again")] == [128, 256, 384, 512, 640]
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

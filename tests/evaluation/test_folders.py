@@ -14,9 +14,10 @@ from tests.helpers.audit_evidence import evidence, split
 from zoo.audit.planted import Finite
 from zoo.audit.questions.coverage import run as coverage
 from zoo.config.command_line import run_command
+from zoo.data.digits import load_digits
 from zoo.evaluation.numbers import Number
 from zoo.features import extractor
-from zoo.runs.evaluation_results import notes_on
+from zoo.runs.evaluation_results import notes_on, notes_on_rows
 from zoo.runs.measuring import main
 
 
@@ -78,6 +79,45 @@ def test_precision_and_density_above_real_images_are_noted() -> None:
     assert not noted(number("density", 2.4, 2.2, None))
     assert noted(number("density", 1.2, None, 1.0))
     assert not noted(number("density", 1.05, None, 1.0))
+
+
+def test_a_low_truncation_is_noted_where_it_raises_precision() -> None:
+    """Only the first row of a curve was looked at: row A11."""
+    high = number("precision", 0.9, 0.88, 0.68)
+    rows = [
+        {"truncation": level, "numbers": [one]}
+        for level, one in ((1.0, number("precision", 0.6, 0.5, 0.68)), (0.5, high))
+    ]
+    notes = notes_on_rows(rows, extractor("pixels"))
+    (found,) = [note for note in notes if note.startswith("above real images")]
+    assert found.startswith("above real images, truncation 0.5: precision-pixels (0.9, real images 0.68). Blurred")
+    assert len(notes) == len(set(notes)) == 2  # what holds for all rows is said once
+
+
+def test_blurred_images_are_noted_by_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Averages of similar digits are near the middle of the real ones, where density is high: row A11."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    digits = load_digits(16, 1)[0][:, :, :, 0]
+    flat = torch.from_numpy(digits[1200:1500]).flatten(1).float()
+    near = torch.cdist(flat, flat).topk(15, largest=False).indices
+    blurred = flat[near].mean(1).reshape(-1, 16, 16).to(torch.uint8).numpy()
+    for name, pictures in (("real", digits[:1200]), ("fake", blurred)):
+        Path(name).mkdir()
+        for i, picture in enumerate(pictures):
+            Image.fromarray(picture).save(Path(name) / f"{i:04d}.png")
+    with pytest.raises(SystemExit) as ended:
+        run_command(
+            "evaluate", main, ["real=real", "fake=fake", "metrics=prdc", "extractor=pixels", "out=numbers.json"]
+        )
+    assert ended.value.code == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "note: above real images: " in text
+    assert "density-pixels (" in text
+    assert "this is no sign of quality; look at recall and coverage, and at the images" in text
+    assert any(note.startswith("above real images") for note in json.loads(Path("numbers.json").read_text())["notes"])
 
 
 def test_an_audit_notes_precision_above_real_images() -> None:

@@ -62,6 +62,7 @@ def test_a_run_on_a_full_disk_goes_on_without_what_it_can_spare(
         "sample grids": "samples",
         "signals of the alarms": "alarms/signals.jsonl",
         "TensorBoard's file": "tensorboard",
+        "measurements": "evaluation/training-digits.jsonl",
     }.items():
         line = (
             f"note: {what} cannot be written to {run.folder / path}: No space left on device. The run goes on without"

@@ -59,3 +59,16 @@ def test_values_of_a_microscope_are_compared_with_generated_files_of_eight_bits(
     with pytest.raises(DataError, match=r"data\.value_range=\[0,4095\]"):
         evaluate(real="real", fake="fake", **words)
     evaluate(real="real", fake="fake", data={"value_range": [0, 4080]}, **words)
+
+
+@pytest.mark.parametrize("name", ["real", "fake"])
+def test_faults_of_a_folder_name_its_option(name: str, folders: list[str]) -> None:
+    """The advice was data.root and data.class, which the command refuses: row A10."""
+    (Path("real") / "99.png").unlink()
+    Path("empty").mkdir()
+    for path, text in (
+        ("nowhere", "there is no folder nowhere. Give the path"),
+        ("empty", "no images below empty; looked"),
+    ):
+        with pytest.raises(UserError, match=f"^{name}: {text}"):
+            evaluate(**{"real": "real", "fake": "fake", name: path}, metrics="fid", extractor="pixels")

@@ -12,10 +12,11 @@ import yaml
 from PIL import Image
 
 import zoo
+from zoo.data.given_folder import folder_settings
 from zoo.errors import UserError
 from zoo.releases.references import releases_folder
 from zoo.runs import training_data
-from zoo.runs.training_data import data_of_release, folder_settings
+from zoo.runs.training_data import data_of_release
 
 
 @pytest.fixture(scope="module")

@@ -153,9 +153,10 @@ class Alarms(Callback):
             self._carry_out(decision, trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write the signals that have not been written yet."""
+        """Write the signals that have not been written yet, and say which healthy checkpoints are missing."""
         if self.records is not None:
             self.records.flush()
+        self.healthy.missing.say()
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Write the signals that have not been written yet."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import Trainer
 
 from zoo.errors import CheckpointError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import load_weights, read_checkpoint
+from zoo.io.room import Missing
 from zoo.io.run_folder import RunFolder
 from zoo.training.clock import progress_of
 from zoo.training.terms import NonFiniteLossError
@@ -31,6 +31,7 @@ class HealthyCheckpoints:
         self.confirmed = ""  # file names
         self.candidate = ""
         self.saved_in = 0  # round of the candidate
+        self.missing = Missing("healthy checkpoints")
         self.before_alarm = ""  # confirmed when the first alarm was raised, since a collapse becomes a habit in time
         self.named = ""  # confirmed according to the run's newest checkpoint: a resumed run would roll back to it
 
@@ -61,6 +62,7 @@ class HealthyCheckpoints:
         folder = RunFolder(Path(trainer.default_root_dir))
         name = folder.checkpoint(model.images_seen).name
         named, self.candidate, self.saved_in = self.named, name, model.rounds
+        self.missing.attempts += 1
         try:
             trainer.save_checkpoint(folder.healthy_checkpoint(name))
         except NonFiniteLossError:
@@ -68,7 +70,9 @@ class HealthyCheckpoints:
             return
         except CheckpointError as error:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
-            rank_zero_warn(f"{first_line(error)}. Training goes on without this healthy checkpoint")
+            cause = first_line(error)
+            text = f"{cause}. Training goes on without this healthy checkpoint"
+            self.missing.add(text, cause.replace(name, "IMAGES.ckpt"))
             self.candidate = ""
             return
         finally:

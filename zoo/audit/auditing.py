@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -78,6 +78,7 @@ def audit(
     *,
     labels: Labels = None,
     resolution: int = 0,
+    data: Mapping[str, Any] | None = None,
     budget: str = "standard",
     seed: int = 0,
     only: Sequence[str] | str | None = None,
@@ -100,6 +101,8 @@ def audit(
             classes if those of `train` and `held_out` have the same names.
         resolution: height and width in pixels to which folders are resized; 0 for the most common size of the generated
             images, or for the size that the subject draws.
+        data: settings of reading the files of folders, those of `zoo.data.Folder` named `on_corrupt`, `value_range`,
+            `background` and `match`, such as {"on_corrupt": "skip"}.
         budget: `quick`, `standard` or `full`.
         seed: seed of every random draw; the same seed gives the same report.
         only: names of questions, as a list or joined by commas, or import paths of classes of one's own, such as
@@ -128,6 +131,7 @@ def audit(
             held_out,
             labels,
             resolution,
+            data,
             sizes,
             seed,
             asked,
@@ -145,6 +149,7 @@ def _audit(
     held_out: Any,
     labels: Labels,
     resolution: int,
+    reading: Mapping[str, Any] | None,
     sizes: Budget,
     seed: int,
     asked: Sequence[str],
@@ -156,7 +161,9 @@ def _audit(
 ) -> Report:
     """Read the images and ask the questions; see `audit` for the arguments."""
     listener.step("reading the images")
-    compared = read_comparison(subject, train, held_out, labels=labels, resolution=resolution, name=name, seed=seed)
+    compared = read_comparison(
+        subject, train, held_out, labels=labels, resolution=resolution, name=name, seed=seed, reading=reading
+    )
     listener.step("comparing training and held-out images pixel for pixel")
     known, new, adapter = compared.train, compared.held_out, compared.subject
     check_image_sets(known, new)

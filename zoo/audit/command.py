@@ -19,6 +19,7 @@ from zoo.audit.findings import formatting
 from zoo.audit.findings.finding import Finding, Status
 from zoo.audit.opening import Opened, open_checkpoint, open_folders
 from zoo.audit.reporting.report import Report
+from zoo.data.given_folder import folder_settings
 from zoo.errors import UserError, first_line
 from zoo.features import extractor as extractor_named
 from zoo.io.progress import LateLines
@@ -50,7 +51,8 @@ def run_audit(
 
     Args:
         checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
-        data: settings in place of those of the recipe's data, such as data.class=Folder data.root=photos.
+        data: settings in place of those of the recipe's data, such as data.class=Folder data.root=photos; for folders
+            those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
         fake: folder of images of any generator, instead of a checkpoint.
         train: folder of training images: with `fake`, or in place of the recipe's data.
         held_out: folder of images of the same origin as `train` that the training never saw.
@@ -81,7 +83,8 @@ def run_audit(
         python -m zoo.audit checkpoint=runs/dcgan_celeba/TIME only=copying,support
         python -m zoo.audit fake=FOLDER train=FOLDER held_out=FOLDER out=report
     """
-    _check_sources(checkpoint, data, fake, train, held_out)
+    _check_sources(checkpoint, fake, train, held_out)
+    reading = folder_settings(data) if train is not None else None
     questions = chosen_questions(only)
     budget_named(budget)
     where = select_device(device)
@@ -91,7 +94,8 @@ def run_audit(
     with console.status("opening model and data"):
         folders = None if train is None or held_out is None else (train, held_out)
         if checkpoint is not None:
-            opened = open_checkpoint(checkpoint, dict(data or {}), where, folders, cls)
+            changes = {} if folders else dict(data or {})
+            opened = open_checkpoint(checkpoint, changes, where, folders, cls)
         else:
             assert fake is not None
             assert folders is not None
@@ -115,6 +119,7 @@ def run_audit(
             keep=True,
             labels=labels,
             resolution=resolution,
+            data=reading,
         )
     report = replace(report, about=opened.about | report.about)
     try:
@@ -200,9 +205,7 @@ def show(console: Console, report: Report, opened: Opened) -> None:
         console.print(Text(f"note: {note}"))
 
 
-def _check_sources(
-    checkpoint: str | None, data: dict[str, Any] | None, fake: str | None, train: str | None, held_out: str | None
-) -> None:
+def _check_sources(checkpoint: str | None, fake: str | None, train: str | None, held_out: str | None) -> None:
     """Check that model and images are given once, and all images that an audit needs.
 
     Raises:
@@ -216,8 +219,6 @@ def _check_sources(
             f"{missing}=FOLDER is missing: an audit needs the images of the training, and others of the same origin "
             "that it never saw"
         )
-    if data and train is not None:
-        raise UserError("give either data.KEY=VALUE, or train=FOLDER held_out=FOLDER, not both")
 
 
 def _console() -> Console:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ import torch
 from torch import Tensor
 
 from zoo.audit.evidence.classes import SUBFOLDERS, Classes, classes_of, subfolder_names
-from zoo.audit.evidence.folders import ImageFolder, list_folder
+from zoo.audit.evidence.folders import FolderImages, ImageFolder, list_folder
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.evidence.reading import read_image_set, with_labels
 from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.zoo_model import adapt
+from zoo.data.given_folder import folder_settings
 from zoo.data.sizes import mixed_sizes_note
 from zoo.errors import UserError
 
@@ -50,6 +52,7 @@ def read_comparison(
     resolution: int = 0,
     name: str = "",
     seed: int = 0,
+    reading: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Read all images of an audit at one size.
 
@@ -64,24 +67,33 @@ def read_comparison(
         resolution: height and width in pixels to which folders are resized; 0 for the rule above.
         name: name of the subject in the report.
         seed: seed of the image that shows which size a foreign subject draws.
+        reading: settings of `zoo.data.Folder` for reading files, see `zoo.data.given_folder.folder_settings`.
 
     Raises:
         UserError: for images that cannot be read or compared.
     """
+    reading = folder_settings(reading)
     given = {"train": train, "held_out": held_out, "generated": subject}
-    folders = {role: list_folder(path, role) for role, path in given.items() if isinstance(path, str | Path)}
+    folders = {role: list_folder(path, role, reading) for role, path in given.items() if isinstance(path, str | Path)}
+    if reading and not folders:
+        listed = " ".join(f"data.{key}={value}" for key, value in reading.items())
+        raise UserError(f"{listed}: says how files are read, and no folder of images is given. Leave it out")
     adapter = None if "generated" in folders else adapt(subject, name)
     sets = {role: read_image_set(given[role], role) for role in ("train", "held_out") if role not in folders}
     size, channels, rule = _size_of(adapter, folders, sets, resolution, seed)
     classes, source = _classes_of(folders, labels)
-    pair = labels if isinstance(labels, tuple | list) else (None, None)
-    sets |= {role: _read(folder, size, channels, classes) for role, folder in folders.items()}
-    sets |= {role: with_labels(sets[role], one) for role, one in zip(("train", "held_out"), pair)}
+    pair = dict(zip(("train", "held_out"), labels)) if isinstance(labels, tuple | list) else {}
+    sets = {role: with_labels(images, pair.get(role)) for role, images in sets.items()}
+    read = {role: _read(folder, size, channels, classes, pair.get(role)) for role, folder in folders.items()}
+    sets |= {role: one.images for role, one in read.items()}
     if adapter is None:
         adapter = adapt(sets["generated"], name or folders["generated"].path.name)
     about = {"resolution": size or int(sets["train"].shape[-1]), "resolution_by": rule}
     about |= {f"{role}_files": str(folder.sizes) for role, folder in folders.items()}
+    about |= {f"{role}_left_out": one.left_out for role, one in read.items() if one.left_out}
+    about |= {f"data.{key}": value for key, value in reading.items()}
     notes = [mixed_sizes_note(ROLES[role], folder.sizes, size) for role, folder in folders.items()]
+    notes += [f"{ROLES[role]}: {note}" for role, one in read.items() for note in one.notes]
     known = sets["train"].labels is not None
     about["classes"] = _described(sets["train"], source) if known else "unknown"
     if not known:
@@ -150,10 +162,12 @@ def _classes_of(folders: dict[str, ImageFolder], labels: Labels) -> tuple[Classe
     return classes, "" if classes is None else classes.source
 
 
-def _read(folder: ImageFolder, size: int, channels: int, classes: Classes | None) -> ImageSet:
-    """Read a folder, with its classes where they are known."""
+def _read(
+    folder: ImageFolder, size: int, channels: int, classes: Classes | None, labels: Tensor | None
+) -> FolderImages:
+    """Read a folder, with its classes or the given labels where they are known."""
     if classes is None:
-        return folder.read(size, channels, None, ())
+        return folder.read(size, channels, labels)
     return folder.read(size, channels, classes.labels.get(folder.name), classes.names)
 
 

@@ -30,6 +30,7 @@ from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics, metric_
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.gan import GAN
 from zoo.io.files import atomic_write, read_json, read_jsonl
+from zoo.io.room import Missing, spared
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.svg import can_plot
@@ -93,7 +94,9 @@ class SampleMetrics(Every):
         self._rows: list[Row] = []
         self._floors: dict[str, dict[str, Floor]] = {"train": {}, "held_out": {}}
         self._latest: Features | None = None
+        self._held_out: dict[str, Any] = {}
         self._drawn_at = 0.0
+        self._begin()
 
     # --- hooks -------------------------------------------------------------------------------------------------------
 
@@ -105,6 +108,7 @@ class SampleMetrics(Every):
         """
         assert isinstance(pl_module, GAN)
         self._off = False
+        self._begin()
         try:
             run_on_rank_zero(trainer, lambda: self._prepare(trainer, pl_module))
         except FeatureError as error:
@@ -118,18 +122,22 @@ class SampleMetrics(Every):
         """Measure, and save a checkpoint if the selecting number is the best so far."""
         if self._off or _stopping(trainer):  # after a signal only seconds may be left, which the checkpoint needs
             return
+        self._missing.attempts += 1
         try:
             improved = run_on_rank_zero(trainer, lambda: self._measure(trainer, model))
         except UserError as error:
-            rank_zero_warn(f"no metrics at {model.images_seen:,} images: {first_line(error)}. Training goes on")
+            cause = first_line(error)
+            self._missing.add(f"no metrics at {model.images_seen:,} images: {cause}. Training goes on", cause)
             return
         if improved:
             self._save_best(trainer, model)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Measure the final model, and report the best and the last measurement on held-out images."""
+        """Measure the final model, report best and last measurement on held-out images, and say what is missing."""
         super().on_train_end(trainer, pl_module)
         assert isinstance(pl_module, GAN)
+        self._missing.say()
+        self._missing_best.say()
         if not trainer.is_global_zero or not self._rows or _stopping(trainer):
             return
         try:
@@ -137,6 +145,16 @@ class SampleMetrics(Every):
             self._draw()
         except (UserError, OSError) as error:
             rank_zero_warn(f"no report on held-out images: {first_line(error)}")
+        if self._unwritten:
+            rank_zero_warn(
+                f"measurements that are missing in {self._file}, which could not be written: {self._unwritten:,} of "
+                f"{len(self._rows):,}"
+            )
+
+    def _begin(self) -> None:
+        """Set the counts of what is missing to 0."""
+        self._missing, self._missing_best = Missing("measurements"), Missing("best checkpoints")
+        self._unwritten = 0  # measurements since the file was written last
 
     # --- on rank 0 ---------------------------------------------------------------------------------------------------
 
@@ -156,7 +174,7 @@ class SampleMetrics(Every):
         self._reals: ReferenceSet = reference_features(data, "train", self._extractor, self.n, self.seed)
         self._folder = RunFolder(Path(trainer.default_root_dir))
         self._file = self._folder.training_metrics(self._extractor.name)
-        self._rows = []
+        self._rows, self._held_out = [], {}
         if model.images_seen and self._file.exists():  # a resumed run writes the rows after its checkpoint again
             rows = read_jsonl(self._file, say=True)
             self._rows = [row for row in rows if row["images_seen"] <= model.images_seen]
@@ -184,8 +202,10 @@ class SampleMetrics(Every):
                 "numbers": [number.as_dict() for number in numbers],
             }
         )
-        with atomic_write(self._file) as scratch:
+        self._unwritten += 1
+        with spared("measurements", self._file), atomic_write(self._file) as scratch:
             scratch.write_text("".join(json.dumps(row) + "\n" for row in self._rows))
+            self._unwritten = 0
         self._log(trainer, numbers, model.images_seen)
         if improved:
             self._report(model)
@@ -220,7 +240,7 @@ class SampleMetrics(Every):
         if self._latest is None or not len(self._data.held_out):
             return
         path = self._folder.held_out_report(self._extractor.name)
-        report = read_json(path) or {}
+        report = self._held_out = self._held_out or read_json(path) or {}  # kept, as the file may not be written
         reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
         row = self._rows[-1]
         entry = {
@@ -232,7 +252,7 @@ class SampleMetrics(Every):
         if row["best_so_far"]:
             report["best"] = entry
         report["last"] = entry
-        with atomic_write(path) as scratch:
+        with spared("the report on held-out images", path), atomic_write(path) as scratch:
             scratch.write_text(json.dumps(report, indent=2) + "\n")
 
     def _log(self, trainer: Trainer, numbers: list[Number], images_seen: int) -> None:
@@ -245,13 +265,16 @@ class SampleMetrics(Every):
     def _draw(self) -> None:
         if can_plot():
             self._drawn_at = time.monotonic()
-            draw_curves(self._rows, "images_seen", "images seen", self._file.with_suffix(".png"))
+            path = self._file.with_suffix(".png")
+            with spared("the plot of the measurements", path):
+                draw_curves(self._rows, "images_seen", "images seen", path)
 
     # --- on all ranks ------------------------------------------------------------------------------------------------
 
     def _save_best(self, trainer: Trainer, model: GAN) -> None:
         folder = RunFolder(Path(trainer.default_root_dir))
         path = folder.best_checkpoint(model.images_seen)
+        self._missing_best.attempts += 1
         try:
             trainer.save_checkpoint(path)
         except NonFiniteLossError:
@@ -260,7 +283,9 @@ class SampleMetrics(Every):
             raise
         except CheckpointError as error:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
-            rank_zero_warn(f"{first_line(error)}. Training goes on without this best checkpoint")
+            cause = first_line(error)
+            text = f"{cause}. Training goes on without this best checkpoint"
+            self._missing_best.add(text, cause.replace(path.name, "IMAGES.ckpt"))
             return
         if trainer.is_global_zero:
             for old in folder.best_checkpoints():

@@ -40,7 +40,10 @@ OnCorrupt = Literal["raise", "skip"]
 Decoded = tuple[NDArray[np.uint8], Facts]
 """A square array (resolution, resolution, channels), and facts about its image."""
 
-WAITING = 64  # decoded images that wait to be written, which bounds the memory at any resolution
+UNDECODED = "that cannot be decoded"
+"""Reason for which an image is left out."""
+WAITING, WAITING_BYTES = 64, 2**27
+"""Largest number of decoded images that wait to be written, and of their bytes: a bound on memory at any resolution."""
 
 
 ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -180,8 +183,8 @@ def decode_once(
     identity = key if content_of is None else digest_of_values(_content_digest(folder, content_of, count), *processing)
     digest = digest_of_values(identity, None if labels is None else labels.tobytes())
     groups = None if groups is None else groups[kept]
-    left_out = {"that cannot be decoded": len(skipped)} if skipped else {}
-    return Pool(images, labels, digest, reserved, class_names, groups, Facts.of(record.get("facts")), left_out)
+    left_out = {UNDECODED: len(skipped)} if skipped else {}
+    return Pool(images, labels, digest, reserved, class_names, groups, Facts.of(record.get("facts")), left_out, kept)
 
 
 def _content_digest(folder: Path, content_of: Callable[[int], bytes], count: int) -> str:
@@ -217,9 +220,10 @@ def _decode(
         skipped: list[int] = []
         facts = Facts()
         title = f"decoding {count:,} images once to {rendering.resolution} px"
-        for i, result in _in_parallel(_reader(open_image, name_of, rendering), count, title):
+        waiting = max(1, min(WAITING, WAITING_BYTES // images[0].nbytes))
+        for i, result in _in_parallel(_reader(open_image, name_of, rendering), count, waiting, title):
             # Mapped anew from time to time, so that what is written leaves the memory of the process.
-            images = images if i % WAITING else np.load(scratch / "images.npy", mmap_mode="r+")
+            images = images if i % waiting else np.load(scratch / "images.npy", mmap_mode="r+")
             if not isinstance(result, str):
                 images[i - len(skipped)], own_facts = result
                 facts.add(own_facts)
@@ -263,13 +267,15 @@ def _reader(
     return read
 
 
-def _in_parallel(read: Callable[[int], Decoded | str], count: int, title: str) -> Iterator[tuple[int, Decoded | str]]:
-    """Yield index and result of each image in order, read by as many threads as there are cores.
+def _in_parallel(
+    read: Callable[[int], Decoded | str], count: int, waiting: int, title: str
+) -> Iterator[tuple[int, Decoded | str]]:
+    """Yield index and result of each image in order, `waiting` at a time, read by as many threads as there are cores.
 
     Threads suffice because Pillow releases the interpreter lock.
     """
     with ThreadPoolExecutor(os.cpu_count()) as threads, step(title, count) as advance:
-        for first in range(0, count, WAITING):
-            span = range(first, min(first + WAITING, count))
+        for first in range(0, count, waiting):
+            span = range(first, min(first + waiting, count))
             yield from zip(span, threads.map(read, span))
             advance(len(span))

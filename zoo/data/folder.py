@@ -23,6 +23,8 @@ PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "te
 """Names of folders for the parts of a data set, which are no classes."""
 FIRST_ENDINGS = ("png", "jpg", "jpeg", "webp", "bmp", "gif", "tif", "tiff", "ppm", "pgm")
 """Endings of the files that versions before 0.2.0 read."""
+UNREADABLE = "pipes, devices or unreadable folders"
+"""What lies among the images and is left out, in words that follow a number."""
 DECODER = 2  # part of the name of a cache entry; increased when files are converted to other pixels than before
 
 
@@ -104,7 +106,7 @@ class Folder(Images):
             on_corrupt=self.on_corrupt,
             content_of=lambda i: read_bytes(files[i]),
         )
-        faults = {"pipes, devices or unreadable folders": len(listing.faults)} if listing.faults else {}
+        faults = {UNREADABLE: len(listing.faults)} if listing.faults else {}
         counted = {reason: count for reason, count in listing.left_out.items() if count}
         return replace(pool, left_out={**pool.left_out, **faults, **counted})
 

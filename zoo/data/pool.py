@@ -35,6 +35,7 @@ class Pool:
             split. None if there are no groups.
         facts: facts about the decoded images; those of no image if they were not files.
         left_out: numbers of files that are not among the images, by the reason, in words that follow a number.
+        kept: place (N,) of each image among the files that were to be decoded; None if there are no files.
     """
 
     images: NDArray[np.uint8] | NDArray[np.float32]
@@ -45,6 +46,7 @@ class Pool:
     groups: NDArray[np.int64] | None = None
     facts: Facts = field(default_factory=Facts)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    kept: NDArray[np.int64] | None = None
     _smaller: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
 
     def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32]:

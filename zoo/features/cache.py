@@ -29,7 +29,7 @@ from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
 
 MOST_AT_ONCE = 1024  # images read at once
-VALUES_AT_ONCE = 2**25  # values (pixels times channels) read at once: 128 MB as float
+VALUES_AT_ONCE = 2**24  # values (pixels times channels) read at once: 64 MB as float, and several copies
 
 
 @dataclass(frozen=True)

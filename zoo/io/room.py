@@ -1,16 +1,18 @@
-"""What happens on a full disk: results that can be spared are left out and said once; a cache is refused in a line."""
+"""Results that a run can spare, as on a full disk: what is missing is said once; a cache without room is refused."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning_utilities.core.rank_zero import rank_zero_warn
 
 from zoo.errors import DataError
 
@@ -37,6 +39,37 @@ def spared(what: str, where: Path) -> Iterator[None]:
             _said.add(key)
             reason = cause.strerror or str(cause)
             print(f"note: {what} cannot be written to {where}: {reason}. The run goes on without", file=sys.stderr)
+
+
+class Missing:
+    """Results of a run that could not be made, counted by cause. The first of each cause is warned of.
+
+    Args:
+        what: plural noun of the results, such as "measurements".
+    """
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.attempts = 0  # number of results that there would be without faults; the caller counts them
+        self.counts: Counter[str] = Counter()
+
+    def add(self, text: str, cause: str) -> None:
+        """Count a missing result, and warn if it is the first of its cause.
+
+        Args:
+            text: what is missing and why, and that training goes on, for the warning.
+            cause: the reason, the same text for each result that is missing for it.
+        """
+        self.counts[cause] += 1
+        if self.counts[cause] == 1:
+            rank_zero_warn(f"{text}; {self.what} that are missing for the same reason are counted and said at the end")
+
+    def say(self) -> None:
+        """Warn how many results are missing, and why; say nothing if none is."""
+        missing = sum(self.counts.values())
+        if missing:
+            causes = "; ".join(f"{count:,}: {cause}" for cause, count in self.counts.items())
+            rank_zero_warn(f"{self.what} that are missing: {missing:,} of {self.attempts:,} ({causes})")
 
 
 def mapped_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.memmap[Any, Any]:

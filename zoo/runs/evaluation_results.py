@@ -74,8 +74,25 @@ class Evaluation:
         return next(path for path in candidates if not path.exists() or _measurement_in(path) == measurement)
 
 
-def notes_on(numbers: list[Number], network: Extractor) -> list[str]:
-    """Return warnings for the reader of numbers: bias of Fréchet distances, comparability of the extractor."""
+def notes_on_rows(rows: list[dict[str, Any]], network: Extractor) -> list[str]:
+    """Return warnings for the reader of the rows of an evaluation, see `notes_on`; a warning is given once."""
+    return list(dict.fromkeys(note for row in rows for note in notes_on(row["numbers"], network, _name_of(row))))
+
+
+def _name_of(row: dict[str, Any]) -> str:
+    """Return truncation and generator of a row, as the end of a heading; empty where the row has neither."""
+    level = "" if row["truncation"] is None else f", truncation {row['truncation']:g}"
+    return ("" if row.get("component") is None else f", generator {row['component']} alone") + level
+
+
+def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[str]:
+    """Return warnings for the reader of numbers: bias of Fréchet distances, comparability of the extractor.
+
+    Args:
+        numbers: the numbers of one row of an evaluation.
+        network: the extractor.
+        row: truncation and generator of the row, for a warning about its values.
+    """
     notes = []
     frechet = [number for number in numbers if number.key in FRECHET]
     if frechet:
@@ -99,8 +116,8 @@ def notes_on(numbers: list[Number], network: Extractor) -> list[str]:
     if above:
         listed = ", ".join(f"{number.label} ({number.value:.3g}, real images {number.floor:.3g})" for number in above)
         notes.append(
-            f"above real images: {listed}. Blurred and repeated images raise precision and density, so this is no sign "
-            "of quality; look at recall and coverage, and at the images"
+            f"above real images{row}: {listed}. Blurred and repeated images raise precision and density, so this is no "
+            "sign of quality; look at recall and coverage, and at the images"
         )
     if numbers and network.name != "inception":
         notes.append(
@@ -158,9 +175,7 @@ def print_table(evaluation: Evaluation) -> None:
 
 def _table_of(subject: str, row: dict[str, Any]) -> Table:
     """Return the table of one row of results."""
-    level = "" if row["truncation"] is None else f", truncation {row['truncation']:g}"
-    member = "" if row.get("component") is None else f", generator {row['component']} alone"
-    table = Table(title=f"{subject}{member}{level}", title_justify="left")
+    table = Table(title=f"{subject}{_name_of(row)}", title_justify="left")
     for name in ("number", "value", "95 % interval", "real against real", "better"):
         table.add_column(name, justify="left" if name in ("number", "better") else "right", no_wrap=True)
     numbers: list[Number] = row["numbers"]

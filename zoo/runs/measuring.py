@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from zoo.data import Images
+from zoo.data.given_folder import faults_of, folder_settings, image_folder
 from zoo.data.points import Points
-from zoo.data.sizes import mixed_sizes_note, sizes_of
+from zoo.data.sizes import Sizes, mixed_sizes_note, sizes_of
 from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
@@ -28,9 +29,9 @@ from zoo.io.environment import versions_of
 from zoo.io.run_folder import RunFolder
 from zoo.models.mix.mixgan import MixGAN
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
-from zoo.runs.evaluation_results import Evaluation, notes_on, save_and_print
+from zoo.runs.evaluation_results import Evaluation, notes_on_rows, save_and_print
 from zoo.runs.opening import open_trained
-from zoo.runs.training_data import build_data, folder_settings, set_up_data
+from zoo.runs.training_data import set_up_data
 from zoo.sampling.images import TruncationBy, in_batches
 from zoo.training.hardware import select_device
 
@@ -204,7 +205,7 @@ def evaluate_checkpoint(
         if request.with_cas:
             row["cas"] = _cas(part, data, request, latents)
         rows.append(row)
-    notes = [*notes_on(rows[0]["numbers"], network), *_notes_on_data(opened.other_data, request.split, best)]
+    notes = [*notes_on_rows(rows, network), *_notes_on_data(opened.other_data, request.split, best)]
     if opened.path is None:
         path = Path(f"evaluation-{opened.name}-{request.split}-{network.name}.json")
     else:
@@ -234,15 +235,17 @@ def evaluate_folders(
         )
     if resolution < 0:
         raise UserError(f"resolution: pixels, or 0 for the most common size of the generated images; got {resolution}")
-    common: dict[str, Any] = {"class": "Folder", "held_out": 0, "batch_size": 1, **(reading or {})}
-    files = {"real images": real, "generated images": fake}
-    sizes = {
-        name: sizes_of(build_data({**common, "resolution": 1, "root": path}).files()) for name, path in files.items()
-    }
-    size = resolution or sizes["generated images"].common_side
-    sides = [set_up_data(build_data({**common, "resolution": size, "root": path})) for path in files.values()]
-    for side in sides:
-        print(side.describe(), file=sys.stderr)
+    paths = {"real": real, "fake": fake}
+    sizes: dict[str, Sizes] = {}
+    for name, path in paths.items():
+        with faults_of(name):
+            sizes[name] = sizes_of(image_folder(name, path, 1, 3, reading or {}).files())
+    size = resolution or sizes["fake"].common_side
+    sides: list[Images] = []
+    for name, path in paths.items():
+        with faults_of(name):
+            sides.append(set_up_data(image_folder(name, path, size, 3, reading or {})))
+        print(sides[-1].describe(), file=sys.stderr)
     network = named_extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
     names = request.metrics or ["fid", "kid", "prdc"]
     n = min(request.n or MOST, len(sides[1].train))
@@ -253,8 +256,8 @@ def evaluate_folders(
         "data": f"{real} against {fake}, {size} px",
         "resolution": size,
         "resolution_by": "asked for" if resolution else "most common size of the generated images",
-        "real_files": str(sizes["real images"]),
-        "fake_files": str(sizes["generated images"]),
+        "real_files": str(sizes["real"]),
+        "fake_files": str(sizes["fake"]),
         "seed": request.seed,
         "real_digest": sides[0].digest,
         "fake_digest": sides[1].digest,
@@ -265,8 +268,9 @@ def evaluate_folders(
     for number in numbers:
         number.protocol["split"] = "all of the folder"
     rows = [{"truncation": None, "numbers": numbers}]
-    mixed = [mixed_sizes_note(name, of_side, size) for name, of_side in sizes.items()]
-    notes = [*notes_on(numbers, network), *(note for note in mixed if note)]
+    named = {"real": "real images", "fake": "generated images"}
+    mixed = [mixed_sizes_note(named[name], of_side, size) for name, of_side in sizes.items()]
+    notes = [*notes_on_rows(rows, network), *(note for note in mixed if note)]
     return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, notes, versions_of(PACKAGES))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +42,6 @@ OF_PLACE = ("name", "category", "root", "match", "group", "download")
 """Settings that say which images were meant, for messages."""
 MOST_DRAWN = 1_000_000
 """Largest number of images or points that the recipe of a release may ask to be drawn."""
-OF_FILES = ("on_corrupt", "value_range", "background", "match")
-"""Settings of `Folder` that say how files are read."""
 AUDIT_OPTIONS = " (for an audit also train=FOLDER held_out=FOLDER)"
 
 
@@ -138,20 +135,6 @@ def _data_section(recipe: Path) -> dict[str, Any]:
         return {}
     section = content.get("data") if isinstance(content, dict) else None
     return dict(section) if isinstance(section, dict) else {}
-
-
-def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the settings of `Folder` that a command for folders of images accepts as `data.KEY=VALUE`.
-
-    Raises:
-        UserError: for another setting.
-    """
-    for key, value in (changes or {}).items():
-        if key not in OF_FILES:
-            raise UserError(
-                f"data.{key}={value}: folders of images take only data.{', data.'.join(OF_FILES)}. Leave it out"
-            )
-    return dict(changes or {})
 
 
 def build_data(settings: dict[str, Any]) -> Any:

@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
 
-from zoo.audit.evidence.images import PART, ImageSet
+from zoo.audit.evidence.images import PART, ImageSet, check_labels
 from zoo.audit.evidence.stored import split_images, store
-from zoo.data.decode import to_square
-from zoo.data.folder import Folder
+from zoo.data.decode import UNDECODED, Rendering, render
+from zoo.data.folder import UNREADABLE
+from zoo.data.given_folder import faults_of, image_folder
+from zoo.data.listing import described
 from zoo.data.raster import open_raster
 from zoo.data.sizes import Sizes, sizes_of
-from zoo.errors import DataError, UserError
-from zoo.io.files import with_home
+from zoo.features.extractor import resized as shrunk_pixels
+
+LOST = (UNDECODED, UNREADABLE)
+"""Reasons for which images are left out that may belong to the set."""
+
+
+@dataclass(frozen=True)
+class FolderImages:
+    """The images of a folder, with what its reader must be told.
+
+    Args:
+        images: the images.
+        notes: what is likely a mistake, and images that are left out although they may belong to the set.
+        left_out: all files that were left out, as numbers with their reasons; empty if none was.
+    """
+
+    images: ImageSet
+    notes: tuple[str, ...]
+    left_out: str
 
 
 @dataclass(frozen=True)
@@ -29,67 +50,92 @@ class ImageFolder:
         path: the folder.
         files: the image files, sorted.
         sizes: size of each file.
+        reading: settings of `zoo.data.Folder` for reading the files, such as {"on_corrupt": "skip"}.
     """
 
     name: str
     path: Path
     files: tuple[Path, ...]
     sizes: Sizes
+    reading: Mapping[str, Any] = field(default_factory=dict)
 
-    def read(self, resolution: int, channels: int, labels: Tensor | None, class_names: tuple[str, ...]) -> ImageSet:
+    def read(
+        self, resolution: int, channels: int, labels: Tensor | None = None, class_names: tuple[str, ...] = ()
+    ) -> FolderImages:
         """Decode all images into the cache, or take them from there.
 
         Args:
             resolution: height and width in pixels to which they are resized.
             channels: 3 for colour, 1 for grey.
-            labels: class indices (N,), or None.
+            labels: class index of each file (N,), or None.
             class_names: names of the classes; empty if they have only numbers.
 
         Raises:
-            UserError: for an image that cannot be decoded.
+            UserError: for an image that cannot be decoded, or labels of another number.
         """
-        data = Folder(str(self.path), resolution=resolution, channels=channels, held_out=0, batch_size=1)
-        try:
+        known = None if labels is None else check_labels(labels, len(self.files), self.name, from_files=True)
+        data = image_folder(self.name, self.path, resolution, channels, self.reading)
+        with faults_of(self.name):
             data.setup()
-        except DataError as error:
-            advice = ", or set data.on_corrupt=skip to leave such images out"  # a setting that an audit does not have
-            raise DataError(f"{self.name}: {error}".replace(advice, "")) from error
-        sides = torch.tensor(self.sizes.sides)
-        return ImageSet(self.name, split_images(data.train), labels, class_names, sides, self.files)
+        pool = data.train.pool
+        assert pool.kept is not None
+        kept = torch.from_numpy(pool.kept)
+        images = ImageSet(
+            self.name,
+            split_images(data.train),
+            None if known is None else known[kept],
+            class_names,
+            torch.tensor(self.sizes.sides)[kept],
+            tuple(self.files[i] for i in pool.kept),
+            data.rendering,
+        )
+        lost = {reason: pool.left_out[reason] for reason in LOST if reason in pool.left_out}
+        notes = pool.facts.notes(channels=3)  # colour that is read in grey follows the subject
+        return FolderImages(
+            images, (*notes, *([f"left out: {described(lost)}"] if lost else [])), described(dict(pool.left_out))
+        )
 
 
-def list_folder(path: str | Path, name: str) -> ImageFolder:
+def list_folder(path: str | Path, name: str, reading: Mapping[str, Any] | None = None) -> ImageFolder:
     """List the images of a folder and read their sizes.
 
     Args:
         path: the folder.
         name: what the images are: `train`, `held_out` or `generated`.
+        reading: settings of `zoo.data.Folder` for reading the files.
 
     Raises:
-        UserError: if there is no such folder, or no image in it.
+        UserError: if there is no such folder, no image in it, or a setting is refused.
     """
-    folder = with_home(path)
-    if not folder.is_dir():
-        raise UserError(f"{name}: there is no folder {folder}. Give the path of a folder of images")
-    try:
-        files = tuple(Folder(str(folder), resolution=1, held_out=0).files())
-        return ImageFolder(name, folder, files, sizes_of(files))
-    except DataError as error:
-        raise DataError(f"{name}: {error}".replace(" (data.root)", "")) from error
+    data = image_folder(name, path, 1, 3, reading or {})
+    with faults_of(name):
+        files = tuple(data.files())
+        return ImageFolder(name, data.root, files, sizes_of(files), dict(reading or {}))
 
 
 def resized(images: ImageSet, size: int) -> ImageSet:
     """Resize images to another size in pixels, each in one step from its file, or from its pixels if it has no file."""
     if images.shape[-1] == size:
         return images
-    channels = images.shape[0]
+    rendering = replace(images.rendering or Rendering(size, images.shape[0]), resolution=size)
 
     def part(rows: range) -> Tensor:
-        arrays = [to_square(_opened(images, i), size, channels) for i in rows]
+        arrays = [render(_opened(images, i), rendering)[0] for i in rows]
         return torch.from_numpy(np.stack(arrays)).permute(0, 3, 1, 2)
 
     parts = (part(range(first, min(first + PART, len(images)))) for first in range(0, len(images), PART))
     return replace(images, stored=store(parts, len(images), images.name))
+
+
+def shrunk(images: ImageSet, side: int) -> ImageSet:
+    """Return images (N, C, H, W) shrunk to at most a height and width in pixels, from their pixels, with antialiasing.
+
+    They are read in parts, so that memory grows neither with their number nor with their size.
+    """
+    if images.shape[-1] <= side:
+        return images
+    parts = (shrunk_pixels(part.float(), side).round().clamp(0, 255).to(torch.uint8) for part in images.parts())
+    return replace(images, stored=store(parts, len(images), images.name), flipped=False)
 
 
 def _opened(images: ImageSet, i: int) -> Image.Image:

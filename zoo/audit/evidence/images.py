@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 
 from zoo.audit.evidence.stored import MappedImages, Stored
+from zoo.data.decode import Rendering
 from zoo.data.pool import to_float
+from zoo.errors import UserError
 
 MIRRORED = "mirrored "  # prefix of the name of an image set whose images are flipped horizontally
 PART = 256  # largest number of images in a part
@@ -29,6 +31,7 @@ class ImageSet:
         class_names: names of the classes; empty if they have only numbers.
         sides: shorter side (N,) in pixels of the file of each image, before it was resized; None if not from files.
         files: the files (N) of the images; empty if not from files.
+        rendering: how the files are converted to pixels; None if not from files.
         flipped: whether the images are flipped horizontally when they are read.
     """
 
@@ -38,6 +41,7 @@ class ImageSet:
     class_names: tuple[str, ...] = ()
     sides: Tensor | None = None
     files: tuple[Path, ...] = ()
+    rendering: Rendering | None = None
     flipped: bool = False
 
     def __len__(self) -> int:
@@ -91,16 +95,33 @@ class ImageSet:
         return content.hexdigest()
 
 
+def check_labels(labels: Tensor, n: int, name: str, from_files: bool) -> Tensor:
+    """Return class indices (N,) as int64 on the CPU.
+
+    Args:
+        labels: the class indices.
+        n: number of images.
+        name: name of the image set, for the message.
+        from_files: whether the images are files, whose order the message then gives.
+
+    Raises:
+        UserError: unless there is one for each image.
+    """
+    if len(labels) != n:
+        order = ", in the order of the sorted paths" if from_files else ""
+        raise UserError(f"labels: one for each image of {name}, {n:,}; got {len(labels):,}{order}")
+    return torch.as_tensor(labels).long().cpu()
+
+
 class FloatImages:
     """The images of a set as float in [-1, 1], indexed as a tensor is; they are read when they are asked for.
 
     Args:
-        image_set: the images.
-        order: indices (N,) of the images to use, in this order.
+        chosen: the images.
     """
 
-    def __init__(self, image_set: ImageSet, order: Tensor) -> None:
-        self.chosen = image_set.take(order)
+    def __init__(self, chosen: ImageSet) -> None:
+        self.chosen = chosen
 
     @property
     def shape(self) -> torch.Size:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.evidence.folders import list_folder
-from zoo.audit.evidence.images import PART, PART_VALUES, ImageSet
+from zoo.audit.evidence.images import PART, PART_VALUES, ImageSet, check_labels
 from zoo.audit.evidence.stored import split_images, store
 from zoo.audit.evidence.subject import checked_range
 from zoo.data.pool import Split
@@ -35,7 +35,7 @@ def read_image_set(images: Any, name: str, labels: Tensor | None = None) -> Imag
         return images
     if isinstance(images, str | Path):
         folder = list_folder(images, name)
-        return with_labels(folder.read(folder.sizes.common_side, 3, None, ()), labels)
+        return folder.read(folder.sizes.common_side, 3, labels).images
     if isinstance(images, Split):
         own = images.pool.labels
         known = None if own is None else torch.from_numpy(own[images.indices])
@@ -55,12 +55,8 @@ def with_labels(image_set: ImageSet, labels: Tensor | None) -> ImageSet:
     """
     if labels is None:
         return image_set
-    if len(labels) != len(image_set):
-        raise UserError(
-            f"labels: one for each image of {image_set.name}, {len(image_set):,}; got {len(labels):,}"
-            + (", in the order of the sorted paths" if image_set.files else "")
-        )
-    return replace(image_set, labels=torch.as_tensor(labels).long().cpu(), class_names=())
+    known = check_labels(labels, len(image_set), image_set.name, from_files=bool(image_set.files))
+    return replace(image_set, labels=known, class_names=())
 
 
 def _stored_tensor(images: Tensor, name: str) -> Tensor:

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from zoo.audit.evidence.evidence import Evidence
-from zoo.audit.evidence.images import FloatImages
+from zoo.audit.evidence.folders import shrunk
+from zoo.audit.evidence.images import FloatImages, ImageSet
 from zoo.audit.findings import figures
 from zoo.audit.findings.builder import Builder
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable
@@ -42,6 +43,9 @@ BATCH = 32  # images of each side
 AT_ONCE, VALUES_AT_ONCE = 256, 2**24  # largest number of images, and of their values, that are scored at once
 CHECKS = 10  # evaluations of the loss on the images for early stopping
 SMALLEST = 8  # pixels
+SIDE = 128
+"""Height and width in pixels to which larger images are shrunk, which bounds memory and time. What is finer is the
+question of sharpness."""
 NOTED = 0.75  # AUC above which the answer is a note; held-out images have 0.5
 
 
@@ -176,10 +180,10 @@ def run(evidence: Evidence) -> Finding:
             f"{len(generated):,} and {len(held_out):,}"
         )
     draw = evidence.rng("fresh discriminator")
-    real = FloatImages(held_out, torch.randperm(len(held_out), generator=draw)[:n])
-    fake = FloatImages(generated, torch.randperm(len(generated), generator=draw)[:n])
+    real = FloatImages(_some(held_out, torch.randperm(len(held_out), generator=draw)[:n]))
+    fake = FloatImages(_some(generated, torch.randperm(len(generated), generator=draw)[:n]))
     supports = [m for m in SUPPORTS if m < min(n, len(train))] + ([n] if len(train) >= n else [])
-    order = torch.randperm(len(train), generator=draw)
+    stand_ins = _some(train, torch.randperm(len(train), generator=draw)[: max(supports, default=1)])
     nulls: dict[int, dict[int, Outcome]] = {}
     outcomes: dict[int, Outcome] = {}
     for width in evidence.budget.fresh_widths:
@@ -189,12 +193,19 @@ def run(evidence: Evidence) -> Finding:
         outcomes[width], nulls[width] = train_and_test(real, fake, width, steps, seed), {}
         for m in supports:
             # All n distinct images represent the real distribution; fewer are drawn again and again.
-            indices = order[:n] if m == n else order[torch.randint(m, (n,), generator=draw)]
-            nulls[width][m] = train_and_test(real, FloatImages(train, indices), width, steps, seed)
-    return _finding(evidence, outcomes, nulls, n)
+            indices = torch.arange(n) if m == n else torch.randint(m, (n,), generator=draw)
+            nulls[width][m] = train_and_test(real, FloatImages(stand_ins.take(indices)), width, steps, seed)
+    return _finding(evidence, outcomes, nulls, n, real.shape)
 
 
-def _finding(evidence: Evidence, outcomes: dict[int, Outcome], nulls: dict[int, dict[int, Outcome]], n: int) -> Finding:
+def _some(images: ImageSet, indices: Tensor) -> ImageSet:
+    """Return the images at these indices, at most `SIDE` px high and wide."""
+    return shrunk(images.take(indices), SIDE)
+
+
+def _finding(
+    evidence: Evidence, outcomes: dict[int, Outcome], nulls: dict[int, dict[int, Outcome]], n: int, shape: torch.Size
+) -> Finding:
     """Compare the outcomes (by width) with those of the nulls (by width and number of distinct images, at most n)."""
     finding = Builder("fresh_discriminator", QUESTION)
     for width, outcome in outcomes.items():
@@ -215,6 +226,7 @@ def _finding(evidence: Evidence, outcomes: dict[int, Outcome], nulls: dict[int, 
     finding.add_protocol(
         {
             "images_of_each_side": n,
+            "size": f"{shape[-2]} x {shape[-1]} px",
             "learnt_from": int(TRAINING * n),
             "stopped_by": int((TRAINING + STOPPING) * n) - int(TRAINING * n),
             "steps": evidence.budget.fresh_steps,

@@ -50,6 +50,8 @@ NOISE_RATIO = 1.5
 """Smallest ratio of noise levels of noisy images, which excludes images with much fine texture."""
 SMALLEST = 8  # pixels; smaller images have no meaningful spectrum
 FEWEST = 20  # images of each origin
+VALUES = 2**20
+"""Largest number of values (pixels times channels) that are transformed at once; there are about ten copies of them."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +93,20 @@ def radial_frequency(height: int, width: int) -> NDArray[np.float64]:
     return radius
 
 
-def power_spectra(pixels: Tensor) -> NDArray[np.float64]:
+def power_spectra(pixels: Tensor) -> NDArray[np.float32]:
     """Compute the power spectra (N, H, W) of images (N, C, H, W) uint8, averaged over channels, without the DC."""
-    power = np.square(dctn(pixels.numpy().astype(np.float32), axes=(2, 3), norm="ortho")).mean(1)
+    coefficients = dctn(pixels.numpy().astype(np.float32), axes=(2, 3), norm="ortho", overwrite_x=True)
+    power = np.square(coefficients, out=coefficients).mean(1)
     power[:, 0, 0] = 0
-    return np.asarray(power, dtype=np.float64)
+    return np.asarray(power, dtype=np.float32)
+
+
+def mean_spectrum(images: ImageSet) -> NDArray[np.float64]:
+    """Compute the mean power spectrum (H, W) of images, a few at a time, of which only the sum is kept."""
+    total = np.zeros(images.shape[-2:])
+    for part in images.parts(values=VALUES):
+        total += power_spectra(part).sum(0, dtype=np.float64)
+    return total / len(images)
 
 
 def noise_levels(pixels: Tensor) -> Tensor:
@@ -119,7 +130,7 @@ def band_start(power: NDArray[np.float64], radius: NDArray[np.float64]) -> float
 
 
 def _measure(images: ImageSet, radius: NDArray[np.float64], start: float, scale: float) -> Detail:
-    """Measure spectrum and noise of images.
+    """Measure spectrum and noise of images, a few at a time; of each, two numbers and the radial averages are kept.
 
     Args:
         images: images (N, C, H, W), held as bytes.
@@ -129,13 +140,17 @@ def _measure(images: ImageSet, radius: NDArray[np.float64], start: float, scale:
     """
     bins = np.minimum((radius * radius.shape[0]).round().astype(int), radius.shape[0])
     counts = np.bincount(bins.ravel()).clip(1)
-    power, noise, spectra = [], [], []
-    for part in images.parts():
+    # Filled in place: small results between the large temporaries would keep the allocator from reusing their memory.
+    power, noise = torch.empty(len(images), dtype=torch.float64), torch.empty(len(images))
+    rings = np.empty((len(images), len(counts)), np.float32)
+    done = 0
+    for part in images.parts(values=VALUES):
+        here = slice(done, done := done + len(part))
         spectrum = power_spectra(part)
-        power.append(torch.from_numpy(spectrum[:, radius >= start].sum(1) / scale))
-        noise.append(noise_levels(part))
-        spectra.append(np.stack([np.bincount(bins.ravel(), one.ravel()) for one in spectrum]) / counts)
-    return Detail(torch.cat(power), torch.cat(noise), np.median(np.concatenate(spectra), axis=0))
+        power[here] = torch.from_numpy(spectrum[:, radius >= start].sum(1, dtype=np.float64) / scale)
+        noise[here] = noise_levels(part)
+        rings[here] = [np.bincount(bins.ravel(), one.ravel()) / counts for one in spectrum]
+    return Detail(power, noise, np.median(rings, axis=0).astype(np.float64))
 
 
 def run(evidence: Evidence) -> Finding:
@@ -155,8 +170,7 @@ def run(evidence: Evidence) -> Finding:
         )
     evidence.report("power spectra")
     radius = radial_frequency(height, width)
-    mean = sum(power_spectra(part).sum(0) for part in real.parts()) / len(real)
-    assert isinstance(mean, np.ndarray)
+    mean = mean_spectrum(real)
     if not mean.sum():
         raise NotApplicable("the held-out images have no contrast: each is of a single colour")
     start = band_start(mean, radius)

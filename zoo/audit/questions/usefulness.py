@@ -19,6 +19,7 @@ from scipy.stats import binomtest
 from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
+from zoo.audit.evidence.folders import shrunk
 from zoo.audit.findings import figures
 from zoo.audit.findings.builder import Builder
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable
@@ -34,6 +35,9 @@ QUESTION = "Are its images useful as training data?"
 FEWEST = 200  # training images, and half as many test images; with fewer, the score is mostly chance
 LEAST = 1_000  # training images at any resolution, if there are as many
 SIZE = 16  # pixels up to which half of the budget's images are used for training; of larger images, fewer
+SIDE = 128
+"""Height and width in pixels to which larger images are shrunk, which bounds memory and time: a batch of photographs of
+400 px would need 3 GB, and classes are told apart without their finest detail."""
 STEPS = 150  # fewest training steps, whatever the epochs; with fewer, the network learns little from any images
 REPETITIONS = 10  # times that the simulated memoriser shows each of its images
 WIDTH = 8
@@ -64,10 +68,11 @@ def run(evidence: Evidence) -> Finding:
     chosen = usable[torch.randperm(len(usable), generator=draw)[:n]]
     wanted = generated.labels[chosen]
     sources = {
-        "generated": generated.take(chosen),
-        "real": train.take(matched(train.labels, wanted, 1, draw)),
-        "few real": train.take(matched(train.labels, wanted, REPETITIONS, draw)),
+        "generated": shrunk(generated.take(chosen), SIDE),
+        "real": shrunk(train.take(matched(train.labels, wanted, 1, draw)), SIDE),
+        "few real": shrunk(train.take(matched(train.labels, wanted, REPETITIONS, draw)), SIDE),
     }
+    tests = shrunk(held_out, SIDE)
     classes = 1 + int(max(train.labels.max(), held_out.labels.max(), wanted.max()))
     epochs = max(evidence.budget.classifier_epochs, -(-STEPS // max(1, n // BATCH)))
     right = {}
@@ -82,11 +87,11 @@ def run(evidence: Evidence) -> Finding:
             seed=evidence.seed_of("classifier") % 2**31,
             width=WIDTH,
         )
-        right[name] = classified_right(network, held_out.stored, held_out.labels)
-    return _finding(right, held_out.labels, len(wanted), classes, epochs)
+        right[name] = classified_right(network, tests.stored, held_out.labels)
+    return _finding(right, held_out.labels, len(wanted), classes, epochs, tests.shape)
 
 
-def _finding(right: dict[str, Tensor], labels: Tensor, n: int, classes: int, epochs: int) -> Finding:
+def _finding(right: dict[str, Tensor], labels: Tensor, n: int, classes: int, epochs: int, shape: torch.Size) -> Finding:
     """Compare the accuracies: `right` holds, for each training set, which held-out images (M,) are classified right."""
     tests, distinct = len(labels), max(1, round(n / REPETITIONS))
     score, real, few = ((float(side.double().mean()), *wilson(int(side.sum()), tests)) for side in right.values())
@@ -114,6 +119,7 @@ def _finding(right: dict[str, Tensor], labels: Tensor, n: int, classes: int, epo
     finding.add_protocol(
         {
             "classifier": f"small ResNet, width {WIDTH}",
+            "size": f"{shape[-2]} x {shape[-1]} px",
             "epochs": epochs,
             "batch_size": BATCH,
             "optimizer": "AdamW 1e-3, weight decay 0.01, cosine to 0",
