@@ -300,7 +300,7 @@ def test_both_backward_passes_of_the_penalty_are_float32_under_bf16_mixed(archit
         penalty_gradient(tiny(architecture=architecture, width=8), tmp_path, precision)
         for precision in ("32-true", "bf16-mixed")
     )
-    assert len(full) == len(mixed) > 4
+    assert len(full) == len(mixed) >= 3  # of weights; a penalty on rectifiers has none by biases
     for a, b in zip(full, mixed):
         assert (
             a - b
