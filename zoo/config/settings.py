@@ -73,7 +73,12 @@ def is_plain(hint: Any) -> bool:
 
 
 def check_settings(
-    target: Callable[..., Any], given: Mapping[str, Any], where: str, complete: bool = True, called: str = ""
+    target: Callable[..., Any],
+    given: Mapping[str, Any],
+    where: str,
+    complete: bool = True,
+    called: str = "",
+    beside: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """Check the types of given values and fill in defaults; return the values and a line for every fault.
 
@@ -83,6 +88,7 @@ def check_settings(
         where: prefix of names in the faults, such as "model.".
         complete: whether to add defaults and to report missing settings that have none.
         called: name of the target in a fault, if not its own.
+        beside: further keys that stand beside these settings, to be suggested for a misspelt one.
     """
     name = called or getattr(target, "__name__", str(target))
     known = settings_of(target)
@@ -90,7 +96,8 @@ def check_settings(
     faults = []
     for key, value in given.items():
         if key not in known:
-            faults.append(f"{where}{key}: {name} has no setting of that name.{did_you_mean(str(key), known)}")
+            hint = did_you_mean(str(key), (*known, *beside))
+            faults.append(f"{where}{key}: {name} has no setting of that name.{hint}")
             continue
         try:
             values[key] = _converted(known[key][0], value)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from zoo.errors import ReleaseError, first_line
 from zoo.hub.loading import UserClasses, load
+from zoo.io.files import with_home
 from zoo.releases import release_format
 from zoo.releases.audited import card_of
 from zoo.releases.card_wording import WORDINGS
@@ -33,7 +34,7 @@ def verify(folder: str | Path, cls: UserClasses | None = None) -> list[str]:
     Raises:
         ReleaseError: naming the first check that failed.
     """
-    release = Path(folder)
+    release = with_home(folder)
     config = release_format.read_config(release / release_format.CONFIG)
     check_files(release, config)
     passed = [f"{len(config['files'])} files have the digests of {release_format.CONFIG}"]

@@ -15,6 +15,7 @@ from zoo.config.loading import read_recipe
 from zoo.config.recipe import Recipe
 from zoo.data import Images
 from zoo.gan import GAN
+from zoo.io.files import with_home
 from zoo.training.precision import precision_fault
 
 KINDS = Kinds(
@@ -39,4 +40,6 @@ def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -
     Raises:
         RecipeError: with every fault that was found.
     """
+    if str(where).startswith("~"):
+        where = str(with_home(where))
     return read_recipe(where, overrides, KINDS)

@@ -8,8 +8,9 @@ from typing import Any
 
 from zoo import hub
 from zoo.config.values import without_words
-from zoo.errors import ReleaseError, UserError, did_you_mean
+from zoo.errors import ReleaseError, UserError, did_you_mean, first_line
 from zoo.hub.converting.tensors import read_file
+from zoo.io.files import with_home
 from zoo.releases import references, release_format
 from zoo.releases.audited import write_card
 from zoo.releases.release_format import user_class_paths
@@ -41,7 +42,13 @@ def show(show: str) -> None:
     if not card.is_file():
         known = did_you_mean(show, references.release_names())
         raise ReleaseError(f"there is no release {show!r} with a card here.{known} A folder is given by its path")
-    print(card.read_text(encoding="utf-8"), end="")
+    try:
+        text = card.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(
+            f"{card} cannot be read: {first_line(error)}. python -m zoo.hub card={show} writes it again"
+        ) from error
+    print(text, end="")
 
 
 @wraps(packing.pack)
@@ -151,4 +158,4 @@ def convert(
 
 def _folder_of(release: str) -> Path:
     """Return the folder of a release of this library by its name; any other text is the path of a folder."""
-    return references.releases_folder() / release if release in references.release_names() else Path(release)
+    return references.releases_folder() / release if release in references.release_names() else with_home(release)

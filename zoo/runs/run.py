@@ -37,7 +37,7 @@ from zoo.errors import LostProcessError, UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
-from zoo.io.files import cache_folder
+from zoo.io.files import cache_folder, with_home
 from zoo.io.room import spared
 from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.io.scratch import sweep
@@ -155,8 +155,9 @@ def _plan_new_run(
     checked = load_recipe(recipe, overrides)
     if out is None:
         return checked, default_folder(checked.name)
-    refuse_folder_of_run(Path(out))
-    return checked, Path(out)
+    folder = with_home(out)
+    refuse_folder_of_run(folder)
+    return checked, folder
 
 
 def _plan_resumed_run(
