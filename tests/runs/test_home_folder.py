@@ -16,6 +16,7 @@ import zoo
 from zoo.audit.command import run_audit
 from zoo.audit.opening import write_release_report
 from zoo.errors import UserError
+from zoo.evaluation.numbers import Number
 from zoo.hub.converting.tensors import read_file
 from zoo.hub.verifying import verify
 from zoo.releases.references import releases_folder
@@ -75,13 +76,12 @@ def test_a_run_and_everything_made_of_it_lie_below_the_home_folder(home: Path) -
     assert list(Path.cwd().iterdir()) == []
 
 
-def test_pictures_numbers_and_pages_lie_below_the_home_folder(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pictures_numbers_and_pages_lie_below_the_home_folder(home: Path) -> None:
     assert sample("~/release", n=1, out="~/one.png") == home / "one.png"
     sample("~/release", n=2, out="~/many/")
     assert sorted(path.name for path in (home / "many").iterdir()) == ["0.png", "1.png"]
-    numbers = {"key": "fid", "label": "FID", "value": 1.0, "protocol": {}}
-    rows = [{"truncation": None, "numbers": [zoo.evaluation.numbers.Number(**numbers)]}]
-    save_and_print(Evaluation("a", Path("x.json"), rows, [], {}), "~/numbers.json", curve=False)
+    rows = [{"truncation": None, "numbers": [Number("fid", "FID", 1.0, protocol={})]}]
+    save_and_print(Evaluation("a", Path("x.json"), rows), "~/numbers.json", curve=False)
     write_release_report("~/release", "~/page.html")
     show("~/release")
     assert {path.name for path in home.iterdir()} >= {"one.png", "many", "numbers.json", "page.html"}
@@ -93,9 +93,8 @@ def test_an_audit_reads_and_writes_below_the_home_folder(home: Path) -> None:
         (home / part).mkdir()
         for i, pixels in enumerate(torch.rand(64, 8, 8)):
             Image.fromarray((pixels * 255).byte().numpy()).save(home / part / f"{i}.png")
-    run_audit(
-        fake="~/fake", train="~/train", held_out="~/held_out", only="sharpness", out="~/report", extractor="pixels"
-    )
+    folders = {part: f"~/{part}" for part in ("fake", "train", "held_out")}
+    run_audit(**folders, only="sharpness", out="~/report", extractor="pixels")  # type: ignore[arg-type]
     assert (home / "report" / "report.json").is_file()
     assert list(Path.cwd().iterdir()) == []
 

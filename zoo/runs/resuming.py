@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from zoo.config.recipe import Recipe
-from zoo.errors import CheckpointError, RecipeError, UserError
+from zoo.errors import CheckpointError, RecipeError, UserError, first_line
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.changes import describe_changes, faults_of_changes, follow_images
@@ -16,6 +18,9 @@ from zoo.runs.locating import checkpoint_of
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import whole_recipe
 from zoo.runs.start_folder import paths_of_data
+
+RESTORING = ("load_state_dict", "_restore")
+"""Names of the functions that restore a part of a run from a checkpoint."""
 
 
 def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
@@ -49,6 +54,36 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
                 continue
             return path.absolute()
     return None
+
+
+@contextmanager
+def restored_from(start: Path | None) -> Iterator[None]:
+    """Refuse a checkpoint whose state cannot be restored: of optimizers, callbacks, data or loops.
+
+    Args:
+        start: the checkpoint; None for a new run.
+
+    Raises:
+        CheckpointError: in place of an error that was raised while the block restored the checkpoint.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if start is None or not _is_restoring(error):
+            raise
+        raise CheckpointError(
+            f"{start} cannot be restored ({type(error).__name__}: {first_line(error)}): its content was changed after "
+            "it was written, or it was written with other callbacks or by another version. Resume from an older "
+            "checkpoint, resume=FILE, or fine-tune from its weights in a new run: pretrained=FILE"
+        ) from error
+
+
+def _is_restoring(error: Exception) -> bool:
+    """Return whether an error comes from restoring a checkpoint: by Lightning, or in a function of `RESTORING`."""
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(c.co_name in RESTORING or Path(c.co_filename).stem == "checkpoint_connector" for c in frames)
 
 
 def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:

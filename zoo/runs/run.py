@@ -50,7 +50,7 @@ from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import record_recipe
-from zoo.runs.resuming import find_start, resumed_recipe
+from zoo.runs.resuming import find_start, restored_from, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
 from zoo.training.processes import check_processes, describe_lost_process
@@ -250,7 +250,8 @@ class Plan:
         )
         began, is_complete = time.monotonic(), False
         try:
-            trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
+            with restored_from(self.start):
+                trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
             is_complete = stop.received is None and model.progress >= recipe.images
         except RuntimeError as error:
