@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,26 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
                 continue
             return path.absolute()
     return None
+
+
+def check_optimizers(state: Mapping[str, Any], players: Sequence[str], start: Path) -> None:
+    """Check that a checkpoint has the state of every player's optimizer. Lightning begins anew without those missing.
+
+    Args:
+        state: content of the checkpoint.
+        players: names of the model's players.
+        start: the checkpoint, for error messages.
+
+    Raises:
+        CheckpointError: if it has fewer or more.
+    """
+    saved = state.get("optimizer_states")
+    if not isinstance(saved, list) or len(saved) != len(players):
+        count = f"{len(saved)} optimizers" if isinstance(saved, list) else "no optimizers"
+        raise CheckpointError(
+            f"{start} cannot be resumed: it has the state of {count}, and this model one for each of "
+            f"{', '.join(players)}. Fine-tune from its weights in a new run: pretrained=FILE"
+        )
 
 
 @contextmanager

@@ -50,7 +50,7 @@ from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import record_recipe
-from zoo.runs.resuming import find_start, restored_from, resumed_recipe
+from zoo.runs.resuming import check_optimizers, find_start, restored_from, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
 from zoo.training.processes import check_processes, describe_lost_process
@@ -291,12 +291,13 @@ class Plan:
             Images seen at the checkpoint; 0 for a new run.
 
         Raises:
-            CheckpointError: if the checkpoint belongs to another architecture.
+            CheckpointError: if the checkpoint belongs to another architecture, or lacks the state of an optimizer.
         """
         if self.start is None:
             return 0
         state = read_checkpoint(self.start)
         load_weights(model, state, self.start)
+        check_optimizers(state, [player.name for player in model.players()], self.start)
         if progress_of(state["zoo"]) >= self.recipe.images and is_rank_zero():
             print(f"{self.folder} has all its images; what was to follow the last checkpoint is done now", flush=True)
         return int(state["zoo"]["images_seen"])
