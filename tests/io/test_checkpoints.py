@@ -148,6 +148,11 @@ def test_weights_of_another_precision_are_read(saved: Path) -> None:
     ("change", "reason"),
     [
         (lambda s: s["optimizer_states"][0].pop("param_groups"), "KeyError"),
+        (lambda s: s["optimizer_states"][0]["state"][0].update(exp_avg="x"), "the exp_avg of a weight .* is a str"),
+        (
+            lambda s: s["optimizer_states"][1]["state"][0].update(exp_avg_sq=torch.zeros(3)),
+            r"the exp_avg_sq .* is \(3,\)",
+        ),
         (lambda s: s.update(loops=5), "TypeError|AttributeError"),
         (lambda s: s["callbacks"]["Alarms"].update(read_at=None), "TypeError"),
         (

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
 
 from zoo.config.recipe import Recipe
 from zoo.errors import CheckpointError, RecipeError, UserError, first_line
@@ -19,6 +23,8 @@ from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import whole_recipe
 from zoo.runs.start_folder import paths_of_data
 
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
+"""Names under which torch's Adam and SGD keep the moments of a weight."""
 RESTORING = ("load_state_dict", "_restore")
 """Names of the functions that restore a part of a run from a checkpoint."""
 
@@ -74,6 +80,34 @@ def check_optimizers(state: Mapping[str, Any], players: Sequence[str], start: Pa
             f"{start} cannot be resumed: it has the state of {count}, and this model one for each of "
             f"{', '.join(players)}. Fine-tune from its weights in a new run: pretrained=FILE"
         )
+
+
+def check_moments(optimizers: Iterable[Optimizer], start: Path) -> None:
+    """Check the restored moments of Adam and SGD, which torch takes as they are: tensors of their weights' shapes.
+
+    Args:
+        optimizers: the optimizers, with the state of the checkpoint.
+        start: the checkpoint, for error messages.
+
+    Raises:
+        CheckpointError: naming the first that is something else.
+    """
+    moments = [
+        (weight, key, value)
+        for optimizer in optimizers
+        for weight, values in optimizer.state.items()
+        for key, value in values.items()
+        if key in MOMENTS and value is not None
+    ]
+    for weight, key, value in moments:
+        is_tensor = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
+        if not is_tensor or value.shape != weight.shape:
+            found = tuple(value.shape) if is_tensor else f"a {type(value).__name__}"
+            raise CheckpointError(
+                f"{start} cannot be restored (the {key} of a weight {tuple(weight.shape)} is {found}): its content was "
+                "changed after it was written. Resume from an older checkpoint, resume=FILE, or fine-tune from its "
+                "weights in a new run: pretrained=FILE"
+            )
 
 
 @contextmanager

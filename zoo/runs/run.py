@@ -50,7 +50,7 @@ from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import record_recipe
-from zoo.runs.resuming import check_optimizers, find_start, restored_from, resumed_recipe
+from zoo.runs.resuming import check_moments, check_optimizers, find_start, restored_from, resumed_recipe
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
 from zoo.training.processes import check_processes, describe_lost_process
@@ -357,7 +357,9 @@ class RunRecorder(Callback):
             setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write recipe and environment, and move away newer checkpoints, on rank 0."""
+        """Check what was restored; write recipe and environment, and move away newer checkpoints, on rank 0."""
+        if self.plan.start is not None:
+            check_moments(trainer.optimizers, self.plan.start)
         if trainer.is_global_zero:
             try:
                 self._record_start()
