@@ -171,8 +171,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         with atomic_write(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ReleaseError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, UnicodeEncodeError) as error:
+        raise ReleaseError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 # --- from files to a model -------------------------------------------------------------------------------------------

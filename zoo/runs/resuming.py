@@ -137,7 +137,9 @@ def restored_from(start: Path | None) -> Iterator[None]:
 def _is_restoring(error: Exception) -> bool:
     """Return whether an error comes from restoring a checkpoint: by Lightning, or in a function of `RESTORING`."""
     frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return any(c.co_name in RESTORING or Path(c.co_filename).stem == "checkpoint_connector" for c in frames)
+    # Lightning's module also writes checkpoints, which may end a run that diverged.
+    by_lightning = [c for c in frames if Path(c.co_filename).stem == "checkpoint_connector" and "restore" in c.co_name]
+    return bool(by_lightning) or any(c.co_name in RESTORING for c in frames)
 
 
 def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:
