@@ -510,3 +510,14 @@ def test_a_model_given_as_a_number_is_told_so_in_words_of_the_recipe() -> None:
         recipe("dcgan_digits", "model=3")
     assert "ConfigTypeError" not in str(caught.value)
     assert "`class`" in str(caught.value)
+
+
+@pytest.mark.parametrize("section", ["model", "data", "callbacks.SaveEvery", "loggers.mine"])
+def test_a_misspelt_class_is_answered_with_the_key(section: str) -> None:
+    """`data.clas=Folder` has no effect on the class, and says so: row A16."""
+    loggers = ["loggers.mine.class=pytorch_lightning.loggers.CSVLogger", "loggers.mine.save_dir=x"]
+    with pytest.raises(RecipeError) as caught:
+        load_recipe("dcgan_digits", parse_arguments([*loggers, f"{section}.clas=Folder"]))
+    (fault,) = caught.value.faults
+    assert fault.startswith(f"{section}.clas: ")
+    assert fault.endswith(" has no setting of that name. Did you mean class?")

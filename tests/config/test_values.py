@@ -16,7 +16,7 @@ from zoo.audit.command import main as audit
 from zoo.config.arguments import parse_arguments
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.config.settings import check_settings
-from zoo.config.values import Word, read_scalar, read_yaml
+from zoo.config.values import Word, read_argument, read_scalar, read_yaml
 from zoo.errors import RecipeError, UserError
 from zoo.runs.fitting import main as fit
 from zoo.runs.recipes import load_recipe
@@ -154,6 +154,7 @@ def test_a_quoted_number_of_a_file_stays_a_text_where_anything_is_allowed() -> N
         (["callbacks.Alarms.ignore=[[1]]"], "callbacks.Alarms.ignore: [[1]] is not"),
         (["data.class=Folder", "data.root=???"], "data.root: ??? stands for a value that is still to be given"),
         (["images=2:00"], "images: '2:00' is not an integer"),
+        (["data.root=a\0b"], "'data.root=a\\x00b' has a NUL character, which no setting can have; leave it out"),
         (["images=1e6"], "images: 1e6 is not an integer"),
     ],
 )
@@ -170,6 +171,14 @@ def test_a_file_that_is_nested_too_deeply_is_refused(text: str, tmp_path: Path) 
     (tmp_path / "deep.yaml").write_text(text)
     with pytest.raises(RecipeError, match="not readable as YAML: nested deeper than 20 levels"):
         load_recipe(tmp_path / "deep.yaml")
+
+
+def test_a_nul_character_in_a_file_or_in_quotes_is_refused(tmp_path: Path) -> None:
+    """Paths with one end in a ValueError of Python: found by `tests/fuzz/command_lines.py` with seed 20261129."""
+    (tmp_path / "nul.yaml").write_text('data: {root: "a\\0b"}')
+    with pytest.raises(RecipeError, match=r"not readable as YAML: a NUL character in the text 'a\\x00b'"):
+        load_recipe(tmp_path / "nul.yaml")
+    assert read_argument(r'"a\0b"') == r'"a\0b"'
 
 
 def test_a_file_that_multiplies_itself_is_refused() -> None:

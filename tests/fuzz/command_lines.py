@@ -1,30 +1,50 @@
 """Random command lines for all commands, each of which must end well within ten seconds.
 
     python -m tests.fuzz.command_lines number=2500 seed=0
+    python -m tests.fuzz.command_lines number=0 seed=0 real=200
 
 A line ends well if it is a valid plan or a `UserError` (exit code 2), whose text is printed without a traceback.
 Nothing is trained, drawn or measured: each command is called up to the first step that reads a model or builds data.
+
+`real` lines are given to `python -m zoo.COMMAND` in a process each, in a folder with a few photographs. They do all of
+their work, but `fit` has `check=true`. The time of the imports is not counted.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
+import math
+import os
 import random
+import signal
+import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from itertools import islice
+from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from PIL import Image
 
 from zoo.config.command_line import checked_arguments, import_function, run_command
 from zoo.config.recipe_files import recipe_names
 from zoo.hub.__main__ import ACTIONS
 
 LONGEST = 10.0
-"""Seconds that one line may take."""
+"""Seconds of the processor that one line may take. By the clock a line takes longer on a busy machine."""
+WAITING = 30
+"""Times that long a real command may take by the clock."""
+REAL_CODES = (0, 2)
+"""Exit codes of commands that train nothing."""
+AT_ONCE = 2
+"""Real commands that run at the same time."""
 COMMANDS = {
     "fit": "zoo.runs.fitting.main",
     "sample": "zoo.runs.drawing.main",
@@ -96,6 +116,7 @@ VALUES = [
     *("bf16-true", "16", "dcgan_digits", "photos", "/", ".", "a/", "x.png", "x.json", "x.html", "fid", "fid,kid"),
     *("SaveEvery", "pytorch_lightning.callbacks.EarlyStopping", "redrawing", "train", "quick", "all", "hf:a/b"),
 ]
+ROOT = Path(__file__).parent.parent.parent
 CHARACTERS = "[]{}:,=#&*!|>'\"%@`~-?. \t$\\_019eaxé"
 
 
@@ -165,7 +186,7 @@ def _module(path: str) -> Any:
 def fault_of(command: str, words: list[str]) -> str:
     """Return what is wrong with the end of a command line; empty if it ends well. The caller holds `planning_only`."""
     output, errors = io.StringIO(), io.StringIO()
-    began, code = time.monotonic(), None
+    began, code = time.process_time(), None
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
             run_command(command, COMMANDS[command], words)
@@ -175,7 +196,7 @@ def fault_of(command: str, words: list[str]) -> str:
         code = ended.code
     except BaseException:
         return traceback.format_exc()
-    seconds = time.monotonic() - began
+    seconds = time.process_time() - began
     if seconds > LONGEST:
         return f"took {seconds:.0f} s"
     if code not in (0, 2):
@@ -186,12 +207,80 @@ def fault_of(command: str, words: list[str]) -> str:
     return ""
 
 
-def main(number: int = 2500, seed: int = 0) -> int:
+def real_fault_of(command: str, words: list[str], folder: Path, importing: float) -> str:
+    """Return what is wrong with the end of a command that runs in a process of its own; empty if it ends well.
+
+    Args:
+        command: name of the command.
+        words: its arguments.
+        folder: the working directory.
+        importing: seconds of the processor that the imports of the command take.
+    """
+    seconds = math.ceil(importing + LONGEST)
+    limited = f"import os, resource, sys; resource.setrlimit(resource.RLIMIT_CPU, ({seconds}, {seconds})); "
+    limited += "os.execv(sys.executable, [sys.executable, '-m', *sys.argv[1:]])"
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", limited, f"zoo.{command}", *words],
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "ZOO_CACHE": str(folder / "cache")},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=WAITING * seconds,
+        )
+    except subprocess.TimeoutExpired as error:
+        return f"did not end within {error.timeout:.0f} s"
+    text = done.stderr.decode(errors="replace")
+    if -done.returncode in (signal.SIGXCPU, signal.SIGKILL):
+        return f"took longer than {LONGEST:g} s after its imports"
+    if done.returncode not in REAL_CODES or "Traceback" in text:
+        return f"ended with code {done.returncode}: {text[-3000:]}"
+    if done.returncode == 2 and not text.strip().partition(": ")[2]:
+        return f"a fault without a reason: {text!r}"
+    return ""
+
+
+def seconds_of_imports(command: str) -> float:
+    """Return the seconds of the processor in which a new process imports what a command needs."""
+    code = f"import {COMMANDS[command].rpartition('.')[0]}, time; print(time.process_time())"
+    return float(subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True).stdout)
+
+
+def real_lines(number: int, seed: int) -> list[tuple[str, list[str]]]:
+    """Return random command lines that a shell can give: without NUL characters."""
+    lines = command_lines(2 * number, seed)
+    return list(islice((line for line in lines if not any("\0" in word for word in line[1])), number))
+
+
+def try_real_lines(number: int, seed: int) -> int:
+    """Try random command lines as real commands; print those that do not end well, and return their number."""
+    lines = real_lines(number, seed)
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(AT_ONCE) as pool:
+        photos = Path(scratch) / "photos"
+        photos.mkdir()
+        for i in range(20):
+            Image.new("RGB", (20 + i, 24), (10 * i, 90, 40)).save(photos / f"{i}.png")
+        importing = {command: seconds_of_imports(command) for command in COMMANDS}
+        results = pool.map(lambda line: real_fault_of(*line, Path(scratch), importing[line[0]]), lines)
+        faults = 0
+        for (command, words), fault in zip(lines, results):
+            if fault:
+                faults += 1
+                print(f"zoo.{command} {ascii(words)[:600]}\n{fault}", flush=True)
+    print(f"{number} real commands, {faults} ended otherwise than by exit codes 0 and 2", flush=True)
+    return faults
+
+
+def main(number: int = 2500, seed: int = 0, real: int = 0) -> int:
     """Try random command lines, and print those that do not end well.
 
     Args:
-        number: how many.
+        number: number of lines that are tried in this process.
         seed: seed of the choice.
+        real: number of lines that are tried as real commands.
+
+    Returns:
+        The exit code.
     """
     for path in (*COMMANDS.values(), *ACTIONS.values()):
         import_function(path)
@@ -201,7 +290,9 @@ def main(number: int = 2500, seed: int = 0) -> int:
             if fault := fault_of(command, words):
                 faults += 1
                 print(f"zoo.{command} {ascii(words)[:600]}\n{fault}", flush=True)
-    print(f"{number} command lines, {faults} ended otherwise than by a plan or a fault of the user")
+    print(f"{number} command lines, {faults} ended otherwise than by a plan or a fault of the user", flush=True)
+    if real:
+        faults += try_real_lines(real, seed)
     return int(faults > 0)
 
 

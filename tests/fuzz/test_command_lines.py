@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.command_lines import command_lines, fault_of, planning_only
+from tests.fuzz.command_lines import command_lines, fault_of, planning_only, real_fault_of, seconds_of_imports
 
 
 def test_random_command_lines_end_by_a_plan_or_a_fault_of_the_user(
@@ -16,6 +16,17 @@ def test_random_command_lines_end_by_a_plan_or_a_fault_of_the_user(
     with planning_only():
         faults = [(words, fault) for command, words in command_lines(80, seed=1) if (fault := fault_of(command, words))]
     assert faults == []
+
+
+def test_a_real_command_ends_with_an_exit_code(tmp_path: Path) -> None:
+    importing = seconds_of_imports("watch")
+    assert real_fault_of("watch", ["run=nowhere", "every=ten"], tmp_path, importing) == ""
+    assert "ended with code 1: " in real_fault_of("nothing", [], tmp_path, importing)  # there is no such module
+
+
+def test_a_real_command_that_takes_too_long_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.fuzz.command_lines.LONGEST", 0)
+    assert real_fault_of("watch", ["run=nowhere"], tmp_path, importing=0.1) == "took longer than 0 s after its imports"
 
 
 def test_a_traceback_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

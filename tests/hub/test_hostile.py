@@ -19,9 +19,12 @@ import zoo
 from tests.helpers.training import tiny_dcgan, tiny_mlp
 from zoo.config.class_names import find_class, without_imports
 from zoo.errors import ReleaseError, UserError
+from zoo.hub.verifying import verify
 from zoo.io.files import sha256_of
 from zoo.releases import references, release_format, weights
+from zoo.releases.audited import write_card
 from zoo.runs.opening import open_trained
+from zoo.runs.releasing import show
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def forged(folder: Path, change: Callable[[dict[str, Any], dict[str, torch.Tenso
     change(config, tensors)
     texts = {release_format.HEADER_KEY: json.dumps({key: config.get(key) for key in release_format.BUILDING})}
     save_file(tensors, file, metadata=texts)
-    if "model.safetensors" in config["files"]:
+    if isinstance(config["files"], dict) and "model.safetensors" in config["files"]:
         config["files"]["model.safetensors"]["sha256"] = sha256_of(file)
     (folder / "config.json").write_text(json.dumps(config))
     return folder
@@ -243,6 +246,11 @@ def no_digest(config: Any, tensors: Any) -> None:
     config["files"] = {}
 
 
+def other_precision(config: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    """A header that says bfloat16 of bytes that are float16 would give other weights."""
+    tensors["average.stem.1.weight"] = tensors["average.stem.1.weight"].bfloat16()
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
@@ -260,6 +268,9 @@ def no_digest(config: Any, tensors: Any) -> None:
         (more_undone_than_seen, "images_undone is 1000000000000, more than images_seen"),
         (no_text, "dtype is '{}', not one of float32"),
         (no_digest, "has no digest of model.safetensors"),
+        (other_precision, "average.stem.1.weight is torch.bfloat16, the release says float32"),
+        (lambda config, tensors: config.update(dtype=[1]), r"dtype is \[1\], not one of float32, float16, bfloat16"),
+        (lambda config, tensors: config.update(files=True), "has no digest of model.safetensors"),
     ],
 )
 def test_files_that_do_not_fit(folder: Path, change: Any, reason: str) -> None:
@@ -372,3 +383,19 @@ def test_nothing_is_half_written_when_the_disk_is_full(tmp_path: Path, monkeypat
         tiny_dcgan(width=6).save_pretrained(folder)
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
     assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("change", [{"images": 3}, {"images": {}}, {"grid": [1]}, {"images": {"num_classes": "x"}}])
+def test_a_card_that_cannot_be_written_says_so(change: dict[str, Any], folder: Path) -> None:
+    """Found by `tests/fuzz/damaged.py`: errors of the template and of the facts in it."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    for action in (write_card, verify):
+        with pytest.raises(ReleaseError, match=r"no card can be written, because config.json, metrics.json or audit"):
+            action(folder)
+
+
+def test_a_card_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "README.md").write_bytes(b"\xff")
+    with pytest.raises(ReleaseError, match=r"README.md cannot be read: .* python -m zoo.hub card=.* writes it again"):
+        show(str(folder))

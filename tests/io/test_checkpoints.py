@@ -7,7 +7,7 @@ import pickle
 import resource
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import zoo
-from tests.helpers.training import tiny_dcgan, tiny_mlp, train, weights
+from tests.helpers.training import equal, tiny_dcgan, tiny_mlp, train, weights
 from zoo.errors import CheckpointError
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.run_folder import checkpoints_in
@@ -92,6 +92,103 @@ def test_a_lone_checkpoint_never_chooses_what_is_imported(saved: Path) -> None:
     torch.save(state, saved)
     with pytest.raises(CheckpointError, match="holds a system of os, which is no class of the zoo"):
         zoo.load_run(saved)
+
+
+def clock(state: dict[str, Any], **values: Any) -> None:
+    state["zoo"].update(values)
+
+
+def weight(state: dict[str, Any], change: Callable[[torch.Tensor], Any]) -> None:
+    state["state_dict"]["average.stem.1.weight"] = change(state["state_dict"]["average.stem.1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: clock(s, images_seen=True), "images_seen is True"),
+        (lambda s: clock(s, images_seen=-1), "images_seen is -1"),
+        (lambda s: clock(s, images_undone=17), "images_undone is 17, more than images_seen"),
+        (lambda s: clock(s, rounds="2"), "rounds is 2"),
+        (lambda s: s["zoo"].pop("rounds"), "rounds is None"),
+        (lambda s: clock(s, **{"class": None}), "class is None"),
+        (lambda s: clock(s, terms={"d/adversarial": [1.0]}), r"the term d/adversarial is \[1.0\]"),
+        (lambda s: s.update(zoo="x"), "its record is a str, no mapping"),
+        (lambda s: s.update(state_dict=[]), "its weights are a list, no mapping"),
+        (lambda s: weight(s, lambda w: [w]), "the weight average.stem.1.weight is a list"),
+        (
+            lambda s: weight(s, lambda w: w.to("meta")),
+            "average.stem.1.weight has no plain numbers .torch.strided on meta",
+        ),
+        (lambda s: weight(s, lambda w: w.to_sparse()), "average.stem.1.weight has no plain numbers .torch.sparse_coo"),
+        (lambda s: weight(s, lambda w: w.long()), "average.stem.1.weight is torch.int64, the model's torch.float32"),
+        (lambda s: s.update(hyper_parameters=3), "its hyper_parameters are 3, no settings"),
+        (lambda s: s["hyper_parameters"].update(width="x"), "width: 'x' is not an integer"),
+        (lambda s: s["hyper_parameters"].update(width=10**6), r"its tensors are not those of DCGAN with its arguments"),
+        (lambda s: clock(s, **{"class": "zoo.data.digits.Digits"}), "Digits is no variant of a GAN"),
+    ],
+)
+def test_content_that_no_run_writes_is_refused_with_what_was_found(change: Any, reason: str, saved: Path) -> None:
+    """The checksums are right, but not what they are of: found by `tests/fuzz/damaged.py`."""
+    state = torch.load(saved, weights_only=True)
+    change(state)
+    torch.save(state, saved)
+    with pytest.raises(CheckpointError, match=reason):
+        zoo.load_run(saved)
+
+
+def test_weights_of_another_precision_are_read(saved: Path) -> None:
+    expected = zoo.load_run(saved)
+    state = torch.load(saved, weights_only=True)
+    weight(state, lambda w: w.double())
+    torch.save(state, saved)
+    assert equal(weights(zoo.load_run(saved)), weights(expected))
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda s: s["optimizer_states"][0].pop("param_groups"), "KeyError"),
+        (lambda s: s["optimizer_states"][0]["state"][0].update(exp_avg="x"), "the exp_avg of a weight .* is a str"),
+        (
+            lambda s: s["optimizer_states"][1]["state"][0].update(exp_avg_sq=torch.zeros(3)),
+            r"the exp_avg_sq .* is \(3,\)",
+        ),
+        (lambda s: s.update(loops=5), "TypeError|AttributeError"),
+        (lambda s: s["callbacks"]["Alarms"].update(read_at=None), "TypeError"),
+        (
+            lambda s: s["callbacks"]["Alarms"]["habits"]["tracks"].update(x={"count": "2"}),
+            "count of a signal is '2', no",
+        ),
+        (lambda s: s["Digits"].pop("digest"), "KeyError: 'digest'"),
+    ],
+)
+def test_a_state_that_cannot_be_restored_is_refused(change: Any, reason: str, tmp_path: Path) -> None:
+    """Of optimizers, loops, callbacks and data, which Lightning restores: found by `tests/fuzz/damaged.py`."""
+    run, path = changed_run(tmp_path, change)
+    with pytest.raises(CheckpointError, match=rf"{path} cannot be restored \(.*({reason}).*pretrained=FILE"):
+        zoo.fit(resume=run, images=128)
+
+
+def test_a_missing_optimizer_is_not_begun_anew(tmp_path: Path) -> None:
+    """Lightning restores as many optimizers as there are states; the last one would have lost its moments unsaid."""
+    run, path = changed_run(tmp_path, lambda state: state["optimizer_states"].pop())
+    with pytest.raises(CheckpointError) as caught:
+        zoo.fit(resume=run, images=128)
+    assert str(caught.value) == (
+        f"{path} cannot be resumed: it has the state of 1 optimizers, and this model one for each of d, g. "
+        "Fine-tune from its weights in a new run: pretrained=FILE"
+    )
+
+
+def changed_run(folder: Path, change: Callable[[dict[str, Any]], Any]) -> tuple[Path, Path]:
+    """Train for a round, and change the content of the checkpoint; return the run folder and the checkpoint."""
+    small: dict[str, Any] = {"model": {"width": 4}, "trainer": {"accelerator": "cpu"}}
+    run = zoo.fit("dcgan_digits", out=folder / "run", images=64, **small, callbacks={"SampleMetrics": None}).folder
+    (path,) = checkpoints_in(run)
+    state = torch.load(path, weights_only=True)
+    change(state)
+    torch.save(state, path)
+    return run, path
 
 
 @contextmanager

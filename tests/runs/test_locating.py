@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,13 @@ import zoo
 from tests.helpers.training import tiny_dcgan, train
 from zoo.errors import CheckpointError, ReleaseError, UserError
 from zoo.io.checkpoints import CheckpointFiles
+from zoo.io.claims import claim
 from zoo.io.run_folder import RunFolder
 from zoo.releases.references import Reference
 from zoo.runs.finetuning import read_source
 from zoo.runs.locating import best_checkpoint, checkpoint_of, locate, newest_checkpoint, report_name
 from zoo.runs.opening import load_model, open_trained
+from zoo.runs.resuming import find_start
 
 DIGEST = "0" * 64
 
@@ -116,6 +120,34 @@ def test_a_run_stands_for_its_newest_checkpoint_and_on_request_its_best(run: Run
     best.parent.mkdir(parents=True)
     best.touch()
     assert best_checkpoint(str(tmp_path / "run")) == best
+
+
+def test_a_run_without_a_checkpoint_that_is_training_says_so(run: RunFolder, tmp_path: Path) -> None:
+    """`fit resume=RUN` of a live run names the process, which a run that has ended does not have."""
+    live = RunFolder(tmp_path / "live")
+    live.path.mkdir()
+    live.recipe.touch()
+    with claim(live.path):
+        for opens in (checkpoint_of, lambda where: find_start(None, where), lambda where: load_model(str(where))):
+            with pytest.raises(CheckpointError) as caught:
+                opens(live.path)
+            assert str(caught.value).startswith(
+                f"{live.path} has no checkpoint yet: process {os.getpid()} on {socket.gethostname()}, since "
+            )
+            assert str(caught.value).endswith("with Ctrl-C or SIGTERM, which saves one")
+        with pytest.raises(
+            CheckpointError, match=rf"\) yet, and process {os.getpid()} on .* trains in it right now; Sam"
+        ):
+            best_checkpoint(live.path)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint_of(live.path)
+    assert str(caught.value) == (
+        f"{live.path} has no checkpoints; a run folder keeps them in checkpoints/*.ckpt. To train anew: python -m "
+        f"zoo.fit recipe={live.recipe}"
+    )
+    live.lock.write_text('{"host": "elsewhere", "pid": 1, "time": "now"}')  # nobody here knows whether it still runs
+    with pytest.raises(CheckpointError, match="has no checkpoint yet: process 1 on elsewhere, since now, trains in it"):
+        checkpoint_of(live.path)
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,19 @@ def test_a_logger_that_would_write_into_the_working_directory_writes_into_the_ru
     assert loggers(tmp_path, "Here", save_dir="elsewhere")[0].save_dir == "elsewhere"
 
 
+def test_weights_and_biases_writes_into_the_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package itself, offline, leaves the working directory empty: row A16."""
+    pytest.importorskip("wandb")
+    for name in ("here", "cache"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    section = {"mine": {"class": "pytorch_lightning.loggers.WandbLogger", "offline": True}}
+    zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL, loggers=section)
+    assert any((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    assert list((tmp_path / "here").iterdir()) == []
+
+
 def test_a_logger_whose_package_is_missing_is_refused_with_what_to_install(tmp_path: Path) -> None:
     """The message names the section and the package, and no folder is left: row R8."""
     with pytest.raises(UserError) as caught:

@@ -128,7 +128,7 @@ class Alarms(Callback):
         self._observer = Observer(pl_module, getattr(trainer, "datamodule", None), classifier=network)
         if trainer.is_global_zero:
             self.records = Records(RunFolder(Path(trainer.default_root_dir)), pl_module.images_seen)
-        self._load(pl_module, self._restored, Path(trainer.default_root_dir))
+        self._restore(pl_module, self._restored, Path(trainer.default_root_dir))
         self._set_learning_rates(pl_module)
         pl_module.can_roll_back = self._rolls_back() and "not finite" in self.alarms
 
@@ -323,14 +323,14 @@ class Alarms(Callback):
         """Store a `state_dict` until training starts, when it is restored."""
         self._restored = state_dict
 
-    def _load(self, model: GAN, state: dict[str, Any], folder: Path) -> None:
+    def _restore(self, model: GAN, state: dict[str, Any], folder: Path) -> None:
         if not state:
             return
         assert self._observer is not None
         self.habits.load_state_dict(state["habits"])
         self._observer.load_state_dict(state["observer"])
-        self.active, self._read_at = dict(state["ringing"]), state["read_at"]
-        self.rolled_back, self.rolled_back_in = state["rolled_back"], state.get("rolled_back_in", 0)
-        self.lowered, self.full_only = state.get("lowered", 1.0), set(state.get("lasting", ()))
+        self.active, self._read_at = dict(state["ringing"]), int(state["read_at"])
+        self.rolled_back, self.rolled_back_in = int(state["rolled_back"]), int(state.get("rolled_back_in", 0))
+        self.lowered, self.full_only = float(state.get("lowered", 1.0)), set(state.get("lasting", ()))
         self.healthy.load_state_dict(state["healthy"], folder)
         self._restored = {}

@@ -99,5 +99,17 @@ class Track:
         return -self.change if self.down > THRESHOLD and self.change < 0 else 0.0
 
     def as_dict(self) -> dict[str, float]:
-        """Convert to plain numbers, from which `Track(**numbers)` continues."""
+        """Convert to plain numbers, from which `Track.of(numbers)` continues."""
         return asdict(self)
+
+    @classmethod
+    def of(cls, numbers: dict[str, float]) -> Track:
+        """Continue from numbers that `as_dict` returned.
+
+        Raises:
+            TypeError: for anything but numbers.
+        """
+        wrong = [name for name, value in numbers.items() if type(value) not in (int, float)]
+        if wrong:
+            raise TypeError(f"{wrong[0]} of a signal is {numbers[wrong[0]]!r}, no number")
+        return cls(**numbers)  # type: ignore[arg-type]

@@ -169,4 +169,4 @@ class Habits:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore the habits from a `state_dict`."""
         self.stage, self.grown = state["stage"], state.get("grown", False)
-        self.tracks = {name: Track(**numbers) for name, numbers in state["tracks"].items()}
+        self.tracks = {name: Track.of(numbers) for name, numbers in state["tracks"].items()}

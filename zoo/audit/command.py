@@ -22,6 +22,7 @@ from zoo.audit.reporting.report import Report
 from zoo.data.given_folder import folder_settings
 from zoo.errors import UserError, first_line
 from zoo.features import extractor as extractor_named
+from zoo.io.files import with_home
 from zoo.io.progress import LateLines
 from zoo.training.hardware import select_device
 
@@ -101,7 +102,7 @@ def run_audit(
             assert folders is not None
             opened = open_folders(fake, *folders)
         network = extractor_named(extractor or opened.extractor, **(options or {})).to(where)
-    folder = _created(Path(out) if out else opened.out)
+    folder = _created(with_home(out) if out else opened.out)
     console.print(f"audit of {opened.name}, budget {budget}", markup=False, highlight=False)
     watcher = ConsoleProgress(console)
     with watcher.status, closing_step(watcher):

@@ -15,7 +15,7 @@ from zoo.data.points import Points
 from zoo.errors import ReleaseError, UserError
 from zoo.evaluation.reference import default_extractor
 from zoo.hub.loading import UserClasses
-from zoo.io.files import read_jsonl
+from zoo.io.files import read_jsonl, with_home
 from zoo.io.run_folder import RunFolder
 from zoo.releases import references, release_format
 from zoo.runs.locating import report_name
@@ -149,7 +149,7 @@ def write_release_report(page: str, out: str = "") -> None:
     Raises:
         UserError: for a release without a report, or a path that cannot be written.
     """
-    folder = references.releases_folder() / page if page in references.release_names() else Path(page)
+    folder = references.releases_folder() / page if page in references.release_names() else with_home(page)
     config = release_format.read_config(folder / release_format.CONFIG)
     if release_format.AUDIT not in config["files"]:
         raise ReleaseError(
@@ -159,6 +159,6 @@ def write_release_report(page: str, out: str = "") -> None:
     release_format.check_files(folder, config, only=release_format.AUDIT)
     report = read_report(folder / release_format.AUDIT)
     note = "A release keeps no figures of its report; python -m zoo.audit draws them."
-    path = Path(out or f"audit-{folder.resolve().name}.html")
+    path = with_home(out or f"audit-{folder.resolve().name}.html")
     release_format.write_text(path, report_page(report, note))
     print(f"report: {path}")

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from zoo.config.values import merged, read_argument
+from zoo.config.values import NUL, merged, read_argument
 from zoo.errors import UserError, first_line
 
 KEY = re.compile(r"[^\s.=\[\]{}]+(\.[^\s.=\[\]{}]+)*")
@@ -31,6 +31,8 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
         key, equals, text = argument.partition("=")
         if not equals or not key:
             raise UserError(f"{argument!r} is not of the form key=value, such as images=20000 or model.width=32")
+        if NUL in argument:
+            raise UserError(f"{argument!r} has a NUL character, which no setting can have; leave it out")
         if not KEY.fullmatch(key):
             raise UserError(
                 f"{key!r} in {argument!r} is not the name of a setting: names joined by dots, such as model.width or "

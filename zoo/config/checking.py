@@ -221,7 +221,7 @@ class Check:
             arguments.setdefault("seed", seed)
         for name in getattr(target, "nested", ()):
             arguments[name] = self.nested_model(f"{where}.{name}", arguments)
-        values, faults = check_settings(target, arguments, f"{where}.")
+        values, faults = check_settings(target, arguments, f"{where}.", beside=("class",))
         if where == "model":
             unknown = {f"model.{key}": key for key in arguments if key not in settings_of(target)}
             faults = [f + wrapper_hint(unknown.get(f.partition(":")[0], ""), self.kinds) for f in faults]

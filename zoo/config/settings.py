@@ -80,7 +80,12 @@ def is_plain(hint: Any) -> bool:
 
 
 def check_settings(
-    target: Callable[..., Any], given: Mapping[str, Any], where: str, complete: bool = True, called: str = ""
+    target: Callable[..., Any],
+    given: Mapping[str, Any],
+    where: str,
+    complete: bool = True,
+    called: str = "",
+    beside: tuple[str, ...] = (),
 ) -> tuple[dict[str, Any], list[str]]:
     """Check the types of given values and fill in defaults; return the values and a line for every fault.
 
@@ -90,6 +95,7 @@ def check_settings(
         where: prefix of names in the faults, such as "model.".
         complete: whether to add defaults and to report missing settings that have none.
         called: name of the target in a fault, if not its own.
+        beside: further keys that stand beside these settings, to be suggested for a misspelt one.
     """
     name = called or getattr(target, "__name__", str(target))
     known, fixed = settings_of(target), fixed_in(target)
@@ -104,7 +110,8 @@ def check_settings(
             )
             continue
         if key not in known:
-            faults.append(f"{where}{key}: {name} has no setting of that name.{did_you_mean(str(key), known)}")
+            hint = did_you_mean(str(key), (*known, *beside))
+            faults.append(f"{where}{key}: {name} has no setting of that name.{hint}")
             continue
         hint, default = known[key]
         if value is None and is_empty(default):  # `data.group=` unsets what a recipe has

@@ -18,6 +18,7 @@ PLAIN_SCALAR = "tag:zoo,2026:plain"
 MERGE = "tag:yaml.org,2002:merge"
 CONSTANTS = {"": None, "null": None, "~": None, "true": True, "false": False}
 INFINITE = {".inf": math.inf, "+.inf": math.inf, "-.inf": -math.inf, ".nan": math.nan}
+NUL = "\0"
 MOST_LEVELS, MOST_VALUES = 20, 100_000
 """Limits of the depth and the number of values of one file; references of YAML to itself could exceed any memory."""
 
@@ -139,10 +140,10 @@ _Loader.add_constructor(PLAIN_SCALAR, lambda _, node: read_scalar(node.value))
 
 
 def _check_size(content: Any) -> None:
-    """Check depth and size of nested values, in which the same mapping may stand in several places.
+    """Check depth and size of nested values, in which the same mapping may stand in several places, and their texts.
 
     Raises:
-        yaml.YAMLError: if one is too large.
+        yaml.YAMLError: if one is too large, or a text has a NUL character, which no path and no name can have.
     """
     todo, count = [(content, 1)], 0
     while todo:
@@ -152,6 +153,8 @@ def _check_size(content: Any) -> None:
             raise yaml.YAMLError(f"nested deeper than {MOST_LEVELS} levels")
         if count > MOST_VALUES:
             raise yaml.YAMLError(f"more than {MOST_VALUES:,} values")
+        if isinstance(value, str) and NUL in value:
+            raise yaml.YAMLError(f"a NUL character in the text {value!r}")
         if isinstance(value, dict):
             todo += [(item, depth + 1) for item in value.values()]
         elif isinstance(value, list):

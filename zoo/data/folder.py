@@ -14,6 +14,7 @@ from PIL import ImageColor
 from zoo.data.decode import OnCorrupt, Rendering, decode_once
 from zoo.data.images import Images
 from zoo.data.listing import Listing, folders_in, list_images
+from zoo.data.patterns import compile_pattern, search
 from zoo.data.pool import Pool
 from zoo.data.raster import irregular_kind, open_raster
 from zoo.errors import DataError, did_you_mean
@@ -78,7 +79,7 @@ class Folder(Images):
         self.root, self.labels, self.on_corrupt = with_home(root), labels, on_corrupt
         self.classes = tuple(str(name) for name in classes)
         self.rendering = Rendering(resolution, channels, None, _checked_range(value_range), _checked_colour(background))
-        self.match, self.group = compile_pattern("match", match), compile_pattern("group", group)
+        self.match, self.group = compile_pattern("data.match", match), compile_pattern("data.group", group)
 
     def read(self) -> Pool:
         """Decode all files, or take them from the cache.
@@ -185,14 +186,14 @@ class Folder(Images):
     def _relative_path(self, file: Path) -> str:
         return file.relative_to(self.root).as_posix()
 
-    def _search(self, setting: str, pattern: re.Pattern[str], files: list[Path]) -> list[re.Match[str] | None]:
-        """Return the match of a pattern in the path of each file, None where there is none.
+    def _search(self, setting: str, pattern: re.Pattern[str], files: list[Path]) -> list[tuple[str, ...] | None]:
+        """Return what a pattern matches in the path of each file, see `zoo.data.patterns.search`; None for no match.
 
         Raises:
-            DataError: if it matches no path.
+            DataError: if it matches no path, or the search takes too long.
         """
-        matches = [pattern.search(self._relative_path(file)) for file in files]
-        if not any(matches):
+        matches = search(f"data.{setting}", pattern, [self._relative_path(file) for file in files])
+        if all(match is None for match in matches):
             raise DataError(
                 f"data.{setting}={pattern.pattern!r} matches the path of none of {len(files):,} images below "
                 f"{self.root}, such as {self._relative_path(files[0])}. Paths are relative to this folder and have "
@@ -210,8 +211,7 @@ class Folder(Images):
         number: dict[tuple[str, ...], int] = {}
         groups = []
         for file, match in zip(files, self._search("group", self.group, files)):
-            parts = (self._relative_path(file),) if match is None else match.groups(default="") or (match[0],)
-            key = ("file" if match is None else "group", *parts)
+            key = ("file", self._relative_path(file)) if match is None else ("group", *match)
             groups.append(number.setdefault(key, len(number)))
         if len(number) == 1 and len(files) > 1:
             raise DataError(
@@ -219,18 +219,6 @@ class Folder(Images):
                 "split. Put parentheses around what differs between groups"
             )
         return np.array(groups, dtype=np.int64)
-
-
-def compile_pattern(name: str, pattern: str) -> re.Pattern[str] | None:
-    """Compile the regular expression of a setting; return None if it is empty.
-
-    Raises:
-        ValueError: if it is not a valid expression.
-    """
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise ValueError(f"data.{name} is a regular expression; {pattern!r} is none: {error}") from None
 
 
 def _checked_range(values: tuple[float, ...]) -> tuple[float, float] | None:

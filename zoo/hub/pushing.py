@@ -6,6 +6,7 @@ from pathlib import Path
 
 from zoo.hub.loading import UserClasses
 from zoo.hub.verifying import verify
+from zoo.io.files import with_home
 
 
 def push(
@@ -26,4 +27,4 @@ def push(
     from zoo.releases.huggingface import push as upload
 
     verify(folder, cls)
-    return upload(Path(folder), repo, revision=revision, private=private)
+    return upload(with_home(folder), repo, revision=revision, private=private)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from zoo.errors import ReleaseError, first_line
 from zoo.hub.loading import UserClasses, load
+from zoo.io.files import with_home
 from zoo.releases import release_format
 from zoo.releases.audited import card_of
 from zoo.releases.card_wording import WORDINGS
@@ -33,7 +34,7 @@ def verify(folder: str | Path, cls: UserClasses | None = None) -> list[str]:
     Raises:
         ReleaseError: naming the first check that failed.
     """
-    release = Path(folder)
+    release = with_home(folder)
     config = release_format.read_config(release / release_format.CONFIG)
     check_files(release, config)
     passed = [f"{len(config['files'])} files have the digests of {release_format.CONFIG}"]
@@ -114,7 +115,7 @@ def _compare_grids(release: Path, claimed: dict[str, Any], stored: Any, drawn: A
     Raises:
         ReleaseError: when the pixels differ by more than the rounding of another platform explains.
     """
-    same_platform = claimed["platform"] == this_platform()
+    same_platform = claimed.get("platform") == this_platform()
     if stored.shape != drawn.shape:
         raise ReleaseError(
             f"the grid of {release} is not of this model: {stored.shape} pixels, a fresh one {drawn.shape}"
@@ -124,8 +125,8 @@ def _compare_grids(release: Path, claimed: dict[str, Any], stored: Any, drawn: A
         raise ReleaseError(
             f"the grid of {release} is not what its weights draw: pixels differ by up to {largest} of 255"
         )
-    if same_platform and claimed["pixels_sha256"] != facts["pixels_sha256"]:
+    if same_platform and claimed.get("pixels_sha256") != facts["pixels_sha256"]:
         raise ReleaseError(f"the digest of the grid of {release} is not the one in its {release_format.CONFIG}")
     if largest:
-        return f"a fresh grid differs by at most {largest} of 255; it was drawn on {claimed['platform']}"
+        return f"a fresh grid differs by at most {largest} of 255; it was drawn on {claimed.get('platform')}"
     return "a fresh grid has the same pixels"

@@ -74,14 +74,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             f"{path} is refused: it holds Python objects beyond tensors and plain values, and reading those could run "
             "code, or it was not written by torch.save"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path} is damaged or incomplete ({path.stat().st_size:,} bytes; {first_line(error)}). {_remedy(path)}"
         ) from error
     if not isinstance(content, dict) or "zoo" not in content or "state_dict" not in content:
         raise CheckpointError(f"{path} is not a checkpoint of a zoo run: it has no weights, or no clock beside them")
-    if fault := _fault_of_record(content["zoo"]):
-        raise CheckpointError(f"{path} is refused: {fault}. {_remedy(path)}")
+    if fault := _fault_of_record(content["zoo"]) or _fault_of_tensors(content["state_dict"]):
+        raise CheckpointError(
+            f"{path} is refused, its content was changed since it was written: {fault}. {_remedy(path)}"
+        )
     return content
 
 
@@ -104,7 +106,25 @@ def _fault_of_record(record: Any) -> str:
     names = record.get("class_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return f"class_names is {str(names)[:40]!r}, no list of names"
-    return "" if isinstance(record.get("terms", {}), dict) else "terms is no mapping"
+    terms = record.get("terms", {})
+    if not isinstance(terms, dict):
+        return f"terms is {str(terms)[:40]!r}, no mapping"
+    for name, term in terms.items():  # sum and number of rounds of each
+        if not (isinstance(term, list | tuple) and len(term) == 2 and all(type(part) in (int, float) for part in term)):
+            return f"the term {name} is {str(term)[:40]!r}, no sum and number of rounds"
+    return ""
+
+
+def _fault_of_tensors(state: Any) -> str:
+    """Return what is wrong with the weights of a checkpoint, whatever their model; an empty text if nothing is."""
+    if not isinstance(state, dict):
+        return f"its weights are a {type(state).__name__}, no mapping"
+    for name, tensor in state.items():
+        if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):
+            return f"the weight {str(name)[:80]} is a {type(tensor).__name__}"
+        if tensor.is_meta or tensor.layout is not torch.strided:  # a tensor without numbers loads as if it had some
+            return f"the weight {name} has no plain numbers ({tensor.layout} on {tensor.device})"
+    return ""
 
 
 def _start_of(path: Path) -> bytes:
@@ -138,6 +158,11 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str |
         for name in current
         if name in saved and saved[name].shape != current[name].shape
     ]
+    faults += [
+        f"{name} is {saved[name].dtype}, the model's {current[name].dtype}"
+        for name in current
+        if name in saved and not _same_kind(saved[name], current[name])
+    ]
     if faults:
         more = f"; and {len(faults) - 3} more" if len(faults) > 3 else ""
         raise CheckpointError(
@@ -147,6 +172,11 @@ def load_weights(model: torch.nn.Module, checkpoint: dict[str, Any], path: str |
             + _about_parametrisations(model, saved)
         )
     model.load_state_dict(saved)
+
+
+def _same_kind(one: torch.Tensor, two: torch.Tensor) -> bool:
+    """Return whether two tensors have the same type, or both floating numbers of different precision."""
+    return one.dtype == two.dtype or (one.is_floating_point() and two.is_floating_point())
 
 
 def _about_parametrisations(model: torch.nn.Module, saved: dict[str, Any]) -> str:

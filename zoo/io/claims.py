@@ -65,6 +65,15 @@ def claim(folder: Path) -> Iterator[None]:
                 os.close(descriptor)
 
 
+def holder(folder: Path) -> str:
+    """Return who trains in a run folder, such as "process 7 on HOST, since TIME"; empty for nobody.
+
+    Only the file is read: a lock that is tried would be in the way of a run that begins.
+    """
+    owner = _owner(RunFolder(folder).lock)
+    return _description(owner) if _is_alive(owner) else ""
+
+
 def _acquire(path: Path) -> int:
     """Lock the file, write this process into it, and return its descriptor.
 
@@ -135,13 +144,15 @@ def _owner(path: Path) -> dict[str, Any]:
 def _in_use(path: Path) -> str:
     """Return the message that names the process which holds the claim."""
     owner = _owner(path)
-    process = "another process"
-    if owner:
-        process = f"process {owner.get('pid')} on {owner.get('host')}, since {owner.get('time')}"
+    process = _description(owner) if owner else "another process"
     return (
         f"{path.parent} is in use: {process}, trains in it. Wait for its end, stop it with Ctrl-C or SIGTERM, or "
         f"choose another out=FOLDER. If no such process is left, remove {path}"
     )
+
+
+def _description(owner: dict[str, Any]) -> str:
+    return f"process {owner.get('pid')} on {owner.get('host')}, since {owner.get('time')}"
 
 
 def _now() -> str:

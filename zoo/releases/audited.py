@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import ReleaseError, first_line
-from zoo.io.files import sha256_of
+from jinja2 import TemplateError
+
+from zoo.errors import ReleaseError, UserError, first_line
+from zoo.io.files import sha256_of, with_home
 from zoo.releases import release_format
 from zoo.releases.card import card
 from zoo.releases.card_wording import CURRENT
@@ -33,7 +35,7 @@ def attach(folder: str | Path, report: str | Path) -> Path:
     Raises:
         ReleaseError: for a folder that is no release or no report, or a report about another model.
     """
-    release, source = Path(folder), Path(report)
+    release, source = with_home(folder), with_home(report)
     config = release_format.read_config(release / release_format.CONFIG)
     audit = read_audit(source / REPORT)
     model = f"{config['class'].rpartition('.')[2]} after {config['images_seen']:,} images"
@@ -66,7 +68,7 @@ def write_card(folder: str | Path) -> Path:
     Raises:
         ReleaseError: for a folder that is no release, or files that are not those of its configuration.
     """
-    release = Path(folder)
+    release = with_home(folder)
     config = release_format.read_config(release / release_format.CONFIG)
     release_format.check_files(release, config)
     path = release / release_format.CARD
@@ -81,11 +83,23 @@ def card_of(folder: Path, config: dict[str, Any], wording: Mapping[str, str] = C
         folder: folder of the release.
         config: its configuration; a file without a digest in it is not used.
         wording: sentences that differ between versions, see `zoo/releases/card_wording.py`.
+
+    Raises:
+        ReleaseError: if the files do not hold what a card shows.
     """
     metrics, audit = folder / release_format.METRICS, folder / release_format.AUDIT
-    numbers = json.loads(metrics.read_text(encoding="utf-8")) if release_format.METRICS in config["files"] else None
     report = read_audit(audit) if release_format.AUDIT in config["files"] else None
-    return card(config, numbers, report, wording)
+    try:
+        numbers = json.loads(metrics.read_text(encoding="utf-8")) if release_format.METRICS in config["files"] else None
+        return card(config, numbers, report, wording)
+    except UserError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, TemplateError) as error:
+        raise ReleaseError(
+            f"{folder}: no card can be written, because {release_format.CONFIG}, {release_format.METRICS} or "
+            f"{release_format.AUDIT} does not hold what a card shows ({type(error).__name__}: {first_line(error)}). "
+            "Pack the release again from its run"
+        ) from error
 
 
 def read_audit(path: Path) -> dict[str, Any]:
@@ -100,7 +114,7 @@ def read_audit(path: Path) -> dict[str, Any]:
     try:
         report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         complete = {"verdict", "summary", "about", "findings"} <= set(report)
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise ReleaseError(f"report: {path} cannot be read: {first_line(error)}") from error
     if not complete:
         raise ReleaseError(f"report: {path} is no report of python -m zoo.audit")

@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, cast
 
+from zoo.io.files import with_home
 from zoo.releases.huggingface import push
 from zoo.releases.release_format import ReleasableModel
 from zoo.releases.writing import write_release
@@ -35,7 +36,7 @@ class Publishable:
         Raises:
             ReleaseError: if the model's arguments are not plain values, or the folder holds something else.
         """
-        return write_release(cast("ReleasableModel", self), Path(folder), dtype=dtype, about=about)
+        return write_release(cast("ReleasableModel", self), with_home(folder), dtype=dtype, about=about)
 
     def push_to_hub(
         self,

@@ -172,8 +172,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         with atomic_write(path) as scratch:
             scratch.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ReleaseError(f"cannot write {path}: {error.strerror or error}") from error
+    except (OSError, UnicodeEncodeError) as error:
+        raise ReleaseError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 # --- from files to a model -------------------------------------------------------------------------------------------
@@ -191,7 +191,10 @@ def read_config(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReleaseError(f"cannot read {path}: {first_line(error)}") from error
-    return parse_config(text, str(path))
+    config = parse_config(text, str(path))
+    if not isinstance(config.get("files"), dict) or WEIGHTS not in config["files"]:
+        raise ReleaseError(f"{path.parent} is refused: its {CONFIG} has no digest of {WEIGHTS}")
+    return config
 
 
 def parse_config(text: str, where: str) -> dict[str, Any]:
@@ -272,7 +275,7 @@ def read_header_config(file: Path, config: dict[str, Any] | None = None) -> tupl
         config: the content of the `config.json` beside them, which must agree; None where there is none.
 
     Raises:
-        ReleaseError: if the file is no release, or `config` disagrees with it.
+        ReleaseError: if the file is no release, or `config` or the types of its tensors disagree with it.
     """
     header = weights.read_header(file)
     if HEADER_KEY not in header.texts:
@@ -284,6 +287,9 @@ def read_header_config(file: Path, config: dict[str, Any] | None = None) -> tupl
                 f"{file.parent} is refused: {CONFIG} says {key}={config.get(key)!r}, "
                 f"{file.name} says {stored.get(key)!r}"
             )
+    for name, (dtype, _) in header.tensors.items():
+        if dtype.is_floating_point and dtype is not STORED[stored["dtype"]]:
+            raise ReleaseError(f"{file} is refused: {name} is {dtype}, the release says {stored['dtype']}")
     return stored, header
 
 
@@ -316,10 +322,7 @@ def check_files(folder: Path, config: dict[str, Any], only: str | None = None) -
     Raises:
         ReleaseError: for a file that differs or is missing, or a name that leads out of the folder.
     """
-    files = config.get("files")
-    if not isinstance(files, dict) or WEIGHTS not in files:
-        raise ReleaseError(f"{folder} is refused: its {CONFIG} has no digest of {WEIGHTS}")
-    for name in files:
+    for name in config["files"]:
         if not re.fullmatch(references.NAME, name) or ".." in name:
             raise ReleaseError(f"{folder} is refused: {CONFIG} names the file {name!r}, which is not one inside it")
         if only not in (None, name):

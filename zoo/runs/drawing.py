@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.errors import UserError
 from zoo.gan import GAN
+from zoo.io.files import with_home
 from zoo.models.mix.mixgan import MixGAN
 from zoo.rendering import pictures
 from zoo.runs.opening import load_model
@@ -68,8 +69,9 @@ def sample(
         raise UserError(f"columns: at least 1, or 0 to let the picture choose; got {columns}")
     if labels == []:
         raise UserError("labels: name at least one class, or leave labels out for all of them")
-    to_folder = out.endswith(("/", "\\")) or Path(out).is_dir()
-    _check_output(out, to_folder)
+    place = with_home(out)
+    to_folder = out.endswith(("/", "\\")) or place.is_dir()
+    _check_output(place, to_folder)
     model = load_model(checkpoint, cls)
     latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
     try:
@@ -81,12 +83,12 @@ def sample(
         if to_folder:
             digits = len(str(len(images) - 1))
             for i, image in enumerate(images):
-                pictures.save(pictures.single(image), Path(out) / f"{i:0{digits}d}.png")
+                pictures.save(pictures.single(image), place / f"{i:0{digits}d}.png")
         else:
-            pictures.save(pictures.grid(images, columns or suitable_columns), Path(out))
+            pictures.save(pictures.grid(images, columns or suitable_columns), place)
     except OSError as error:
-        raise UserError(f"out: cannot write {out}: {error}") from error
-    return Path(out)
+        raise UserError(f"out: cannot write {place}: {error}") from error
+    return place
 
 
 @wraps(sample)
@@ -95,15 +97,17 @@ def main(**options: Any) -> None:
     print(sample(**options))
 
 
-def _check_output(out: str, to_folder: bool) -> None:
+def _check_output(out: Path, to_folder: bool) -> None:
     """Check that images can be written to a path.
 
     Raises:
         UserError: for another ending than a picture's, or a folder with pictures.
     """
-    if not to_folder and not out.lower().endswith(PICTURE_SUFFIXES):
-        raise UserError(f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {out!r}")
-    if to_folder and any(path.suffix.lower() in PICTURE_SUFFIXES for path in Path(out).glob("*")):
+    if not to_folder and not str(out).lower().endswith(PICTURE_SUFFIXES):
+        raise UserError(
+            f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {str(out)!r}"
+        )
+    if to_folder and any(path.suffix.lower() in PICTURE_SUFFIXES for path in out.glob("*")):
         raise UserError(f"out: {out} holds pictures already, which would be taken for samples. Choose a new folder")
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from zoo.errors import UserError
 from zoo.evaluation.numbers import FRECHET, Number
 from zoo.features import Extractor
-from zoo.io.files import atomic_write
+from zoo.io.files import atomic_write, with_home
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.svg import can_plot
 
@@ -146,7 +146,7 @@ def save_and_print(evaluation: Evaluation, out: str | None, curve: bool) -> None
     Raises:
         UserError: when a file cannot be written.
     """
-    path = Path(out) if out else evaluation.unused_path()
+    path = with_home(out) if out else evaluation.unused_path()
     try:
         print_table(evaluation)  # first: a measurement takes long, and the file may be refused
         evaluation.write(path)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from zoo.config.recipe_files import recipe_names
 from zoo.config.settings import settings_of
-from zoo.errors import UserError
+from zoo.errors import CheckpointError, UserError
 from zoo.gan import GAN
 from zoo.hub.finding import find
 from zoo.io.checkpoints import read_checkpoint
@@ -110,7 +110,11 @@ def start_from(model: GAN, where: str | Path) -> Start:
     source, state = read_source(where), model.state_dict()
     candidates = {name: source.tensor(name) for name in state}
     taken = {
-        name: tensor for name, tensor in candidates.items() if tensor is not None and tensor.shape == state[name].shape
+        name: tensor
+        for name, tensor in candidates.items()
+        if tensor is not None
+        and tensor.shape == state[name].shape
+        and tensor.is_floating_point() == state[name].is_floating_point()
     }
     anew = tuple(name for name in state if name not in taken)
     share = _count_weights(taken) / _count_weights(state)
@@ -199,10 +203,12 @@ def read_source(where: str | Path) -> Source:
         return Source(str(config["class"]), config["arguments"], tensors, sha256_of(files.weights))
     path = newest_checkpoint(location)
     state = read_checkpoint(path)
-    settings = dict(state.get("hyper_parameters", {}))
+    settings = state.get("hyper_parameters", {})
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path} is refused: its hyper_parameters are {str(settings)[:80]}, no settings")
     written = str(state["zoo"]["class"])
     name = _last_part(written) if written.startswith("zoo.") else written
-    return Source(name, settings, state["state_dict"], sha256_of(path))
+    return Source(name, dict(settings), state["state_dict"], sha256_of(path))
 
 
 def recipe_of(where: str | Path) -> str:

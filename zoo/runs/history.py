@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from zoo.errors import CheckpointError
+from zoo.config.values import read_yaml, without_words
+from zoo.errors import CheckpointError, first_line
 from zoo.io.files import read_jsonl, read_table
 from zoo.io.run_folder import STEP, RunFolder
 
@@ -20,6 +23,10 @@ Curve = tuple[list[float], list[float]]
 """Numbers of images seen, and the values at them."""
 Curves = dict[str, Curve]
 """Curves by name."""
+
+
+SHOWN = ("seed", "images", "model", "data", "callbacks")
+"""Sections of a recipe that the page of a run shows."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ def read_run(folder: Path) -> RunHistory:
         raise CheckpointError(
             f"{folder} is no run folder: it has no {files.recipe.name}. `python -m zoo.fit` makes one"
         )
-    recipe: Any = OmegaConf.to_container(OmegaConf.load(files.recipe), resolve=True)
+    recipe = _read_recipe(files.recipe)
     starts, ends = files.starts(), files.ends()
     # A start without an end was killed, so the number of ends alone does not tell whether the last start has ended.
     ended = bool(ends) and ends[-1].get("start", len(ends)) >= len(starts)
@@ -74,6 +81,25 @@ def read_run(folder: Path) -> RunHistory:
         read_jsonl(files.events),
         ended=ended,
     )
+
+
+def _read_recipe(path: Path) -> dict[str, Any]:
+    """Read the recipe of a run as plain values, with every reference resolved.
+
+    Raises:
+        CheckpointError: if it is damaged.
+    """
+    try:
+        written = OmegaConf.create(without_words(read_yaml(path.read_text(encoding="utf-8"))))
+        content: Any = OmegaConf.to_container(written, resolve=True)
+    except (OSError, ValueError, TypeError, AssertionError, YAMLError, OmegaConfBaseException) as error:
+        raise CheckpointError(f"{path} cannot be read: {first_line(error)}. Restore it from a copy") from error
+    sections = content if isinstance(content, dict) else {}
+    missing = [name for name in SHOWN if name not in sections]
+    missing += [f"{name}.class" for name in ("model", "data") if "class" not in (sections.get(name) or ())]
+    if missing:
+        raise CheckpointError(f"{path} is no whole recipe: it has no {', '.join(missing)}. Restore it from a copy")
+    return sections
 
 
 def _read_metrics(path: Path) -> Curves:

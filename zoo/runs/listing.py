@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.errors import ReleaseError, did_you_mean
+from zoo.errors import ReleaseError, did_you_mean, first_line
+from zoo.io.files import with_home
 from zoo.releases import references
 from zoo.releases.file_names import CARD
 
@@ -34,9 +35,15 @@ def show(show: str) -> None:
     if not card.is_file():
         known = did_you_mean(show, references.release_names())
         raise ReleaseError(f"there is no release {show!r} with a card here.{known} A folder is given by its path")
-    print(card.read_text(encoding="utf-8"), end="")
+    try:
+        text = card.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(
+            f"{card} cannot be read: {first_line(error)}. python -m zoo.hub card={show} writes it again"
+        ) from error
+    print(text, end="")
 
 
 def folder_of(release: str) -> Path:
     """Return the folder of a release of this library by its name; any other text is the path of a folder."""
-    return references.releases_folder() / release if release in references.release_names() else Path(release)
+    return references.releases_folder() / release if release in references.release_names() else with_home(release)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import CheckpointError, did_you_mean
+from zoo.io.claims import holder
 from zoo.io.files import with_home
 from zoo.io.run_folder import BEST, CHECKPOINT_SUFFIX, CHECKPOINTS, RunFolder
 from zoo.releases.file_names import CONFIG
@@ -91,11 +92,17 @@ def newest_checkpoint(location: RunFolder | Path) -> Path:
     if isinstance(location, Path):
         return location
     checkpoints = location.checkpoints()
-    if not checkpoints:
+    if checkpoints:
+        return checkpoints[0]
+    if process := holder(location.path):
         raise CheckpointError(
-            f"{location.path} has no checkpoints; a run folder keeps them in {CHECKPOINTS}/*{CHECKPOINT_SUFFIX}"
+            f"{location.path} has no checkpoint yet: {process}, trains in it right now. Wait for its first one, or "
+            "stop the run with Ctrl-C or SIGTERM, which saves one"
         )
-    return checkpoints[0]
+    again = f". To train anew: python -m zoo.fit recipe={location.recipe}" if location.recipe.is_file() else ""
+    raise CheckpointError(
+        f"{location.path} has no checkpoints; a run folder keeps them in {CHECKPOINTS}/*{CHECKPOINT_SUFFIX}{again}"
+    )
 
 
 def best_checkpoint(where: str | Path) -> Path:
@@ -107,9 +114,11 @@ def best_checkpoint(where: str | Path) -> Path:
     location = locate(where)
     checkpoints = location.best_checkpoints() if isinstance(location, RunFolder) else []
     if not checkpoints:
+        process = holder(location.path) if isinstance(location, RunFolder) else ""
+        yet = f" yet, and {process}, trains in it right now" if process else ""
         raise CheckpointError(
-            f"{where} keeps no best checkpoint ({BEST}/*{CHECKPOINT_SUFFIX}); SampleMetrics with `select` writes one. "
-            "Leave out best=true for the last"
+            f"{where} keeps no best checkpoint ({BEST}/*{CHECKPOINT_SUFFIX}){yet}; SampleMetrics with `select` writes "
+            "one. Leave out best=true for the last"
         )
     return checkpoints[-1]
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pytorch_lightning.loggers import Logger
 
 from zoo.config.recipe import ClassSpec, Recipe
+from zoo.io.files import with_home
 
 LIBRARIES = ("pytorch_lightning", "lightning_fabric")
 
@@ -29,10 +30,15 @@ def build_loggers(recipe: Recipe, folder: Path) -> list[Logger]:
 
 
 def _within(folder: Path, part: ClassSpec) -> ClassSpec:
-    """Return a logger with the run folder in place of `save_dir="."`, the default of Weights & Biases."""
-    if part.arguments.get("save_dir") not in (".", "./"):
+    """Return a logger with the run folder in place of `save_dir="."`, the default of Weights & Biases.
+
+    Another folder is that of the user, with a home folder in place of `~`.
+    """
+    given = part.arguments.get("save_dir")
+    if not isinstance(given, str):
         return part
-    return replace(part, arguments={**part.arguments, "save_dir": str(folder)})
+    chosen = folder if given in (".", "./") else with_home(given)
+    return replace(part, arguments={**part.arguments, "save_dir": str(chosen)})
 
 
 @contextmanager

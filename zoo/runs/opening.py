@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.config.class_names import find_class
+from zoo.config.settings import settings_of
 from zoo.data import Images
 from zoo.errors import CheckpointError
 from zoo.gan import GAN
 from zoo.hub.finding import find
-from zoo.hub.loading import UserClasses, load
+from zoo.hub.loading import UserClasses, build_model, load
 from zoo.io.checkpoints import load_weights, read_checkpoint
 from zoo.io.run_folder import run_of
+from zoo.layers.wrappers import plain_name
+from zoo.releases import weights
 from zoo.releases.references import Reference
+from zoo.releases.release_format import AVERAGE, LIVE
 from zoo.runs.locating import best_checkpoint, checkpoint_of, locate, newest_checkpoint, report_name
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import whole_recipe
@@ -45,16 +48,35 @@ def load_run(where: str | Path) -> GAN:
     if recipe.is_file():
         model: GAN = load_recipe(whole_recipe(recipe)).model.build()
     else:
-        module, _, name = str(state["zoo"]["class"]).rpartition(".")
-        if not module.startswith("zoo."):
-            raise CheckpointError(
-                f"{path} holds a {name} of {module}, which is no class of the zoo, and no run folder around it names "
-                "it. Load it from its run folder, or build the model and call load_state_dict"
-            )
-        model = find_class(name)(**state["hyper_parameters"])
+        model = _build_alone(path, state)
     load_weights(model, state, path)
     model.on_load_checkpoint(state)
     return model.eval()
+
+
+def _build_alone(path: Path, state: dict[str, Any]) -> GAN:
+    """Build the model of a checkpoint outside a run folder, which is as untrusted as a release.
+
+    Raises:
+        CheckpointError: if its class is not of this library, or does not have its settings or its weights.
+    """
+    module, _, name = str(state["zoo"]["class"]).rpartition(".")
+    if not module.startswith("zoo."):
+        raise CheckpointError(
+            f"{path} holds a {name} of {module}, which is no class of the zoo, and no run folder around it names "
+            "it. Load it from its run folder, or build the model and call load_state_dict"
+        )
+    settings, tensors = state.get("hyper_parameters"), state["state_dict"]
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path} is refused: its hyper_parameters are {str(settings)[:80]}, no settings")
+    stored = {
+        plain_name(key): (tensor.dtype, tuple(tensor.shape))
+        for key, tensor in tensors.items()
+        if not (key.startswith(LIVE) and AVERAGE + key.removeprefix(LIVE) in tensors)
+    }
+    checked, _ = build_model({"class": name, "arguments": settings}, weights.Header(stored, {}), path, ())
+    known = settings_of(type(checked))
+    return type(checked)(**{key: value for key, value in dict(checked.hparams).items() if key in known})
 
 
 def load_model(where: str, cls: UserClasses | None = None) -> GAN:

@@ -12,6 +12,7 @@ from zoo.config.values import read_yaml
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
+from zoo.io.files import with_home
 from zoo.io.run_folder import RunFolder, run_of
 from zoo.releases.disk_paths import disk_paths, without_disk_paths
 from zoo.releases.writing import refuse_other_folders, update_index, write_release
@@ -68,7 +69,8 @@ def pack(
             known.
     """
     path = checkpoint_of(run)
-    refuse_other_folders(Path(out).absolute())
+    target = with_home(out)
+    refuse_other_folders(target.absolute())
     model = load_run(path)
     folder = run_of(path)
     recipe_text = folder.recipe.read_text(encoding="utf-8") if folder.recipe.is_file() else None
@@ -86,7 +88,7 @@ def pack(
     paths = disk_paths([recipe, about, numbers])
     about, numbers = json.loads(without_disk_paths(json.dumps([about, numbers]), paths))
     recipe_text = recipe_text and without_disk_paths(recipe_text, paths)
-    release = write_release(model, Path(out), dtype=dtype, about=about, metrics=numbers, recipe=recipe_text)
+    release = write_release(model, target, dtype=dtype, about=about, metrics=numbers, recipe=recipe_text)
     update_index(release)
     return release
 
@@ -198,13 +200,13 @@ def _metrics(path: Path, files: str | list[str] | None, model: GAN) -> dict[str,
     if files is None:
         paths = run_of(path).evaluations(path)
     else:
-        paths = [Path(name) for name in (files.split(",") if isinstance(files, str) else files)]
+        paths = [with_home(name) for name in (files.split(",") if isinstance(files, str) else files)]
     evaluations = []
     for file in paths:
         try:
             content = json.loads(file.read_text(encoding="utf-8"))
             measured = {number["protocol"].get("images_seen") for row in content["rows"] for number in row["numbers"]}
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"metrics: {file} is no file of python -m zoo.evaluate ({first_line(error)})") from error
         if measured - {model.images_seen}:
             raise UserError(

@@ -15,6 +15,7 @@ from zoo.config.kinds import Kind, Kinds
 from zoo.config.loading import read_recipe
 from zoo.config.stand_ins import NoStandInError, forget, stand_in
 from zoo.errors import UserError
+from zoo.io.files import with_home
 from zoo.runs.claiming import refuse_folder_of_run
 from zoo.training.precision import precision_fault
 
@@ -58,6 +59,8 @@ def check_text(
         return
     if recipe is None:
         raise UserError(NO_RECIPE)
+    if str(recipe).startswith("~"):
+        recipe = with_home(recipe)
     try:
         read_recipe(recipe, overrides, recipe_kinds(stand_in, _find_stand_in))
     except NoStandInError:
@@ -65,7 +68,7 @@ def check_text(
     finally:
         forget()
     if out is not None:
-        refuse_folder_of_run(Path(out))
+        refuse_folder_of_run(with_home(out))
 
 
 def _find_stand_in(name: str, kind: type = object) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from zoo.config.class_names import find_class, import_class
 from zoo.config.loading import read_recipe
 from zoo.config.recipe import Recipe
+from zoo.io.files import with_home
 from zoo.runs.recipe_text import recipe_kinds
 
 KINDS = recipe_kinds(import_class, find_class)
@@ -25,4 +26,6 @@ def load_recipe(where: str | Path, overrides: Mapping[str, Any] | None = None) -
     Raises:
         RecipeError: with every fault that was found.
     """
+    if str(where).startswith("~"):
+        where = str(with_home(where))
     return read_recipe(where, overrides, KINDS)

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
 from zoo.config.recipe import Recipe
-from zoo.errors import CheckpointError, RecipeError, UserError
+from zoo.errors import CheckpointError, RecipeError, UserError, first_line
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.changes import describe_changes, faults_of_changes, follow_images
@@ -16,6 +22,11 @@ from zoo.runs.locating import checkpoint_of
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import whole_recipe
 from zoo.runs.start_folder import paths_of_data
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq", "momentum_buffer")
+"""Names under which torch's Adam and SGD keep the moments of a weight."""
+RESTORING = ("load_state_dict", "_restore")
+"""Names of the functions that restore a part of a run from a checkpoint."""
 
 
 def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
@@ -49,6 +60,86 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
                 continue
             return path.absolute()
     return None
+
+
+def check_optimizers(state: Mapping[str, Any], players: Sequence[str], start: Path) -> None:
+    """Check that a checkpoint has the state of every player's optimizer. Lightning begins anew without those missing.
+
+    Args:
+        state: content of the checkpoint.
+        players: names of the model's players.
+        start: the checkpoint, for error messages.
+
+    Raises:
+        CheckpointError: if it has fewer or more.
+    """
+    saved = state.get("optimizer_states")
+    if not isinstance(saved, list) or len(saved) != len(players):
+        count = f"{len(saved)} optimizers" if isinstance(saved, list) else "no optimizers"
+        raise CheckpointError(
+            f"{start} cannot be resumed: it has the state of {count}, and this model one for each of "
+            f"{', '.join(players)}. Fine-tune from its weights in a new run: pretrained=FILE"
+        )
+
+
+def check_moments(optimizers: Iterable[Optimizer], start: Path) -> None:
+    """Check the restored moments of Adam and SGD, which torch takes as they are: tensors of their weights' shapes.
+
+    Args:
+        optimizers: the optimizers, with the state of the checkpoint.
+        start: the checkpoint, for error messages.
+
+    Raises:
+        CheckpointError: naming the first that is something else.
+    """
+    moments = [
+        (weight, key, value)
+        for optimizer in optimizers
+        for weight, values in optimizer.state.items()
+        for key, value in values.items()
+        if key in MOMENTS and value is not None
+    ]
+    for weight, key, value in moments:
+        is_tensor = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
+        if not is_tensor or value.shape != weight.shape:
+            found = tuple(value.shape) if is_tensor else f"a {type(value).__name__}"
+            raise CheckpointError(
+                f"{start} cannot be restored (the {key} of a weight {tuple(weight.shape)} is {found}): its content was "
+                "changed after it was written. Resume from an older checkpoint, resume=FILE, or fine-tune from its "
+                "weights in a new run: pretrained=FILE"
+            )
+
+
+@contextmanager
+def restored_from(start: Path | None) -> Iterator[None]:
+    """Refuse a checkpoint whose state cannot be restored: of optimizers, callbacks, data or loops.
+
+    Args:
+        start: the checkpoint; None for a new run.
+
+    Raises:
+        CheckpointError: in place of an error that was raised while the block restored the checkpoint.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if start is None or not _is_restoring(error):
+            raise
+        raise CheckpointError(
+            f"{start} cannot be restored ({type(error).__name__}: {first_line(error)}): its content was changed after "
+            "it was written, or it was written with other callbacks or by another version. Resume from an older "
+            "checkpoint, resume=FILE, or fine-tune from its weights in a new run: pretrained=FILE"
+        ) from error
+
+
+def _is_restoring(error: Exception) -> bool:
+    """Return whether an error comes from restoring a checkpoint: by Lightning, or in a function of `RESTORING`."""
+    frames = [frame.f_code for frame, _ in traceback.walk_tb(error.__traceback__)]
+    # Lightning's module also writes checkpoints, which may end a run that diverged.
+    by_lightning = [c for c in frames if Path(c.co_filename).stem == "checkpoint_connector" and "restore" in c.co_name]
+    return bool(by_lightning) or any(c.co_name in RESTORING for c in frames)
 
 
 def resumed_recipe(run: RunFolder, overrides: Mapping[str, Any]) -> Recipe:

@@ -38,7 +38,7 @@ from zoo.errors import LostProcessError, UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.environment import environment
-from zoo.io.files import cache_folder
+from zoo.io.files import cache_folder, with_home
 from zoo.io.room import spared
 from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.io.scratch import sweep
@@ -52,7 +52,7 @@ from zoo.runs.opening import load_run
 from zoo.runs.recipe_text import NO_RECIPE
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import record_recipe
-from zoo.runs.resuming import find_start, resumed_recipe
+from zoo.runs.resuming import check_moments, check_optimizers, find_start, restored_from, resumed_recipe
 from zoo.runs.threads import chosen_threads
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
@@ -158,8 +158,9 @@ def _plan_new_run(
     checked = load_recipe(recipe, overrides)
     if out is None:
         return checked, default_folder(checked.name)
-    refuse_folder_of_run(Path(out))
-    return checked, Path(out)
+    folder = with_home(out)
+    refuse_folder_of_run(folder)
+    return checked, folder
 
 
 def _plan_resumed_run(
@@ -257,7 +258,7 @@ class Plan:
         )
         began, is_complete = time.monotonic(), False
         try:
-            with chosen_threads(recipe, model, data, self.start) as choice:
+            with chosen_threads(recipe, model, data, self.start) as choice, restored_from(self.start):
                 if choice.reason and is_rank_zero():
                     print(choice.reason, flush=True)
                 trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
@@ -300,12 +301,13 @@ class Plan:
             Images seen at the checkpoint; 0 for a new run.
 
         Raises:
-            CheckpointError: if the checkpoint belongs to another architecture.
+            CheckpointError: if the checkpoint belongs to another architecture, or lacks the state of an optimizer.
         """
         if self.start is None:
             return 0
         state = read_checkpoint(self.start)
         load_weights(model, state, self.start)
+        check_optimizers(state, [player.name for player in model.players()], self.start)
         if progress_of(state["zoo"]) >= self.recipe.images and is_rank_zero():
             print(f"{self.folder} has all its images; what was to follow the last checkpoint is done now", flush=True)
         return int(state["zoo"]["images_seen"])
@@ -365,7 +367,9 @@ class RunRecorder(Callback):
             setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write recipe and environment, and move away newer checkpoints, on rank 0."""
+        """Check what was restored; write recipe and environment, and move away newer checkpoints, on rank 0."""
+        if self.plan.start is not None:
+            check_moments(trainer.optimizers, self.plan.start)
         if trainer.is_global_zero:
             try:
                 self._record_start()

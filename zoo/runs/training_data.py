@@ -147,7 +147,7 @@ def build_data(settings: dict[str, Any]) -> Any:
     if not (isinstance(target, type) and issubclass(target, Images)):  # an untrusted name: nothing else is called
         raise _no_source(str(settings["class"]))
     given = {key: value for key, value in settings.items() if key != "class"}
-    values, faults = check_settings(target, given, "data.")
+    values, faults = check_settings(target, given, "data.", beside=("class",))
     if faults:
         raise UserError("; ".join(faults))
     try:
@@ -213,5 +213,5 @@ def digests_of_release(folder: Path | None) -> set[str]:
         evaluations = json.loads((folder / release_format.METRICS).read_text(encoding="utf-8"))["evaluations"]
         numbers = [number for each in evaluations for row in each["rows"] for number in row["numbers"]]
         return {str(n["protocol"]["data_digest"]) for n in numbers if "data_digest" in n["protocol"]}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f"{folder / release_format.METRICS} cannot be read: {first_line(error)}") from error

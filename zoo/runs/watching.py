@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.errors import UserError
+from zoo.io.files import with_home
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.svg import can_plot
 from zoo.runs.history import read_run
@@ -37,14 +38,15 @@ def watch(run: str, out: str = "", every: int = 0) -> Path:
         raise UserError(f"every: seconds, 0 for once; got {every}")
     if out and not out.endswith(".html"):
         raise UserError(f"out: a file ending in .html; got {out!r}")
-    if not Path(run).is_dir():
-        raise UserError(f"run: there is no folder {run}")
+    folder = with_home(run)
+    if not folder.is_dir():
+        raise UserError(f"run: there is no folder {folder}")
     if not can_plot():
         raise UserError('zoo.watch draws with matplotlib, which is not installed: pip install ".[metrics]"')
-    path = Path(out) if out else RunFolder(Path(run)).watch_page
+    path = with_home(out) if out else RunFolder(folder).watch_page
     try:
         while True:
-            history = read_run(Path(run))
+            history = read_run(folder)
             write_page(history, path, refresh=0 if history.ended else every)
             if not every or history.ended:
                 return path

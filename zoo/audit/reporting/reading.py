@@ -32,7 +32,7 @@ def read_report(path: Path) -> Report:
         saved = json.loads(path.read_text(encoding="utf-8"))
         findings = tuple(_finding(finding) for finding in saved["findings"])
         return Report(str(saved["subject"]), findings, dict(saved["about"]))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
         raise UserError(f"{path} is not a report of python -m zoo.audit: {first_line(error)}") from error
 
 

@@ -9,7 +9,7 @@ from zoo.audit.findings.report import ReportData
 from zoo.audit.questions import NAMES
 from zoo.audit.reporting.markdown import figure_file, markdown
 from zoo.audit.reporting.page import report_page
-from zoo.io.files import atomic_write
+from zoo.io.files import atomic_write, with_home
 
 
 class Report(ReportData):
@@ -29,7 +29,7 @@ class Report(ReportData):
         Raises:
             OSError: when the folder cannot be written.
         """
-        path = Path(folder)
+        path = with_home(folder)
         for old in (path / "figures").glob("*.png"):
             if old.name.startswith(tuple(f"{name}-" for name in NAMES)):
                 old.unlink()

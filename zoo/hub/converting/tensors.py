@@ -14,6 +14,7 @@ from torch import Tensor
 
 from zoo.errors import ReleaseError, first_line
 from zoo.gan import GAN
+from zoo.io.files import with_home
 from zoo.io.records import check_records
 from zoo.releases import weights
 
@@ -216,7 +217,7 @@ def read_file(path: str | Path) -> Any:
     Raises:
         ReleaseError: if the file is missing or damaged, or holds other Python objects.
     """
-    path = Path(path)
+    path = with_home(path)
     if not path.is_file():
         raise ReleaseError(f"there is no file {path}")
     if path.suffix == ".safetensors":
