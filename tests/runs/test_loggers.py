@@ -60,7 +60,7 @@ def test_weights_and_biases_writes_into_the_run_folder(tmp_path: Path, monkeypat
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
     section = {"mine": {"class": "pytorch_lightning.loggers.WandbLogger", "offline": True}}
-    zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL, loggers=section)
+    zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL_RUN, loggers=section)
     assert any((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
     assert list((tmp_path / "here").iterdir()) == []
 

@@ -19,7 +19,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -27,7 +26,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from lightning_utilities.core.rank_zero import rank_zero_only
-from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.loggers import Logger
 
 from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, StopOnSignal
@@ -37,11 +36,8 @@ from zoo.data import Images
 from zoo.errors import LostProcessError, UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
-from zoo.io.environment import environment
-from zoo.io.files import cache_folder, with_home
-from zoo.io.room import spared
-from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
-from zoo.io.scratch import sweep
+from zoo.io.files import with_home
+from zoo.io.run_folder import TENSORBOARD, run_of
 from zoo.runs.changes import note_early_end
 from zoo.runs.checking import check_model
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
@@ -51,8 +47,8 @@ from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
 from zoo.runs.recipe_text import NO_RECIPE
 from zoo.runs.recipes import load_recipe
-from zoo.runs.recording import record_recipe
-from zoo.runs.resuming import check_moments, check_optimizers, find_start, restored_from, resumed_recipe
+from zoo.runs.recorder import RunRecorder
+from zoo.runs.resuming import check_optimizers, find_start, restored_from, resumed_recipe
 from zoo.runs.threads import chosen_threads
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
@@ -252,7 +248,7 @@ class Plan:
         pretrained = self._load_pretrained(model)
         images_seen = self._check_start(model)
         stop = StopOnSignal()
-        recorder = RunRecorder(self, pretrained)
+        recorder = RunRecorder(self.folder, recipe, self.start, pretrained)
         trainer = self._trainer(
             [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen, loggers
         )
@@ -341,76 +337,6 @@ class Plan:
             )
         except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
             raise UserError(f"trainer: Lightning refuses these arguments: {first_line(error)}") from error
-
-
-# --- the record ------------------------------------------------------------------------------------------------------
-
-
-class RunRecorder(Callback):
-    """A callback that makes all processes use the run folder of rank 0, and writes the record of the run on rank 0.
-
-    The recipe is written when training starts, not earlier: no process then plans its run from the files of another,
-    and a resumed run that is refused keeps its recipe.
-
-    Args:
-        plan: plan of this process; the name of its folder may contain another second than that of rank 0.
-        pretrained: record of the pretrained weights, or None.
-    """
-
-    def __init__(self, plan: Plan, pretrained: dict[str, Any] | None) -> None:
-        self.plan, self.pretrained, self.folder, self.has_begun = plan, pretrained, plan.folder, False
-
-    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Replace the run folder of this process by that of rank 0."""
-        self.folder = Path(trainer.strategy.broadcast(str(self.folder)))
-        if not trainer.is_global_zero:  # nothing is written here, but callbacks may read
-            setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check what was restored; write recipe and environment, and move away newer checkpoints, on rank 0."""
-        if self.plan.start is not None:
-            check_moments(trainer.optimizers, self.plan.start)
-        if trainer.is_global_zero:
-            try:
-                self._record_start()
-            except OSError as error:
-                reason = error.strerror or error
-                raise UserError(
-                    f"out: cannot write {self.folder}: {reason}. Make room, or choose another out=FOLDER"
-                ) from error
-            self._set_aside_newer_checkpoints()
-            self.has_begun = True
-
-    def record_end(self, seconds: float, model: GAN, is_complete: bool) -> None:
-        """Record the end of the run, with the number of its start; a killed run has no such record."""
-        if self.has_begun:
-            run = RunFolder(self.folder)
-            end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())}
-            with spared("the record of the end", run.path):
-                run.record_end({**end, "complete": is_complete})
-
-    def _record_start(self) -> None:
-        run, recipe, start = RunFolder(self.plan.folder), self.plan.recipe, self.plan.start
-        sweep(run.path)
-        sweep(cache_folder())
-        record_recipe(run, recipe)
-        record = {
-            "recipe": recipe.name,
-            "started": datetime.now().astimezone().isoformat(timespec="seconds"),
-            "resumed_from": None if start is None else start.name,
-            "pretrained": self.pretrained,
-            "command": sys.argv,
-            "folder": str(Path.cwd()),  # relative paths of the recipe are seen from here
-            "threads": torch.get_num_threads(),
-            **environment(),
-        }
-        run.record_start(record)
-
-    def _set_aside_newer_checkpoints(self) -> None:
-        run, start = RunFolder(self.plan.folder), self.plan.start
-        for path in run.checkpoints() if start is not None else []:
-            if start is not None and path.stem > start.stem:
-                print(f"set aside: {run.set_aside(path)}, which is newer than the checkpoint the run resumes from")
 
 
 def is_rank_zero() -> bool:
