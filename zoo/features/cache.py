@@ -27,6 +27,7 @@ from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
+from zoo.training.threads import ThreadsOfLoop
 
 MOST_AT_ONCE = 1024  # images read at once
 VALUES_AT_ONCE = 2**24  # values (pixels times channels) read at once: 64 MB as float, and several copies
@@ -69,7 +70,11 @@ def features_of(
         total, images = len(images), torch.split(images, 1024)
     device = next((p.device for p in extractor.parameters()), None)
     values, logits = [], []
-    with step(title, total) if title else nullcontext(lambda n: None) as advance:
+    passes = None if total is None else total // extractor.batch_size
+    with (
+        step(title, total) if title else nullcontext(lambda n: None) as advance,
+        ThreadsOfLoop(passes, device) as threads,
+    ):
         for part in images:
             for batch in part.split(extractor.batch_size):
                 batch_values, batch_logits = extractor.features_and_logits(
@@ -79,6 +84,7 @@ def features_of(
                 if batch_logits is not None:
                     logits.append(batch_logits.cpu())
                 advance(len(batch))
+                threads.stepped()
     if not values:
         raise FeatureError("there are no images to compute features of")
     result = torch.cat(values)

@@ -29,9 +29,8 @@ from zoo.gan import GAN
 from zoo.io.run_folder import run_of
 from zoo.runs.loggers import quiet_lightning
 from zoo.training.batch import Batch
+from zoo.training.threads import SHORT, candidates, fastest
 
-SHORT = 60.0
-"""Seconds of a run below which no trial is made."""
 FEWEST = 50
 """Rounds of a run below which no trial is made, not even the first cycle that tells how long the run takes."""
 TURN = 0.25
@@ -40,8 +39,6 @@ TURNS = 4
 """Turns of a number of threads, the first of which warms up."""
 BUDGET = 2.0, 0.02
 """Seconds, and share of the run, after which each number has two turns at most; the larger of the two counts."""
-CLEARLY = 1.05
-"""How many times as fast as torch's own number another one must be to be taken."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def choose(recipe: Recipe, model: GAN, data: Any, start: Path | None, own: int) 
         return Choice((recorded and recorded[-1]) or own)
     if not is_tried(recipe, model, data, own):
         return Choice(own)
-    return fastest(recipe, model, data, own)
+    return tried(recipe, model, data, own)
 
 
 def is_tried(recipe: Recipe, model: GAN, data: Any, own: int) -> bool:
@@ -113,7 +110,7 @@ def batch_size_at_end(recipe: Recipe, model: GAN, data: Images) -> int:
     return data.batch_size_at(model.data_resolution(recipe.images - 1))
 
 
-def fastest(recipe: Recipe, model: GAN, data: Images, own: int) -> Choice:
+def tried(recipe: Recipe, model: GAN, data: Images, own: int) -> Choice:
     """Let the numbers of threads take turns, and choose the fastest, or torch's own if none is clearly faster.
 
     The rounds are those of the end of the run, where a growing model spends most of its time.
@@ -149,11 +146,9 @@ def decide(seconds: dict[int, float], own: int, cycles: int) -> Choice:
         own: torch's own number.
         cycles: cycles of the run.
     """
-    best = min(seconds, key=lambda threads: seconds[threads])
     if len(seconds) == 1:
         return Choice(own)
-    if seconds[own] < CLEARLY * seconds[best]:
-        best = own
+    best = fastest(seconds, own)
     others = ", ".join(
         f"{value / seconds[best]:.1f} times as long with {n}" for n, value in seconds.items() if n != best
     )
@@ -161,11 +156,6 @@ def decide(seconds: dict[int, float], own: int, cycles: int) -> Choice:
     return Choice(
         best, f"threads: {best}, about {minutes:,.0f} min; {others}. trainer.threads=N sets it without a trial"
     )
-
-
-def candidates(own: int) -> list[int]:
-    """Return torch's own number of threads, then the powers of two below it, the largest first."""
-    return [own, *(2**i for i in reversed(range(own.bit_length())) if 2**i < own)]
 
 
 class Trial(Callback):
