@@ -131,7 +131,7 @@ def test_samples_of_two_models_do_not_mix(runs: Trained, tmp_path: Path, capsys:
     assert draw(f"checkpoint={runs['digits']}", "n=3", f"out={tmp_path}/drawn/") == 0
     capsys.readouterr()
     assert draw(f"checkpoint={runs['plain']}", "n=2", f"out={tmp_path}/drawn/") == 2
-    assert "drawn/ holds pictures already, which would be taken for samples" in capsys.readouterr().err
+    assert "drawn holds pictures already, which would be taken for samples" in capsys.readouterr().err
     assert len(list((tmp_path / "drawn").iterdir())) == 3
 
 

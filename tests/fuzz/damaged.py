@@ -38,8 +38,9 @@ from zoo.hub.verifying import verify
 from zoo.io.run_folder import checkpoints_in
 from zoo.runs import packing
 from zoo.runs.history import read_run
+from zoo.runs.listing import show
 from zoo.runs.opening import load_model, load_run
-from zoo.runs.releasing import attach, show, write_card
+from zoo.runs.releasing import attach, write_card
 from zoo.runs.run import plan_run
 
 LONGEST = 10.0

@@ -23,8 +23,8 @@ from zoo.hub.verifying import verify
 from zoo.io.files import sha256_of
 from zoo.releases import references, release_format, weights
 from zoo.releases.audited import write_card
+from zoo.runs.listing import show
 from zoo.runs.opening import open_trained
-from zoo.runs.releasing import show
 
 
 @pytest.fixture

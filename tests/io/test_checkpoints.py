@@ -108,7 +108,7 @@ def weight(state: dict[str, Any], change: Callable[[torch.Tensor], Any]) -> None
         (lambda s: clock(s, images_seen=True), "images_seen is True"),
         (lambda s: clock(s, images_seen=-1), "images_seen is -1"),
         (lambda s: clock(s, images_undone=17), "images_undone is 17, more than images_seen"),
-        (lambda s: clock(s, rounds="2"), "rounds is 2"),
+        (lambda s: clock(s, rounds="2"), "rounds is '2', no whole number"),
         (lambda s: s["zoo"].pop("rounds"), "rounds is None"),
         (lambda s: clock(s, **{"class": None}), "class is None"),
         (lambda s: clock(s, terms={"d/adversarial": [1.0]}), r"the term d/adversarial is \[1.0\]"),
@@ -282,7 +282,7 @@ def test_a_truly_full_disk(tmp_path: Path, saved: Path) -> None:
         ("images_undone", 65, "images_undone is 65, more than images_seen, 64"),
         ("class", {}, "no name"),
         ("class_names", True, "no list of names"),
-        ("terms", 1.5, "terms is no mapping"),
+        ("terms", 1.5, "no mapping"),
     ],
 )
 def test_what_a_checkpoint_says_of_its_run_is_checked(name: str, value: Any, told: str, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ FOLDER = {"checkpoints", "best", "healthy", "samples", "evaluation", "alarms", "
 """Subfolders of a run folder. These words have other meanings too, so only those that are joined to a path count."""
 
 ALLOWED = {
-    "releases/release_format.py": {"recipe.yaml", ".ckpt"},  # a file of releases; an ending of pickles
+    "releases/release_format.py": {".ckpt"},  # an ending of pickles
+    "releases/file_names.py": {"recipe.yaml"},  # a file of releases
     "releases/references.py": {
         "checkpoints",
         ".ckpt",

@@ -22,9 +22,9 @@ from zoo.hub.verifying import verify
 from zoo.releases.references import releases_folder
 from zoo.runs.drawing import sample
 from zoo.runs.evaluation_results import Evaluation, save_and_print
+from zoo.runs.listing import show
 from zoo.runs.loggers import build_loggers
 from zoo.runs.packing import pack
-from zoo.runs.releasing import show
 from zoo.runs.run import plan_run
 from zoo.runs.watching import watch
 

@@ -72,7 +72,7 @@ class HealthyCheckpoints:
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             cause = first_line(error)
             text = f"{cause}. Training goes on without this healthy checkpoint"
-            self.missing.add(text, cause.replace(name, "IMAGES.ckpt"))
+            self.missing.add(text, cause.replace(name, "IMAGES"))
             self.candidate = ""
             return
         finally:

@@ -285,7 +285,7 @@ class SampleMetrics(Every):
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             cause = first_line(error)
             text = f"{cause}. Training goes on without this best checkpoint"
-            self._missing_best.add(text, cause.replace(path.name, "IMAGES.ckpt"))
+            self._missing_best.add(text, cause.replace(path.stem, "IMAGES"))
             return
         if trainer.is_global_zero:
             for old in folder.best_checkpoints():

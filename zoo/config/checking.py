@@ -332,6 +332,8 @@ def _unknown_section(key: str, sections: Mapping[str, Any], kinds: Kinds) -> str
         for name in _setting_names(section, _mapping(sections.get(section)), kinds)
         if name == key or name.endswith(f"_{key}")
     ]
+    exact = [name for name in candidates if name.endswith(f".{key}")]
+    candidates = exact or candidates
     hint = f" Did you mean {' or '.join(candidates)}?" if candidates else did_you_mean(key, SECTIONS)
     return f"there is no such section.{hint}"
 

@@ -82,7 +82,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is not a checkpoint of a zoo run: it has no weights, or no clock beside them")
     if fault := _fault_of_record(content["zoo"]) or _fault_of_tensors(content["state_dict"]):
         raise CheckpointError(
-            f"{path} is refused, its content was changed since it was written: {fault}. {_remedy(path)}"
+            f"{path} is refused: {fault}. Its content was changed since it was written. {_remedy(path)}"
         )
     return content
 
@@ -93,25 +93,25 @@ def _fault_of_record(record: Any) -> str:
     Those of earlier versions have no `images_undone` and no `class_names`.
     """
     if not isinstance(record, dict):
-        return f"its clock is {str(record)[:40]!r}, no mapping"
+        return f"its record is a {type(record).__name__}, no mapping"
     defaults = {"images_undone": 0}
     for name in ("images_seen", "rounds", "images_undone"):
         count = record.get(name, defaults.get(name))
         if type(count) is not int or count < 0:
-            return f"{name} is {str(count)[:40]!r}, no whole number from 0"
+            return f"{name} is {repr(count)[:40]}, no whole number from 0"
     if record.get("images_undone", 0) > record["images_seen"]:
         return f"images_undone is {record['images_undone']}, more than images_seen, {record['images_seen']}"
     if not isinstance(record.get("class"), str):
-        return f"its class is {str(record.get('class'))[:40]!r}, no name"
+        return f"its class is {repr(record.get('class'))[:40]}, no name"
     names = record.get("class_names", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        return f"class_names is {str(names)[:40]!r}, no list of names"
+        return f"class_names is {repr(names)[:40]}, no list of names"
     terms = record.get("terms", {})
     if not isinstance(terms, dict):
-        return f"terms is {str(terms)[:40]!r}, no mapping"
+        return f"terms is {repr(terms)[:40]}, no mapping"
     for name, term in terms.items():  # sum and number of rounds of each
         if not (isinstance(term, list | tuple) and len(term) == 2 and all(type(part) in (int, float) for part in term)):
-            return f"the term {name} is {str(term)[:40]!r}, no sum and number of rounds"
+            return f"the term {name} is {repr(term)[:40]}, no sum and number of rounds"
     return ""
 
 
