@@ -226,7 +226,7 @@ def parse_config(text: str, where: str) -> dict[str, Any]:
         raise ReleaseError(f"{where} is refused: images_undone is {config['images_undone']}, more than images_seen")
     dtype = config.get("dtype")
     if not isinstance(dtype, str) or dtype not in STORED:
-        raise ReleaseError(f"{where} is refused: dtype is {str(dtype)[:100]!r}, not one of {', '.join(STORED)}")
+        raise ReleaseError(f"{where} is refused: dtype is {repr(dtype)[:100]}, not one of {', '.join(STORED)}")
     _check_plain(config["arguments"], where)
     _check_class_names(config.get("class_names") or [], where)
     for key in ("origin", "about"):
