@@ -266,7 +266,7 @@ def other_precision(config: dict[str, Any], tensors: dict[str, torch.Tensor]) ->
         (other_format, "is no release of the zoo"),
         (negative, "images_seen is -1"),
         (more_undone_than_seen, "images_undone is 1000000000000, more than images_seen"),
-        (no_text, "dtype is '{}', not one of float32"),
+        (no_text, "dtype is {}, not one of float32"),
         (no_digest, "has no digest of model.safetensors"),
         (other_precision, "average.stem.1.weight is torch.bfloat16, the release says float32"),
         (lambda config, tensors: config.update(dtype=[1]), r"dtype is \[1\], not one of float32, float16, bfloat16"),
