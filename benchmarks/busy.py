@@ -1,6 +1,6 @@
 """Training on cores that other work uses too: `zoo.fit recipe=dcgan_digits` with its default settings.
 
-    python benchmarks/busy.py [baseline=CHECKOUT images=120000 turns=2]
+    python benchmarks/busy.py [baseline=CHECKOUT images=120000 turns=2 company=quiet,training,loops]
 
 Each training is a fresh process on a machine with nothing else to do (`quiet`), beside another training of the same
 recipe with two threads (`training`), and beside two processes that only count (`loops`). Compared are the default,
@@ -47,7 +47,7 @@ def environment(checkout: Path) -> dict[str, str]:
 
 
 @contextmanager
-def company(kind: str, folder: Path) -> Iterator[None]:
+def other_work(kind: str, folder: Path) -> Iterator[None]:
     """Keep the other work going while a block runs.
 
     Args:
@@ -60,7 +60,7 @@ def company(kind: str, folder: Path) -> Iterator[None]:
     elif kind == "loops":
         commands = [[sys.executable, "-c", LOOP] for _ in range(2)]
     others = [
-        subprocess.Popen(words, env=environment(HERE), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.Popen(words, cwd=HERE, env=environment(HERE), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for words in commands
     ]
     try:
@@ -80,21 +80,32 @@ def images_per_second(
 ) -> dict[str, Any]:
     """Train once, and return images per second and the number of threads."""
     subprocess.run(
-        command(out, images, *words), env=environment(checkout), check=True, timeout=limit, stdout=subprocess.DEVNULL
+        command(out, images, *words),
+        cwd=checkout,  # comes before PYTHONPATH
+        env=environment(checkout),
+        check=True,
+        timeout=limit,
+        stdout=subprocess.DEVNULL,
     )
     end = json.loads((out / "ends.jsonl").read_text().splitlines()[-1])
     start = json.loads((out / "environment.jsonl").read_text().splitlines()[-1])
     return {"images_per_second": round(end["images_seen"] / end["seconds"], 1), "threads": start.get("threads")}
 
 
-def benchmark(baseline: str = "", images: int = 120_000, turns: int = 2) -> dict[str, Any]:
+def benchmark(
+    baseline: str = "", images: int = 120_000, turns: int = 2, company: str | list[str] = "quiet,training,loops"
+) -> dict[str, Any]:
     """Let the programs take turns in each company.
 
     Args:
         baseline: folder of another version of this repository; empty for none.
         images: images of a training.
         turns: trainings of each program in each company.
+        company: what else goes on, some of `quiet`, `training` and `loops`, joined by commas.
     """
+    kinds = company.split(",") if isinstance(company, str) else company
+    if unknown := set(kinds) - {"quiet", "training", "loops"}:
+        raise UserError(f"company: some of quiet, training, loops; got {', '.join(sorted(unknown))}")
     if baseline and not (Path(baseline) / "zoo" / "fit.py").is_file():
         raise UserError(f"baseline: a folder with a checkout of this repository; {baseline} has no zoo/fit.py")
     programs: dict[str, tuple[Path, int, list[str]]] = {
@@ -104,9 +115,9 @@ def benchmark(baseline: str = "", images: int = 120_000, turns: int = 2) -> dict
     if baseline:
         programs["baseline"] = (Path(baseline).resolve(), images // 6, [])
     found: dict[str, Any] = {}
-    for kind in ("quiet", "training", "loops"):
+    for kind in kinds:
         rows: dict[str, list[dict[str, Any]]] = {name: [] for name in programs}
-        with tempfile.TemporaryDirectory() as folder, company(kind, Path(folder)):
+        with tempfile.TemporaryDirectory() as folder, other_work(kind, Path(folder)):
             for turn in range(turns):
                 for name, (checkout, length, words) in programs.items():
                     out = Path(folder) / f"{name.replace(' ', '_')}_{turn}"
@@ -133,7 +144,8 @@ def ratios(found: dict[str, Any]) -> dict[str, Any]:
         relative[kind] = {
             f"over {name}": round(own / row["median"], 2) for name, row in rows.items() if name != "default"
         }
-        relative[kind]["of a quiet machine"] = round(own / found["quiet"]["default"]["median"], 2)
+        if "quiet" in found:
+            relative[kind]["of a quiet machine"] = round(own / found["quiet"]["default"]["median"], 2)
     return {"default": relative}
 
 
