@@ -17,7 +17,7 @@ from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
 from zoo.runs import threads
 from zoo.runs.recipes import load_recipe
-from zoo.runs.threads import Choice, chosen_threads, decide, tried
+from zoo.runs.threads import Choice, choose_by_trial, chosen_threads, decide
 from zoo.training.threads import candidates
 
 
@@ -96,7 +96,7 @@ def test_the_fastest_number_is_found_and_nothing_else_is_touched(seconds: dict[i
 def test_a_short_run_ends_the_trial_with_its_first_turn() -> None:
     model = slow({4: 0.03, 2: 0.001, 1: 0.001})
     recipe = recipe_of(images=64 * 100)  # 100 rounds of 0.03 s
-    assert tried(recipe, model, recipe.data.build(), 4) == Choice(4)
+    assert choose_by_trial(recipe, model, recipe.data.build(), 4) == Choice(4)
 
 
 def test_a_growing_model_is_tried_as_it_ends() -> None:
@@ -115,7 +115,7 @@ def test_a_growing_model_is_tried_as_it_ends() -> None:
 
     recipe = load_recipe("progan_digits", {"trainer": {"accelerator": "cpu", "precision": "32-true"}})
     model = Seen(**{**recipe.model.arguments, "width": 4})
-    tried(recipe, model, recipe.data.build(), 4)
+    choose_by_trial(recipe, model, recipe.data.build(), 4)
     assert {size[-1] for size in sizes} == {model.resolution}
     assert sizes[0][0] == recipe.data.build().batch_size_at(model.resolution)
 
@@ -123,7 +123,7 @@ def test_a_growing_model_is_tried_as_it_ends() -> None:
 def test_there_is_no_trial_where_the_number_is_given_or_nothing_could_be_gained(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(threads, "tried", lambda *_: pytest.fail("a trial"))
+    monkeypatch.setattr(threads, "choose_by_trial", lambda *_: pytest.fail("a trial"))
     model = slow({})
 
     def chosen(recipe: Recipe, data: Any = None, start: Path | None = None) -> int:

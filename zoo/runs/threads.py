@@ -82,11 +82,11 @@ def choose(recipe: Recipe, model: GAN, data: Any, start: Path | None, own: int) 
     if given != "auto":
         return Choice(int(given))
     if start is not None:  # a run of before this choice existed has no record, and keeps torch's number
-        recorded = [record.get("threads") for record in run_of(start).starts()]
-        return Choice((recorded and recorded[-1]) or own)
+        recorded = next((record.get("threads") for record in reversed(run_of(start).starts())), None)
+        return Choice(recorded if isinstance(recorded, int) and recorded > 0 else own)
     if not is_tried(recipe, model, data, own):
         return Choice(own)
-    return tried(recipe, model, data, own)
+    return choose_by_trial(recipe, model, data, own)
 
 
 def is_tried(recipe: Recipe, model: GAN, data: Any, own: int) -> bool:
@@ -110,7 +110,7 @@ def batch_size_at_end(recipe: Recipe, model: GAN, data: Images) -> int:
     return data.batch_size_at(model.data_resolution(recipe.images - 1))
 
 
-def tried(recipe: Recipe, model: GAN, data: Images, own: int) -> Choice:
+def choose_by_trial(recipe: Recipe, model: GAN, data: Images, own: int) -> Choice:
     """Let the numbers of threads take turns, and choose the fastest, or torch's own if none is clearly faster.
 
     The rounds are those of the end of the run, where a growing model spends most of its time.
