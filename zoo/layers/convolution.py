@@ -193,5 +193,7 @@ def gradients(
         settings: of the convolution.
         wanted: whether each of the three gradients is to be computed; None stands for one that is not.
     """
+    if not torch.is_grad_enabled():  # a last derivative, which needs no graph
+        return _Gradients.forward(gradient, x, weight, bias_size, settings, wanted)
     found: Gradients = _Gradients.apply(gradient, x, weight, bias_size, settings, wanted)
     return found

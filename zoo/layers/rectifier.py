@@ -76,6 +76,8 @@ class _Rectifier(torch.autograd.Function):
         if gradient is None:
             return None, None, None
         (result,) = ctx.saved_tensors
+        if not torch.is_grad_enabled():  # a last derivative, which needs no graph
+            return _Slope.forward(gradient, result, ctx.slope), None, None
         return _Slope.apply(gradient, result.detach(), ctx.slope), None, None
 
 
@@ -98,4 +100,7 @@ class _Slope(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None, None]:
         if gradient is None:
             return None, None, None
-        return _Slope.apply(gradient, *ctx.saved_tensors, ctx.slope), None, None
+        (result,) = ctx.saved_tensors
+        if not torch.is_grad_enabled():
+            return _Slope.forward(gradient, result, ctx.slope), None, None
+        return _Slope.apply(gradient, result, ctx.slope), None, None
