@@ -153,6 +153,16 @@ def test_weights_of_another_precision_are_read(saved: Path) -> None:
             lambda s: s["optimizer_states"][1]["state"][0].update(exp_avg_sq=torch.zeros(3)),
             r"the exp_avg_sq .* is \(3,\)",
         ),
+        (
+            lambda s: s["optimizer_states"][1]["state"][2].update(
+                second=s["optimizer_states"][1]["state"][2].pop("exp_avg_sq")
+            ),
+            "not all of its weights have exp_avg_sq and second",
+        ),
+        (
+            lambda s: s["optimizer_states"][1]["param_groups"][0]["params"].__setitem__(0, 3.7),
+            "there is a state of 0, which is no weight",
+        ),
         (lambda s: s.update(loops=5), "TypeError|AttributeError"),
         (lambda s: s["callbacks"]["Alarms"].update(read_at=None), "TypeError"),
         (

@@ -189,3 +189,12 @@ def test_reports_are_read_and_evaluations_belong_to_one_checkpoint(run: RunFolde
         "000000000008-held_out-digits.json",
         "000000000008-train-digits.json",
     ]
+
+
+def test_rows_of_another_file_are_no_starts_and_no_ends(run: RunFolder) -> None:
+    start, end = {"recipe": "dcgan_digits"}, {"images_seen": 64, "seconds": 1.0, "start": 1}
+    run.path.mkdir()
+    for record in (start, end):
+        run.record_start(record)
+        run.record_end(record)
+    assert (run.starts(), run.ends()) == ([start], [end])

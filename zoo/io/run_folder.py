@@ -64,12 +64,12 @@ class RunFolder:
         return self.path / "run.lock"
 
     def starts(self) -> list[dict[str, Any]]:
-        """Return the records of all starts: recipe name, time, command, environment."""
-        return read_jsonl(self.path / STARTS)
+        """Return the records of all starts: recipe name, time, command, environment. Other rows are left out."""
+        return [row for row in read_jsonl(self.path / STARTS) if isinstance(row.get("recipe"), str)]
 
     def ends(self) -> list[dict[str, Any]]:
-        """Return the records of all ends except kills: seconds, images seen, number of the start."""
-        return read_jsonl(self.path / "ends.jsonl")
+        """Return the records of all ends except kills: seconds, images seen, number of the start; no other rows."""
+        return [row for row in read_jsonl(self.path / "ends.jsonl") if isinstance(row.get("images_seen"), int)]
 
     def record_start(self, record: dict[str, Any]) -> None:
         """Append the record of a start."""

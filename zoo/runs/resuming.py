@@ -85,6 +85,8 @@ def check_optimizers(state: Mapping[str, Any], players: Sequence[str], start: Pa
 def check_moments(optimizers: Iterable[Optimizer], start: Path) -> None:
     """Check the restored moments of Adam and SGD, which torch takes as they are: tensors of their weights' shapes.
 
+    All weights of an optimizer that have a state have the same moments.
+
     Args:
         optimizers: the optimizers, with the state of the checkpoint.
         start: the checkpoint, for error messages.
@@ -92,22 +94,31 @@ def check_moments(optimizers: Iterable[Optimizer], start: Path) -> None:
     Raises:
         CheckpointError: naming the first that is something else.
     """
-    moments = [
-        (weight, key, value)
-        for optimizer in optimizers
-        for weight, values in optimizer.state.items()
-        for key, value in values.items()
-        if key in MOMENTS and value is not None
-    ]
-    for weight, key, value in moments:
-        is_tensor = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
-        if not is_tensor or value.shape != weight.shape:
-            found = tuple(value.shape) if is_tensor else f"a {type(value).__name__}"
+    for optimizer in optimizers:
+        if fault := _fault_of_moments(optimizer):
             raise CheckpointError(
-                f"{start} cannot be restored (the {key} of a weight {tuple(weight.shape)} is {found}): its content was "
-                "changed after it was written. Resume from an older checkpoint, resume=FILE, or fine-tune from its "
-                "weights in a new run: pretrained=FILE"
+                f"{start} cannot be restored ({fault}): its content was changed after it was written. Resume from an "
+                "older checkpoint, resume=FILE, or fine-tune from its weights in a new run: pretrained=FILE"
             )
+
+
+def _fault_of_moments(optimizer: Optimizer) -> str:
+    """Return what is wrong with the restored moments of an optimizer; an empty text if nothing is."""
+    states = list(optimizer.state.items())
+    for weight, values in states:
+        if not isinstance(weight, Tensor):
+            return f"there is a state of {weight!r}, which is no weight"
+        if values.keys() != states[0][1].keys():
+            missing = sorted(map(str, values.keys() ^ states[0][1].keys()))
+            return f"not all of its weights have {' and '.join(missing)}"
+        for key, value in values.items():
+            if key not in MOMENTS or value is None:
+                continue
+            is_tensor = isinstance(value, Tensor) and value.layout is torch.strided and not value.is_meta
+            if not is_tensor or value.shape != weight.shape:
+                found = tuple(value.shape) if is_tensor else f"a {type(value).__name__}"
+                return f"the {key} of a weight {tuple(weight.shape)} is {found}"
+    return ""
 
 
 @contextmanager
