@@ -170,9 +170,10 @@ def test_records_are_appended_and_half_a_line_is_left_out(run: RunFolder) -> Non
     run.path.mkdir()
     for number in range(2):
         run.record_start({"recipe": "dcgan_digits", "number": number})
-    run.record_end({"start": 1, "seconds": 0.5})
+    end = {"start": 1, "seconds": 0.5, "images_seen": 64}
+    run.record_end(end)
     assert [start["number"] for start in run.starts()] == [0, 1]
-    assert run.ends() == [{"start": 1, "seconds": 0.5}]
+    assert run.ends() == [end]
     (log,) = (path for path in run.path.iterdir() if "number" in path.read_text())
     log.write_text(log.read_text() + '{"recipe": "dcgan_di')
     assert [start["number"] for start in run.starts()] == [0, 1]
