@@ -113,6 +113,7 @@ def weight(state: dict[str, Any], change: Callable[[torch.Tensor], Any]) -> None
         (lambda s: clock(s, **{"class": None}), "class is None"),
         (lambda s: clock(s, terms={"d/adversarial": [1.0]}), r"the term d/adversarial is \[1.0\]"),
         (lambda s: s.update(zoo="x"), "its record is a str, no mapping"),
+        (lambda s: s.update(loops={"x": {"total": {"processed": None}}}), "the count processed of a loop is None"),
         (lambda s: s.update(state_dict=[]), "its weights are a list, no mapping"),
         (lambda s: weight(s, lambda w: [w]), "the weight average.stem.1.weight is a list"),
         (
@@ -163,6 +164,7 @@ def test_weights_of_another_precision_are_read(saved: Path) -> None:
             lambda s: s["optimizer_states"][1]["param_groups"][0]["params"].__setitem__(0, 3.7),
             "there is a state of 0, which is no weight",
         ),
+        (lambda s: s["optimizer_states"][0]["param_groups"][0].update(eps=[1e-8]), "eps is '.1e-08.', no number"),
         (lambda s: s.update(loops=5), "TypeError|AttributeError"),
         (lambda s: s["callbacks"]["Alarms"].update(read_at=None), "TypeError"),
         (

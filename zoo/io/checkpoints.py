@@ -80,7 +80,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         ) from error
     if not isinstance(content, dict) or "zoo" not in content or "state_dict" not in content:
         raise CheckpointError(f"{path} is not a checkpoint of a zoo run: it has no weights, or no clock beside them")
-    if fault := _fault_of_record(content["zoo"]) or _fault_of_tensors(content["state_dict"]):
+    fault = _fault_of_record(content["zoo"]) or _fault_of_tensors(content["state_dict"])
+    if fault := fault or _fault_of_counts(content.get("loops")):
         raise CheckpointError(
             f"{path} is refused: {fault}. Its content was changed since it was written. {_remedy(path)}"
         )
@@ -112,6 +113,16 @@ def _fault_of_record(record: Any) -> str:
     for name, term in terms.items():  # sum and number of rounds of each
         if not (isinstance(term, list | tuple) and len(term) == 2 and all(type(part) in (int, float) for part in term)):
             return f"the term {name} is {repr(term)[:40]}, no sum and number of rounds"
+    return ""
+
+
+def _fault_of_counts(loops: Any) -> str:
+    """Return what is wrong with the counts in the state of Lightning's loops; an empty text if nothing is."""
+    for key, value in loops.items() if isinstance(loops, dict) else ():
+        if key in ("ready", "started", "processed", "completed") and (type(value) is not int or value < 0):
+            return f"the count {key} of a loop is {repr(value)[:40]}, no whole number from 0"
+        if fault := _fault_of_counts(value):
+            return fault
     return ""
 
 

@@ -104,6 +104,10 @@ def check_moments(optimizers: Iterable[Optimizer], start: Path) -> None:
 
 def _fault_of_moments(optimizer: Optimizer) -> str:
     """Return what is wrong with the restored moments of an optimizer; an empty text if nothing is."""
+    for group in optimizer.param_groups:
+        for key, default in optimizer.defaults.items():
+            if isinstance(default, int | float) and not isinstance(group.get(key), int | float | Tensor):
+                return f"{key} is {str(group.get(key))[:40]!r}, no number"
     states = list(optimizer.state.items())
     for weight, values in states:
         if not isinstance(weight, Tensor):
