@@ -48,6 +48,7 @@ from peer_program import Peer, Row
 from peer_repositories import BigGANPyTorch, GanZooDCGAN, GanZooProGAN, LightningDCGAN, MimicryWGANGP, ProGANPyTorch
 from torch import Tensor
 from turns import Turns, batches_for, fit, machine, write
+from variants import VARIANTS
 
 import zoo
 from zoo.config.command_line import run_command
@@ -69,20 +70,9 @@ ROWS = {
     "wgan_gp": Row(
         "WGANGP", {**WIDTH_128, "generator_batch": 1, "dequantise": False}, 16, {"torch-mimicry": MimicryWGANGP}
     ),
-    # the network of the authors' CIFAR-10 script
     "biggan": Row(
         "BigGAN",
-        {
-            "resolution": 32,
-            "latent_dim": 128,
-            "width": 64,
-            "num_classes": 10,
-            "shared_dim": 0,
-            "skip_latents": False,
-            "attention": 0,
-            "orthogonal": 0.0,
-            "critic_steps": 4,
-        },
+        {"resolution": 32, "width": 64, **VARIANTS["biggan"].settings},
         8,
         {"BigGAN-PyTorch": BigGANPyTorch},
     ),

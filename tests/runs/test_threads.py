@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.helpers.watch import WATCH
+from tests.helpers.watch import WATCH, torch_threads
 from zoo.config.recipe import Recipe
 from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
@@ -36,10 +36,8 @@ class Slow(zoo.VanillaGAN):
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """torch's own number is 4, and the clock is `WATCH`."""
     monkeypatch.setattr(threads, "time", WATCH)
-    own = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(own)
+    with torch_threads(4):
+        yield
 
 
 def recipe_of(images: int = 10**7, **trainer: Any) -> Recipe:
@@ -96,6 +94,20 @@ def test_the_fastest_number_is_found_and_nothing_else_is_touched(seconds: dict[i
 def test_a_short_run_ends_the_trial_with_its_first_turn() -> None:
     model = slow({4: 0.03, 2: 0.001, 1: 0.001})
     recipe = recipe_of(images=64 * 100)  # 100 rounds of 0.03 s
+    assert choose_by_trial(recipe, model, recipe.data.build(), 4) == Choice(4)
+
+
+def test_a_slow_first_round_does_not_make_a_short_run_long() -> None:
+    """The first round prepares all kernels, which takes seconds on some processors."""
+    model = slow({4: 0.03, 2: 0.001, 1: 0.001})
+    inner, first = model.prepare, iter([5.0])
+
+    def prepare(real: zoo.Batch) -> zoo.Batch:
+        WATCH.now += next(first, 0.0)
+        return inner(real)
+
+    model.prepare = prepare  # type: ignore[method-assign]
+    recipe = recipe_of(images=64 * 100)
     assert choose_by_trial(recipe, model, recipe.data.build(), 4) == Choice(4)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.helpers.watch import WATCH
+from tests.helpers.watch import WATCH, torch_threads
 from zoo.features import Pixels, features_of
 from zoo.training import threads
 from zoo.training.threads import ThreadsOfLoop, fastest
@@ -17,10 +17,8 @@ from zoo.training.threads import ThreadsOfLoop, fastest
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """torch's own number is 4, and the clock is `WATCH`."""
     monkeypatch.setattr(threads, "time", WATCH)
-    own = torch.get_num_threads()
-    torch.set_num_threads(4)
-    yield
-    torch.set_num_threads(own)
+    with torch_threads(4):
+        yield
 
 
 def numbers_used(steps: int | None, seconds: dict[int, float], device: str = "cpu") -> list[int]:

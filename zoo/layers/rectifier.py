@@ -73,12 +73,7 @@ class _Rectifier(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None, None]:
-        if gradient is None:
-            return None, None, None
-        (result,) = ctx.saved_tensors
-        if not torch.is_grad_enabled():  # a last derivative, which needs no graph
-            return _Slope.forward(gradient, result, ctx.slope), None, None
-        return _Slope.apply(gradient, result.detach(), ctx.slope), None, None
+        return _times_slope(gradient, ctx), None, None
 
 
 class _Slope(torch.autograd.Function):
@@ -98,9 +93,15 @@ class _Slope(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor | None) -> tuple[Tensor | None, None, None]:
-        if gradient is None:
-            return None, None, None
-        (result,) = ctx.saved_tensors
-        if not torch.is_grad_enabled():
-            return _Slope.forward(gradient, result, ctx.slope), None, None
-        return _Slope.apply(gradient, result, ctx.slope), None, None
+        return _times_slope(gradient, ctx), None, None
+
+
+def _times_slope(gradient: Tensor | None, ctx: Any) -> Tensor | None:
+    """Return a gradient times the slope of a rectifier, with a graph if a further derivative may be taken."""
+    if gradient is None:
+        return None
+    (result,) = ctx.saved_tensors
+    if not torch.is_grad_enabled():
+        return _Slope.forward(gradient, result, ctx.slope)
+    product: Tensor = _Slope.apply(gradient, result.detach(), ctx.slope)
+    return product

@@ -36,7 +36,7 @@ FEWEST = 50
 TURN = 0.25
 """Seconds of a turn, if a cycle of rounds is not longer."""
 TURNS = 4
-"""Turns of a number of threads, the first of which warms up."""
+"""Turns of a number of threads, the first of which warms up; torch's own number has one more, at the beginning."""
 BUDGET = 2.0, 0.02
 """Seconds, and share of the run, after which each number has two turns at most; the larger of the two counts."""
 
@@ -169,7 +169,8 @@ class Trial(Callback):
     def __init__(self, threads: Sequence[int], cycles: int) -> None:
         self.threads, self.cycles = threads, cycles
         self.turns: dict[int, list[float]] = {n: [] for n in threads}  # seconds of a cycle in each turn
-        self.queue = [n for _ in range(TURNS) for n in threads]
+        # One more turn of torch's own: its first one prepares all kernels, and would make a short run look long.
+        self.queue = [threads[0], *(n for _ in range(TURNS) for n in threads)]
 
     def seconds_per_cycle(self) -> dict[int, float]:
         """Return the mean seconds of a cycle by number of threads, without the turn that warmed up.
@@ -205,7 +206,7 @@ class Trial(Callback):
     def _is_over(self) -> bool:
         own = self.turns[self.threads[0]]
         planned = self.cycles * min(own)
-        if planned < SHORT and len(own) < 2:  # the first turn tells: a warm-up is slower, not faster
+        if planned < SHORT and not any(self.turns[n] for n in self.threads[1:]):
             self.queue.clear()
         seconds, share = BUDGET
         if all(len(times) > 1 for times in self.turns.values()) and time.monotonic() - self.began > max(
