@@ -275,6 +275,10 @@ class MixGAN(GAN):
         k = len(images)
         return Batch(torch.cat(images), None if labels is None else labels.repeat(k), z.repeat(k, 1))
 
+    def shown(self, batch: Batch) -> Batch:
+        """Return images as the base's losses see them."""
+        return self._first.shown(batch)
+
     def score(self, batch: Batch) -> Tensor:
         """Return the weighted mean (B,) of the discriminators' logits."""
         logits = [pair.score(batch) for pair in self.pairs[0]]
