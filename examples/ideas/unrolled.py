@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 import zoo
-from zoo.errors import require_at_least
+from zoo.errors import UserError, require_at_least
 from zoo.training.contract import given_objective
 from zoo.training.objectives import Terms
 from zoo.training.player import Loss
@@ -56,6 +56,8 @@ class Unrolled(zoo.GAN):
         """Return the terms of the model's generator against the unrolled discriminator."""
         if not self.unroll:
             return super().generator_loss(real, fake)
+        if not isinstance(self.discriminator, nn.Module):
+            raise UserError(f"unroll={self.unroll}: a mixture hides its discriminators' weights; set unroll=0 there")
         game = Against(self.discriminator)
         buffers = {name: buffer.clone() for name, buffer in game.named_buffers()}
         # The discriminator is frozen while the generator moves, so the steps start from leaves of their own.
