@@ -3,7 +3,7 @@ arXiv:2111.01118.
 
 The auxiliary classifier of AC-GAN works on the unit sphere, so its gradients cannot explode, and compares each image
 with its class's proxy and with the images of other classes in the batch: the data-to-data cross entropy (D2D-CE,
-equation 8), whose margins leave out pairs that are easy already. The discriminator learns it from real images only.
+section 3), whose margins leave out pairs that are easy already. The discriminator learns it from real images only.
 
 Departs from the paper: the networks are those of `zoo.BigGAN` at any size; weight, margin and temperature are those of
 the authors' CIFAR-10 configuration (PyTorch-StudioGAN), where an embedding has 512 numbers.
@@ -92,7 +92,7 @@ class ReACGAN(zoo.BigGAN):
 
 
 def d2d_ce(embeddings: Tensor, proxies: Tensor, labels: Tensor, margin: float, temperature: float) -> Tensor:
-    """Return equation 8 for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1."""
+    """Return the D2D-CE for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1."""
     attraction = ((embeddings * proxies).sum(1) - margin).clamp(max=0) / temperature
     repulsion = (embeddings @ embeddings.T - (1 - margin)).relu() / temperature
     repulsion = repulsion.masked_fill(labels[:, None] == labels, -torch.inf)  # images of the same class, and itself

@@ -2,7 +2,7 @@
 Throwing Away Bad Samples", arXiv:2002.06224.
 
 The generator's loss keeps the k generated images that the discriminator scores highest, whose gradients point towards
-real images (section 3). k falls from the whole batch by a factor for each epoch, to a share of it (section 3.2).
+real images (section 3). k falls from the whole batch by a factor for each epoch, to a share of it.
 
 Departs from the paper: an epoch is a number of images, so that k is a function of images seen; with the relativistic
 objective an image is kept by its score and its loss has no partner.

@@ -77,7 +77,8 @@ class MixGAN(GAN):
         seed: seed of latents, noise and draws of members; the base has no seed of its own.
 
     Raises:
-        ValueError: for a base that is no GAN, has a third player, or is itself a mixture; for numbers out of range.
+        ValueError: for a base that is no GAN, has a third player, overrides `fakes`, or is itself a mixture; for
+            numbers out of range.
         UserError: when no class has the base's name.
     """
 
