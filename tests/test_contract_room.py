@@ -14,8 +14,10 @@ from torch.nn.functional import cross_entropy, mse_loss
 
 import zoo
 from tests.helpers.training import Noise, train
+from zoo.alarms.observe import Observer
 from zoo.data import Folder
 from zoo.errors import DataError
+from zoo.training.augment import translation
 from zoo.training.objectives import Terms
 
 ROOT = Path(__file__).parents[1]
@@ -122,6 +124,77 @@ def test_a_mixture_gives_its_members_latents_and_heads(payoff: Any, tmp_path: Pa
     fake = model.fakes(z, None)
     for member, rows in zip(model.generator.members, fake.chunk(2)):
         torch.testing.assert_close(model.generate(member, rows.latents, None), rows.images)
+
+
+class Recorded(zoo.VanillaGAN):
+    """Shows its losses images at half their brightness, and keeps what the discriminator's loss leaves with them."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"resolution": 4, "latent_dim": 4, "layers": 1, "width": 8, "dropout": 0.0, **settings})
+
+    def shown(self, batch: zoo.Batch) -> zoo.Batch:
+        return zoo.Batch(super().shown(batch).images / 2, batch.labels, batch.latents)
+
+    def discriminator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:
+        terms = super().discriminator_loss(real, fake)
+        self.seen = [
+            (batch.images.abs().max().item(), batch.scores, self.discriminator(batch.images)) for batch in (real, fake)
+        ]
+        return terms
+
+
+@pytest.mark.parametrize("settings", [{}, {"r1": 1.0}, {"r1": 1.0, "r2": 1.0}, {"objective": "relativistic"}], ids=str)
+@pytest.mark.parametrize("couples", [False, True])
+def test_a_loss_finds_the_scores_that_its_parents_loss_was_computed_from(
+    settings: dict[str, Any], couples: bool, tmp_path: Path
+) -> None:
+    """In one pass or in two, from passes with gradient penalties or without: each batch has its own rows."""
+    model = Recorded(**settings)
+    model.couples_batch = couples
+    train(model, 1, tmp_path)
+    for _, scores, expected in model.seen:
+        torch.testing.assert_close(scores, expected)
+    images = [torch.rand(3, 1, 4, 4), torch.rand(2, 1, 4, 4)]
+    batches = [zoo.Batch(rows) for rows in images]
+    found = model.scores(*batches)
+    assert all(scores is batch.scores for scores, batch in zip(found, batches))
+
+
+def test_losses_alarms_and_mixtures_see_images_as_they_are_shown(tmp_path: Path) -> None:
+    """Images of at most 1 are shown at half of that, whoever looks."""
+    model = Recorded()
+    trainer = train(model, 1, tmp_path)
+    assert max(brightest for brightest, *_ in model.seen) <= 0.5
+    batch = zoo.Batch(torch.rand(4, 1, 4, 4))
+    observer = Observer(model, None, n=4, many=4)
+    observer.fixed.first_batch(batch)
+    model.discriminator = Brightest()
+    fake = observer.fixed.fake(model, batch).images
+    signals = observer.quick(trainer, model)
+    assert signals["score/real"] == pytest.approx(batch.images.amax((1, 2, 3)).mean().item() / 2)
+    assert signals["score/fake"] == pytest.approx(fake.amax((1, 2, 3)).mean().item() / 2)
+    mixture = zoo.MixGAN({"class": f"{__name__}.Recorded"}, components=2)
+    assert torch.equal(mixture.shown(batch).images, batch.images / 2)
+    train(mixture, 1, tmp_path)
+    assert max(brightest for brightest, *_ in mixture.pairs[0][0].seen) <= 0.5
+
+
+class Brightest(nn.Module):
+    """Discriminator whose score is the largest value of an image."""
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return images.amax((1, 2, 3))
+
+
+def test_an_augmented_batch_is_what_is_shown_by_default() -> None:
+    model = zoo.VanillaGAN(resolution=4, width=8, layers=1, augment=("translation",))
+    batch = zoo.Batch(torch.rand(5, 1, 4, 4), latents=torch.rand(5, 2))
+    torch.manual_seed(1)
+    shown = model.shown(batch)
+    torch.manual_seed(1)
+    assert torch.equal(shown.images, translation(batch.images))
+    assert shown.latents is batch.latents
+    assert zoo.VanillaGAN(resolution=4, width=8, layers=1).shown(batch) is batch
 
 
 def test_labels_that_prepare_makes_count(tmp_path: Path) -> None:

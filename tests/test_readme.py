@@ -18,7 +18,7 @@ from zoo.runs.recipes import load_recipe
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 PAGES = [ROOT / "README.md", *DOCS]
-FOLDERS = ("studies", "benchmarks", "checkpoints")
+FOLDERS = ("studies", "benchmarks", "checkpoints", "examples")
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / folder / "README.md" for folder in FOLDERS)]
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
 

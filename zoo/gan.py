@@ -48,7 +48,7 @@ from zoo.training.term_logging import LogsTerms
 from zoo.training.terms import RunningTerms, infinite_buffers
 
 
-class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, LightningModule):  # type: ignore[misc]
+class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, LightningModule):
     """A generator and a discriminator with their training loop: the base class of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, passes them to this
@@ -213,6 +213,10 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         """Return generated images for a player's loss, with the latents (B, Z) and classes (B,) they are made from."""
         return Batch(self.generate(self.generator, z, labels), labels, z)
 
+    def shown(self, batch: Batch) -> Batch:
+        """Return real or generated images as the losses see them: augmented, see `augment`."""
+        return augmented(batch, self.augment)
+
     def score(self, batch: Batch) -> Tensor:
         """Return the discriminator's logits (B,); the higher, the more real.
 
@@ -246,13 +250,18 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
     # --- the loop ----------------------------------------------------------------------------------------------------
 
     def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
-        """Score each batch, (B,), in one pass of the discriminator unless it `couples_batch`."""
+        """Score each batch, (B,), in one pass of the discriminator unless it `couples_batch`.
+
+        The scores are left in `batch.scores` too, where a loss finds those that its parent's loss was computed from.
+        """
         if len(batches) == 1 or self.couples_batch:
             return tuple(scored(self, batch) for batch in batches)
         joined = Batch.join(batches)
-        scores = scored(self, joined)
+        scores = torch.split(scored(self, joined), [len(batch) for batch in batches])
         joined.split_heads(batches)
-        return torch.split(scores, [len(batch) for batch in batches])
+        for batch, rows in zip(batches, scores):
+            batch.scores = rows
+        return scores
 
     def training_step(self, data: Any, batch_idx: int) -> None:
         """Play one round on one batch: every player whose turn it is moves once."""
@@ -303,7 +312,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         with frozen(self._idle(player)):
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)
-                terms = player.loss(augmented(shard, self.augment), augmented(self.fakes(z, y), self.augment))
+                terms = player.loss(self.shown(shard), self.shown(self.fakes(z, y)))
                 check_terms(terms, f"{type(self).__name__}, loss of {player.name!r}")
                 # Lightning's autocast extends to the backward pass, where it would round the second derivatives of a
                 # penalty to bf16. Without it each gradient has the precision of its forward pass.

@@ -42,13 +42,12 @@ def plain_names(model: object, names: Mapping[str, Any]) -> dict[str, str]:
     return plain
 
 
-class PlainlyNamed:
-    """Mixin of a module whose state dict has the same names with and without wrappers around its parts."""
+class PlainlyNamed(nn.Module):
+    """Base class of a module whose state dict has the same names with and without wrappers around its parts."""
 
-    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    def state_dict(self, *args: Any, **kwargs: Any) -> dict[str, Any]:  # type: ignore[override]
         """Return `nn.Module.state_dict` without the prefixes of wrappers."""
-        assert isinstance(self, nn.Module)
-        state: dict[str, Any] = super().state_dict(*args, **kwargs)  # type: ignore[misc]
+        state: dict[str, Any] = super().state_dict(*args, **kwargs)
         names = plain_names(self, state)
         if all(plain == name for plain, name in names.items()):
             return state
@@ -58,9 +57,8 @@ class PlainlyNamed:
 
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
         """Load a state dict with or without the prefixes of wrappers, see `nn.Module.load_state_dict`."""
-        assert isinstance(self, nn.Module)
-        own = plain_names(self, super().state_dict())  # type: ignore[misc]
+        own = plain_names(self, super().state_dict())
         state = OrderedDict((own.get(plain_name(name), name), value) for name, value in state_dict.items())
         if hasattr(state_dict, "_metadata"):
             state._metadata = state_dict._metadata  # type: ignore[attr-defined]
-        return super().load_state_dict(state, *args, **kwargs)  # type: ignore[misc]
+        return super().load_state_dict(state, *args, **kwargs)

@@ -25,6 +25,7 @@ class Batch:
 
     Attributes:
         heads: further outputs (B, ...) of the discriminator for these images, if `GAN.score` left any.
+        scores: the scores (B,) of these images, with their graph, of the latest pass of `GAN.scores` over them.
 
     Example:
         >>> import torch
@@ -34,12 +35,13 @@ class Batch:
         (4, Batch(images (4, 1, 8, 8) torch.float32, labels (4,)))
     """
 
-    __slots__ = ("heads", "images", "labels", "latents")
+    __slots__ = ("heads", "images", "labels", "latents", "scores")
 
     def __init__(self, images: Tensor, labels: Tensor | None = None, latents: Tensor | None = None) -> None:
         self.images = images
         self.latents = latents
         self.heads: Tensor | None = None
+        self.scores: Tensor | None = None
         self.labels = labels if labels is None or labels.is_floating_point() else labels.long()
 
     @classmethod

@@ -52,7 +52,9 @@ def given_objective(model: Any) -> Objective:
 
 
 def scored(model: Any, batch: Batch) -> Tensor:
-    """Return `model.score(batch)` after checking its shape, (B,): (B, 1) would silently broadcast to (B, B) in a loss.
+    """Return `model.score(batch)`, which is left in `batch.scores` too, after checking its shape.
+
+    It must be (B,): (B, 1) would silently broadcast to (B, B) in a loss.
 
     Raises:
         UserError: for any other shape.
@@ -63,6 +65,7 @@ def scored(model: Any, batch: Batch) -> Tensor:
             f"{type(model).__name__}.score must give one logit for each image, ({len(batch)},); got "
             f"{tuple(scores.shape)}. For ({len(batch)}, 1), add .flatten()"
         )
+    batch.scores = scores
     return scores
 
 

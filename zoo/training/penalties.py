@@ -76,7 +76,7 @@ def scores_and_gradient_norms(
 
     Args:
         scores: the model's method that scores batches.
-        batches: images (B, C, H, W) and their labels. They are given the discriminator's further outputs, `heads`.
+        batches: images (B, C, H, W) and their labels. They are given `scores` and `heads`.
         wanted: whether the norms of each batch are wanted; at least one must be.
         precision: precision of the passes with norms, see `input_gradient`.
 
@@ -98,7 +98,7 @@ def scores_and_gradient_norms(
             gradients = torch.autograd.grad(total, [leaf.images for leaf in leaves], create_graph=True)
     norms = iter([gradient.square().flatten(1).sum(1) for gradient in gradients])
     for batch, leaf in zip((batch for batch, wants in zip(batches, wanted) if wants), leaves):
-        batch.heads = leaf.heads
+        batch.heads, batch.scores = leaf.heads, leaf.scores
     of_leaves, of_plain = iter(leaf_scores), iter(scores(*plain) if plain else ())
     return [next(of_leaves if wants else of_plain) for wants in wanted], [
         next(norms) if wants else None for wants in wanted

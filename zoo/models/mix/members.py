@@ -32,6 +32,11 @@ def build_members(base: Mapping[str, Any] | str, count: int, seed: int, excluded
     target = find_class(str(name), GAN)
     if not (isinstance(target, type) and issubclass(target, GAN)) or target is GAN or issubclass(target, excluded):
         raise ValueError(f"base: {name} is not a GAN that can be mixed; name a variant, such as DCGAN")
+    if target.fakes is not GAN.fakes:
+        raise ValueError(
+            f"base: {name} overrides `fakes`, which a MixGAN would leave out: it makes generated images itself, of all "
+            "its generators. Override `generate` instead, or train the base alone"
+        )
     if settings.setdefault("seed", seed) != seed:
         raise ValueError(f"base: seed is the mixture's, {seed}; got {settings['seed']}. Leave it out")
     models = [target(**settings) for _ in range(count)]

@@ -77,7 +77,8 @@ class MixGAN(GAN):
         seed: seed of latents, noise and draws of members; the base has no seed of its own.
 
     Raises:
-        ValueError: for a base that is no GAN, has a third player, or is itself a mixture; for numbers out of range.
+        ValueError: for a base that is no GAN, has a third player, overrides `fakes`, or is itself a mixture; for
+            numbers out of range.
         UserError: when no class has the base's name.
     """
 
@@ -274,6 +275,10 @@ class MixGAN(GAN):
         images = [self.generate(member, z, labels) for member in self.generator.members]
         k = len(images)
         return Batch(torch.cat(images), None if labels is None else labels.repeat(k), z.repeat(k, 1))
+
+    def shown(self, batch: Batch) -> Batch:
+        """Return images as the base's losses see them."""
+        return self._first.shown(batch)
 
     def score(self, batch: Batch) -> Tensor:
         """Return the weighted mean (B,) of the discriminators' logits."""

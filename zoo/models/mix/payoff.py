@@ -133,6 +133,7 @@ def payoff_matrix(pairs: Pairs, real: Batch, seed: int) -> Tensor:
     payoffs = torch.zeros(len(pairs), len(pairs[0]), device=base.device)
     discriminators = [copy.deepcopy(pair.discriminator).train().requires_grad_(False) for pair in pairs[0]]
     generators = [copy.deepcopy(row[0].generator).train().requires_grad_(False) for row in pairs]
+    kept = [buffer.clone() for buffer in base.buffers()]  # a loss may keep a running mean in one
     with seeded(seed, base.device), torch.enable_grad():  # penalties differentiate by the images
         real = base.prepare(real)
         z, labels = base.sample_latent(len(real)), base.sample_labels(len(real))
@@ -144,4 +145,6 @@ def payoff_matrix(pairs: Pairs, real: Batch, seed: int) -> Tensor:
                     real, fake
                 )
                 payoffs[i, j] = -terms.get("adversarial", torch.stack(list(terms.values())).sum()).detach()
+    for buffer, value in zip(base.buffers(), kept):
+        buffer.copy_(value)
     return payoffs
