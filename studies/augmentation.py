@@ -28,7 +28,6 @@ import zoo
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.evaluation.reference import default_extractor
 from zoo.features import Extractor, extractor
-from zoo.training.augment import augmented
 
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}}
 
@@ -39,7 +38,7 @@ def mean_score(model: zoo.GAN, batch: zoo.Batch) -> float:
     kept = {name: buffer.clone() for name, buffer in model.discriminator.named_buffers()}
     model.discriminator.train()
     torch.manual_seed(0)
-    batch = augmented(batch, model.augment)
+    batch = model.augmented(batch)
     whole = range(0, len(batch) - 63, 64)
     labels = batch.labels
     scores = torch.cat(

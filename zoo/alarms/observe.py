@@ -26,7 +26,6 @@ from zoo.alarms.spectrum import COUNT, Spectra
 from zoo.features import Extractor
 from zoo.gan import GAN
 from zoo.layers.normalization import PixelNorm
-from zoo.training.augment import augmented
 from zoo.training.objectives import Wasserstein, interpolated_gradient_norms
 from zoo.training.seeding import seeded
 
@@ -100,7 +99,7 @@ class Observer:
         with self._without_side_effects(trainer), _recording(self.layers, activations):
             real = self.fixed.real(model)
             fake = self.fixed.fake(model, real)
-            shown = [augmented(batch, model.augment) for batch in (real, fake)]
+            shown = [model.augmented(batch) for batch in (real, fake)]
             real_scores, fake_scores = (scores.float() for scores in model.scores(*shown))
         signals = {
             "score/real": real_scores.mean(),
@@ -135,7 +134,7 @@ class Observer:
                 return {}
             train = self.fixed.real(model, many=True)
             fake = self.fixed.fake(model, train)
-            shown = [augmented(batch, model.augment) for batch in (train, held_out, fake)]  # as in training
+            shown = [model.augmented(batch) for batch in (train, held_out, fake)]  # as in training
             t, h, g = (scores.float() for batch in shown for scores in model.scores(batch))
         zero = h.mean() if model.undecided is None else model.undecided
         error = (t.var() / len(t) + h.var() / len(h)).sqrt()
@@ -153,7 +152,7 @@ class Observer:
         with self._without_side_effects(trainer):
             real = self.fixed.real(model)
             fake = self.fixed.fake(model, real)
-            real, fake = augmented(real, model.augment), augmented(fake, model.augment)
+            real, fake = model.augmented(real), model.augmented(fake)
             with torch.enable_grad():
                 norms = interpolated_gradient_norms(model.scores, real, fake).detach()
         return {"slope/mean": norms.mean(), "slope/largest": norms.amax()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,20 @@ def _fault_of_record(record: Any) -> str:
     for name, term in terms.items():  # sum and number of rounds of each
         if not (isinstance(term, list | tuple) and len(term) == 2 and all(type(part) in (int, float) for part in term)):
             return f"the term {name} is {repr(term)[:40]}, no sum and number of rounds"
+    return _fault_of_adaptive(record.get("adaptive", {}))
+
+
+def _fault_of_adaptive(state: Any) -> str:
+    """Return what is wrong with the state of an adaptive augmentation; an empty text if nothing is."""
+    if not isinstance(state, dict):
+        return f"the state of its augmentation is a {type(state).__name__}, no mapping"
+    for name, lengths in {"p": None, "images": None, "rounds": None, "sums": 2, "unread": 3}.items():
+        value = state.get(name)
+        numbers = value if lengths and isinstance(value, list | tuple) else [value]
+        if value is not None and not (
+            len(numbers) == (lengths or 1) and all(type(x) in (int, float) and math.isfinite(x) for x in numbers)
+        ):
+            return f"{name} of its augmentation is {repr(value)[:40]}, no number" + ("s" if lengths else "")
     return ""
 
 

@@ -232,6 +232,10 @@ class MixGAN(GAN):
         """Return real images as the base's discriminator is to see them."""
         return self._first.prepare(real)
 
+    def augmented(self, batch: Batch) -> Batch:
+        """Return images as the base's losses see them; the strength is one for the whole mixture."""
+        return self._first.augmented(batch)
+
     def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
         """Return the base's optimizer over all members, without weights that exponentiated gradient updates."""
         mixture = player.network
