@@ -8,8 +8,9 @@ training images of two kinds, each shown 320 times:
 - *emoji*: Noto emoji (the folder png/128 of the fonts) without skin tones and joined sequences, 35 % of them;
 - *faces*: a thirtieth of 15,000 faces of 64 px, mirrored at random; the others are held out.
 
-`augment` is empty, `color,translation,cutout` (DiffAugment, on every image), or `adaptive` with `ada_speed=50000`, since
-the run is short: the authors' 500,000 are a fiftieth of theirs. Measured at the end, the generator by its moving average:
+`augment` is empty, `color,translation,cutout` (DiffAugment, on every image), or `adaptive` with `ada_speed=50000`,
+since the run is short: the authors' 500,000 are a fiftieth of theirs. Measured at the end, the generator by its moving
+average:
 
 - `gap`: AUC of the discriminator's scores of training images over held-out ones, 0.5 for a discriminator that knows no
   image by heart and 1 for one that knows them all. Images are scored as in training: augmented, in training mode, in

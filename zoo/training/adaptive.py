@@ -36,6 +36,11 @@ from zoo.training.objectives import Objective
 
 INTERVAL = 4
 """Rounds from one step of p to the next."""
+WITHOUT_SCORES = (
+    "augment=adaptive follows the scores that discriminator_loss gives to objective.discriminator_value, and it gave "
+    "none. Give the model an objective whose discriminator_value its discriminator_loss calls, or use augment=pipeline, "
+    "which has a fixed model.augment_strength"
+)
 Reduce = Callable[..., Tensor]
 """A function that reduces a tensor over all training processes, as the `reduce` of a Lightning strategy."""
 
@@ -58,13 +63,15 @@ class Reading:
 class AdaptiveStrength:
     """The probability p, and the signs of scores that it follows.
 
-    The host never waits for the device. On a GPU the sums of an interval are therefore read at the end of the next,
-    when they have long been copied; on a CPU at once.
+    On a GPU the host must not wait: the sums of an interval are read at the end of the next, when they have long been
+    copied. Elsewhere they are read at once.
 
     Args:
         target: value of r_t that p is steered to, between -1 and 1.
         speed: images over which p moves from 0 to 1 if r_t stays on one side of the target.
     """
+
+    interval = INTERVAL
 
     def __init__(self, target: float = 0.6, speed: int = 500_000) -> None:
         require_at_least(1, ada_speed=speed)
@@ -118,31 +125,28 @@ class AdaptiveStrength:
             UserError: when the discriminator's loss did not use the objective.
         """
         if self._awaited and not self._heard:
-            raise UserError(
-                "augment=adaptive follows the scores that discriminator_loss gives to objective.discriminator_value, "
-                "and it gave none. Call that, or use augment=pipeline with a fixed model.augment_strength"
-            )
+            raise UserError(WITHOUT_SCORES)
         r_t = self._round[0] / self._round[1] if self._heard else None
         self._sums = self._sums.to(self._round.device) + self._round
         self._round = torch.zeros_like(self._round)
         self._awaited = self._heard = False
         self._images, self._rounds = self._images + images, self._rounds + 1
-        if self._rounds >= INTERVAL:
+        if self._rounds >= self.interval:
             self._end_interval(reduce(self._sums, reduce_op="sum"))
         return r_t
 
     def _end_interval(self, sums: Tensor) -> None:
         """Move p by the sums of all processes, or by those of the interval before, and begin a new interval."""
-        reading = Reading(sums.to("cpu", non_blocking=True), self._images)
-        if sums.device.type == "cuda":
+        late = sums.device.type == "cuda"
+        reading = Reading(sums.to("cpu", non_blocking=late), self._images)
+        if late:
             reading.copied = torch.cuda.Event()
             reading.copied.record()
+        readings = [each for each in (self._unread, None if late else reading) if each is not None]
+        self._unread = reading if late else None
         self._sums, self._images, self._rounds = torch.zeros_like(sums), 0, 0
-        if self._unread is not None:
-            self._move(self._unread)
-        self._unread = None if sums.device.type == "cpu" else reading
-        if self._unread is None:
-            self._move(reading)
+        for each in readings:
+            self._move(each)
 
     def _move(self, reading: Reading) -> None:
         """Move p by one step towards the target."""

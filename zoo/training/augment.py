@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from zoo.errors import did_you_mean, require_at_least
-from zoo.training.adaptive import AdaptiveStrength, Reduce
+from zoo.errors import UserError, did_you_mean, require_at_least
+from zoo.training.adaptive import WITHOUT_SCORES, AdaptiveStrength, Reduce
 from zoo.training.augmentation_pipeline import FACTORS, pipeline
 from zoo.training.batch import Batch
 from zoo.training.objectives import Objective
@@ -144,14 +144,14 @@ class Augmentation:
         speed: int,
     ) -> None:
         self.kinds, self.factors = check_kinds(kinds), check_factors(factors)
-        self._strength = checked_strength(strength)
+        self.given = checked_strength(strength)
         adaptive = AdaptiveStrength(target, speed)
         self.adaptive = adaptive if "adaptive" in self.kinds else None
 
     @property
     def strength(self) -> float:
         """Probability p of each transformation of `adaptive` and `pipeline`."""
-        return self._strength if self.adaptive is None else self.adaptive.strength
+        return self.given if self.adaptive is None else self.adaptive.strength
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch with every image augmented independently."""
@@ -159,9 +159,15 @@ class Augmentation:
 
     @contextmanager
     def watching(self, objective: Objective | None, discriminator: bool) -> Iterator[None]:
-        """Note the scores of real images in a block, if the move in it is the discriminator's and p adapts to them."""
-        if self.adaptive is None or objective is None or not discriminator:
+        """Note the scores of real images in a block, if the move in it is the discriminator's and p adapts to them.
+
+        Raises:
+            UserError: when there is no objective to take them from.
+        """
+        if self.adaptive is None or not discriminator:
             yield
+        elif objective is None:
+            raise UserError(WITHOUT_SCORES)
         else:
             with self.adaptive.listening(objective):
                 yield
@@ -196,14 +202,15 @@ class Augmented:
 
     @property
     def augment_strength(self) -> float:
-        """Probability p of each transformation of `pipeline` or `adaptive`; a schedule sets it in `before_round`."""
+        """Probability p of each transformation of `pipeline` or `adaptive`.
+
+        A schedule of a subclass sets it in `before_round`; `adaptive` takes no notice of what is set.
+        """
         return self.augmentation.strength
 
     @augment_strength.setter
     def augment_strength(self, strength: float) -> None:
-        if self.augmentation.adaptive is not None:
-            raise ValueError("augment=adaptive sets augment_strength itself; for a schedule take augment=pipeline")
-        self.augmentation._strength = checked_strength(strength)
+        self.augmentation.given = checked_strength(strength)
 
     def augmented(self, batch: Batch) -> Batch:
         """Return images as a loss sees them, drawn from torch's random state."""
