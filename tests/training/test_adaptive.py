@@ -112,6 +112,7 @@ def test_r_t_of_scores_without_a_zero_compares_pairs_and_ignores_constants() -> 
 VARIANTS: dict[str, Any] = {
     "vanilla": lambda: tiny_mlp(**ADAPTIVE),
     "dcgan": lambda: tiny_dcgan(num_classes=3, **ADAPTIVE),
+    "relativistic with both penalties": lambda: tiny_mlp(objective="relativistic", r1=1.0, r2=1.0, **ADAPTIVE),
     "least squares, five critic steps": lambda: tiny_mlp(objective="least_squares", critic_steps=5, **ADAPTIVE),
     "micro-batches": lambda: tiny_mlp(micro_batches=2, **ADAPTIVE),
     "wgan_gp": lambda: zoo.WGANGP(16, 1, 5, width=4, architecture="convolutional", **ADAPTIVE),
@@ -186,23 +187,22 @@ def test_impossible_settings_are_refused(name: str, value: float) -> None:
 class Fading(zoo.VanillaGAN):
     """A strength that is a function of the images seen."""
 
-    def on_clock(self, before: int, now: int) -> None:
-        self.augment_strength = max(0.0, 0.5 - now / 64)
+    def before_round(self, progress: int) -> None:
+        self.augment_strength = max(0.0, 0.5 - progress / 64)
 
 
 def test_a_subclass_may_set_the_strength_which_an_adaptive_one_ignores(tmp_path: Path) -> None:
     small: dict[str, Any] = {"resolution": 4, "latent_dim": 3, "layers": 1, "width": 8}
-    model = Fading(augment="pipeline", augment_strength=0.5, **small)
-    train(model, 2, tmp_path, log_every_n_steps=1)
-    assert model.augment_strength == 0.25
-    assert model.last_terms["augment/p"] == 0.375  # in the second round
+    model = Fading(augment="pipeline", **small)
+    train(model, 3, tmp_path, log_every_n_steps=1)
+    assert model.augment_strength == model.last_terms["augment/p"] == 0.25  # since 16 images were seen before
     assert "augment/r_t" not in model.last_terms
     adaptive = Fading(**small, **ADAPTIVE)
     train(adaptive, 2, tmp_path)
     assert adaptive.augment_strength == 0.0
     mixture = zoo.MixGAN({"class": f"{__name__}.Fading", "augment": "pipeline", **small}, 2)
-    mixture.pairs[0][0].augment_strength = 0.75
-    assert mixture.augment_strength == mixture.pairs[1][1].augment_strength == 0.75
+    train(mixture, 3, tmp_path)
+    assert mixture.augment_strength == mixture.pairs[1][1].augment_strength == 0.25
 
 
 # --- checkpoints -----------------------------------------------------------------------------------------------------
@@ -269,9 +269,9 @@ def test_a_rollback_restores_p_and_the_interval(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ({"p": "high"}, "p of its augmentation is 'high', no number"),
-        ({"p": float("nan")}, "p of its augmentation is nan, no number"),
-        ({"sums": [1.0]}, r"sums of its augmentation is \[1.0\], no numbers"),
+        ({"p": "high"}, "p of its augmentation is 'high', not 1 finite number"),
+        ({"p": float("nan")}, "p of its augmentation is nan, not 1 finite number"),
+        ({"sums": [1.0]}, r"sums of its augmentation is \[1.0\], not 2 finite numbers"),
         (7, "the state of its augmentation is a int, no mapping"),
     ],
 )

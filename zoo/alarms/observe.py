@@ -26,7 +26,8 @@ from zoo.alarms.spectrum import COUNT, Spectra
 from zoo.features import Extractor
 from zoo.gan import GAN
 from zoo.layers.normalization import PixelNorm
-from zoo.training.objectives import Wasserstein, interpolated_gradient_norms
+from zoo.training.objectives import Wasserstein
+from zoo.training.penalties import interpolated_gradient_norms
 from zoo.training.seeding import seeded
 
 

@@ -121,13 +121,12 @@ def _fault_of_adaptive(state: Any) -> str:
     """Return what is wrong with the state of an adaptive augmentation; an empty text if nothing is."""
     if not isinstance(state, dict):
         return f"the state of its augmentation is a {type(state).__name__}, no mapping"
-    for name, lengths in {"p": None, "images": None, "rounds": None, "sums": 2, "unread": 3}.items():
+    for name, length in {"p": 1, "images": 1, "rounds": 1, "sums": 2, "unread": 3}.items():
         value = state.get(name)
-        numbers = value if lengths and isinstance(value, list | tuple) else [value]
-        if value is not None and not (
-            len(numbers) == (lengths or 1) and all(type(x) in (int, float) and math.isfinite(x) for x in numbers)
-        ):
-            return f"{name} of its augmentation is {repr(value)[:40]}, no number" + ("s" if lengths else "")
+        numbers = value if length > 1 and isinstance(value, list | tuple) else [value]
+        finite = all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+        if value is not None and not (finite and len(numbers) == length):
+            return f"{name} of its augmentation is {repr(value)[:40]}, not {length} finite number{'s' * (length > 1)}"
     return ""
 
 

@@ -38,8 +38,8 @@ INTERVAL = 4
 """Rounds from one step of p to the next."""
 WITHOUT_SCORES = (
     "augment=adaptive follows the scores that discriminator_loss gives to objective.discriminator_value, and it gave "
-    "none. Give the model an objective whose discriminator_value its discriminator_loss calls, or use augment=pipeline, "
-    "which has a fixed model.augment_strength"
+    "none. Give the model an objective whose discriminator_value its discriminator_loss calls, or use "
+    "augment=pipeline, which has a fixed model.augment_strength"
 )
 Reduce = Callable[..., Tensor]
 """A function that reduces a tensor over all training processes, as the `reduce` of a Lightning strategy."""
@@ -140,7 +140,7 @@ class AdaptiveStrength:
         late = sums.device.type == "cuda"
         reading = Reading(sums.to("cpu", non_blocking=late), self._images)
         if late:
-            reading.copied = torch.cuda.Event()
+            reading.copied = torch.cuda.Event()  # type: ignore[no-untyped-call]
             reading.copied.record()
         readings = [each for each in (self._unread, None if late else reading) if each is not None]
         self._unread = reading if late else None

@@ -250,7 +250,8 @@ def low_pass(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
         inside = size - 0.5 - ((beyond + 0.5).remainder(2 * size) - size).abs()  # reflected at the edges of the image
         matrix = torch.zeros(2 * size, size, dtype=torch.double).index_add_(1, inside.long(), window)
         squares, vectors = torch.linalg.eigh(matrix.T @ matrix / 2)
-        return (matrix @ (vectors / squares.sqrt()) @ vectors.T).to(device, dtype).contiguous()
+        filters: Tensor = matrix @ (vectors / squares.sqrt()) @ vectors.T
+        return filters.to(device, dtype).contiguous()
 
 
 def _filtered(images: Tensor, matrix: Tensor) -> Tensor:
