@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -121,13 +122,14 @@ def augmented(
     return batch if images is batch.images else Batch(images, batch.labels, batch.latents)
 
 
+@dataclass
 class Augmentation:
     """What a model does with the images that its losses see, and how strongly at the moment.
 
     Args:
         kinds: names of augmentations.
-        strength: probability p of each transformation of `pipeline`; that of `adaptive` begins with 0.
-        factors: factor of p for each transformation, where it is not that of `FACTORS`.
+        given: probability p of each transformation of `pipeline`; that of `adaptive` begins with 0.
+        given_factors: factor of p for each transformation, where it is not that of `FACTORS`.
         target: value of r_t that `adaptive` steers to.
         speed: images over which `adaptive` can move p from 0 to 1.
 
@@ -135,18 +137,19 @@ class Augmentation:
         ValueError: for an unknown name, or a number out of range.
     """
 
-    def __init__(
-        self,
-        kinds: str | Sequence[str],
-        strength: float,
-        factors: Mapping[str, float] | None,
-        target: float,
-        speed: int,
-    ) -> None:
-        self.kinds, self.factors = check_kinds(kinds), check_factors(factors)
-        self.given = checked_strength(strength)
-        adaptive = AdaptiveStrength(target, speed)
-        self.adaptive = adaptive if "adaptive" in self.kinds else None
+    kinds: str | Sequence[str]
+    given: float
+    given_factors: Mapping[str, float] | None
+    target: float
+    speed: int
+    adaptive: AdaptiveStrength | None = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        self.names = check_kinds(self.kinds)
+        self.factors = check_factors(self.given_factors)
+        self.given = checked_strength(self.given)
+        adaptive = AdaptiveStrength(self.target, self.speed)
+        self.adaptive = adaptive if "adaptive" in self.names else None
 
     @property
     def strength(self) -> float:
@@ -155,7 +158,7 @@ class Augmentation:
 
     def __call__(self, batch: Batch) -> Batch:
         """Return the batch with every image augmented independently."""
-        return augmented(batch, self.kinds, self.strength, self.factors)
+        return augmented(batch, self.names, self.strength, self.factors)
 
     @contextmanager
     def watching(self, objective: Objective | None, discriminator: bool) -> Iterator[None]:
@@ -181,7 +184,7 @@ class Augmentation:
             reduce: the function that reduces a tensor over processes.
             device: device of the terms.
         """
-        if not any(kind in PIPELINES for kind in self.kinds):
+        if not any(name in PIPELINES for name in self.names):
             return
         running.add("augment/p", torch.full((), self.strength, device=device), 1.0)
         r_t = None if self.adaptive is None else self.adaptive.end_round(images, reduce)
@@ -198,7 +201,7 @@ class Augmented:
     @property
     def augment(self) -> tuple[str, ...]:
         """Names of the augmentations of all images that a loss sees."""
-        return self.augmentation.kinds
+        return self.augmentation.names
 
     @property
     def augment_strength(self) -> float:
