@@ -1,6 +1,6 @@
 """Adaptive strength of augmentation (ADA): a probability that follows how much the discriminator overfits.
 
-Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", arXiv:2006.06676, section 3. The sign
+Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", arXiv:2006.06676, section 3. The mark
 of an overfitting discriminator is that it calls nearly all training images real. The heuristic
 
     r_t = E[sign(D(x) - u)]

@@ -1,6 +1,6 @@
 """The augmentation pipeline of StyleGAN2-ADA: geometric and colour transformations, each with the same probability p.
 
-Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", arXiv:2006.06676, section 2.2 and
+Karras et al. 2020, "Training Generative Adversarial Networks with Limited Data", arXiv:2006.06676, section 2 and
 appendix B. The order, the distributions and the strengths are the paper's:
 
 - *pixel blitting*: horizontal flip, quarter turns, shifts by up to an eighth of the size in whole pixels;
