@@ -176,12 +176,24 @@ def test_losses_that_tell_no_scores_are_refused_with_the_remedy(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("name", "value"), [("ada_target", 1.0), ("ada_target", -1.0), ("ada_speed", 0)])
-def test_impossible_settings_are_refused(name: str, value: float) -> None:
+def test_impossible_settings_of_the_control_are_refused(name: str, value: float) -> None:
     with pytest.raises(ValueError, match=f"{name}.*got {value}"):
         tiny_dcgan(augment="adaptive", **{name: value})
 
 
 # --- a scheduled strength --------------------------------------------------------------------------------------------
+
+
+def test_the_augmentations_of_a_model_may_be_changed(tmp_path: Path) -> None:
+    model = tiny_mlp()
+    model.augment = "adaptive"
+    assert model.augment == ("adaptive",)
+    train(model, 4, tmp_path, log_every_n_steps=1)
+    assert "augment/r_t" in model.last_terms
+    model.augment = ("color",)
+    assert model.augmentation.adaptive is None
+    with pytest.raises(ValueError, match="augment takes color"):
+        model.augment = ("colour",)
 
 
 class Fading(zoo.VanillaGAN):

@@ -203,6 +203,11 @@ class Augmented:
         """Names of the augmentations of all images that a loss sees."""
         return self.augmentation.names
 
+    @augment.setter
+    def augment(self, kinds: str | Sequence[str]) -> None:
+        self.augmentation.kinds = kinds
+        self.augmentation.__post_init__()
+
     @property
     def augment_strength(self) -> float:
         """Probability p of each transformation of `pipeline` or `adaptive`.
