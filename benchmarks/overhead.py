@@ -23,7 +23,6 @@ from pytorch_lightning import Callback
 from turns import device_of, leave, machine
 
 import zoo
-import zoo.gan
 import zoo.runs.run
 from zoo.config.command_line import checked_arguments, run_command
 
@@ -97,7 +96,6 @@ def shares(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
         accelerator: `cpu` or `gpu`.
     """
     parts = Parts(rounds, device_of(accelerator))
-    augmented = vars(zoo.gan)["augmented"]
     with tempfile.TemporaryDirectory() as folder:
         intervals = {name: {"every": NEVER} for name in ("SampleGrid", "SampleMetrics", "SaveEvery")}
         plan = zoo.runs.run.plan_run(
@@ -114,11 +112,8 @@ def shares(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
         trainer = plan._trainer([parts, *(part.build() for part in plan.recipe.callbacks.values())], 0)
         torch.manual_seed(plan.recipe.seed)
         data, model = plan.recipe.data.build(), plan.recipe.model.build()
-        vars(zoo.gan)["augmented"] = parts.timed("augmentation", augmented)
-        try:
-            trainer.fit(model, datamodule=data)
-        finally:
-            vars(zoo.gan)["augmented"] = augmented
+        model.shown = parts.timed("augmentation", model.shown)
+        trainer.fit(model, datamodule=data)
     whole, seconds = parts.seconds["all"], parts.seconds
     alarms = seconds["alarms"]
     # The first of the alarms' two hooks runs within a step, so it is in both sums; it is short.

@@ -247,7 +247,10 @@ class ReadsPerRound(Callback):
         self.counts.append(HostReads.count)
 
 
-def test_no_round_waits_for_the_device_but_the_one_that_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("augment", [(), "adaptive"])
+def test_no_round_waits_for_the_device_but_the_one_that_logs(
+    augment: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reads, tolist = ReadsPerRound(), Tensor.tolist
 
     def counted(tensor: Tensor) -> Any:  # on the CPU it reads memory without any operation to dispatch
@@ -255,7 +258,8 @@ def test_no_round_waits_for_the_device_but_the_one_that_logs(tmp_path: Path, mon
         return tolist(tensor)
 
     monkeypatch.setattr(Tensor, "tolist", counted)
-    train(tiny_dcgan(num_classes=3), 10, tmp_path, callbacks=[reads], log_every_n_steps=5)
+    model = tiny_dcgan(num_classes=3, augment=augment, ada_speed=50)
+    train(model, 10, tmp_path, callbacks=[reads], log_every_n_steps=5)
     assert reads.counts[1:4] == [0, 0, 0]  # the first round checks the data
     assert reads.counts[5:9] == [0, 0, 0, 0]
     assert reads.counts[4] > 0

@@ -26,7 +26,7 @@ from zoo.sampling.protocol import in_dtype_of
 from zoo.sampling.sampleable import Sampleable
 from zoo.training import clock
 from zoo.training.arrivals import Arrivals
-from zoo.training.augment import augmented, check_kinds
+from zoo.training.augment import Augmentation, Augmented
 from zoo.training.average import MovingAverage, averaged_copy
 from zoo.training.batch import Batch, check_batch, check_labels
 from zoo.training.contract import (
@@ -48,7 +48,7 @@ from zoo.training.term_logging import LogsTerms
 from zoo.training.terms import RunningTerms, infinite_buffers
 
 
-class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, LightningModule):
+class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyNamed, LightningModule):
     """A generator and a discriminator with their training loop: the base class of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, passes them to this
@@ -78,8 +78,14 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         average_halflife: half-life of the generator's moving average (EMA), in images; 0 samples from the live
             generator.
         average_start: images before which the average is a plain copy of the generator.
-        augment: augmentations of all images that a loss sees: any of `color`, `translation`, `cutout`; see
-            `zoo/training/augment.py`.
+        augment: augmentations of all images that a loss sees: any of `color`, `translation`, `cutout`, or `adaptive`
+            (ADA: the discriminator's overfitting sets the strength), or `pipeline` (the same transformations at
+            `augment_strength`); see `zoo/training/augment.py`.
+        augment_strength: probability of each transformation of `pipeline`, 0 to 1.
+        augment_factors: factors of the probability of `adaptive` and `pipeline` for single transformations, such as
+            `{rotate90: 0, hue: 0.5, cutout: 1}`; those not named have 1, and cutout 0.
+        ada_target: mean sign of the scores of real images, r_t, that `adaptive` steers to.
+        ada_speed: images over which `adaptive` can raise the probability from 0 to 1.
         r1: weight of the zero-centred gradient penalty on real images, `r1 / 2 * E[|grad D(x)|^2]`; 0 for none.
         r2: weight of the same penalty on generated images; 0 for none.
         penalty_every: rounds from one computation of all gradient penalties to the next, their weights multiplied by
@@ -125,7 +131,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         clip_norm: float = 0.0,
         average_halflife: int = 10_000,
         average_start: int = 0,
-        augment: tuple[str, ...] = (),
+        augment: str | tuple[str, ...] = (),
+        augment_strength: float = 0.2,
+        augment_factors: dict[str, float] | None = None,
+        ada_target: float = 0.6,
+        ada_speed: int = 500_000,
         r1: float = 0.0,
         r2: float = 0.0,
         penalty_every: int = 1,
@@ -158,7 +168,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         self.betas = float(betas[0]), float(betas[1])  # Adam refuses (0, 0.9): "both floats or both Tensors"
         self.critic_steps, self.generator_steps = critic_steps, generator_steps
         self.micro_batches, self.clip_norm, self.seed = micro_batches, clip_norm, seed
-        self.augment = check_kinds(augment)
+        self.augmentation = Augmentation(augment, augment_strength, augment_factors, ada_target, ada_speed)
         # Set by the `Alarms` callback: a factor on all learning rates, and whether a loss that is not finite is undone.
         self.lr_factor, self.can_roll_back = 1.0, False
         self.last_terms: dict[str, float] = {}  # the terms last logged
@@ -215,7 +225,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
 
     def shown(self, batch: Batch) -> Batch:
         """Return real or generated images as the losses see them: augmented, see `augment`."""
-        return augmented(batch, self.augment)
+        return self.augmentation(batch)
 
     def score(self, batch: Batch) -> Tensor:
         """Return the discriminator's logits (B,); the higher, the more real.
@@ -237,7 +247,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         """Set whatever follows a schedule of the variant's own, at the start of a round, after `progress` images.
 
         It must depend on `progress` alone, so that a resumed run continues as an uninterrupted one. It may set `r1` and
-        `r2` of the objective, `moving_average`, `augment`, and the betas of the optimizers.
+        `r2` of the objective, `moving_average`, `augment_strength`, and the betas of the optimizers.
         """
 
     def on_clock(self, before: int, now: int) -> None:
@@ -290,6 +300,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
                     self._play(player, optimizer, real, rate)
         if self.rounds % self.critic_steps == 0:  # the generator moved
             self.moving_average.update(self.average, self.generator, shown * self.critic_steps, self.progress + shown)
+        self.augmentation.end_round(self._running, shown, self.trainer.strategy.reduce, self.device)
         self.images_before, self.images_seen = self.images_seen, self.images_seen + shown
         self.on_clock(self.progress - shown, self.progress)
         if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
@@ -309,7 +320,8 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         latent_shards = torch.split(self.sample_latent(sum(sizes)), sizes)
         labels = self._labels(player, real)
         label_shards = [None] * len(shards) if labels is None else torch.split(labels, sizes)
-        with frozen(self._idle(player)):
+        watching = self.augmentation.watching(self.objective, player.network is self.discriminator)
+        with frozen(self._idle(player)), watching:
             for shard, z, y in zip(shards, latent_shards, label_shards):
                 share = len(shard) / len(real)
                 terms = player.loss(self.shown(shard), self.shown(self.fakes(z, y)))
@@ -384,6 +396,8 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         record = {"class": f"{type(self).__module__}.{type(self).__qualname__}", **self.clock_state()}
         terms = self._running.state(self.trainer.strategy.reduce)
         checkpoint["zoo"] = {**record, "class_names": list(self.class_names), "terms": terms}
+        if self.augmentation.adaptive is not None:
+            checkpoint["zoo"]["adaptive"] = self.augmentation.adaptive.state(self.trainer.strategy.reduce)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Set the clock, of which every schedule is a function, the names of classes and the sums of the terms."""
@@ -391,3 +405,4 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         self._restored_terms = state.get("terms", {})
         self.class_names = tuple(state.get("class_names") or ())
         self.set_clock(state["images_seen"], state["rounds"], state.get("images_undone", 0))
+        self.load_strength(state)

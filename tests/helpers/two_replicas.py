@@ -101,6 +101,20 @@ class Drawing(zoo.VanillaGAN):
         return self.drawn
 
 
+class Divided(Vanilla):
+    """Adapts its augmentation; the first process calls all images real, the others none."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(augment="adaptive", ada_speed=100, ada_target=-0.5, **settings)
+        assert self.augmentation.adaptive is not None
+        self.augmentation.adaptive.interval = 2
+
+    def score(self, batch: zoo.Batch) -> Tensor:
+        """All alike, with the gradient that the scores have."""
+        scores = super().score(batch)
+        return scores - scores.detach() + (1.0 if self.global_rank == 0 else -1.0)
+
+
 class Broken(Vanilla):
     """Its loss is not a number, in one process only."""
 
@@ -148,6 +162,7 @@ def models(rank: int) -> dict[str, zoo.GAN]:
             {"class": "tests.helpers.two_replicas.Vanilla", **SMALL}, 2, payoff="full", weight_lr=0.1
         ),
         "drawing": Drawing(**SMALL),
+        "divided": Divided(**SMALL),
         "progan": zoo.ProGAN(8, 1, 4, width=4, width_base=16, hold_images=8, fade_images=8),  # in mid-fade at the end
         "biggan": zoo.BigGAN(16, 1, 12, width=2, num_classes=0, shared_dim=0, attention=8, critic_steps=1),
     }
@@ -172,8 +187,11 @@ def main(folder: Path, processes: int) -> None:
             "drawn": getattr(model, "drawn", None),
             "seen": model.images_seen,
             "terms": model.last_terms,
+            "strength": model.augment_strength,
             "refused": refused,
         }
+        if model.augmentation.adaptive is not None:
+            state["adaptive"] = model.augmentation.adaptive.state(model.trainer.strategy.reduce)
         torch.save(state, folder / f"{name}-{model.global_rank}.pt")
     if processes > 1:
         run = zoo.fit(

@@ -174,6 +174,6 @@ def test_alarms_score_images_as_losses_see_them_and_leave_no_trace(
 
 def test_an_unknown_augmentation_is_refused() -> None:
     with pytest.raises(
-        ValueError, match=r"augment takes color, translation, cutout, or nothing; got 'colour'. Did you"
+        ValueError, match=r"augment takes color, translation, cutout, adaptive, pipeline, or nothing; got 'colour'. Did"
     ):
         tiny_dcgan(augment=("colour",))

@@ -97,6 +97,17 @@ def test_models_whose_batches_are_coupled_stay_equal_in_all_processes(left: dict
     assert first["seen"] == 24
 
 
+def test_the_strength_of_augmentation_follows_the_scores_of_all_processes(left: dict[str, Any]) -> None:
+    """Mean sign 0, of one process with 1 and one with -1, is above the target of -0.5: issue 23, point 3."""
+    first, second, one = (left[f"divided-{who}"] for who in ("0", "1", "one"))
+    assert first["strength"] == second["strength"] == one["strength"] == 2 * 8 / 100
+    assert first["terms"]["augment/r_t"] == second["terms"]["augment/r_t"] == 0.0
+    assert one["terms"]["augment/r_t"] == 1.0
+    assert first["adaptive"] == second["adaptive"]
+    assert first["adaptive"]["sums"] == [0.0, 8.0]  # of the third round
+    assert all(torch.equal(weight, second["weights"][name]) for name, weight in first["weights"].items())
+
+
 def test_processes_draw_latents_of_their_own(left: dict[str, Any]) -> None:
     first, second = left["drawing-0"]["drawn"], left["drawing-1"]["drawn"]
     assert first.shape == second.shape

@@ -120,7 +120,7 @@ class HealthyCheckpoints:
 
 
 def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
-    """Restore networks, EMA, optimizers and progress from a checkpoint; the count of images seen goes on.
+    """Restore networks, EMA, optimizers, adaptive strength and progress from a checkpoint, not the images seen.
 
     Args:
         trainer: the trainer, whose optimizers are restored.
@@ -138,5 +138,6 @@ def roll_back(trainer: Trainer, model: GAN, path: Path) -> dict[str, Any]:
     for optimizer, moments in zip(trainer.optimizers, state["optimizer_states"]):
         optimizer.load_state_dict(moments)
     model.discard_terms()
+    model.load_strength(state["zoo"])
     model.images_undone = model.images_seen - progress_of(state["zoo"])
     return state

@@ -114,7 +114,7 @@ def dead_gradient(now: Reading) -> str | None:
     return None
 
 
-@alarm("discriminator overfitting", "more images, or model.augment=[translation,cutout,color]")
+@alarm("discriminator overfitting", "more images, or model.augment=adaptive")
 def discriminator_overfitting(now: Reading) -> str | None:
     """Return a reason for an alarm if the discriminator has memorised its training images.
 

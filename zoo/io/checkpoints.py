@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -113,6 +114,19 @@ def _fault_of_record(record: Any) -> str:
     for name, term in terms.items():  # sum and number of rounds of each
         if not (isinstance(term, list | tuple) and len(term) == 2 and all(type(part) in (int, float) for part in term)):
             return f"the term {name} is {repr(term)[:40]}, no sum and number of rounds"
+    return _fault_of_adaptive(record.get("adaptive", {}))
+
+
+def _fault_of_adaptive(state: Any) -> str:
+    """Return what is wrong with the state of an adaptive augmentation; an empty text if nothing is."""
+    if not isinstance(state, dict):
+        return f"the state of its augmentation is a {type(state).__name__}, no mapping"
+    for name, length in {"p": 1, "images": 1, "rounds": 1, "sums": 2, "unread": 3}.items():
+        value = state.get(name)
+        numbers = value if length > 1 and isinstance(value, list | tuple) else [value]
+        finite = all(isinstance(number, int | float) and math.isfinite(number) for number in numbers)
+        if value is not None and not (finite and len(numbers) == length):
+            return f"{name} of its augmentation is {repr(value)[:40]}, not {length} finite number{'s' * (length > 1)}"
     return ""
 
 

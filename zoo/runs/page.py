@@ -137,6 +137,14 @@ def _sections(run: RunHistory) -> dict[str, list[Group]]:
             *(Group(plot_heat_map(run, prefix, name), side_by_side=False) for prefix, name in HEAT_MAPS.items()),
         ],
     }
+    strength = {name: curve for name, curve in run.metrics.items() if name.startswith("augment/")}
+    sections["Discriminator"].append(
+        Group(
+            plot_curves(run, "augmentation", strength, _own_panel),
+            "p: probability of each transformation of the augmentation. r_t: mean sign of the scores of real images in "
+            "training, which an adaptive p steers to its target.",
+        )
+    )
     if metrics:
         sections["Metrics"] = [
             Group(plot_curves(run, "metrics", metrics, _own_panel), "Measured during the run, on training images.")

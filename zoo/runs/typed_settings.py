@@ -41,7 +41,11 @@ class ModelSettings(ModelClass, total=False):
     clip_norm: float  # all but MixGAN
     average_halflife: int  # all but MixGAN
     average_start: int  # all but MixGAN
-    augment: Sequence[str]  # all but MixGAN
+    augment: str | Sequence[str]  # all but MixGAN
+    augment_strength: float  # all but MixGAN
+    augment_factors: Mapping[str, float] | None  # all but MixGAN
+    ada_target: float  # all but MixGAN
+    ada_speed: int  # all but MixGAN
     r1: float  # all but MixGAN
     r2: float  # all but MixGAN
     penalty_every: int  # all but MixGAN

@@ -179,6 +179,8 @@ OTHER_VALUES: dict[str, Any] = {
     "attention": 16,
     "lr_schedule": "linear",
     "augment": ("translation", "cutout"),
+    "augment_factors": {"hue": 0.5},
+    "ada_target": 0.3,
     "penalty": 3.0,
     "penalty_precision": "mixed",
     "target_norm": 2.0,

@@ -244,7 +244,7 @@ class MixGAN(GAN):
         """Let the base set what follows its schedules, and take it over."""
         first = self._first
         first.before_round(progress)
-        self.moving_average, self.augment = first.moving_average, first.augment
+        self.moving_average = first.moving_average
 
     def on_clock(self, before: int, now: int) -> None:
         """Call the base's `on_clock` at the end of a round, which moved the progress from `before` to `now` images."""
@@ -277,7 +277,7 @@ class MixGAN(GAN):
         return Batch(torch.cat(images), None if labels is None else labels.repeat(k), z.repeat(k, 1))
 
     def shown(self, batch: Batch) -> Batch:
-        """Return images as the base's losses see them."""
+        """Return images as the base's losses see them; an adaptive augmentation has one strength for the mixture."""
         return self._first.shown(batch)
 
     def score(self, batch: Batch) -> Tensor:
