@@ -14,8 +14,8 @@ statistics and without an average; KL is of the samples' modes from uniform, in 
 
 It departs from their code in these points: digits come from MNIST's 60,000 training digits, not from all 70,000; real
 images are in [-1, 1], the range of the generator, not in [0, 1]; both steps of the generator have latents of their own;
-weights are initialised without truncation; the classifier is another one. `width` and `epochs` are the reduction: theirs
-are 64 and 50.
+weights are initialised without truncation; the classifier is another one. `width` and `epochs` are the reduction:
+theirs are 64 and 50.
 
 Rows, each of them a recipe `stacked_mnist_ROW` with `width` and `images` set:
 
@@ -24,8 +24,8 @@ Rows, each of them a recipe `stacked_mnist_ROW` with `width` and `images` set:
 - `mix`: MIX+GAN of three and three DCGANs on the same batches; samples are drawn by weight;
 - `wgan_gp`: the small networks of WGAN-GP's authors, as many images.
 
-A run goes on from its last checkpoint when the study is called again. Rows go to `results/stacked_mnist.json` as they are
-done, the first hundred samples of seed 0 to `stacked_mnist_ROW.png` beside it, and the table to `stacked_mnist.md`.
+A run goes on from its last checkpoint when the study is called again. Rows go to `results/stacked_mnist.json` as they
+are done, the first hundred samples of seed 0 to `stacked_mnist_ROW.png` beside it, the table to `stacked_mnist.md`.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ from rows import RESULTS, Rows
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.features import Extractor, extractor
+from zoo.io.files import read_jsonl
 from zoo.io.run_folder import checkpoints_in
 from zoo.metrics import ModeCount
 from zoo.rendering import pictures
@@ -94,15 +95,8 @@ def counted(network: Extractor, images: torch.Tensor) -> dict[str, float]:
 
 def curve(folder: Path) -> list[list[float]]:
     """Return images seen, modes and divergence at each measurement during a run."""
-    return [[line["images_seen"], *(line["numbers"][key] for key in ("modes", "kl"))] for line in measured(folder)]
-
-
-def measured(folder: Path) -> list[dict[str, Any]]:
-    """Return images seen and numbers of each measurement that `SampleMetrics` made during a run."""
-    import json
-
-    path = folder / "evaluation" / "training-stacked-mnist.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+    lines = read_jsonl(folder / "evaluation" / "training-stacked-mnist.jsonl")
+    return [[line["images_seen"], *(line["numbers"][key] for key in ("modes", "kl"))] for line in lines]
 
 
 def one(row: str, seed: int, width: int, epochs: float, root: str, runs: Path, out: Path) -> dict[str, Any]:
