@@ -93,10 +93,11 @@ def counted(network: Extractor, images: torch.Tensor) -> dict[str, float]:
     return {key: float(value) for key, value in count.compute().items()}
 
 
-def curve(folder: Path) -> list[list[float]]:
-    """Return images seen, modes and divergence at each measurement during a run."""
+def curve(folder: Path) -> list[dict[str, float]]:
+    """Return images seen, modes and divergence at each measurement of `SampleMetrics` during a run."""
     lines = read_jsonl(folder / "evaluation" / "training-stacked-mnist.jsonl")
-    return [[line["images_seen"], *(line["numbers"][key] for key in ("modes", "kl"))] for line in lines]
+    numbers = [{n["key"]: n["value"] for n in line["numbers"]} for line in lines]
+    return [{"images": line["images_seen"], "modes": n["modes"], "kl": n["kl"]} for line, n in zip(lines, numbers)]
 
 
 def one(row: str, seed: int, width: int, epochs: float, root: str, runs: Path, out: Path) -> dict[str, Any]:
