@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import zoo
-from tests.helpers.training import Noise, equal, tiny_dcgan, train, weights
+from tests.helpers.training import Noise, equal, tiny_dcgan, tiny_mlp, train, weights
 from zoo.errors import DataError
 from zoo.training.batch import Batch
 from zoo.training.packing import packs, with_followers
@@ -121,6 +121,18 @@ def test_the_mean_score_of_independent_images_is_that_of_packs() -> None:
 # --- training --------------------------------------------------------------------------------------------------------
 
 
+def test_packs_of_points_are_those_of_pacgans_ring() -> None:
+    """Its first layer has a weight for each coordinate of each point: (200 * 5) x 2m."""
+    ring = {"resolution": 1, "channels": 2, "latent_dim": 2, "discriminator_width": 200, "pieces": 5}
+    for m in (1, 2, 4):
+        model = tiny_mlp(**ring, packing=m)
+        first = next(layer for layer in model.discriminator.modules() if isinstance(layer, nn.Linear))
+        assert tuple(first.weight.shape) == (1_000, 2 * m)
+        points = Batch(torch.randn(8, 2, 1, 1))
+        assert model.score(points).shape == (8,)
+        assert model.score(packs(points, m)).shape == (8 // m,)
+
+
 @pytest.mark.parametrize("settings", [{}, {"objective": "relativistic", "r1": 1.0, "r2": 1.0}, {"micro_batches": 2}])
 def test_packs_are_trained_on(settings: dict[str, Any], tmp_path: Path) -> None:
     model = tiny_dcgan(packing=2, **settings)
@@ -148,5 +160,6 @@ def test_images_that_do_not_fill_packs_are_refused_with_the_remedy(tmp_path: Pat
 def test_packs_of_labelled_images_are_refused() -> None:
     with pytest.raises(ValueError, match="packing=2 is for unconditional models; set num_classes=0 or packing=1"):
         tiny_dcgan(packing=2, num_classes=3)
-    with pytest.raises(ValueError, match="packing must be at least 1; got 0"):
-        tiny_dcgan(packing=0)
+    for tiny in (tiny_dcgan, tiny_mlp):
+        with pytest.raises(ValueError, match="packing must be at least 1; got 0"):
+            tiny(packing=0)

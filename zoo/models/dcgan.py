@@ -30,14 +30,11 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import require_at_least
-from zoo.gan import GAN
 from zoo.layers.convolution import Conv2d, ConvTranspose2d
 from zoo.layers.labels import one_hot
 from zoo.layers.rectifier import LeakyReLU
-from zoo.training.batch import Batch
-from zoo.training.objectives import Terms
+from zoo.models.packed import Packed
 from zoo.training.objectives import objective as objective_named
-from zoo.training.packing import packs, with_followers
 
 RESOLUTIONS = (16, 28, 32, 64, 128, 256)
 
@@ -147,7 +144,7 @@ def initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-class DCGAN(GAN):
+class DCGAN(Packed):
     """Deep convolutional GAN. `DCGAN()` is the 64 px network of the PyTorch ports, `DCGAN(kernel_size=5)` the authors'.
 
     Args:
@@ -161,9 +158,8 @@ class DCGAN(GAN):
             with 5x5.
         objective: `non_saturating` (the paper's), `saturating`, `hinge`, `least_squares` or `relativistic`.
         discriminator_channels: `width` of the discriminator; 0 for that of the generator.
-        packing: number of images that the discriminator scores together, joined along channels (PacGAN: Lin et al.
-            2018, arXiv:1712.04086, section 3), so that it sees how much they vary; 1 scores each by itself. Losses are
-            means over packs; every pass needs a multiple of this many images.
+        packing: number of images that the discriminator scores together (PacGAN); 1 scores each by itself. Every pass
+            needs a multiple of this many images.
         training: settings of the training loop, see `zoo.GAN`.
 
     Raises:
@@ -194,8 +190,6 @@ class DCGAN(GAN):
         if resolution == 28 and kernel_size == 4:
             raise ValueError("a DCGAN of 28 px has 5x5 kernels, which halve 7 pixels to 4; set kernel_size=5")
         require_at_least(1, width=width, channels=channels, latent_dim=latent_dim, packing=packing)
-        if packing > 1 and num_classes:
-            raise ValueError(f"packing={packing} is for unconditional models; set num_classes=0 or packing=1")
         require_at_least(0, discriminator_channels=discriminator_channels)
         super().__init__(
             Generator(resolution, channels, latent_dim, width, num_classes, kernel_size).apply(initialise),
@@ -209,7 +203,7 @@ class DCGAN(GAN):
             num_classes=num_classes,
             **training,
         )
-        self.packing = packing
+        self.pack(packing)
         self.latent = ("uniform" if kernel_size == 5 else "normal") if latent == "auto" else latent
         self.save_hyperparameters(logger=False)
 
@@ -218,17 +212,3 @@ class DCGAN(GAN):
         if self.latent == "uniform":
             return torch.rand(n, self.latent_dim, device=self.device) * 2 - 1
         return super().sample_latent(n)
-
-    def score(self, batch: Batch) -> Tensor:
-        """Return logits (B,), one for each pack, or for each image, which is then joined with the images after it."""
-        if batch.images.shape[1] == self.channels:
-            batch = with_followers(batch, self.packing)
-        return super().score(batch)
-
-    def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Return the terms of the objective, as means over packs."""
-        return super().discriminator_loss(packs(real, self.packing), packs(fake, self.packing))
-
-    def generator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Return the terms of the objective, as means over packs."""
-        return super().generator_loss(packs(real, self.packing), packs(fake, self.packing))

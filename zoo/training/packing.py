@@ -1,9 +1,4 @@
-"""Packs of images that a discriminator scores together, joined along channels.
-
-PacGAN: Lin, Khetan, Fanti and Oh 2018, "PacGAN: The power of two samples in generative adversarial networks",
-arXiv:1712.04086. A pack is one input of the discriminator, so an objective that is given packs has one score and one
-penalty for each of them.
-"""
+"""Packs of images that a discriminator scores together, joined along channels (PacGAN, arXiv:1712.04086)."""
 
 from __future__ import annotations
 
