@@ -3,6 +3,7 @@
     python studies/stacked_mnist.py root=FOLDER runs=FOLDER                        # every row, seeds 0 to 2
     python studies/stacked_mnist.py root=FOLDER runs=FOLDER rows=[dcgan,pac2] seeds=[3] minutes=60
     python studies/stacked_mnist.py width=64 epochs=50 root=FOLDER runs=FOLDER     # the published size, on a GPU
+    python studies/stacked_mnist.py rows=[rpgan] seeds=[100] epochs=1 gamma=0.1 out=trial.json    # a trial of a weight
     python studies/stacked_mnist.py train=false                                    # the table alone
 
 Protocol: that of Lin et al. 2018 (PacGAN, arXiv:1712.04086, section 4.2, the setting of VEEGAN) and of their code.
@@ -20,7 +21,8 @@ theirs are 64 and 50.
 Rows, each of them a recipe `stacked_mnist_ROW` with `width` and `images` set:
 
 - `dcgan`, and `pacdcgan2`, whose discriminator judges two images together (64 packs a batch, so twice as many images);
-- `rpgan`: DCGAN with the relativistic loss, R1 and R2; `r1`: DCGAN with R1 only;
+- `rpgan`: DCGAN with the relativistic loss, R1 and R2; `r1`: DCGAN with R1 only. The weight of the penalties, `gamma`,
+  was chosen by runs of one epoch with seed 100, which is in no row;
 - `mix`: MIX+GAN of three and three DCGANs on the same batches; samples are drawn by weight;
 - `wgan_gp`: the small networks of WGAN-GP's authors, as many images.
 
@@ -48,6 +50,7 @@ from zoo.io.run_folder import checkpoints_in
 from zoo.metrics import ModeCount
 from zoo.rendering import pictures
 
+PENALISED = ("rpgan", "r1")
 ROWS = ("dcgan", "pacdcgan2", "rpgan", "mix", "r1", "wgan_gp")
 EPOCH, PACKS, SAMPLES, WHOLE = 2_000, 64, 26_000, 50  # rounds of an epoch, inputs of a batch, samples, epochs
 PUBLISHED = (
@@ -62,14 +65,16 @@ PUBLISHED = (
 )
 
 
-def settings(row: str, width: int, root: str) -> dict[str, Any]:
-    """Return what replaces the recipe of a row: its width, its data, and measurements after every epoch."""
+def settings(row: str, width: int, root: str, gamma: float) -> dict[str, Any]:
+    """Return what replaces the recipe of a row: width, data, weight of penalties, measurements after every epoch."""
     epoch = EPOCH * batch_size(row)
     callbacks: dict[str, Any] = {"Alarms": None, "SampleGrid": {"every": epoch}, "SampleMetrics": {"every": epoch}}
     callbacks["SaveEvery"] = {"every": epoch // 4, "keep": 2}
     if row == "mix":
         callbacks["MixtureReport"] = None
-    model = {"base": {"width": width}} if row == "mix" else {"width": width}
+    model: dict[str, Any] = {"base": {"width": width}} if row == "mix" else {"width": width}
+    if gamma:
+        model |= {"r1": gamma, "r2": gamma} if row == "rpgan" else {"r1": gamma} if row == "r1" else {}
     return {"model": model, "data": {"root": root, "download": False}, "callbacks": callbacks}
 
 
@@ -110,16 +115,22 @@ def curve(folder: Path) -> list[dict[str, float]]:
     return [{"images": line["images_seen"], "modes": n["modes"], "kl": n["kl"]} for line, n in zip(lines, numbers)]
 
 
-def one(row: str, seed: int, width: int, epochs: float, root: str, runs: Path, out: Path) -> dict[str, Any]:
+def one(
+    row: str, seed: int, width: int, epochs: float, gamma: float, root: str, runs: Path, out: Path
+) -> dict[str, Any]:
     """Train, sample and count once; the picture of seed 0 goes beside the results."""
     images, folder = int(epochs * EPOCH) * batch_size(row), runs / f"{row}-width{width}-seed{seed}"
-    model = trained(row, seed, folder, images, settings(row, width, root))
+    if gamma and row in PENALISED:
+        folder = folder.with_name(f"{folder.name}-gamma{gamma:g}")
+    model = trained(row, seed, folder, images, settings(row, width, root, gamma))
     network, parts = extractor("stacked-mnist"), [model.sample(1_000, seed=1_000 * seed + i) for i in range(26)]
     samples = torch.cat(parts)
     if seed == 0:
         pictures.save(pictures.grid(samples[:100], 10), out.parent / f"stacked_mnist_{row}.png")
     found: dict[str, Any] = {"row": row, "seed": seed, "width": width, "epochs": epochs, **counted(network, samples)}
     found |= {"images": model.images_seen, "rounds": model.rounds, "along": curve(folder)}
+    if row in PENALISED and model.objective is not None:
+        found["gamma"] = model.objective.r1
     if isinstance(model, zoo.MixGAN):
         found["weights"] = [round(weight, 4) for weight in model.generator_weights.tolist()]
         each = [model.sample(8_000, seed=seed, component=i) for i in range(len(model.generator))]
@@ -136,15 +147,14 @@ def spread(values: list[float], digits: int) -> str:
 def table(rows: list[dict[str, Any]]) -> str:
     """Return a Markdown table of the rows, mean and deviation over seeds, above the published ones."""
     lines = ["| row | protocol | seeds | modes | KL | worst seed |", "|---|---|---|---|---|---|"]
-    protocols = sorted({(r["width"], r["epochs"]) for r in rows})
-    for row in ROWS:
-        for width, epochs in protocols:
-            mine = [r for r in rows if (r["row"], r["width"], r["epochs"]) == (row, width, epochs)]
-            if mine:
-                modes, kl = [r["modes"] for r in mine], [r["kl"] for r in mine]
-                cells = [f"width {width}, {epochs:g} of {WHOLE} epochs", str(len(mine)), spread(modes, 1)]
-                cells += [spread(kl, 3), f"{min(modes):.0f} / {max(kl):.3f}"]
-                lines.append(f"| `{row}` | " + " | ".join(cells) + " |")
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
+    for r in sorted(rows, key=lambda r: (ROWS.index(r["row"]), r["width"], r["epochs"], r.get("gamma", 0.0))):
+        groups.setdefault((r["row"], r["width"], r["epochs"], r.get("gamma")), []).append(r)
+    for (row, width, epochs, gamma), mine in groups.items():
+        modes, kl = [r["modes"] for r in mine], [r["kl"] for r in mine]
+        protocol = f"width {width}, {epochs:g} of {WHOLE} epochs" + (f", gamma {gamma:g}" if gamma else "")
+        cells = [protocol, str(len(mine)), spread(modes, 1), spread(kl, 3), f"{min(modes):.0f} / {max(kl):.3f}"]
+        lines.append(f"| `{row}` | " + " | ".join(cells) + " |")
     lines += [f"| {name} | published: {by} | | {modes} | {kl} | |" for name, modes, kl, by in PUBLISHED]
     return "\n".join(lines)
 
@@ -154,6 +164,7 @@ def study(
     seeds: list[int] | None = None,
     width: int = 16,
     epochs: float = 3,
+    gamma: float = 0.0,
     root: str = "data",
     runs: str = "runs/stacked_mnist",
     minutes: float = 0.0,
@@ -168,6 +179,7 @@ def study(
         seeds: seeds of weights, latents and order.
         width: width of the networks; 64 in the published ones.
         epochs: length in epochs of 2,000 rounds; 50 in the published ones.
+        gamma: weight of R1 and R2 in the rows that have them; 0 for that of the recipe.
         root: folder that contains MNIST in torchvision's layout.
         runs: folder of the run folders, which are kept.
         minutes: time after which no further run is begun; 0 for no bound.
@@ -179,17 +191,18 @@ def study(
     path = Path(out) if out else RESULTS / "stacked_mnist.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = Rows(path, __doc__, samples=SAMPLES, classifier=network.protocol["weights"])
-    keys = ("row", "seed", "width", "epochs")
+    keys = ("row", "seed", "width", "epochs", "gamma")
     for other in collect or []:
-        missing = [r for r in Rows(Path(other), None) if not found.has(**{key: r[key] for key in keys})]
+        missing = [r for r in Rows(Path(other), None) if not found.has(**{key: r.get(key) for key in keys})]
         found.leave(missing)
     began = time.monotonic()
     for row in (rows or ROWS) if train else ():
         for seed in seeds if seeds is not None else [0, 1, 2]:
             late = minutes and time.monotonic() - began > 60 * minutes
-            if late or found.has(row=row, seed=seed, width=width, epochs=epochs):
+            weight = {"gamma": gamma} if gamma and row in PENALISED else {}
+            if late or found.has(row=row, seed=seed, width=width, epochs=epochs, **weight):
                 continue
-            found.leave([one(row, seed, width, epochs, root, Path(runs), path)])
+            found.leave([one(row, seed, width, epochs, gamma, root, Path(runs), path)])
             print(found[-1], flush=True)
     shown = table(found)
     path.with_suffix(".md").write_text(shown + "\n")
