@@ -55,11 +55,11 @@ ROWS = ("dcgan", "pacdcgan2", "rpgan", "mix", "r1", "wgan_gp")
 EPOCH, PACKS, SAMPLES, WHOLE = 2_000, 64, 26_000, 50  # rounds of an epoch, inputs of a batch, samples, epochs
 PUBLISHED = (
     ("DCGAN", "99", "3.40", "VEEGAN's table"),
-    ("DCGAN", "78.9 ± 6.5", "4.50 ± 0.13", "PacGAN's own run"),
+    ("DCGAN", "78.9 ± 6.5", "4.50", "PacGAN's own run"),
     ("ALI", "16", "5.40", "VEEGAN's table"),
     ("Unrolled GAN", "48.7", "4.32", "VEEGAN's table"),
     ("VEEGAN", "150", "2.95", "VEEGAN's table"),
-    ("PacDCGAN2", "1000.0 ± 0.0", "0.06 ± 0.003", "PacGAN"),
+    ("PacDCGAN2", "1000", "0.06 ± 0.003", "PacGAN"),
     ("RpGAN + R1 + R2", "1000", "0.078", "R3GAN, another network"),
     ("GAN + R1 + R2", "693", "0.927", "R3GAN, another network"),
 )
@@ -87,7 +87,7 @@ def trained(row: str, seed: int, folder: Path, images: int, changes: dict[str, A
     """Return the model of a run of this length in the folder, which is started, continued or only read.
 
     Raises:
-        UserError: if the run is already longer.
+        UserError: if the run was stopped, or is already longer.
     """
     if checkpoints_in(folder):
         zoo.fit(resume=folder, images=images)
@@ -95,7 +95,8 @@ def trained(row: str, seed: int, folder: Path, images: int, changes: dict[str, A
         zoo.fit(f"stacked_mnist_{row}", out=folder, seed=seed, images=images, **changes)
     model = zoo.load_run(folder)
     if model.images_seen != images:
-        raise UserError(f"epochs: the run {folder} has seen {model.images_seen:,} images; asked for {images:,}")
+        remedy = "Call again to go on" if model.images_seen < images else "Ask for more epochs, or give other runs="
+        raise UserError(f"the run {folder} has seen {model.images_seen:,} images, not {images:,}. {remedy}")
     return model
 
 
