@@ -13,7 +13,7 @@ from zoo.config.recipe_files import recipe_names
 from zoo.errors import RecipeError
 from zoo.runs.recipes import load_recipe
 
-WRAPPABLE = [name for name in recipe_names() if not name.startswith("mix_")]
+WRAPPABLE = [name for name in recipe_names() if "mix" not in name.split("_")]
 
 
 def load(line: str) -> Recipe:

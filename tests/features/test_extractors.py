@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,23 @@ def test_stacked_digits_are_classified_as_their_channels() -> None:
     torch.testing.assert_close(stacked(x), torch.cat([single(x[:, c : c + 1]) for c in range(3)], 1))
 
 
+def test_the_classifier_of_mnist_says_its_accuracy_and_reads_digits_that_it_never_saw() -> None:
+    """Its protocol states the accuracy on MNIST's test digits; scikit-learn's are of another source and shape."""
+    network, stacked = extractor("mnist"), extractor("stacked-mnist")
+    stated = re.search(r"60000 training images, ([\d.]+)% right on 10000 held-out ones", network.protocol["weights"])
+    assert stated is not None
+    assert float(stated[1]) >= 99
+    data = Digits(resolution=28)
+    data.setup()
+    right = (network.logits(data.train.tensor()).argmax(1) == labels_of(data.train)).float().mean()
+    assert right > 0.5  # a guess is right in a tenth of cases
+    x = data.train.tensor()[:30]
+    triples = torch.cat([x, x.roll(1, 0), x.roll(2, 0)], 1)
+    digit = [network.logits(triples[:, c : c + 1]).argmax(1) for c in range(3)]
+    assert torch.equal(stacked.logits(triples).argmax(1), digit[0] + 10 * digit[1] + 100 * digit[2])
+    torch.testing.assert_close(stacked(triples)[:, :64], network(x))
+
+
 def test_points_are_neither_rounded_nor_clamped() -> None:
     points = torch.tensor([[1.5, -0.00123]]).view(1, 2, 1, 1)
     assert torch.equal(extractor("points")(points), points.view(1, 2))
@@ -328,7 +346,16 @@ def test_a_missing_package_is_named_with_how_to_install_it(
 
 
 def test_every_extractor_is_named_in_the_registry() -> None:
-    assert set(EXTRACTORS) == {"inception", "effnet-lite0", "digits", "stacked-digits", "pixels", "points"}
+    assert set(EXTRACTORS) == {
+        "inception",
+        "effnet-lite0",
+        "digits",
+        "stacked-digits",
+        "mnist",
+        "stacked-mnist",
+        "pixels",
+        "points",
+    }
 
 
 # --- weights from outside --------------------------------------------------------------------------------------------

@@ -22,6 +22,10 @@ def count(network: nn.Module) -> int:
         ({"width": 128}, 12_658_432, 11_036_160),
         ({"kernel_size": 5}, 5_142_080, 4_315_584),
         ({"kernel_size": 5, "width": 128}, 18_885_760, 17_232_768),
+        # PacGAN's code, with biases: 2x2x512, 5x5 kernels to 4, 7, 14 and 28 px
+        ({"resolution": 28, "kernel_size": 5}, 4_514_819, 4_310_401),
+        ({"resolution": 28, "kernel_size": 5, "packing": 2}, 4_514_819, 4_315_201),
+        ({"resolution": 28, "kernel_size": 5, "packing": 4}, 4_514_819, 4_324_801),
     ],
 )
 def test_dcgan_has_the_parameters_worked_out_from_the_papers_table(
@@ -41,6 +45,26 @@ def test_dcgan_works_at_every_resolution(resolution: int, kernel_size: int, num_
     assert images.shape == (2, 2, resolution, resolution)
     labels = torch.tensor([0, 2]) if num_classes else None
     assert model.score(zoo.Batch(images, labels)).shape == (2,)
+
+
+def test_the_maps_of_28_pixels_are_those_of_pacgans_code() -> None:
+    model = zoo.DCGAN(28, width=2, latent_dim=7, kernel_size=5)
+    sizes: list[tuple[int, ...]] = []
+    for layer in (*model.generator.modules(), *model.discriminator.modules()):
+        if isinstance(layer, (nn.Conv2d, nn.ConvTranspose2d)):
+            layer.register_forward_hook(lambda module, inputs, output: sizes.append(tuple(output.shape[1:])))
+    images = model.generator(model.sample_latent(3))
+    assert sizes == [(8, 4, 4), (4, 7, 7), (2, 14, 14), (3, 28, 28)]
+    sizes.clear()
+    assert model.score(zoo.Batch(images)).shape == (3,)
+    assert sizes == [(2, 14, 14), (4, 7, 7), (8, 4, 4), (16, 2, 2), (1, 1, 1)]
+    per_channel = [m.num_features for m in model.generator.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert per_channel == [16, 8, 4, 2]
+
+
+def test_28_pixels_need_the_5x5_kernels() -> None:
+    with pytest.raises(ValueError, match=r"a DCGAN of 28 px has 5x5 kernels, .*; set kernel_size=5"):
+        zoo.DCGAN(28)
 
 
 def test_widths_double_towards_four_pixels_up_to_eight_times() -> None:

@@ -38,6 +38,7 @@ PUBLIC = {
     "Ring": "zoo.data.points.Ring",
     "Pool": "zoo.data.pool.Pool",
     "Split": "zoo.data.pool.Split",
+    "StackedMNIST": "zoo.data.stacked_mnist.StackedMNIST",
     "CIFAR10": "zoo.data.torchvision_sets.CIFAR10",
     "CIFAR100": "zoo.data.torchvision_sets.CIFAR100",
     "LSUN": "zoo.data.torchvision_sets.LSUN",

@@ -5,6 +5,7 @@ from zoo.data.folder import Folder
 from zoo.data.images import Images
 from zoo.data.points import Grid, Ring
 from zoo.data.pool import Pool, Split
+from zoo.data.stacked_mnist import StackedMNIST
 from zoo.data.torchvision_sets import CIFAR10, CIFAR100, LSUN, MNIST, STL10, SVHN, CelebA, FashionMNIST, ImageNet
 
 __all__ = [
@@ -25,4 +26,5 @@ __all__ = [
     "Ring",
     "Split",
     "StackedDigits",
+    "StackedMNIST",
 ]

@@ -53,6 +53,52 @@ class Digits(Images):
         return Pool(images, labels, content_digest(images, labels), class_names=tuple("0123456789"))
 
 
+def check_stacks(name: str, channels: int, triples: int) -> None:
+    """Check the settings of a source of stacked digits.
+
+    Args:
+        name: name of the source, for errors.
+        channels: channels of its images.
+        triples: number of training images.
+
+    Raises:
+        ValueError: for other channels than 3, or fewer than 10 images.
+    """
+    if channels != 3:
+        raise ValueError(f"{name} has one digit in each of 3 channels: model and data need channels=3; got {channels}")
+    if triples < 10:
+        raise ValueError(f"triples must be at least 10; got {triples}")
+
+
+def stacks(
+    digits: NDArray[np.uint8],
+    classes: NDArray[np.int64],
+    train: NDArray[np.int64],
+    held_out: NDArray[np.int64],
+    triples: int,
+    generator: np.random.Generator,
+) -> Pool:
+    """Draw images whose red, green and blue channels are three digits each, with replacement.
+
+    Args:
+        digits: grey digits (N, H, W, 1).
+        classes: their classes (N,), 0 to 9.
+        train: indices of the digits for training images.
+        held_out: indices of the digits for held-out images; without any, no image is held out.
+        triples: number of training images; a tenth as many more are held out.
+        generator: source of the draws.
+
+    Returns:
+        The images, first those for training, with the labels 1 * red + 10 * green + 100 * blue.
+    """
+    parts = [(train, triples)] + ([(held_out, triples // 10)] if len(held_out) else [])
+    indices = np.concatenate([generator.choice(part, size=(size, 3)) for part, size in parts])  # (images, 3)
+    images = np.concatenate([digits[indices[:, channel]] for channel in range(3)], axis=3)
+    labels = classes[indices] @ np.array([1, 10, 100])
+    names = tuple(f"{mode % 10}, {mode // 10 % 10}, {mode // 100}" for mode in range(1000))  # red, green, blue
+    return Pool(images, labels, content_digest(images, labels), np.arange(triples, len(images)), names)
+
+
 class StackedDigits(Images):
     """Images whose red, green and blue channels are three digits: 1,000 known, equally likely modes.
 
@@ -69,12 +115,7 @@ class StackedDigits(Images):
     """
 
     def __init__(self, *, resolution: int = 16, channels: int = 3, triples: int = 50_000, **images: Any) -> None:
-        if channels != 3:
-            raise ValueError(
-                f"StackedDigits has one digit in each of 3 channels: model and data need channels=3; got {channels}"
-            )
-        if triples < 10:
-            raise ValueError(f"triples must be at least 10; got {triples}")
+        check_stacks(type(self).__name__, channels, triples)
         super().__init__(resolution=resolution, channels=channels, **images)
         self.triples = triples
 
@@ -86,10 +127,4 @@ class StackedDigits(Images):
         generator = np.random.default_rng(self.split_seed)
         order = generator.permutation(len(digits))
         count = int(self.held_out_size * len(digits)) if self.held_out_size < 1 else int(self.held_out_size)
-        parts = [(order[count:], self.triples)] + ([(order[:count], self.triples // 10)] if count else [])
-        indices = np.concatenate([generator.choice(part, size=(size, 3)) for part, size in parts])  # (images, 3)
-        images = np.concatenate([digits[indices[:, channel]] for channel in range(3)], axis=3)
-        labels = classes[indices] @ np.array([1, 10, 100])
-        held_out = np.arange(self.triples, len(images))
-        names = tuple(f"{mode % 10}, {mode // 10 % 10}, {mode // 100}" for mode in range(1000))  # red, green, blue
-        return Pool(images, labels, content_digest(images, labels), held_out, names)
+        return stacks(digits, classes, order[count:], order[:count], self.triples, generator)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.data import Digits, Images, StackedDigits
+from zoo.data import Digits, Images, StackedDigits, StackedMNIST
 from zoo.data.points import Points
 from zoo.data.pool import Split
 from zoo.errors import DataError
@@ -100,6 +100,8 @@ def _remaining_indices(size: int, n: int, seed: int) -> NDArray[np.int64]:
 
 def default_extractor(data: Images) -> str:
     """Return the name of the extractor that suits the data and needs no download."""
+    if isinstance(data, StackedMNIST):
+        return "stacked-mnist"
     if isinstance(data, StackedDigits):
         return "stacked-digits"
     if isinstance(data, Digits):

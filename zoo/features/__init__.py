@@ -44,11 +44,21 @@ def _digits() -> DigitClassifier:
     return DigitClassifier()
 
 
+def _stacked_mnist() -> DigitClassifier:
+    return DigitClassifier(stacked=True, of="mnist")
+
+
+def _mnist() -> DigitClassifier:
+    return DigitClassifier(of="mnist")
+
+
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "inception": Inception,
     "effnet-lite0": EffNetLite0,
     "digits": _digits,
     "stacked-digits": _stacked_digits,
+    "mnist": _mnist,
+    "stacked-mnist": _stacked_mnist,
     "pixels": Pixels,
     "points": Points,
 }
@@ -58,8 +68,8 @@ def extractor(name: str, **options: Any) -> Extractor:
     """Build an extractor by its name.
 
     Args:
-        name: name of the extractor: `inception`, `effnet-lite0`, `digits`, `stacked-digits`, `pixels` or `points`; or
-            the import path of a subclass of `Extractor`, such as `my_ideas.MyNetwork`.
+        name: name of the extractor: `inception`, `effnet-lite0`, `digits`, `stacked-digits`, `mnist`, `stacked-mnist`,
+            `pixels` or `points`; or the import path of a subclass of `Extractor`, such as `my_ideas.MyNetwork`.
         options: options of its constructor, such as `weights=PATH` (inception), `size=128` or `features=320`
             (effnet-lite0), `size=8` (pixels).
 

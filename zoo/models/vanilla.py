@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from zoo.errors import require_at_least
-from zoo.gan import GAN
+from zoo.models.packed import Packed
 from zoo.training.objectives import objective as objective_named
 
 
@@ -72,7 +72,7 @@ class Discriminator(nn.Module):
         return scores.flatten()
 
 
-class VanillaGAN(GAN):
+class VanillaGAN(Packed):
     """The GAN of 2014: two multilayer perceptrons. Unconditional.
 
     Args:
@@ -89,6 +89,8 @@ class VanillaGAN(GAN):
         initial_deviation: standard deviation of the initial weights, with biases 0; 0 keeps PyTorch's initialisation.
         objective: `non_saturating`, `saturating` (the minimax game), `hinge`, `least_squares` or
             `relativistic`.
+        packing: number of images that the discriminator scores together (PacGAN); 1 scores each by itself. Every pass
+            needs a multiple of this many images.
         num_classes: must be 0; the argument exists so that recipes can name it.
         training: settings of the training loop, see `zoo.GAN`.
 
@@ -117,17 +119,21 @@ class VanillaGAN(GAN):
         initial_deviation: float = 0.0,
         objective: str = "non_saturating",
         num_classes: int = 0,
+        packing: int = 1,
         **training: Any,
     ) -> None:
         if num_classes:
             raise ValueError(f"a VanillaGAN is unconditional: num_classes must be 0; got {num_classes}. Use zoo.DCGAN")
-        require_at_least(1, layers=layers, width=width, pieces=pieces, latent_dim=latent_dim, channels=channels)
+        require_at_least(
+            1, layers=layers, width=width, pieces=pieces, latent_dim=latent_dim, channels=channels, packing=packing
+        )
         require_at_least(1, discriminator_layers=discriminator_layers, discriminator_width=discriminator_width)
+        require_at_least(1, packing=packing)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1); got {dropout}")
         generator = Generator(resolution, channels, latent_dim, layers, width, batch_norm)
         pixels = channels * resolution**2
-        discriminator = Discriminator(pixels, discriminator_layers, discriminator_width, pieces, dropout)
+        discriminator = Discriminator(packing * pixels, discriminator_layers, discriminator_width, pieces, dropout)
         super().__init__(
             generator,
             discriminator,
@@ -137,6 +143,7 @@ class VanillaGAN(GAN):
             latent_dim=latent_dim,
             **training,
         )
+        self.pack(packing)
         if initial_deviation:
             for module in (*generator.modules(), *discriminator.modules()):
                 if isinstance(module, nn.Linear):

@@ -21,7 +21,7 @@ from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
 from zoo.evaluation.numbers import Floor, Modes, measure_numbers
 from zoo.evaluation.reference import ReferenceSet, SplitName, default_extractor, reference_features
-from zoo.features import Extractor, features_of
+from zoo.features import DigitClassifier, Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.gan import GAN
 from zoo.hub.loading import UserClasses
@@ -88,8 +88,8 @@ def evaluate(
         n_real: number of real images; 0 for as many as generated ones.
         split: part of the data that the real images are from; published FIDs are measured on `train`.
         extractor: network that computes the features: inception (for FIDs that compare with papers), effnet-lite0,
-            digits, stacked-digits, pixels or points; or the path of your own class; empty for the one that suits the
-            data without a download.
+            digits, stacked-digits, mnist, stacked-mnist, pixels or points; or the path of your own class; empty for the
+            one that suits the data without a download.
         options: settings of the extractor, such as options.weights=PATH, options.size=128 or options.features=320.
         truncation: bound of the latents: a number, or a list of numbers for a curve; None for none.
         truncation_by: method of the truncation: `redrawing` draws coordinates beyond the bound again; `scaling` draws
@@ -279,8 +279,8 @@ def suitable_metrics(data: Images, network: Extractor) -> list[str]:
     if isinstance(data, Points):
         return ["modes", "fid"]
     names = ["fid", "kid", "prdc"]
-    if network.name in ("digits", "stacked-digits"):
-        names.append("modes" if network.name == "stacked-digits" else "classes")
+    if isinstance(network, DigitClassifier):
+        names.append("modes" if network.stacked else "classes")
     return names
 
 

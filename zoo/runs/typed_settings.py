@@ -62,6 +62,7 @@ class ModelSettings(ModelClass, total=False):
     kernel_size: int  # DCGAN
     latent: Literal["auto", "normal", "uniform"]  # DCGAN
     discriminator_channels: int  # DCGAN
+    packing: int  # DCGAN
     base: ModelSettings | str | Mapping[str, Any]  # MixGAN
     components: int  # MixGAN
     generators: int  # MixGAN
@@ -111,6 +112,7 @@ DataName = Literal[
     "STL10",
     "SVHN",
     "StackedDigits",
+    "StackedMNIST",
 ]
 DataClass = TypedDict("DataClass", {"class": DataName | str | type}, total=False)
 
@@ -128,7 +130,7 @@ class DataSettings(DataClass, total=False):
     split_seed: int
     root: str  # all but Digits, Grid, Ring, StackedDigits
     download: bool  # all but Digits, Folder, Grid, Ring, StackedDigits
-    on_corrupt: Literal["raise", "skip"]  # all but Digits, Grid, Ring, StackedDigits
+    on_corrupt: Literal["raise", "skip"]  # all but Digits, Grid, Ring, StackedDigits, StackedMNIST
     labels: bool  # Folder
     classes: Sequence[str]  # Folder
     match: str  # Folder
@@ -139,7 +141,8 @@ class DataSettings(DataClass, total=False):
     side: int  # Grid
     category: str  # LSUN
     modes: int  # Ring
-    triples: int  # StackedDigits
+    triples: int  # StackedDigits, StackedMNIST
+    all_digits: bool  # StackedMNIST
 
 
 class TrainerSettings(TypedDict, total=False):
