@@ -259,6 +259,8 @@ class R3GAN(GAN):
             average_halflife=average_halflife,
             **{"lr_schedule": "cosine", "lr_horizon": decay_images, **training},
         )
+        assert self.objective is not None
+        self.objective.affine = type(self).score is GAN.score  # a variant of this one may score by other outputs
         self.decay = Schedule("cosine", decay_images)
         self.r1, self.r2, self.penalty_final = r1, r2, penalty_final
         self.first_beta2, self.beta2_final, self.average_halflife = self.betas[1], beta2_final, average_halflife
