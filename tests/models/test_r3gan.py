@@ -80,6 +80,7 @@ def test_widths_are_full_up_to_32_px_and_halve_from_there() -> None:
         ({"blocks": 0}, "blocks must be at least 1; got 0"),
         ({"decay_images": 0}, "decay_images must be at least 1; got 0"),
         ({"beta2_final": 1.0}, r"beta2_final must lie in \[0, 1\); got 1.0"),
+        ({"augment_strength": 1.5}, "augment_strength is a probability, from 0 to 1; got 1.5"),
         ({"penalty_final": -1.0}, "penalty_final must be at least 0; got -1.0"),
     ],
 )
@@ -159,6 +160,7 @@ def test_schedules_at_the_start_half_way_and_at_the_end_are_the_authors() -> Non
         assert model.generator_lr * model.schedule.at(progress) == pytest.approx(rate)
         assert model.betas == pytest.approx((0.0, beta2))
         assert model.moving_average.halflife_at(progress) == pytest.approx(halflife)
+        assert model.augment_strength == pytest.approx(0.55 * halflife / 5_000_000)
 
 
 def test_optimizers_step_with_the_betas_of_the_round(tmp_path: Path) -> None:

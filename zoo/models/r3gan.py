@@ -205,6 +205,8 @@ class R3GAN(GAN):
         beta2_final: Adam's second beta at `decay_images`.
         average_halflife: half-life of the generator's moving average (EMA) at `decay_images`, in images; it is 0 at the
             start.
+        augment_strength: probability of each transformation of the augmentation at `decay_images`, which rises from 0; it
+            has no effect unless `augment` names an augmentation with a probability.
         decay_images: images over which all of these move to their last values, along half a cosine.
         training: settings of the training loop, see `zoo.GAN`.
 
@@ -234,12 +236,15 @@ class R3GAN(GAN):
         betas: tuple[float, float] = (0.0, 0.9),
         beta2_final: float = 0.99,
         average_halflife: int = 5_000_000,
+        augment_strength: float = 0.55,
         decay_images: int = 20_000_000,
         **training: Any,
     ) -> None:
         sizes = stage_widths(resolution, width, tuple(widths), group_size)
         require_at_least(1, blocks=blocks, decay_images=decay_images)
         require_at_least(0, penalty_final=penalty_final, average_halflife=average_halflife)
+        if not 0 <= augment_strength <= 1:
+            raise ValueError(f"augment_strength is a probability, from 0 to 1; got {augment_strength}")
         if not 0 <= beta2_final < 1:
             raise ValueError(f"beta2_final must lie in [0, 1); got {beta2_final}")
         super().__init__(
@@ -264,19 +269,21 @@ class R3GAN(GAN):
         self.decay = Schedule("cosine", decay_images)
         self.r1, self.r2, self.penalty_final = r1, r2, penalty_final
         self.first_beta2, self.beta2_final, self.average_halflife = self.betas[1], beta2_final, average_halflife
+        self.augment_strength_final = augment_strength
         # The half-life rises with the images seen by itself.
         self.moving_average = replace(self.moving_average, rampup=0.0)
         self.before_round(0)
         self.save_hyperparameters(logger=False)
 
     def before_round(self, progress: int) -> None:
-        """Set the penalties, Adam's second beta and the average's half-life to their values after `progress` images."""
+        """Set penalties, second beta, half-life and augmentation to their values after `progress` images."""
         left = self.decay.at(progress)  # from 1 to 0
         penalty = self.penalty_final + (1 - self.penalty_final) * left
         assert self.objective is not None
         self.objective.r1, self.objective.r2 = self.r1 * penalty, self.r2 * penalty
         self.betas = self.betas[0], self.beta2_final + (self.first_beta2 - self.beta2_final) * left
         self.moving_average = replace(self.moving_average, halflife=self.average_halflife * (1 - left))
+        self.augment_strength = self.augment_strength_final * (1 - left)
 
     def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
         """Return Adam, which takes the betas of the round at each of its steps."""
