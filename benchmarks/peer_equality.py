@@ -79,7 +79,8 @@ def randomise(network: nn.Module) -> None:
         return torch.randn(tensor.shape, generator=generator)
 
     for name, tensor in (*network.named_parameters(), *network.named_buffers()):
-        if not tensor.is_floating_point() or name.rpartition(".")[2].startswith(("sv", "u")):  # of spectral norm
+        # of spectral norm, and the constant kernels of resamplers
+        if not tensor.is_floating_point() or name.rpartition(".")[2].startswith(("sv", "u", "Kernel")):
             continue
         if tensor.ndim > 1 and tensor.std() < 0.5:
             tensor.copy_(drawn(tensor) * (2 / tensor[0].numel()) ** 0.5)

@@ -45,6 +45,7 @@ from peer_baseline import Baseline
 from peer_equality import compare, converted
 from peer_importing import commit_of
 from peer_program import Peer, Row
+from peer_r3gan import OfficialR3GAN
 from peer_repositories import BigGANPyTorch, GanZooDCGAN, GanZooProGAN, LightningDCGAN, MimicryWGANGP, ProGANPyTorch
 from torch import Tensor
 from turns import Turns, batches_for, fit, machine, write
@@ -80,6 +81,15 @@ ROWS = {
     "progan_4x4": Row(
         "ProGAN", {**WIDTH_128, "hold_images": 10**9, "fade_images": 0}, 16, PROGAN, cycles=20, resolution=4
     ),
+    # the authors' preset for FFHQ at 64 px, an eighth as wide
+    "r3gan": Row(
+        "R3GAN",
+        {"resolution": 64, "latent_dim": 64, "widths": (96, 96, 96, 96, 48), "blocks": 2, "group_size": 16, "r1": 2.0}
+        | {"r2": 2.0},
+        8,
+        {"R3GAN": OfficialR3GAN},
+        resolution=64,
+    ),
 }
 """What is measured, by the name that `rows=` has for it."""
 
@@ -100,8 +110,8 @@ def benchmark(
     Args:
         folder: folder of the repositories, each under its own name; may be given as the first word, without `folder=`.
             Empty for none, with `baseline`.
-        rows: `all`, or some of `dcgan`, `wgan_gp`, `biggan`, `progan` (grown to 32 px) and `progan_4x4`, joined by
-            commas.
+        rows: `all`, or some of `dcgan`, `wgan_gp`, `biggan`, `progan` (grown to 32 px), `progan_4x4` and `r3gan`
+            (64 px), joined by commas.
         turns: turns that are counted; one more comes before, to warm up.
         cycles: factor on each row's number of cycles in a turn.
         precision: precision of the zoo: `auto` (its default on this processor), `32-true` or `bf16-mixed`.

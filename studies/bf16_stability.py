@@ -46,6 +46,11 @@ VARIANTS: dict[str, tuple[type[zoo.GAN], dict[str, Any]]] = {
     "progan": (zoo.ProGAN, {"resolution": 32, "width": 16, "latent_dim": 16, "num_classes": 10}),
     "biggan": (zoo.BigGAN, BIG),
     "biggan_deep": (zoo.BigGANDeep, BIG),
+    "r3gan": (zoo.R3GAN, {"resolution": 16, "width": 16, "blocks": 1, "num_classes": 10, "decay_images": 16_000}),
+    "r3gan_mixed_penalties": (
+        zoo.R3GAN,
+        {"resolution": 16, "width": 16, "blocks": 1, "decay_images": 16_000, "penalty_precision": "mixed"},
+    ),
 }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from zoo.models.dcgan import DCGAN
     from zoo.models.mix.mixgan import MixGAN
     from zoo.models.progan import ProGAN
+    from zoo.models.r3gan import R3GAN
     from zoo.models.vanilla import VanillaGAN
     from zoo.models.wgan_gp import WGANGP
     from zoo.runs.finetuning import start_from
@@ -48,6 +49,7 @@ _MODULES = {
     "NonFiniteLossError": "zoo.training.terms",
     "Player": "zoo.training.player",
     "ProGAN": "zoo.models.progan",
+    "R3GAN": "zoo.models.r3gan",
     "Replicas": "zoo.training.replicas",
     "Run": "zoo.runs.run",
     "VanillaGAN": "zoo.models.vanilla",
@@ -65,6 +67,7 @@ _PACKAGES = ("audit", "callbacks", "data", "features", "hub", "metrics")
 __all__ = [
     "DCGAN",
     "GAN",
+    "R3GAN",
     "WGANGP",
     "Batch",
     "BigGAN",

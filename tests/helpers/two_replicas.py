@@ -57,6 +57,10 @@ class Penalised(Comparable, zoo.WGANGP):
         return super().discriminator_loss(real, fake)
 
 
+class Rising(Comparable, zoo.R3GAN):
+    """All its schedules move within three rounds."""
+
+
 class FixedPositions(Wasserstein):
     """Takes the points between real and generated images from the model."""
 
@@ -161,6 +165,7 @@ def models(rank: int) -> dict[str, zoo.GAN]:
         "mixture": zoo.MixGAN(
             {"class": "tests.helpers.two_replicas.Vanilla", **SMALL}, 2, payoff="full", weight_lr=0.1
         ),
+        "r3gan": Rising(8, 1, 4, width=8, blocks=1, average_halflife=60, decay_images=32),
         "drawing": Drawing(**SMALL),
         "divided": Divided(**SMALL),
         "progan": zoo.ProGAN(8, 1, 4, width=4, width_base=16, hold_images=8, fade_images=8),  # in mid-fade at the end

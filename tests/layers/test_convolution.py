@@ -161,8 +161,9 @@ def test_a_penalty_on_a_critic_of_rectifiers_costs_four_convolutions_for_each_of
         lambda: zoo.DCGAN(resolution=16, width=4, kernel_size=5, r1=1.0),
         lambda: zoo.BigGAN(resolution=16, width=8, num_classes=3, attention=8, r1=1.0),
         lambda: zoo.BigGANDeep(resolution=16, width=8, num_classes=3, attention=8, r1=1.0),
+        lambda: zoo.R3GAN(resolution=16, width=8, num_classes=3),
     ],
-    ids=["resnet", "layer norm", "convolutional", "progan", "dcgan", "dcgan 5x5", "biggan", "biggan deep"],
+    ids=["resnet", "layer norm", "convolutional", "progan", "dcgan", "dcgan 5x5", "biggan", "biggan deep", "r3gan"],
 )
 def test_no_penalty_of_a_variant_uses_torchs_second_derivative(model: Callable[[], zoo.GAN]) -> None:
     """torch's convolves with maps as kernels, which are larger than any kernel of ours."""

@@ -20,6 +20,8 @@ MODELS: dict[str, Callable[[], GAN]] = {
     "biggan": lambda: zoo.BigGAN(16, width=8, num_classes=3, shared_dim=4, latent_dim=8, attention=8),
     "biggan without classes": lambda: zoo.BigGAN(16, width=8, num_classes=0, latent_dim=8, attention=0),
     "biggan-deep": lambda: zoo.BigGANDeep(16, width=8, num_classes=3, shared_dim=4, latent_dim=8, attention=8),
+    "r3gan": lambda: zoo.R3GAN(16, latent_dim=8, width=8, num_classes=3),
+    "r3gan without classes, one channel": lambda: zoo.R3GAN(16, channels=1, latent_dim=8, width=8),
     "wgan-gp": lambda: zoo.WGANGP(16, width=8, latent_dim=8),
     "wgan-gp 64 px with classes": lambda: zoo.WGANGP(64, width=4, latent_dim=8, num_classes=3),
     "wgan-gp convolutional": lambda: zoo.WGANGP(28, width=4, latent_dim=8, architecture="convolutional"),

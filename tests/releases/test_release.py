@@ -89,6 +89,7 @@ MODELS = {
     "progan": progan,
     "biggan": tiny_biggan,
     "biggan_deep": lambda: tiny_biggan(zoo.BigGANDeep),
+    "r3gan": lambda: zoo.R3GAN(resolution=16, latent_dim=6, width=8, num_classes=3),
     "mix": lambda: zoo.MixGAN({"class": "DCGAN", "resolution": 16, "width": 4, "num_classes": 3}, components=2),
     "own": odd,
     "own, built freely": free,

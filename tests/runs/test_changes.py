@@ -131,6 +131,7 @@ VARIANTS: dict[type[GAN], dict[str, Any]] = {
     zoo.WGANGP: {"resolution": 16, "width": 4, "num_classes": 3},
     zoo.BigGAN: {"resolution": 32, "width": 4, "num_classes": 3},
     zoo.BigGANDeep: {"resolution": 32, "width": 4, "num_classes": 3},
+    zoo.R3GAN: {"resolution": 8, "width": 8},
     zoo.ProGAN: {"resolution": 8, "width": 8, "width_base": 32, "objective": "non_saturating"},
     zoo.MixGAN: {"base": {"class": "DCGAN", "resolution": 16, "width": 4}, "components": 2},
 }

@@ -68,7 +68,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("model", ["vanilla", "micro", "penalised", "mixture"])
+@pytest.mark.parametrize("model", ["vanilla", "micro", "penalised", "mixture", "r3gan"])
 def test_two_processes_train_as_one_on_the_joined_batch(left: dict[str, Any], model: str) -> None:
     first, second, one = (left[f"{model}-{who}"] for who in ("0", "1", "one"))
     for name, weight in one["weights"].items():

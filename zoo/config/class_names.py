@@ -23,6 +23,7 @@ PUBLIC = {
     "DCGAN": "zoo.models.dcgan.DCGAN",
     "MixGAN": "zoo.models.mix.mixgan.MixGAN",
     "ProGAN": "zoo.models.progan.ProGAN",
+    "R3GAN": "zoo.models.r3gan.R3GAN",
     "VanillaGAN": "zoo.models.vanilla.VanillaGAN",
     "WGANGP": "zoo.models.wgan_gp.WGANGP",
     "Run": "zoo.runs.run.Run",

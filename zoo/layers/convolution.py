@@ -24,7 +24,9 @@ Settings = tuple[list[int], list[int], list[int], bool, list[int], int]
 Gradients = tuple[Tensor | None, Tensor | None, Tensor | None]
 """By the maps, the weight and the bias."""
 
-_weights_wanted = True  # one for all threads: torch runs a backward pass on a GPU in a thread of its own
+# One for all threads: torch runs a backward pass on a GPU in a thread of its own.
+_weights_wanted = True
+_shares: list[Tensor] | None = None
 
 
 @contextmanager
@@ -40,6 +42,21 @@ def input_gradients_only() -> Iterator[None]:
         yield
     finally:
         _weights_wanted = before
+
+
+@contextmanager
+def shares_of_biases() -> Iterator[list[Tensor]]:
+    """Collect the share that each bias has in the scores which the backward pass of a block begins with.
+
+    The share is the inner product (B,) of a bias and the gradient by it, image by image, with its graph. Biases of
+    other layers than convolutions are not collected.
+    """
+    global _shares
+    before, _shares = _shares, []
+    try:
+        yield _shares
+    finally:
+        _shares = before
 
 
 def conv2d(
@@ -117,7 +134,7 @@ class _Convolution(torch.autograd.Function):
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
         x, weight, bias, ctx.settings = inputs
-        ctx.save_for_backward(x, weight)
+        ctx.save_for_backward(x, weight, bias)
         ctx.bias_size = None if bias is None else list(bias.shape)
         ctx.set_materialize_grads(False)  # what has no gradient costs nothing
 
@@ -127,7 +144,9 @@ class _Convolution(torch.autograd.Function):
             return None, None, None, None
         by_x, by_weight, by_bias, _ = ctx.needs_input_grad
         wanted = by_x, by_weight and _weights_wanted, by_bias and _weights_wanted
-        x, weight = ctx.saved_tensors
+        x, weight, bias = ctx.saved_tensors
+        if _shares is not None and bias is not None:
+            _shares.append(gradient.sum((2, 3)) @ bias)
         return *gradients(gradient, x, weight, ctx.bias_size, ctx.settings, wanted), None
 
 

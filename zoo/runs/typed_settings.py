@@ -15,6 +15,7 @@ ModelName = Literal[
     "DCGAN",
     "MixGAN",
     "ProGAN",
+    "R3GAN",
     "VanillaGAN",
     "WGANGP",
 ]
@@ -83,6 +84,13 @@ class ModelSettings(ModelClass, total=False):
     pixel_norm: bool  # ProGAN
     equalized: bool  # ProGAN
     variant: Literal["authors", "pytorch_GAN_zoo", "pytorch_GAN_zoo_old"]  # ProGAN
+    widths: Sequence[int]  # R3GAN
+    blocks: int  # R3GAN
+    group_size: int  # R3GAN
+    penalty_final: float  # R3GAN
+    beta2_final: float  # R3GAN
+    augment_strength: float  # R3GAN
+    decay_images: int  # R3GAN
     layers: int  # VanillaGAN
     batch_norm: bool  # VanillaGAN, WGANGP
     discriminator_layers: int  # VanillaGAN

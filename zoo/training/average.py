@@ -39,7 +39,7 @@ class MovingAverage:
             for no such limit.
     """
 
-    halflife: int
+    halflife: float
     start: int = 0
     rampup: float = 0.05
 

@@ -39,6 +39,10 @@ class Objective:
     penalty_precision: PenaltyPrecision = "float32"
     """Precision of the passes of a gradient penalty, see `input_gradient`; `zoo.GAN` sets it."""
 
+    affine: bool = False
+    """Whether the discriminator is piecewise affine, so that scores and penalties may have one graph, see
+    `zoo.training.penalties.affine_scores`; a variant sets it."""
+
     penalty_factor: float = 1.0
     """Factor on all gradient penalties in this round; `zoo.GAN` sets it. With `penalty_every` = n it is n in every n-th
     round and 0 in the others, in which no penalty is computed."""
@@ -88,7 +92,7 @@ class Objective:
             real_scores, fake_scores = scores(real, fake)
             return real_scores, fake_scores, {name: real_scores.new_zeros(()) for name, w in weights.items() if w}
         values, norms = scores_and_gradient_norms(
-            scores, (real, fake), (bool(self.r1), bool(self.r2)), self.penalty_precision
+            scores, (real, fake), (bool(self.r1), bool(self.r2)), self.penalty_precision, self.affine
         )
         scale = 0.5 * self.penalty_factor * norm_factor**2
         penalties = {
