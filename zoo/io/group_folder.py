@@ -1,4 +1,4 @@
-"""The files of a group: runs of one recipe that differ in their seed, or in settings of a grid. No other module has them.
+"""The files of a group: runs of one recipe that differ in seed or settings. No other module contains their names.
 
 GROUP/
   plan/plan.json              the settings that all runs share, and the grid

@@ -1,7 +1,7 @@
-"""The grid of a group: the seeds and the comma-separated numbers of a command line, one run for each combination.
+"""The grid of a group: the seeds and the numbers joined by commas of a command line, one run for each combination.
 
-A comma makes a grid where the setting is a single number: `model.width=32,64`. Whether it is one is decided by the check
-of the recipe: what is valid as it was typed keeps its meaning, such as the text `trainer.devices=0,1`; where the text is
+A comma makes a grid where the setting is a single number: `model.width=32,64`. The check of the recipe decides whether
+it is one: what is valid as it was typed keeps its meaning, such as the text `trainer.devices=0,1`; where the text is
 refused and its first number alone is not, the numbers are the values of a grid.
 """
 
@@ -98,10 +98,14 @@ def _find_axes(load: Load, overrides: Mapping[str, Any]) -> Grid:
     """Return the settings whose value is a list of numbers where a single number belongs, with the numbers as typed."""
     candidates = dict(_numbers_with_commas(overrides))
     faults = _faults(load, overrides) if candidates else set()
+
+    def fits(key: str, value: str) -> bool:
+        return _faults(load, with_point(overrides, {key: value})) < faults
+
     return {
         key: numbers
         for key, numbers in candidates.items()
-        if _faults(load, with_point(overrides, {key: numbers[0]})) < faults
+        if fits(key, numbers[0]) and not fits(key, "true")  # a setting that is true or false takes numbers too
     }
 
 

@@ -1,4 +1,4 @@
-"""A group of runs: which runs a command asks for, the folder of the group, and what is left to do when it is resumed."""
+"""A group of runs: which runs a command asks for, its folder, and what is left to do when it is resumed."""
 
 from __future__ import annotations
 
@@ -165,8 +165,8 @@ def _named_group(
     shared, grid = split_grid(partial(load, path), changes, seeds)
     if added := [key for key in grid if key != SEED]:
         raise UserError(
-            f"{', '.join(added)}: a group that is resumed keeps its grid; only seeds= adds runs to it. Give one number, "
-            "or leave resume= out to start a new group"
+            f"{', '.join(added)}: a group that is resumed keeps its grid; only seeds= adds runs to it. Give one "
+            "number, or leave resume= out to start a new group"
         )
     return _resumed(group, shared, grid.get(SEED, []))
 

@@ -51,7 +51,7 @@ def check_text(
     seeds: Any = None,
     **overrides: Any,
 ) -> None:
-    """Find the faults of new runs that their recipe and the names of their files show; the arguments are those of `fit`.
+    """Find the faults of new runs that recipe and names of files show; `zoo.runs.fitting.main` has the same arguments.
 
     A run that is resumed, a recipe that is found by a release, and one with a class of the user's own are left to
     `zoo.runs.run.plan_run`: all faults of a recipe are reported together.

@@ -52,8 +52,8 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
     if recipe is None:
         raise UserError("resume=auto needs recipe=NAME, to know whose newest run is meant")
     for folder in sorted((Path("runs") / Path(recipe).stem).glob("*"), reverse=True):
-        if path := newest_readable(folder):
-            return path
+        if found := newest_readable(folder):
+            return found
     return None
 
 

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 
 from zoo.errors import UserError, did_you_mean
-from zoo.runs.comparing.grouping import ComparedRun, RunGroup
-from zoo.runs.comparing.readings import TABLE, Reading
+from zoo.runs.comparing.grouping import RunGroup
+from zoo.runs.comparing.readings import TABLE, Measurement, Reading
 from zoo.runs.comparing.statistics import Spread, spread_of, welch_interval
 
-CHECKPOINTS = ("best", "last")
-SPLITS = {"train": "training images", "held_out": "held-out images", TABLE: "the training log", "": "real images"}
-Measurement = tuple[str, str, tuple[tuple[str, str], ...]]
+CHECKPOINTS = ("best", "last", "given")
+SPLITS = {"train": "on training images", "held_out": "on held-out images", TABLE: "as logged", "": ""}
+COUNTS = {"n_fake": "generated", "n": "generated", "n_real": "real"}
+"""Entries of a protocol that the title of a table shows, with what they count."""
+SHOWN_IN_TITLE = ("truncation", "truncation_by", "component")
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Row:
 
     Args:
         group: name of the group.
-        checkpoint: "best" or "last".
+        checkpoint: "best", "last" or "given".
         seeds: seeds of the runs, None for a file that belongs to no run.
         values: the values, in the order of the seeds.
         images_seen: images seen at each checkpoint.
@@ -52,7 +54,7 @@ class Difference:
     Args:
         group: the group.
         baseline: the group it is compared with.
-        checkpoint: "best" or "last".
+        checkpoint: "best", "last" or "given".
         value: mean of the group less that of the baseline.
         low: lower end of the 95 % Welch interval; None if one of them has a single seed.
         high: upper end of it.
@@ -99,6 +101,7 @@ class Table:
         rows: the groups at their best and last checkpoints.
         differences: each group against the first.
         curves: the number while the runs trained.
+        details: what distinguishes the table from others of the same number, such as "truncation 0.7".
     """
 
     label: str
@@ -108,17 +111,16 @@ class Table:
     rows: list[Row]
     differences: list[Difference]
     curves: list[PooledCurve]
+    details: str = ""
 
     @property
     def title(self) -> str:
         """The number, what it compares with, and which direction is better."""
         counts = [f"{self.protocol[key]:,} {what}" for key, what in COUNTS.items() if key in self.protocol]
         better = {True: "higher is better", False: "lower is better", None: ""}[self.higher_is_better]
-        about = ", ".join([*([" against ".join(counts)] if counts else []), *([better] if better else [])])
-        return f"{self.label} on {SPLITS.get(self.split, self.split)}" + (f" ({about})" if about else "")
-
-
-COUNTS = {"n_fake": "generated", "n_real": "real", "n": "generated"}
+        about = ", ".join(part for part in (" against ".join(counts), self.details, better) if part)
+        where = SPLITS.get(self.split, f"on {self.split}")
+        return f"{self.label} {where}".strip() + (f" ({about})" if about else "")
 
 
 @dataclass(frozen=True)
@@ -142,13 +144,19 @@ class Comparison:
                 "name": group.name,
                 "recipe": group.runs[0].recipe,
                 "runs": [
-                    {"path": str(run.path), "seed": run.seed, "images": run.images, "images_seen": run.record.last_at}
+                    {
+                        "path": str(run.path),
+                        "seed": run.seed,
+                        "images": run.images,
+                        "images_seen": run.record.images_seen,
+                    }
                     for run in group.runs
                 ],
             }
             for group in self.groups
         ]
-        return {"groups": groups, "tables": [asdict(table) for table in self.tables], "notes": list(self.notes)}
+        tables = [{"title": table.title, **asdict(table)} for table in self.tables]
+        return {"groups": groups, "tables": tables, "notes": list(self.notes)}
 
 
 def compare_groups(groups: Sequence[RunGroup], metric: Sequence[str] = (), notes: Sequence[str] = ()) -> Comparison:
@@ -163,13 +171,13 @@ def compare_groups(groups: Sequence[RunGroup], metric: Sequence[str] = (), notes
         UserError: for a name that no run recorded, or runs without any metric.
     """
     wanted = _wanted(groups, metric)
-    tables = [_table(groups, measurement) for measurement in wanted]
+    tables = [_table(groups, measurement, _details(measurement, wanted)) for measurement in wanted]
     return Comparison(groups, tables, [*notes, *_notes_on_runs(groups, tables), *_notes_on_protocols(groups, wanted)])
 
 
 def _wanted(groups: Sequence[RunGroup], metric: Sequence[str]) -> list[Measurement]:
     """Return the measurements of the named numbers, those of one number behind each other."""
-    readings = [reading for group in groups for run in group.runs for reading in _all(run)]
+    readings = [reading for group in groups for run in group.runs for reading in run.record.measured]
     for name in metric:
         if not any(_is_named(reading, name) for reading in readings):
             known = sorted({reading.label for reading in readings})
@@ -185,29 +193,32 @@ def _wanted(groups: Sequence[RunGroup], metric: Sequence[str]) -> list[Measureme
             "these runs recorded no metrics. Measure them with python -m zoo.evaluate checkpoint=RUN, train with the "
             "callback SampleMetrics, or name a column of metrics.csv, such as metric=d/adversarial"
         )
-    families = list(dict.fromkeys(measurement[:2] for measurement in chosen))
-    return sorted(dict.fromkeys(chosen), key=lambda measurement: families.index(measurement[:2]))
+    families = list(dict.fromkeys((each.name, each.split) for each in chosen))
+    return sorted(dict.fromkeys(chosen), key=lambda each: families.index((each.name, each.split)))
 
 
 def _is_named(reading: Reading, name: str) -> bool:
     """Return whether a name stands for a number: its key, its label, or the label without the extractor."""
-    name, label = name.lower(), reading.label.lower()
-    extractor = str(reading.protocol.get("extractor", ""))
-    return name in (reading.key.lower(), label, label.removesuffix(f"-{extractor}"), label.partition("-")[0])
+    return name.lower() in (reading.key.lower(), reading.label.lower(), reading.name.lower())
 
 
-def _all(run: ComparedRun) -> list[Reading]:
-    """Return all numbers of a run that stand in a table."""
-    return [*run.record.best, *run.record.last]
+def _details(measurement: Measurement, wanted: Sequence[Measurement]) -> str:
+    """Return truncation and generator of a measurement, and how it differs from others of the same number."""
+    protocol = dict(measurement.protocol)
+    others = [dict(other.protocol) for other in wanted if other[:3] == measurement[:3]]
+    different = [key for key in protocol if len({other.get(key) for other in others}) > 1 and key not in COUNTS]
+    keys = dict.fromkeys([*(key for key in SHOWN_IN_TITLE if key in protocol), *different])
+    return ", ".join(f"{key} {protocol[key][:40]}" for key in keys)
 
 
-def _table(groups: Sequence[RunGroup], measurement: Measurement) -> Table:
+def _table(groups: Sequence[RunGroup], measurement: Measurement, details: str) -> Table:
     """Pool one measurement, and compare the groups that have it."""
     rows = [row for group in groups for checkpoint in CHECKPOINTS for row in _row(group, checkpoint, measurement)]
-    first = next(r for g in groups for run in g.runs for r in _all(run) if r.measurement == measurement)
+    first = next(r for g in groups for run in g.runs for r in run.record.measured if r.measurement == measurement)
     curves = [curve for group in groups for curve in _curve(group, measurement)]
     differences = _differences(rows, first.higher_is_better)
-    return Table(first.label, first.split, first.higher_is_better, dict(first.protocol), rows, differences, curves)
+    protocol = dict(first.protocol)
+    return Table(first.label, first.split, first.higher_is_better, protocol, rows, differences, curves, details)
 
 
 def _row(group: RunGroup, checkpoint: str, measurement: Measurement) -> list[Row]:
@@ -215,7 +226,7 @@ def _row(group: RunGroup, checkpoint: str, measurement: Measurement) -> list[Row
     found = [
         (run, reading)
         for run in group.runs
-        for reading in (run.record.best if checkpoint == "best" else run.record.last)
+        for reading in run.record.at.get(checkpoint, ())
         if reading.measurement == measurement
     ]
     if not found:
@@ -285,9 +296,9 @@ def _notes_on_runs(groups: Sequence[RunGroup], tables: Sequence[Table]) -> list[
     if single := [group.name for group in groups if len(group.runs) == 1]:
         notes.append(f"one seed: no deviation over training seeds. {'; '.join(single)}")
     for run in (run for group in groups for run in group.runs):
-        if run.images and run.record.last_at < run.images:
+        if run.record.images_seen < run.images:
             notes.append(
-                f"{run.path} has seen {run.record.last_at:,} of its {run.images:,} images; its last checkpoint is "
+                f"{run.path} has seen {run.record.images_seen:,} of its {run.images:,} images; its last checkpoint is "
                 "pooled as it is"
             )
     if any(row.sampling is None for table in tables for row in table.rows if table.split != TABLE):
@@ -296,7 +307,7 @@ def _notes_on_runs(groups: Sequence[RunGroup], tables: Sequence[Table]) -> list[
             "checkpoint=RUN measures held-out images with one"
         )
     if (count := sum(d.low is not None for table in tables for d in table.differences)) > 1:
-        notes.append(f"{count} differences: of 20 intervals of 95 %, one excludes 0 by chance")
+        notes.append(f"{count} differences: one of 20 intervals of 95 % excludes 0 by chance, on average")
     return notes
 
 
@@ -305,16 +316,16 @@ def _notes_on_protocols(groups: Sequence[RunGroup], wanted: Sequence[Measurement
     notes = []
     families: dict[tuple[str, str], list[Measurement]] = {}
     for measurement in wanted:
-        families.setdefault(measurement[:2], []).append(measurement)
-    for (label, split), ways in families.items():
+        families.setdefault((measurement.name, measurement.split), []).append(measurement)
+    for (name, split), ways in families.items():
         sets = {way: _measured_by(groups, way) for way in ways}
         for way in ways[1:]:
             if set(sets[way]) == set(sets[ways[0]]):
                 continue
-            one, other = dict(ways[0][2]), dict(way[2])
+            one, other = dict(ways[0].protocol), dict(way.protocol)
             key = next(key for key in sorted({**one, **other}, key=_rank) if one.get(key) != other.get(key))
             notes.append(
-                f"{label} on {SPLITS.get(split, split)} is neither pooled nor compared between {_listed(sets[ways[0]])} "
+                f"{name} {SPLITS.get(split, split)} is neither pooled nor compared between {_listed(sets[ways[0]])} "
                 f"and {_listed(sets[way])}: {key} is {one.get(key, 'not recorded')} and "
                 f"{other.get(key, 'not recorded')}"
             )
@@ -323,13 +334,13 @@ def _notes_on_protocols(groups: Sequence[RunGroup], wanted: Sequence[Measurement
 
 def _rank(key: str) -> tuple[int, str]:
     """Return the order in which entries of a protocol are named."""
-    order = ("n_fake", "n_real", "n", "extractor", "weights", "data_digest")
+    order = ("extractor", "weights", "n_fake", "n_real", "n", "data_digest")
     return (order.index(key) if key in order else len(order)), key
 
 
 def _measured_by(groups: Sequence[RunGroup], way: Measurement) -> list[str]:
     """Return the paths of the runs that have a measurement."""
-    return [str(run.path) for g in groups for run in g.runs if any(r.measurement == way for r in _all(run))]
+    return [str(run.path) for g in groups for run in g.runs if any(r.measurement == way for r in run.record.measured)]
 
 
 def _listed(paths: Sequence[str]) -> str:

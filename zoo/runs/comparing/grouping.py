@@ -32,7 +32,7 @@ class ComparedRun:
         recipe: name of the recipe; the name of a file that belongs to no run.
         seed: seed of the run; None for a file that belongs to no run.
         settings: all settings that the result depends on, except the seed, by their dotted names.
-        images: length of the run, in images; 0 if that is not known.
+        images: length of the run, in images; 0 for a file.
         record: its numbers.
     """
 
@@ -118,8 +118,7 @@ def _read(path: Path) -> ComparedRun:
     folder = path.resolve().parent.parent
     if RunFolder(folder).recipe.is_file():
         return _read_folder(folder, readings, path)
-    last_at = max((reading.images_seen for reading in readings), default=0)
-    return ComparedRun(path, path.stem, None, {"file": str(path)}, 0, Record(last=readings, last_at=last_at))
+    return ComparedRun(path, path.stem, None, {"file": str(path)}, 0, _given(readings))
 
 
 def _read_folder(folder: Path, readings: list[Reading] | None, shown: Path | None = None) -> ComparedRun:
@@ -127,11 +126,14 @@ def _read_folder(folder: Path, readings: list[Reading] | None, shown: Path | Non
     history = read_run(folder)
     recipe, starts = history.recipe, RunFolder(folder).starts()
     name = starts[0]["recipe"] if starts else folder.resolve().parent.name
-    if readings is None:
-        record = read_record(history)
-    else:
-        record = Record(last=readings, last_at=max((reading.images_seen for reading in readings), default=0))
-    return ComparedRun(shown or folder, name, int(recipe["seed"]), _settings(recipe), int(recipe["images"]), record)
+    record = read_record(history) if readings is None else _given(readings)
+    images = int(recipe["images"]) if readings is None else 0
+    return ComparedRun(shown or folder, name, int(recipe["seed"]), _settings(recipe), images, record)
+
+
+def _given(readings: Sequence[Reading]) -> Record:
+    """Return the record of a file of numbers."""
+    return Record(at={"given": readings}, images_seen=max((reading.images_seen for reading in readings), default=0))
 
 
 def _settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -167,10 +169,11 @@ def group_runs(runs: Sequence[ComparedRun]) -> tuple[list[RunGroup], list[str]]:
 
 
 def _names(runs: Sequence[ComparedRun]) -> list[str]:
-    """Return a name for each of several runs: its recipe, with settings that differ if the recipes do not tell."""
+    """Return a name for each of several runs: its recipe, the settings that differ, or both if one does not tell."""
     recipes = [run.recipe for run in runs]
     if len(set(recipes)) == len(recipes):
         return recipes
+    with_recipe = len(set(recipes)) > 1
     names: list[str] = []
     for run in runs:
         of_recipe = [other for other in runs if other.recipe == run.recipe]
@@ -178,6 +181,6 @@ def _names(runs: Sequence[ComparedRun]) -> list[str]:
         different = [key for key in keys if len({str(other.settings.get(key)) for other in of_recipe}) > 1]
         parts = [f"{key}={run.settings.get(key)}" for key in different[:MOST_SHOWN]]
         rest = len(different) - MOST_SHOWN
-        name = ", ".join([run.recipe, *parts, *([f"{rest} more"] if rest > 0 else [])])
+        name = ", ".join([*([run.recipe] if with_recipe else []), *parts, *([f"{rest} more"] if rest > 0 else [])])
         names.append(name if name not in names else f"{name} ({run.path})")
     return names

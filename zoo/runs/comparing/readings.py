@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from zoo.errors import UserError
 from zoo.io.files import read_jsonl
@@ -27,12 +27,29 @@ TRAIN, TABLE = "train", "training log"
 """Where a number is from, if not from held-out images: the training images, or the columns of the losses."""
 
 
+class Measurement(NamedTuple):
+    """What was measured, on what and how: numbers are pooled where all of it is equal.
+
+    Args:
+        label: name of the number, such as "FD-digits".
+        name: the label without the extractor, such as "FD".
+        split: real images that it compares with.
+        protocol: entries of the protocol, as texts.
+    """
+
+    label: str
+    name: str
+    split: str
+    protocol: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True)
 class Reading:
     """One number of one run at one number of images seen.
 
     Args:
         label: name of the number, such as "FD-digits".
+        name: the label without the extractor, such as "FD".
         value: the number.
         images_seen: images seen at the checkpoint.
         key: name of the metric's result, such as "fid".
@@ -45,6 +62,7 @@ class Reading:
     """
 
     label: str
+    name: str
     value: float
     images_seen: int
     key: str
@@ -56,9 +74,10 @@ class Reading:
     protocol: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def measurement(self) -> tuple[str, str, tuple[tuple[str, str], ...]]:
-        """What was measured, on what and how: numbers are pooled where all of it is equal."""
-        return self.label, self.split, tuple(sorted((key, str(value)) for key, value in self.protocol.items()))
+    def measurement(self) -> Measurement:
+        """What was measured, on what and how."""
+        protocol = tuple(sorted((key, str(value)) for key, value in self.protocol.items()))
+        return Measurement(self.label, self.name, self.split, protocol)
 
 
 @dataclass(frozen=True)
@@ -67,17 +86,18 @@ class Record:
 
     Args:
         curves: numbers that were measured while it trained, oldest first.
-        best: numbers at the best checkpoint.
-        last: numbers at the last checkpoint.
-        best_at: images seen at the best checkpoint; None where none was kept.
-        last_at: images seen at the last one.
+        at: numbers at the checkpoint "best", "last" or "given"; the last is that of a file of numbers.
+        images_seen: images seen at the last of them.
     """
 
     curves: Sequence[Reading] = ()
-    best: Sequence[Reading] = ()
-    last: Sequence[Reading] = ()
-    best_at: int | None = None
-    last_at: int = 0
+    at: Mapping[str, Sequence[Reading]] = field(default_factory=dict)
+    images_seen: int = 0
+
+    @property
+    def measured(self) -> list[Reading]:
+        """The numbers at all checkpoints."""
+        return [reading for readings in self.at.values() for reading in readings]
 
 
 def read_record(history: RunHistory) -> Record:
@@ -96,15 +116,17 @@ def read_record(history: RunHistory) -> Record:
     known = {reading.label.replace("/", "_") for reading in curves}
     curves += _of_table(history, known)
     best_at = _best_of_table(history, curves) if best_at is None else best_at
-    last_at = history.images_seen
+    last_at = max([history.images_seen, *(reading.images_seen for reading in curves)])
+    newest = {last_at, *(int(path.stem) for path in files.checkpoints()[:1] if path.stem.isdecimal())}
     best, last = _at(curves, best_at), _at(curves, last_at)
     for report in files.held_out_reports():
         best += _of_numbers(report.get("best", {}).get("numbers", []))
         last += _of_numbers(report.get("last", {}).get("numbers", []))
     for reading in (reading for path in files.all_evaluations() for reading in read_evaluation(path)):
         best += [reading] if reading.images_seen == best_at else []
-        last += [reading] if reading.images_seen == last_at else []
-    return Record(curves, _with_intervals_first(best), _with_intervals_first(last), best_at, last_at)
+        last += [reading] if reading.images_seen in newest else []
+    at = {"best": _with_intervals_first(best), "last": _with_intervals_first(last)}
+    return Record(curves, at, last_at)
 
 
 def read_evaluation(path: Path) -> list[Reading]:
@@ -133,6 +155,7 @@ def _of_numbers(numbers: Iterable[Mapping[str, Any]]) -> list[Reading]:
         readings.append(
             Reading(
                 number["label"],
+                number["label"].removesuffix(f"-{kept.get('extractor')}"),
                 float(number["value"]),
                 int(protocol.get("images_seen", 0)),
                 number["key"],
@@ -157,16 +180,18 @@ def _of_table(history: RunHistory, known: set[str]) -> list[Reading]:
         is_metric = column.startswith(METRICS)
         if is_metric and (label in known or label.endswith(FLOOR)):
             continue
-        key, better = _direction(label) if is_metric else (label, None)
+        name, key, better = _direction(label) if is_metric else (label, label, None)
+        extractor = {"extractor": label.removeprefix(f"{name}-")} if name != label else {}
         readings += [
             Reading(
                 label,
+                name,
                 value,
                 int(images),
                 key,
                 TRAIN if is_metric else TABLE,
                 higher_is_better=better,
-                protocol=protocol if is_metric else {},
+                protocol=protocol | extractor if is_metric else {},
             )
             for images, value in zip(seen, values)
             if isfinite(value)
@@ -174,12 +199,12 @@ def _of_table(history: RunHistory, known: set[str]) -> list[Reading]:
     return readings
 
 
-def _direction(label: str) -> tuple[str, bool | None]:
-    """Return key of a metric and whether a higher value is better, from a label; None where that is not known."""
+def _direction(label: str) -> tuple[str, str, bool | None]:
+    """Return name and key of a metric and whether a higher value is better, from its label; None if not known."""
     for name in sorted((*LOWER_IS_BETTER, *HIGHER_IS_BETTER), key=len, reverse=True):
         if label == name or label.startswith(f"{name}-"):
-            return LOWER_IS_BETTER.get(name, name), name not in LOWER_IS_BETTER
-    return label, None
+            return name, LOWER_IS_BETTER.get(name, name), name not in LOWER_IS_BETTER
+    return label, label, None
 
 
 def _best_of_table(history: RunHistory, curves: Sequence[Reading]) -> int | None:
