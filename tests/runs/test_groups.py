@@ -176,21 +176,38 @@ def test_a_run_that_ends_early_does_not_lose_the_others(tmp_path: Path, capsys: 
     folder = tmp_path / "group"
     assert fit_group(new_group(folder), train) == 1
     assert trained == ["seed=0", "seed=1", "seed=2"]
-    assert (
-        "2 of 3 runs have all their images\n"
-        f"  seed=1: ended early, above; to go on with it alone: python -m zoo.fit resume={folder}/seed=1\n"
-    ) in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "2 of 3 runs have all their images\n  seed=1: ended early, above; it had written no checkpoint\n" in out
 
     trained.clear()
     assert fit_group(again(folder), train) == 1
     assert trained == ["seed=0", "seed=2"]  # their checkpoints are missing here, so they start again
-    assert "not resumed: ended early before; to go on with it alone: python" in capsys.readouterr().out
+    assert "not resumed: ended early before; it had written no checkpoint" in capsys.readouterr().out
 
 
-def test_a_run_that_ended_early_and_was_finished_alone_counts(group: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_ends_its_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The learning rate of the first run is absurd; the second one trains."""
+    folder, callbacks = tmp_path / "group", {**SETTINGS["callbacks"], "SampleMetrics": None}
+    model = {"width": 4, "discriminator_lr": "1e30,2e-4"}
+    assert main("dcgan_digits", out=str(folder), **{**SETTINGS, "callbacks": callbacks, "model": model}) == 1
+    assert "zoo.fit: stopped, a loss is not finite" in capsys.readouterr().err
+    assert checkpoints_in(folder / "model.discriminator_lr=2e-4")[0].stem == f"{256:012d}"
+    assert GroupFolder(folder).codes() == {"model.discriminator_lr=1e30": 1, "model.discriminator_lr=2e-4": 0}
+
+
+def test_a_run_that_ended_early_and_was_finished_alone_counts(
+    group: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = Path(shutil.copytree(group, tmp_path / "group"))
     GroupFolder(folder).record_end("seed=1", 1)
-    assert main(resume=str(folder)) == 0
+    assert fit_group(again(folder), lambda plan: 0) == 0
+    (folder / "seed=1/ends.jsonl").unlink()  # as of a run that has not reached its length
+    assert fit_group(again(folder), lambda plan: 0) == 0  # the code of the last end counts
+    GroupFolder(folder).record_end("seed=1", 1)
+    assert fit_group(again(folder), lambda plan: 0) == 1
+    assert f"seed=1: ended early before; to go on with it alone: python -m zoo.fit resume={folder}/seed=1" in (
+        capsys.readouterr().out
+    )
 
 
 def test_an_error_in_one_run_is_shown_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

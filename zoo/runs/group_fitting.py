@@ -76,7 +76,7 @@ def _train_all(group: Group, train: Train) -> int:
         folder = group.folder / name
         print(f"\nrun {number} of {len(group.names)}: {name}", flush=True)
         if files.codes().get(name) == ENDED_EARLY and not _is_finished(folder):
-            endings[name] = f"ended early before; to go on with it alone: python -m zoo.fit resume={folder}"
+            endings[name] = f"ended early before; {_alone(folder)}"
             print(f"not resumed: {endings[name]}", flush=True)
             continue
         try:
@@ -92,7 +92,7 @@ def _train_all(group: Group, train: Train) -> int:
             return code
         files.record_end(name, code)
         if code:
-            endings[name] = f"ended early, above; to go on with it alone: python -m zoo.fit resume={folder}"
+            endings[name] = f"ended early, above; {_alone(folder)}"
     print("\n" + _summary(group, endings), flush=True)
     return ENDED_EARLY if endings else 0
 
@@ -103,6 +103,13 @@ def _train_one(group: Group, name: str, train: Train) -> int:
     plan.print_notes()
     with plan.claimed() as claimed:
         return train(claimed)
+
+
+def _alone(folder: Path) -> str:
+    """Return how to go on with a run that ended early, if it left a checkpoint."""
+    if not checkpoints_in(folder):
+        return "it had written no checkpoint"
+    return f"to go on with it alone: python -m zoo.fit resume={folder}"
 
 
 def _is_finished(folder: Path) -> bool:

@@ -117,6 +117,8 @@ def best_checkpoint(where: str | Path) -> Path:
     location = locate(where)
     checkpoints = location.best_checkpoints() if isinstance(location, RunFolder) else []
     if not checkpoints:
+        if isinstance(location, RunFolder) and (hint := group_hint(location.path)):
+            raise CheckpointError(hint)
         process = holder(location.path) if isinstance(location, RunFolder) else ""
         yet = f" yet, and {process}, trains in it right now" if process else ""
         raise CheckpointError(

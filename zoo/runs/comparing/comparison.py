@@ -293,10 +293,14 @@ def _curve(group: RunGroup, measurement: Measurement) -> list[PooledCurve]:
 def _notes_on_runs(groups: Sequence[RunGroup], tables: Sequence[Table]) -> list[str]:
     """Return notes about single seeds, runs that ended early, intervals that are missing, and many comparisons."""
     notes = []
-    if single := [group.name for group in groups if len(group.runs) == 1]:
-        notes.append(f"one seed: no deviation over training seeds. {'; '.join(single)}")
+    single = {row.group for table in tables for row in table.rows if row.spread.n == 1}
+    if single:
+        listed = "; ".join(group.name for group in groups if group.name in single)
+        notes.append(f"one seed: no deviation over training seeds. {listed}")
     for run in (run for group in groups for run in group.runs):
-        if run.record.images_seen < run.images:
+        if not run.record.measured:
+            notes.append(f"{run.path} recorded no numbers and is left out")
+        elif run.record.images_seen < run.images:
             notes.append(
                 f"{run.path} has seen {run.record.images_seen:,} of its {run.images:,} images; its last checkpoint is "
                 "pooled as it is"

@@ -27,8 +27,8 @@ TEXT_COLUMNS = 2
 EXPLANATION = (
     "SD over seeds: standard deviation of the number between runs that differ in their seed alone. "
     "95 % of the mean: t interval of the mean over seeds. "
-    "Sampling of one run: half the width of the 95 % interval over samples of a single run, averaged over runs; it says "
-    "nothing about another training. "
+    "Sampling of one run: half the width of the 95 % interval over samples of a single run, averaged over runs; it "
+    "says nothing about another training. "
     "Best: the checkpoint that the run selected on training images."
 )
 
