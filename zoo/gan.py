@@ -10,6 +10,7 @@ gradient; gradients are clipped when they are final; the host waits for the devi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -38,7 +39,8 @@ from zoo.training.contract import (
     scored,
 )
 from zoo.training.freezing import frozen
-from zoo.training.objectives import Objective, PenaltyPrecision, Terms, check_penalty_precision
+from zoo.training.objectives import Objective, Terms, set_penalties
+from zoo.training.penalties import PenaltyPrecision, check_penalty_precision
 from zoo.training.player import Player
 from zoo.training.replicas import average_gradients
 from zoo.training.seeding import derive_seed, set_seed
@@ -65,10 +67,12 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         generator_lr: Adam's learning rate for the generator.
         discriminator_lr: Adam's learning rate for the discriminator.
         betas: Adam's betas, for all players.
-        lr_schedule: `constant`, or `linear` or `cosine` decay to 0 at `lr_horizon`.
+        lr_schedule: `constant`, or `linear` or `cosine` decay to `lr_final` at `lr_horizon`.
         lr_horizon: images at which the decay ends.
+        lr_final: share of the learning rates that is left when the decay has ended.
         lr_warmup: images over which the learning rates rise from 0.
-        critic_steps: discriminator updates for each generator update.
+        critic_steps: discriminator updates for each turn of the generator.
+        generator_steps: generator updates in each of its turns, on the same real images.
         micro_batches: number of parts a batch is processed in, their gradients averaged, to bound memory.
         clip_norm: largest norm of each player's gradient; 0 for no clipping.
         average_halflife: half-life of the generator's moving average (EMA), in images; 0 samples from the live
@@ -76,6 +80,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         average_start: images before which the average is a plain copy of the generator.
         augment: augmentations of all images that a loss sees: any of `color`, `translation`, `cutout`; see
             `zoo/training/augment.py`.
+        r1: weight of the zero-centred gradient penalty on real images, `r1 / 2 * E[|grad D(x)|^2]`; 0 for none.
+        r2: weight of the same penalty on generated images; 0 for none.
+        penalty_every: rounds from one computation of all gradient penalties to the next, their weights multiplied by
+            this number: the same average strength at lower cost (lazy regularisation, Karras et al. 2020,
+            arXiv:1912.04958, section 3.1, where it is 16; here without its change of Adam's betas).
         penalty_precision: precision of the passes of a gradient penalty: `float32`, or `mixed` for that of the
             networks, which takes about half the time where that is bf16-mixed.
         seed: seed of latents and noise, combined with rank and clock.
@@ -108,19 +117,25 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         betas: tuple[float, float] = (0.5, 0.999),
         lr_schedule: clock.ScheduleKind = "constant",
         lr_horizon: int = 0,
+        lr_final: float = 0.0,
         lr_warmup: int = 0,
         critic_steps: int = 1,
+        generator_steps: int = 1,
         micro_batches: int = 1,
         clip_norm: float = 0.0,
         average_halflife: int = 10_000,
         average_start: int = 0,
         augment: tuple[str, ...] = (),
+        r1: float = 0.0,
+        r2: float = 0.0,
+        penalty_every: int = 1,
         penalty_precision: PenaltyPrecision = "float32",
         seed: int = 0,
     ) -> None:
         super().__init__()
         require_at_least(1, resolution=resolution, channels=channels, latent_dim=latent_dim)
-        require_at_least(1, critic_steps=critic_steps, micro_batches=micro_batches)
+        require_at_least(1, critic_steps=critic_steps, generator_steps=generator_steps, micro_batches=micro_batches)
+        require_at_least(1, penalty_every=penalty_every)
         require_at_least(0, num_classes=num_classes, clip_norm=clip_norm, lr_warmup=lr_warmup)
         require_at_least(0, generator_lr=generator_lr, discriminator_lr=discriminator_lr)
         require_at_least(0, average_halflife=average_halflife, average_start=average_start)
@@ -134,14 +149,15 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         self.average = averaged_copy(self.generator)
         self.moving_average = MovingAverage(average_halflife, average_start)
         self.objective, self.penalty_precision = objective, check_penalty_precision(penalty_precision)
-        if objective is not None:
-            objective.penalty_precision = self.penalty_precision
-        self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup)
+        self.penalty_every = penalty_every
+        set_penalties(objective, r1, r2, self.penalty_precision)
+        self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup, lr_final)
         self.resolution, self.channels = resolution, channels
         self.latent_dim, self.num_classes = latent_dim, num_classes
         self.generator_lr, self.discriminator_lr = generator_lr, discriminator_lr
         self.betas = float(betas[0]), float(betas[1])  # Adam refuses (0, 0.9): "both floats or both Tensors"
-        self.critic_steps, self.micro_batches, self.clip_norm, self.seed = critic_steps, micro_batches, clip_norm, seed
+        self.critic_steps, self.generator_steps = critic_steps, generator_steps
+        self.micro_batches, self.clip_norm, self.seed = micro_batches, clip_norm, seed
         self.augment = check_kinds(augment)
         # Set by the `Alarms` callback: a factor on all learning rates, and whether a loss that is not finite is undone.
         self.lr_factor, self.can_roll_back = 1.0, False
@@ -165,10 +181,12 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
 
     def players(self) -> list[Player]:
         """Return all players, in the order in which they move within a round."""
-        return [
-            Player("d", self.discriminator, self.discriminator_loss, self.discriminator_lr),
-            Player("g", self.generator, self.generator_loss, self.generator_lr, every=self.critic_steps),
-        ]
+        pairs = self.objective is not None and self.objective.pairs  # the images of a pair have one class
+        discriminator = Player(
+            "d", self.discriminator, self.discriminator_loss, self.discriminator_lr, real_labels=pairs
+        )
+        generator = Player("g", self.generator, self.generator_loss, self.generator_lr, real_labels=pairs)
+        return [discriminator, replace(generator, every=self.critic_steps, moves=self.generator_steps)]
 
     def sample_latent(self, n: int) -> Tensor:
         """Draw latents (n, Z) of the training distribution; standard normal unless a variant overrides this."""
@@ -211,6 +229,13 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         """Return named, weighted terms whose sum the generator minimises."""
         return given_objective(self).generator(self.scores, real, fake)
 
+    def before_round(self, progress: int) -> None:
+        """Set whatever follows a schedule of the variant's own, at the start of a round, after `progress` images.
+
+        It must depend on `progress` alone, so that a resumed run continues as an uninterrupted one. It may set `r1` and
+        `r2` of the objective, `moving_average`, `augment`, and the betas of the optimizers.
+        """
+
     def on_clock(self, before: int, now: int) -> None:
         """Act at the end of a round, which moved the progress from `before` to `now` images."""
 
@@ -243,13 +268,17 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, PlainlyNamed, Light
         real = self.prepare(self._arrivals.add(arrived, self.rounds + 1, self.images_seen))
         if self.rounds == 0 and self.makes_labels:
             check_labels(real.labels, self.num_classes, "prepare of the model makes")
+        self.before_round(self.progress)
         optimizers = self.optimizers()
         rate = self.schedule.at(self.progress) * self.lr_factor
         self.rounds += 1
+        if self.objective is not None:
+            self.objective.penalty_factor = 0.0 if self.rounds % self.penalty_every else float(self.penalty_every)
         shown = len(batch) * self.trainer.world_size
         for player, optimizer in zip(self.players(), optimizers if isinstance(optimizers, list) else [optimizers]):
             if self.rounds % player.every == 0:
-                self._play(player, optimizer, real, rate)
+                for _ in range(player.moves):
+                    self._play(player, optimizer, real, rate)
         if self.rounds % self.critic_steps == 0:  # the generator moved
             self.moving_average.update(self.average, self.generator, shown * self.critic_steps, self.progress + shown)
         self.images_before, self.images_seen = self.images_seen, self.images_seen + shown

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 import zoo
 from tests.helpers.training import tiny_mlp, train
-from zoo.training.objectives import Scores, Wasserstein, input_gradient
+from zoo.training.objectives import Wasserstein
+from zoo.training.penalties import Scores, input_gradient
 from zoo.training.replicas import Replicas, average_gradients
 from zoo.training.seeding import derive_seed
 

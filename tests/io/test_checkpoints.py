@@ -165,6 +165,9 @@ def test_weights_of_another_precision_are_read(saved: Path) -> None:
             "there is a state of 0, which is no weight",
         ),
         (lambda s: s["optimizer_states"][0]["param_groups"][0].update(eps=[1e-8]), "eps is '.1e-08.', no number"),
+        (lambda s: s["optimizer_states"][0]["param_groups"][0].pop("betas"), "its optimizer has no betas"),
+        (lambda s: s["optimizer_states"][0]["param_groups"][0].update(betas=[0.5]), "betas is '.0.5.', not 2 numbers"),
+        (lambda s: s["optimizer_states"][1]["param_groups"][0].update(betas=[0.5, "x"]), "betas is .*, no number"),
         (lambda s: s.update(loops=5), "TypeError|AttributeError"),
         (lambda s: s["callbacks"]["Alarms"].update(read_at=None), "TypeError"),
         (

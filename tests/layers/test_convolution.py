@@ -15,7 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import zoo
 from zoo.layers.convolution import Conv2d, ConvTranspose2d, conv2d, conv_transpose2d, input_gradients_only
 from zoo.training.batch import Batch
-from zoo.training.objectives import input_gradient
+from zoo.training.penalties import input_gradient
 
 CASES: dict[str, tuple[Callable[..., Tensor], Callable[..., Tensor], tuple[int, ...], dict[str, Any]]] = {
     "plain": (conv2d, functional.conv2d, (3, 4, 3, 3), {"padding": 1}),

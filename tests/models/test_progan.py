@@ -456,25 +456,30 @@ def test_other_objectives_have_their_values_and_r1_at_the_stages_scale(seen: int
     assert set(tiny(objective="hinge").discriminator_loss(real, fake)) == {"adversarial"}
 
 
-def test_a_lazy_r1_comes_every_so_many_rounds_and_weighs_so_much_more() -> None:
-    model, lazy = (tiny(objective="non_saturating", r1=3.0, r1_every=every) for every in (1, 4))
-    lazy.load_state_dict(model.state_dict())
-    real, fake = zoo.Batch(torch.randn(5, 2, 4, 4)), zoo.Batch(torch.randn(5, 2, 4, 4))
-    always = model.discriminator_loss(real, fake)["r1"]
-    for rounds in range(9):
-        lazy.rounds = rounds
-        terms = lazy.discriminator_loss(real, fake)
-        assert ("r1" in terms) == (rounds in (0, 4, 8))
-        torch.testing.assert_close(terms.get("r1", 4 * always), 4 * always)
-    with pytest.raises(ValueError, match=r"r1_every, .* at least 1; got 0"):
-        tiny(objective="non_saturating", r1=3.0, r1_every=0)
+def test_both_penalties_are_at_the_stages_scale_also_beside_that_of_wasserstein() -> None:
+    model = tiny(r1=3.0, r2=5.0, penalty=0.0)
+    model.images_seen = 64
+    critic = Linear(8, offset=0.5)
+    model.discriminator = critic
+    terms = model.discriminator_loss(*(zoo.Batch(torch.randn(5, 2, 8, 8)) for _ in range(2)))
+    assert set(terms) == {"adversarial", "r1", "r2", "gradient_penalty", "drift"}
+    torch.testing.assert_close(terms["r1"], 1.5 * critic.weight.square().sum() / 2**2)
+    torch.testing.assert_close(terms["r2"], 2.5 * critic.weight.square().sum() / 2**2)
 
 
-def test_objectives_that_do_not_exist_or_do_not_take_r1_are_refused() -> None:
+def test_r1_every_is_the_earlier_name_of_penalty_every() -> None:
+    assert tiny(objective="hinge", r1=3.0, r1_every=4).penalty_every == 4
+    assert tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=4).penalty_every == 4
+    assert tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=1).penalty_every == 4  # as a recipe in full has it
+    with pytest.raises(ValueError, match="r1_every is the earlier name of penalty_every: give one of them; got 4, 2"):
+        tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=2)
+    with pytest.raises(ValueError, match="penalty_every must be at least 1; got 0"):
+        tiny(objective="hinge", r1=3.0, r1_every=0)
+
+
+def test_objectives_that_do_not_exist_are_refused() -> None:
     with pytest.raises(ValueError, match=r"one of wasserstein, non_saturating, .*; got 'wgan'"):
         tiny(objective="wgan")
-    with pytest.raises(ValueError, match=r"whose penalty is `penalty`; got r1=1.0"):
-        tiny(r1=1.0)
 
 
 def test_both_sides_classify_when_conditional() -> None:

@@ -1,4 +1,5 @@
 import math
+from typing import Literal
 
 import pytest
 
@@ -61,3 +62,11 @@ def test_a_falling_schedule_without_horizon_is_refused_with_the_remedy() -> None
         Schedule("linear")
     with pytest.raises(ValueError, match="'constant', 'linear' or 'cosine'; got 'step'"):
         Schedule("step")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"lr_final, .* lies in \[0, 1\]; got 1.5"):
+        Schedule("linear", 100, final=1.5)
+
+
+@pytest.mark.parametrize("kind", ["linear", "cosine"])
+def test_a_fall_ends_at_the_final_share(kind: Literal["linear", "cosine"]) -> None:
+    schedule = Schedule(kind, horizon=1000, warmup=100, final=0.25)
+    assert [schedule.at(images) for images in (0, 500, 1000, 5000)] == pytest.approx([0.0, 0.625, 0.25, 0.25])

@@ -27,7 +27,8 @@ from zoo.features import Extractor
 from zoo.gan import GAN
 from zoo.layers.normalization import PixelNorm
 from zoo.training.augment import augmented
-from zoo.training.objectives import Wasserstein, interpolated_gradient_norms
+from zoo.training.objectives import Wasserstein
+from zoo.training.penalties import interpolated_gradient_norms
 from zoo.training.seeding import seeded
 
 

@@ -171,10 +171,8 @@ class BigGANDeep(OrthogonalGAN):
             maps of this size have no self-attention.
         initialisation: initialisation of the weights: `orthogonal` (the paper's), or `normal`: N(0, 0.02).
         epsilon: epsilon of batch norm; 1e-5 in the authors' code, 1e-4 in the TF-Hub modules.
-        objective: `hinge` (the paper's), `non_saturating`, `saturating` or `least_squares`.
+        objective: `hinge` (the paper's), `non_saturating`, `saturating`, `least_squares` or `relativistic`.
         orthogonal: strength of the orthogonal regularisation of the generator (1e-4 in the paper); 0 for none.
-        r1: weight of the zero-centred gradient penalty on real images (10 in the paper's section 4.2, not in its
-            models); 0 for none.
         generator_lr: Adam's learning rate for the generator.
         discriminator_lr: Adam's learning rate for the discriminator.
         betas: Adam's betas.
@@ -198,7 +196,6 @@ class BigGANDeep(OrthogonalGAN):
         epsilon: float = 1e-5,
         objective: str = "hinge",
         orthogonal: float = 1e-4,
-        r1: float = 0.0,
         generator_lr: float = 5e-5,
         discriminator_lr: float = 2e-4,
         betas: tuple[float, float] = (0.0, 0.999),
@@ -213,7 +210,7 @@ class BigGANDeep(OrthogonalGAN):
         super().__init__(
             initialise(generator, initialisation),
             initialise(discriminator, initialisation),
-            objective_named(objective, r1),
+            objective_named(objective),
             resolution=resolution,
             channels=channels,
             latent_dim=latent_dim,

@@ -133,8 +133,8 @@ class DCGAN(GAN):
         kernel_size: side of the kernels: 4 (the network of the PyTorch ports) or 5 (the authors').
         latent: distribution of the latents: `normal`, `uniform` in [-1, 1], or `auto`: normal with 4x4 kernels, uniform
             with 5x5.
-        objective: `non_saturating` (the paper's), `saturating`, `hinge` or `least_squares`.
-        r1: weight of the zero-centred gradient penalty on real images (not in the paper); 0 for none.
+        objective: `non_saturating` (the paper's), `saturating`, `hinge`, `least_squares` or
+            `relativistic`.
         discriminator_channels: `width` of the discriminator; 0 for that of the generator.
         training: settings of the training loop, see `zoo.GAN`.
 
@@ -143,7 +143,7 @@ class DCGAN(GAN):
     """
 
     couples_batch = True  # batch norm, with separate statistics for real and generated images, as in the paper
-    loss_settings = ("objective", "r1")
+    loss_settings = ("objective",)
 
     def __init__(
         self,
@@ -155,7 +155,6 @@ class DCGAN(GAN):
         kernel_size: int = 4,
         latent: Literal["auto", "normal", "uniform"] = "auto",
         objective: str = "non_saturating",
-        r1: float = 0.0,
         discriminator_channels: int = 0,
         **training: Any,
     ) -> None:
@@ -170,7 +169,7 @@ class DCGAN(GAN):
             Discriminator(resolution, channels, discriminator_channels or width, num_classes, kernel_size).apply(
                 initialise
             ),
-            objective_named(objective, r1),
+            objective_named(objective),
             resolution=resolution,
             channels=channels,
             latent_dim=latent_dim,

@@ -36,15 +36,8 @@ from zoo.layers.precision import without_autocast
 from zoo.layers.rectifier import leaky_relu
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
 from zoo.training.batch import Batch
-from zoo.training.objectives import (
-    OBJECTIVES,
-    Objective,
-    Terms,
-    Wasserstein,
-    interpolated_gradient_norms,
-    squared_gradient_norm,
-)
-from zoo.training.objectives import objective as objective_named
+from zoo.training.objectives import Objective, Terms, Wasserstein, critic_objective
+from zoo.training.penalties import interpolated_gradient_norms
 from zoo.training.player import Player
 
 Variant = Literal["authors", "pytorch_GAN_zoo", "pytorch_GAN_zoo_old"]
@@ -185,12 +178,8 @@ class ProGAN(GAN):
         initial_resolution: resolution at which growth begins; `resolution` for networks that are fully grown from the
             start, such as trained ones that are fine-tuned.
         objective: `wasserstein` (the paper's, with gradient penalty and drift), or `non_saturating`, `saturating`,
-            `hinge` or `least_squares` with `r1`.
-        r1: weight of the zero-centred gradient penalty on real images (not in the paper) for objectives other than
-            `wasserstein`; 0 for none.
-        r1_every: rounds from one r1 penalty to the next, whose weight is multiplied by this number: the same average
-            strength at lower cost (lazy regularisation, Karras et al. 2020, arXiv:1912.04958, section 3.1, where it is
-            16; here without its change of Adam's betas).
+            `hinge`, `least_squares` or `relativistic`, for which `r1` and `r2` take the place of `penalty`.
+        r1_every: earlier name of `penalty_every`.
         penalty: weight of the gradient penalty of `wasserstein`.
         target_norm: norm that the penalty of `wasserstein` demands of the discriminator's gradient at full resolution;
             750 in the paper's CIFAR-10 run.
@@ -214,7 +203,7 @@ class ProGAN(GAN):
 
     objective: Objective
     couples_batch = True  # minibatch stddev
-    loss_settings = ("objective", "r1", "r1_every", "penalty", "target_norm", "drift")
+    loss_settings = ("objective", "r1_every", "penalty", "target_norm", "drift")
 
     def __init__(
         self,
@@ -228,7 +217,6 @@ class ProGAN(GAN):
         fade_images: int = 800_000,
         initial_resolution: int = 4,
         objective: str = "wasserstein",
-        r1: float = 0.0,
         r1_every: int = 1,
         penalty: float = 10.0,
         target_norm: float = 1.0,
@@ -246,8 +234,13 @@ class ProGAN(GAN):
             raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
         if variant not in get_args(Variant):
             raise ValueError(f"variant of a ProGAN is one of {', '.join(get_args(Variant))}; got {variant!r}")
-        if r1_every < 1:
-            raise ValueError(f"r1_every, rounds from one r1 to the next, must be at least 1; got {r1_every}")
+        if r1_every != 1:
+            every = training.get("penalty_every", 1)
+            if every not in (1, r1_every):
+                raise ValueError(
+                    f"r1_every is the earlier name of penalty_every: give one of them; got {r1_every}, {every}"
+                )
+            training = {**training, "penalty_every": r1_every}
         growth = Growth(resolution, hold_images, fade_images, initial_resolution)
         widths = Widths(width_base, width)
         widths.check(resolution)
@@ -259,7 +252,7 @@ class ProGAN(GAN):
         super().__init__(
             generator,
             discriminator,
-            loss_named(objective, penalty, r1),
+            critic_objective(objective, penalty),
             resolution=resolution,
             channels=channels,
             latent_dim=latent_dim,
@@ -272,7 +265,7 @@ class ProGAN(GAN):
         )
         self.growth = growth
         self.moving_average = GrowingAverage(average_halflife, self.moving_average.start, growth=growth)
-        self.penalty, self.target_norm, self.drift, self.r1_every = penalty, target_norm, drift, r1_every
+        self.penalty, self.target_norm, self.drift = penalty, target_norm, drift
         self.save_hyperparameters(logger=False)
 
     def players(self) -> list[Player]:
@@ -308,20 +301,25 @@ class ProGAN(GAN):
         return logits
 
     def score(self, batch: Batch) -> Tensor:
-        """Return realness logits (B,); larger images are first averaged down to the stage's resolution."""
-        return self.logits(batch)[:, 0]
+        """Return logits (B,) and leave those of the classes (B, K) in `batch.heads`.
+
+        Images larger than the stage's resolution are first averaged down to it.
+        """
+        logits = self.logits(batch)
+        batch.heads = logits[:, 1:]
+        return logits[:, 0]
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the objective's value, penalties and, if conditional, the class loss of both batches."""
-        real_logits, fake_logits = self.logits(real), self.logits(fake)
-        terms = {"adversarial": self.objective.discriminator_value(real_logits[:, 0], fake_logits[:, 0])}
+        # Norms as in `gradient_penalty`.
+        norm_factor = self.stage.resolution / self.resolution
+        real_scores, fake_scores, penalties = self.objective.scores_and_penalties(self.scores, real, fake, norm_factor)
+        terms = {"adversarial": self.objective.discriminator_value(real_scores, fake_scores), **penalties}
         if isinstance(self.objective, Wasserstein):
             terms["gradient_penalty"] = self.gradient_penalty(real, fake)
-            terms["drift"] = self.drift * real_logits[:, 0].square().mean()
-        elif self.objective.r1 and self.rounds % self.r1_every == 0:
-            terms["r1"] = self.r1_penalty(real)
+            terms["drift"] = self.drift * real_scores.square().mean()
         if self.num_classes:
-            terms["classification"] = class_loss(real_logits, real) + class_loss(fake_logits, fake)
+            terms["classification"] = class_loss(real) + class_loss(fake)
         return terms
 
     def gradient_penalty(self, real: Batch, fake: Batch) -> Tensor:
@@ -330,23 +328,19 @@ class ProGAN(GAN):
         The authors' networks see images repeated up to full size, so their gradient norm is the norm at the stage's
         resolution divided by k = full / stage resolution: k^2 pixels each have 1 / k^2 of the gradient.
         """
+        factor = self.objective.penalty_factor
+        if not factor:
+            return real.images.new_zeros(())
         norms = interpolated_gradient_norms(self.scores, real, fake, self.penalty_precision)
         norms = norms / (self.resolution / self.stage.resolution)
-        penalty: Tensor = self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean()
+        penalty: Tensor = factor * self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean()
         return penalty
-
-    def r1_penalty(self, real: Batch) -> Tensor:
-        """Compute the zero-centred penalty on real images (Mescheder et al. 2018), norm as in `gradient_penalty`."""
-        scale = self.resolution / self.stage.resolution
-        norms = squared_gradient_norm(self.scores, real, self.penalty_precision)
-        return 0.5 * self.objective.r1 * self.r1_every * norms.mean() / scale**2
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the adversarial term and, if conditional, the class loss of the generated images."""
-        logits = self.logits(fake)
-        terms = {"adversarial": self.objective.generator_value(logits[:, 0])}
+        terms = super().generator_loss(real, fake)
         if self.num_classes:
-            terms["classification"] = class_loss(logits, fake)
+            terms["classification"] = class_loss(fake)
         return terms
 
     def on_clock(self, before: int, now: int) -> None:
@@ -356,28 +350,14 @@ class ProGAN(GAN):
                 optimizer.state.clear()
 
 
-def loss_named(objective: str, penalty: float, r1: float) -> Objective:
-    """Return the paper's Wasserstein loss, or the objective of this name with weight `r1` of its penalty.
-
-    Raises:
-        ValueError: for an unknown name, or `r1` with `wasserstein`.
-    """
-    if objective in OBJECTIVES:
-        return objective_named(objective, r1)
-    if objective != "wasserstein":
-        raise ValueError(f"objective of a ProGAN is one of wasserstein, {', '.join(OBJECTIVES)}; got {objective!r}")
-    if r1:
-        raise ValueError(f"r1 is for objectives other than wasserstein, whose penalty is `penalty`; got r1={r1}")
-    return Wasserstein(penalty)
-
-
 def shrink(images: Tensor, resolution: int) -> Tensor:
     """Average boxes of pixels until images (B, C, H, W) have `resolution`; smaller images are returned unchanged."""
     factor = images.shape[-1] // resolution
     return avg_pool2d(images, factor) if factor > 1 else images
 
 
-def class_loss(logits: Tensor, batch: Batch) -> Tensor:
-    """Compute the cross entropy of the class logits, which are all columns but the first."""
+def class_loss(batch: Batch) -> Tensor:
+    """Compute the cross entropy of the class logits that `score` left with a batch."""
+    assert batch.heads is not None
     assert batch.labels is not None
-    return cross_entropy(logits[:, 1:], batch.labels)
+    return cross_entropy(batch.heads, batch.labels)

@@ -87,8 +87,8 @@ class VanillaGAN(GAN):
         pieces: number of linear maps of each maxout unit.
         dropout: probability of dropping a unit of the discriminator; 0 for none.
         initial_deviation: standard deviation of the initial weights, with biases 0; 0 keeps PyTorch's initialisation.
-        objective: `non_saturating`, `saturating` (the minimax game), `hinge` or `least_squares`.
-        r1: weight of the zero-centred gradient penalty on real images; 0 for none.
+        objective: `non_saturating`, `saturating` (the minimax game), `hinge`, `least_squares` or
+            `relativistic`.
         num_classes: must be 0; the argument exists so that recipes can name it.
         training: settings of the training loop, see `zoo.GAN`.
 
@@ -100,7 +100,7 @@ class VanillaGAN(GAN):
         (torch.Size([4, 1, 8, 8]), True)
     """
 
-    loss_settings = ("objective", "r1")
+    loss_settings = ("objective",)
 
     def __init__(
         self,
@@ -116,7 +116,6 @@ class VanillaGAN(GAN):
         dropout: float = 0.5,
         initial_deviation: float = 0.0,
         objective: str = "non_saturating",
-        r1: float = 0.0,
         num_classes: int = 0,
         **training: Any,
     ) -> None:
@@ -132,7 +131,7 @@ class VanillaGAN(GAN):
         super().__init__(
             generator,
             discriminator,
-            objective_named(objective, r1),
+            objective_named(objective),
             resolution=resolution,
             channels=channels,
             latent_dim=latent_dim,

@@ -48,7 +48,7 @@ from zoo.models.wgan_gp_networks import (
     stage_widths,
 )
 from zoo.training.batch import Batch
-from zoo.training.objectives import Terms, Wasserstein
+from zoo.training.objectives import Terms, critic_objective
 from zoo.training.player import Player
 
 Architecture = Literal["auto", "resnet", "layer_norm", "convolutional"]
@@ -68,7 +68,9 @@ class WGANGP(GAN):
         architecture: `resnet` (the CIFAR-10 ResNet), `layer_norm` (the 64 px networks), `convolutional` (those of
             gan_cifar.py and gan_mnist.py), or `auto`: `resnet` up to 32 px, `layer_norm` from 64 px.
         batch_norm: whether the generator has batch norm; False is offered for the unconditional convolutional one only.
-        penalty: weight of the gradient penalty, the paper's lambda.
+        objective: `wasserstein` (the paper's), or `non_saturating`, `saturating`, `hinge`, `least_squares` or
+            `relativistic`, for which `r1` and `r2` take the place of `penalty`.
+        penalty: weight of the gradient penalty of `wasserstein`, the paper's lambda.
         classification: weight of the AC-GAN term in the critic's loss, on real images.
         generator_classification: weight of the AC-GAN term in the generator's loss.
         generator_batch: generated images in a generator step for each image in a critic step; 2 in gan_cifar_resnet.py,
@@ -83,8 +85,7 @@ class WGANGP(GAN):
         ValueError: for a resolution or architecture that is not offered.
     """
 
-    objective: Wasserstein
-    loss_settings = ("penalty", "classification", "generator_classification", "generator_batch")
+    loss_settings = ("objective", "penalty", "classification", "generator_classification", "generator_batch")
 
     def __init__(
         self,
@@ -95,6 +96,7 @@ class WGANGP(GAN):
         num_classes: int = 0,
         architecture: Architecture = "auto",
         batch_norm: bool = True,
+        objective: str = "wasserstein",
         penalty: float = 10.0,
         classification: float = 1.0,
         generator_classification: float = 0.1,
@@ -121,7 +123,7 @@ class WGANGP(GAN):
         super().__init__(
             generator,
             critic,
-            Wasserstein(penalty),
+            critic_objective(objective, penalty),
             resolution=resolution,
             channels=channels,
             latent_dim=latent_dim,
@@ -147,32 +149,31 @@ class WGANGP(GAN):
         return Batch((levels + torch.rand_like(levels)) / 128 - 1, real.labels)
 
     def score(self, batch: Batch) -> Tensor:
-        """Return scores (B,); the critic ignores the labels."""
-        scores: Tensor = self.discriminator(batch.images)[:, 0]
-        return scores
+        """Return scores (B,) and leave logits of the classes (B, K) in `batch.heads`; the critic ignores the labels."""
+        outputs: Tensor = self.discriminator(batch.images)
+        batch.heads = outputs[:, 1:]
+        return outputs[:, 0]
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Return the Wasserstein loss, the gradient penalty and, with classes, the cross entropy on real images."""
-        if not self.num_classes:
-            return super().discriminator_loss(real, fake)
-        assert real.labels is not None
-        outputs = self.discriminator(Batch.join([real, fake]).images)
-        return {
-            "adversarial": self.objective.discriminator_value(outputs[: len(real), 0], outputs[len(real) :, 0]),
-            "gradient_penalty": self.objective.gradient_penalty(self.scores, real, fake),
-            "classification": self.classification * cross_entropy(outputs[: len(real), 1:], real.labels),
-        }
+        """Return the objective's terms and, with classes, the cross entropy on real images."""
+        terms = super().discriminator_loss(real, fake)
+        if self.num_classes:
+            terms["classification"] = self.classification * class_loss(real)
+        return terms
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Return the negative mean score and, with classes, the cross entropy of the generated images' classes."""
-        if not self.num_classes:
-            return super().generator_loss(real, fake)
-        assert fake.labels is not None
-        outputs = self.discriminator(fake.images)
-        return {
-            "adversarial": self.objective.generator_value(outputs[:, 0]),
-            "classification": self.generator_classification * cross_entropy(outputs[:, 1:], fake.labels),
-        }
+        """Return the objective's terms and, with classes, the cross entropy of the generated images' classes."""
+        terms = super().generator_loss(real, fake)
+        if self.num_classes:
+            terms["classification"] = self.generator_classification * class_loss(fake)
+        return terms
+
+
+def class_loss(batch: Batch) -> Tensor:
+    """Compute the cross entropy of the class logits that `score` left with a batch."""
+    assert batch.heads is not None
+    assert batch.labels is not None
+    return cross_entropy(batch.heads, batch.labels)
 
 
 def check(architecture: str, resolution: int, num_classes: int, batch_norm: bool, generator_batch: int) -> None:

@@ -60,7 +60,8 @@ def faults_of_changes(original: Recipe, changed: Recipe) -> list[str]:
         faults.append(f"seed: {original.seed} in the run, {changed.seed} now; a resumed run keeps its seed")
     where, settings = _loop_settings(changed)
     horizon = settings.get("lr_horizon", 0)
-    if changed.images > original.images >= horizon and settings.get("lr_schedule", "constant") != "constant":
+    falls_to_0 = settings.get("lr_schedule", "constant") != "constant" and not settings.get("lr_final")
+    if changed.images > original.images >= horizon and falls_to_0:
         key = f"{'.'.join(where)}.lr_horizon"
         faults.append(
             f"{key}: the learning rate is 0 from {horizon:,} images on, so nothing would be learnt from "
@@ -85,7 +86,8 @@ def note_early_end(recipe: Recipe) -> list[str]:
     """Return a line about a learning rate that reaches 0 before the end of the run; no line if it does not."""
     where, settings = _loop_settings(recipe)
     horizon = settings.get("lr_horizon", 0)
-    if settings.get("lr_schedule", "constant") == "constant" or not 0 < horizon < recipe.images:
+    falls_to_0 = settings.get("lr_schedule", "constant") != "constant" and not settings.get("lr_final")
+    if not falls_to_0 or not 0 < horizon < recipe.images:
         return []
     key = f"{'.'.join(where)}.lr_horizon"
     return [

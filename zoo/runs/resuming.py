@@ -116,12 +116,29 @@ def check_moments(optimizers: Iterable[Optimizer], start: Path) -> None:
             )
 
 
+def _fault_of_settings(group: Mapping[str, Any], defaults: Mapping[str, Any]) -> str:
+    """Return which restored setting of an optimizer, such as its betas, is missing or no number; else an empty text."""
+    for key, default in defaults.items():
+        values = group.get(key)
+        if key not in group:
+            return f"its optimizer has no {key}"
+        if isinstance(default, tuple):
+            if not isinstance(values, list | tuple) or len(values) != len(default):
+                return f"{key} is {str(values)[:40]!r}, not {len(default)} numbers"
+        elif isinstance(default, int | float):
+            values = [values]
+        else:
+            continue
+        if not all(isinstance(value, int | float | Tensor) for value in values):
+            return f"{key} is {str(group[key])[:40]!r}, no number"
+    return ""
+
+
 def _fault_of_moments(optimizer: Optimizer) -> str:
     """Return what is wrong with the restored moments of an optimizer; an empty text if nothing is."""
     for group in optimizer.param_groups:
-        for key, default in optimizer.defaults.items():
-            if isinstance(default, int | float) and not isinstance(group.get(key), int | float | Tensor):
-                return f"{key} is {str(group.get(key))[:40]!r}, no number"
+        if fault := _fault_of_settings(group, optimizer.defaults):
+            return fault
     states = list(optimizer.state.items())
     for weight, values in states:
         if not isinstance(weight, Tensor):

@@ -33,13 +33,18 @@ class ModelSettings(ModelClass, total=False):
     betas: Sequence[float]  # all but MixGAN
     lr_schedule: Literal["constant", "linear", "cosine"]  # all but MixGAN
     lr_horizon: int  # all but MixGAN
+    lr_final: float  # all but MixGAN
     lr_warmup: int  # all but MixGAN
     critic_steps: int  # all but MixGAN
+    generator_steps: int  # all but MixGAN
     micro_batches: int  # all but MixGAN
     clip_norm: float  # all but MixGAN
     average_halflife: int  # all but MixGAN
     average_start: int  # all but MixGAN
     augment: Sequence[str]  # all but MixGAN
+    r1: float  # all but MixGAN
+    r2: float  # all but MixGAN
+    penalty_every: int  # all but MixGAN
     penalty_precision: Literal["float32", "mixed"]  # all but MixGAN
     seed: int
     width: int  # all but MixGAN
@@ -48,9 +53,8 @@ class ModelSettings(ModelClass, total=False):
     attention: int  # BigGAN, BigGANDeep
     initialisation: Literal["orthogonal", "normal"]  # BigGAN, BigGANDeep
     epsilon: float  # BigGAN, BigGANDeep
-    objective: str  # all but MixGAN, WGANGP
+    objective: str  # all but MixGAN
     orthogonal: float  # BigGAN, BigGANDeep
-    r1: float  # all but MixGAN, WGANGP
     kernel_size: int  # DCGAN
     latent: Literal["auto", "normal", "uniform"]  # DCGAN
     discriminator_channels: int  # DCGAN

@@ -119,9 +119,10 @@ class Schedule:
     """A factor on the learning rate as a function of progress, in images.
 
     Args:
-        kind: `constant` stays at 1; `linear` and `cosine` fall to 0 at `horizon` and stay there.
-        horizon: images at which the factor reaches 0; required unless `kind` is `constant`.
+        kind: `constant` stays at 1; `linear` and `cosine` fall to `final` at `horizon` and stay there.
+        horizon: images at which the factor reaches `final`; required unless `kind` is `constant`.
         warmup: images over which the factor also rises linearly from 0.
+        final: factor at the end of a fall, in [0, 1].
 
     Example:
         >>> from zoo.training.clock import Schedule
@@ -133,8 +134,11 @@ class Schedule:
     kind: ScheduleKind = "constant"
     horizon: int = 0
     warmup: int = 0
+    final: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.final <= 1:
+            raise ValueError(f"lr_final, the share of the learning rate at the end, lies in [0, 1]; got {self.final}")
         if self.kind not in ("constant", "linear", "cosine"):
             raise ValueError(f"lr_schedule is 'constant', 'linear' or 'cosine'; got {self.kind!r}")
         if self.kind != "constant" and self.horizon <= 0:
@@ -149,6 +153,7 @@ class Schedule:
         if self.kind != "constant":
             part = min(images / self.horizon, 1.0)
             factor = 1.0 - part if self.kind == "linear" else 0.5 * (1.0 + math.cos(math.pi * part))
+            factor = self.final + (1.0 - self.final) * factor if self.final else factor
         if images < self.warmup:
             factor *= images / self.warmup
         return factor

@@ -1,4 +1,4 @@
-"""Adversarial losses of both players, and gradient penalties.
+"""Adversarial losses of both players, with their gradient penalties.
 
 An objective turns scores into named, weighted loss terms; the training loop sums and logs them. It calls the
 discriminator only through `scores`, a method of the model, so penalties on new images work for labelled, growing and
@@ -7,25 +7,15 @@ mixed models alike. In the formulas r are the scores (raw logits) of real images
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from typing import Literal, Protocol, get_args
-
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from zoo.layers.convolution import input_gradients_only
+from zoo.errors import did_you_mean
 from zoo.training.batch import Batch
+from zoo.training.penalties import PenaltyPrecision, Scores, interpolated_gradient_norms, scores_and_gradient_norms
 
 Terms = dict[str, Tensor]
-PenaltyPrecision = Literal["float32", "mixed"]
-
-
-class Scores(Protocol):
-    """A function that scores batches, in one pass of the network unless a layer mixes the images of a batch."""
-
-    def __call__(self, *batches: Batch) -> tuple[Tensor, ...]:
-        """Return a tensor of scores (B,), raw logits, for each batch."""
 
 
 class Objective:
@@ -34,6 +24,11 @@ class Objective:
     Args:
         r1: weight of the zero-centred gradient penalty on real images, `r1 / 2 * E[|grad D(x)|^2]` (Mescheder et al.
             2018, arXiv:1801.04406, equation 9); 0 for none.
+        r2: weight of the same penalty on generated images (equation 10 there); 0 for none.
+    """
+
+    pairs = False
+    """Whether the losses compare real and generated images pair by pair; the two images of a pair then have one class.
     """
 
     undecided: float | None = 0.0
@@ -44,10 +39,15 @@ class Objective:
     penalty_precision: PenaltyPrecision = "float32"
     """Precision of the passes of a gradient penalty, see `input_gradient`; `zoo.GAN` sets it."""
 
-    def __init__(self, r1: float = 0.0) -> None:
-        if r1 < 0:
-            raise ValueError(f"r1, the weight of a gradient penalty, must not be negative; got {r1}")
-        self.r1 = r1
+    penalty_factor: float = 1.0
+    """Factor on all gradient penalties in this round; `zoo.GAN` sets it. With `penalty_every` = n it is n in every n-th
+    round and 0 in the others, in which no penalty is computed."""
+
+    def __init__(self, r1: float = 0.0, r2: float = 0.0) -> None:
+        for name, weight in (("r1", r1), ("r2", r2)):
+            if weight < 0:
+                raise ValueError(f"{name}, the weight of a gradient penalty, must not be negative; got {weight}")
+        self.r1, self.r2 = r1, r2
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the discriminator's loss, a scalar, from scores (B,) of real and generated images."""
@@ -65,18 +65,45 @@ class Objective:
             real: real images.
             fake: generated images.
         """
-        real_scores, fake_scores = scores(real, fake)
-        terms = {"adversarial": self.discriminator_value(real_scores, fake_scores)}
-        if self.r1:
-            terms["r1"] = 0.5 * self.r1 * squared_gradient_norm(scores, real, self.penalty_precision).mean()
-        return terms
+        real_scores, fake_scores, penalties = self.scores_and_penalties(scores, real, fake)
+        return {"adversarial": self.discriminator_value(real_scores, fake_scores), **penalties}
+
+    def scores_and_penalties(
+        self, scores: Scores, real: Batch, fake: Batch, norm_factor: float = 1.0
+    ) -> tuple[Tensor, Tensor, Terms]:
+        """Score both batches and compute the zero-centred penalties from the same passes.
+
+        Args:
+            scores: the model's method that scores batches.
+            real: real images.
+            fake: generated images.
+            norm_factor: factor on the norms of the gradients.
+
+        Returns:
+            The scores of the real images, those of the generated ones, and the weighted terms `r1` and `r2` as far as
+            they have a weight; a term is 0 in a round without penalties.
+        """
+        weights = {"r1": self.r1, "r2": self.r2}
+        if not (self.penalty_factor and any(weights.values())):
+            real_scores, fake_scores = scores(real, fake)
+            return real_scores, fake_scores, {name: real_scores.new_zeros(()) for name, w in weights.items() if w}
+        values, norms = scores_and_gradient_norms(
+            scores, (real, fake), (bool(self.r1), bool(self.r2)), self.penalty_precision
+        )
+        scale = 0.5 * self.penalty_factor * norm_factor**2
+        penalties = {
+            name: scale * weight * norm.mean()
+            for (name, weight), norm in zip(weights.items(), norms)
+            if norm is not None
+        }
+        return values[0], values[1], penalties
 
     def generator(self, scores: Scores, real: Batch, fake: Batch) -> Terms:
         """Return the weighted terms that the generator minimises.
 
         Args:
             scores: the model's method that scores batches.
-            real: real images, which only relativistic objectives use.
+            real: real images, which only `Relativistic` uses.
             fake: generated images.
         """
         (fake_scores,) = scores(fake)
@@ -132,6 +159,51 @@ class LeastSquares(Objective):
         return 0.5 * (fake - 1).square().mean()
 
 
+class Relativistic(Objective):
+    """Relativistic pairing loss (RpGAN; Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1; with both penalties
+    the loss of R3GAN, Huang et al. 2024, arXiv:2501.05441, equations 1, 3 and 4).
+
+    The discriminator is to score each real image above the generated image of its pair, and the generator the other way
+    round, so no generated image can hide behind others: the loss has no bad local minima of dropped modes (Sun et al.
+    2020, arXiv:2011.04926). Without `r1` and `r2` training may diverge (arXiv:2501.05441, section 2.2). Pairs are those
+    of equal position in the batch. Only differences of scores have a meaning.
+    """
+
+    pairs = True
+    undecided = None
+
+    def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Return `E[softplus(-(r - f))]`."""
+        real, fake = paired(real, fake)
+        return softplus(fake - real).mean()
+
+    def generator_value(self, fake: Tensor, real: Tensor | None = None) -> Tensor:
+        """Return `E[softplus(-(f - r))]`; without scores of real images, as if all of these were 0."""
+        real, fake = paired(torch.zeros_like(fake) if real is None else real, fake)
+        return softplus(real - fake).mean()
+
+    def generator(self, scores: Scores, real: Batch, fake: Batch) -> Terms:
+        """Return the adversarial term; the real images are scored without a graph, on which nothing depends."""
+        with torch.no_grad():
+            (real_scores,) = scores(real)
+        (fake_scores,) = scores(fake)
+        return {"adversarial": self.generator_value(fake_scores, real_scores)}
+
+
+def paired(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """Return scores of real and generated images as pairs, two tensors of the greater length n of the two.
+
+    Equal lengths are returned as they are. The rows of the shorter tensor are repeated, so that the copies of one row
+    are adjacent, as are the generated images of one real image in a step with several for each.
+    """
+    n = max(len(real), len(fake))
+    repeated = (
+        rows if len(rows) == n else rows[torch.arange(n, device=rows.device) * len(rows) // n] for rows in (real, fake)
+    )
+    real, fake = repeated
+    return real, fake
+
+
 class Wasserstein(Objective):
     """Wasserstein distance with a gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028, equation 3, algorithm 1).
 
@@ -141,12 +213,14 @@ class Wasserstein(Objective):
 
     Args:
         penalty: weight of the two-sided gradient penalty, the paper's lambda.
+        r1: weight of a further, zero-centred penalty on real images; 0 for none.
+        r2: weight of a further, zero-centred penalty on generated images; 0 for none.
     """
 
     undecided = None
 
-    def __init__(self, penalty: float = 10.0) -> None:
-        super().__init__()
+    def __init__(self, penalty: float = 10.0, r1: float = 0.0, r2: float = 0.0) -> None:
+        super().__init__(r1, r2)
         if penalty < 0:
             raise ValueError(f"penalty, the weight of the gradient penalty, must not be negative; got {penalty}")
         self.penalty = penalty
@@ -169,8 +243,10 @@ class Wasserstein(Objective):
 
         x is one random point on the line between each real image and its generated partner (algorithm 1, lines 5-7).
         """
+        if not self.penalty_factor:
+            return real.images.new_zeros(())
         norms = interpolated_gradient_norms(scores, real, fake, self.penalty_precision)
-        penalty: Tensor = self.penalty * (norms - 1).square().mean()
+        penalty: Tensor = self.penalty_factor * self.penalty * (norms - 1).square().mean()
         return penalty
 
 
@@ -179,77 +255,61 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "saturating": Saturating,
     "hinge": Hinge,
     "least_squares": LeastSquares,
+    "relativistic": Relativistic,
 }
 
 
-def objective(name: str, r1: float = 0.0) -> Objective:
+def objective(name: str, r1: float = 0.0, r2: float = 0.0) -> Objective:
     """Return the objective that recipes call `name`.
 
     Args:
         name: one of `OBJECTIVES`.
         r1: weight of the zero-centred gradient penalty on real images; 0 for none.
+        r2: weight of the zero-centred gradient penalty on generated images; 0 for none.
 
     Raises:
-        ValueError: for an unknown name.
+        ValueError: for an unknown name or a negative weight.
     """
     if name not in OBJECTIVES:
-        raise ValueError(f"objective is one of {', '.join(OBJECTIVES)}; got {name!r}")
-    return OBJECTIVES[name](r1=r1)
+        raise ValueError(f"objective is one of {', '.join(OBJECTIVES)}; got {name!r}.{did_you_mean(name, OBJECTIVES)}")
+    return OBJECTIVES[name](r1=r1, r2=r2)
 
 
-def check_penalty_precision(precision: str) -> PenaltyPrecision:
-    """Return a precision of gradient penalties.
-
-    Raises:
-        ValueError: when it is not offered.
-    """
-    for known in get_args(PenaltyPrecision):
-        if precision == known:
-            return known  # type: ignore[no-any-return]
-    raise ValueError(
-        f"penalty_precision is float32, or mixed for that of the networks in a bf16-mixed run; got {precision!r}"
-    )
-
-
-def input_gradient(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
-    """Compute the gradient of each score by its own image: (B, C, H, W), float32, with its graph.
-
-    The result can be differentiated by the discriminator's weights. Do so outside autocast, or that backward pass casts
-    to bf16 again; the loop of `zoo.GAN` does.
+def critic_objective(name: str, penalty: float) -> Objective:
+    """Return the objective of this name for a model that is offered the Wasserstein distance too.
 
     Args:
-        scores: the model's method that scores batches.
-        batch: images (B, C, H, W) and their labels.
-        precision: `float32` computes without autocast; `mixed` in the precision of autocast, so in bf16 in a run with
-            bf16-mixed: about half the time on processors with bf16 units. The convolutions must then be those of
-            `zoo.layers.convolution`, since torch's second derivative is wrong in bf16 on some processors.
+        name: `wasserstein`, or one of `OBJECTIVES`.
+        penalty: weight of the gradient penalty of `wasserstein`, for which alone it is used.
+
+    Raises:
+        ValueError: for an unknown name or a negative weight.
     """
-    device = batch.images.device.type
-    with torch.autocast(device, enabled=False) if precision == "float32" else nullcontext():
-        images = batch.images.detach().float().requires_grad_(True)
-        (values,) = scores(Batch(images, batch.labels))
-        with input_gradients_only():
-            (gradient,) = torch.autograd.grad(values.sum(), images, create_graph=True)
-        return gradient
+    if name == "wasserstein":
+        return Wasserstein(penalty)
+    if name not in OBJECTIVES:
+        names = ("wasserstein", *OBJECTIVES)
+        raise ValueError(f"objective is one of {', '.join(names)}; got {name!r}.{did_you_mean(name, names)}")
+    return objective(name)
 
 
-def squared_gradient_norm(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
-    """Compute the squared norm (B,), over channels and pixels, of each score's gradient by its own image."""
-    return input_gradient(scores, batch, precision).square().flatten(1).sum(1)
+def set_penalties(objective: Objective | None, r1: float, r2: float, precision: PenaltyPrecision) -> None:
+    """Give an objective the weights of the zero-centred penalties and the precision of all penalties.
 
+    Args:
+        objective: the losses of a model, or None for one with losses of its own.
+        r1: weight of the penalty on real images; 0 leaves the objective's own.
+        r2: weight of the penalty on generated images; 0 leaves the objective's own.
+        precision: precision of the passes of all gradient penalties.
 
-def interpolated_gradient_norms(
-    scores: Scores, real: Batch, fake: Batch, precision: PenaltyPrecision = "float32"
-) -> Tensor:
-    """Compute the norms (B,) of the scores' gradients at one random point between each real and generated image.
-
-    Each pair has one random position, uniform on the line between both images, and one norm, over all channels and
-    pixels. In the conditional case the points have the labels of the generated images, which are those of the real
-    images. The norm has no epsilon: its gradient is taken as 0 where the norm is 0, so a critic that is flat somewhere
-    gives no NaN.
+    Raises:
+        ValueError: for a negative weight, or for a weight without an objective that could use it.
     """
-    start, end = real.images.detach().float(), fake.images.detach().float()
-    position = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
-    between = Batch(start + position * (end - start), fake.labels)
-    norms: Tensor = torch.linalg.vector_norm(input_gradient(scores, between, precision).flatten(1), dim=1)
-    return norms
+    for name, weight in (("r1", r1), ("r2", r2)):
+        if weight < 0:
+            raise ValueError(f"{name}, the weight of a gradient penalty, must not be negative; got {weight}")
+        if weight and objective is None:
+            raise ValueError(f"{name}={weight}: this model has losses of its own (objective=None), which must add it")
+    if objective is not None:
+        objective.r1, objective.r2 = r1 or objective.r1, r2 or objective.r2
+        objective.penalty_precision = precision

@@ -24,7 +24,8 @@ class Player:
         loss: function from a batch of real and one of generated images to named, weighted terms, whose sum is
             minimised.
         lr: learning rate before the schedule is applied.
-        every: number of rounds from one move of the player to the next.
+        every: number of rounds from one turn of the player to the next.
+        moves: optimizer steps in each turn, all on the same real images, each with new generated ones.
         fakes: generated images in the player's loss for each real image.
         real_labels: whether the generated images have the classes of the real ones, or classes drawn for them.
     """
@@ -34,5 +35,6 @@ class Player:
     loss: Loss
     lr: float
     every: int = 1
+    moves: int = 1
     fakes: int = 1
     real_labels: bool = False

@@ -99,6 +99,7 @@ def unequal(model: MixGAN) -> None:
     ("base", "loop", "rounds"),
     [
         (MLP, {"clip_norm": 0.5, "dropout": 0.3, "r1": 0.1}, 6),
+        (MLP, {"objective": "relativistic", "r1": 0.1, "r2": 0.2, "penalty_every": 2, "generator_steps": 2}, 6),
         (DCGAN, {"num_classes": 3, "lr_schedule": "linear", "lr_horizon": 200, "critic_steps": 2}, 6),
         (DCGAN, {"augment": ("color", "translation"), "betas": (0.2, 0.9), "lr_warmup": 40, "clip_norm": 1.0}, 4),
         (WGAN, {}, 5),
@@ -110,6 +111,7 @@ def unequal(model: MixGAN) -> None:
     ],
     ids=[
         "vanilla",
+        "relativistic",
         "dcgan",
         "dcgan augmented",
         "wgan-gp",
@@ -185,6 +187,8 @@ OTHER_VALUES: dict[str, Any] = {
 TOGETHER: dict[str, dict[str, Any]] = {  # settings that are valid, or matter, only with others
     "r1": {"objective": "hinge"},
     "r1_every": {"objective": "hinge", "r1": 1.0},
+    "penalty_every": {"r1": 1.0},
+    "lr_final": {"lr_schedule": "linear", "lr_horizon": 500},
     "lr_schedule": {"lr_horizon": 500},
     "batch_norm": {"architecture": "convolutional"},
     "shared_dim": {"skip_latents": False},
@@ -193,7 +197,7 @@ TOGETHER: dict[str, dict[str, Any]] = {  # settings that are valid, or matter, o
     "classification": {"num_classes": 3},
     "generator_classification": {"num_classes": 3},
 }
-IMPOSSIBLE = {("VanillaGAN", "num_classes"), ("WGANGP", "objective")}  # must be 0; has none
+IMPOSSIBLE = {("VanillaGAN", "num_classes")}  # must be 0
 
 
 def other_value(name: str, value: Any) -> Any:

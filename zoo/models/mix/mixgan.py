@@ -239,6 +239,12 @@ class MixGAN(GAN):
         trained = [p for p in parameters if mixture.update == "optimizer" or p is not mixture.weights]
         return self._first.configure_optimizer(player, trained)
 
+    def before_round(self, progress: int) -> None:
+        """Let the base set what follows its schedules, and take it over."""
+        first = self._first
+        first.before_round(progress)
+        self.moving_average, self.augment = first.moving_average, first.augment
+
     def on_clock(self, before: int, now: int) -> None:
         """Call the base's `on_clock` at the end of a round, which moved the progress from `before` to `now` images."""
         self._first.on_clock(before, now)

@@ -1,0 +1,122 @@
+"""Norms of the gradients of scores by images, which gradient penalties are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Literal, Protocol, get_args
+
+import torch
+from torch import Tensor
+
+from zoo.layers.convolution import input_gradients_only
+from zoo.training.batch import Batch
+
+PenaltyPrecision = Literal["float32", "mixed"]
+
+
+class Scores(Protocol):
+    """A function that scores batches, in one pass of the network unless a layer mixes the images of a batch."""
+
+    def __call__(self, *batches: Batch) -> tuple[Tensor, ...]:
+        """Return a tensor of scores (B,), raw logits, for each batch."""
+
+
+def check_penalty_precision(precision: str) -> PenaltyPrecision:
+    """Return a precision of gradient penalties.
+
+    Raises:
+        ValueError: when it is not offered.
+    """
+    for known in get_args(PenaltyPrecision):
+        if precision == known:
+            return known  # type: ignore[no-any-return]
+    raise ValueError(
+        f"penalty_precision is float32, or mixed for that of the networks in a bf16-mixed run; got {precision!r}"
+    )
+
+
+def input_gradient(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
+    """Compute the gradient of each score by its own image: (B, C, H, W), float32, with its graph.
+
+    The result can be differentiated by the discriminator's weights. Do so outside autocast, or that backward pass casts
+    to bf16 again; the loop of `zoo.GAN` does.
+
+    Args:
+        scores: the model's method that scores batches.
+        batch: images (B, C, H, W) and their labels.
+        precision: `float32` computes without autocast; `mixed` in the precision of autocast, so in bf16 in a run with
+            bf16-mixed: about half the time on processors with bf16 units. The convolutions must then be those of
+            `zoo.layers.convolution`, since torch's second derivative is wrong in bf16 on some processors.
+    """
+    device = batch.images.device.type
+    with torch.autocast(device, enabled=False) if precision == "float32" else nullcontext():
+        images = batch.images.detach().float().requires_grad_(True)
+        (values,) = scores(Batch(images, batch.labels))
+        with input_gradients_only():
+            (gradient,) = torch.autograd.grad(values.sum(), images, create_graph=True)
+        return gradient
+
+
+def squared_gradient_norm(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
+    """Compute the squared norm (B,), over channels and pixels, of each score's gradient by its own image."""
+    return input_gradient(scores, batch, precision).square().flatten(1).sum(1)
+
+
+def scores_and_gradient_norms(
+    scores: Scores,
+    batches: Sequence[Batch],
+    wanted: Sequence[bool],
+    precision: PenaltyPrecision = "float32",
+) -> tuple[list[Tensor], list[Tensor | None]]:
+    """Score batches, and compute the squared norms of the scores' gradients by the images, from the same passes.
+
+    The batches whose norms are wanted are scored in one pass, in the precision of the penalty; the others in a pass of
+    their own, in that of the networks. The images are taken as constants.
+
+    Args:
+        scores: the model's method that scores batches.
+        batches: images (B, C, H, W) and their labels. They are given the discriminator's further outputs, `heads`.
+        wanted: whether the norms of each batch are wanted; at least one must be.
+        precision: precision of the passes with norms, see `input_gradient`.
+
+    Returns:
+        The scores (B,) of each batch, and the squared norms (B,) over channels and pixels, float32, with their graph,
+        or None where they are not wanted.
+    """
+    leaves = [
+        Batch(batch.images.detach().float().requires_grad_(True), batch.labels, batch.latents)
+        for batch, wants in zip(batches, wanted)
+        if wants
+    ]
+    plain = [batch for batch, wants in zip(batches, wanted) if not wants]
+    device = batches[0].images.device.type
+    with torch.autocast(device, enabled=False) if precision == "float32" else nullcontext():
+        leaf_scores = scores(*leaves)
+        with input_gradients_only():
+            total = torch.stack([values.sum() for values in leaf_scores]).sum()
+            gradients = torch.autograd.grad(total, [leaf.images for leaf in leaves], create_graph=True)
+    norms = iter([gradient.square().flatten(1).sum(1) for gradient in gradients])
+    for batch, leaf in zip((batch for batch, wants in zip(batches, wanted) if wants), leaves):
+        batch.heads = leaf.heads
+    of_leaves, of_plain = iter(leaf_scores), iter(scores(*plain) if plain else ())
+    return [next(of_leaves if wants else of_plain) for wants in wanted], [
+        next(norms) if wants else None for wants in wanted
+    ]
+
+
+def interpolated_gradient_norms(
+    scores: Scores, real: Batch, fake: Batch, precision: PenaltyPrecision = "float32"
+) -> Tensor:
+    """Compute the norms (B,) of the scores' gradients at one random point between each real and generated image.
+
+    Each pair has one random position, uniform on the line between both images, and one norm, over all channels and
+    pixels. In the conditional case the points have the labels of the generated images, which are those of the real
+    images. The norm has no epsilon: its gradient is taken as 0 where the norm is 0, so a critic that is flat somewhere
+    gives no NaN.
+    """
+    start, end = real.images.detach().float(), fake.images.detach().float()
+    position = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
+    between = Batch(start + position * (end - start), fake.labels)
+    norms: Tensor = torch.linalg.vector_norm(input_gradient(scores, between, precision).flatten(1), dim=1)
+    return norms
