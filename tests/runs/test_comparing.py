@@ -275,6 +275,22 @@ def test_runs_that_differ_in_the_seed_alone_are_one_group(tmp_path: Path) -> Non
     assert found == {"model.width=16": [0, 1], "model.width=8": [0, 1]}
 
 
+def test_runs_of_different_recipes_are_named_by_them(tmp_path: Path) -> None:
+    """By the recipe alone where that tells them apart, otherwise with the settings that differ within a recipe."""
+    for name, width in (("a", 8), ("b", 16), ("c", 32)):
+        folder = write_run(tmp_path / name, 0, [9.0], width)
+        if name != "a":
+            (folder / "environment.jsonl").write_text(json.dumps({"recipe": "wgan_gp_digits"}) + "\n")
+    groups, _ = group_runs(find_runs([tmp_path / "a", tmp_path / "b"])[0])
+    assert [group.name for group in groups] == ["dcgan_digits", "wgan_gp_digits"]
+    groups, _ = group_runs(find_runs([tmp_path])[0])
+    assert [group.name for group in groups] == [
+        "dcgan_digits",
+        "wgan_gp_digits, model.width=16",
+        "wgan_gp_digits, model.width=32",
+    ]
+
+
 def test_what_only_looks_at_a_run_does_not_part_it(tmp_path: Path) -> None:
     write_run(tmp_path / "a", 0, [9.0])
     write_run(

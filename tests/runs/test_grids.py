@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from zoo.config.arguments import parse_arguments
+from zoo.config.command_line import checked_arguments
 from zoo.errors import RecipeError, UserError
 from zoo.io.group_folder import run_names
 from zoo.runs.grids import diagonal, points_apart_from_seed, seeds_of, split_grid, with_point
@@ -112,9 +113,14 @@ def test_a_grid_costs_one_check_for_each_candidate_and_none_without_commas() -> 
     assert len(calls) == 4  # as typed; the width with one number, and as a truth value; the root with one number
 
 
-@pytest.mark.parametrize("given", ["0,1,2", [0, 1, 2], "[0,1,2]"])
-def test_seeds_are_whole_numbers(given: Any) -> None:
-    assert seeds_of(given if given != "[0,1,2]" else [0, 1, 2]) == ["0", "1", "2"]
+@pytest.mark.parametrize(
+    ("word", "seeds"),
+    [("seeds=0,1,2", ["0", "1", "2"]), ("seeds=[0,1]", ["0", "1"]), ("seeds=3", ["3"]), ("seeds=7, 5", ["7", "5"])],
+)
+def test_seeds_are_whole_numbers(word: str, seeds: list[str]) -> None:
+    """As the command line gives them to `zoo.fit`."""
+    given = checked_arguments("zoo.runs.fitting.main", parse_arguments([word]))["seeds"]
+    assert seeds_of(given) == seeds
 
 
 @pytest.mark.parametrize("given", ["0,x", "1.5", "", "0,,1", [0.5], [True], [], "0:3"])
