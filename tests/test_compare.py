@@ -14,6 +14,7 @@ from tests.test_watch import structure
 from zoo.compare import compare, main
 from zoo.config.command_line import run_command, split_paths
 from zoo.rendering import svg
+from zoo.runs.measuring import evaluate
 
 pytest.importorskip("matplotlib")
 
@@ -109,8 +110,6 @@ def test_without_matplotlib_the_page_says_that_it_has_no_curves(
 
 
 def test_evaluating_a_run_adds_its_sampling_interval(group: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from zoo.runs.measuring import evaluate
-
     evaluate(f"{group}/seed=0", metrics=["fid"], n=40, n_real=40, repeats=4)
     capsys.readouterr()
     (_, held_out) = compare([str(group)], metric="fd").tables
@@ -118,6 +117,19 @@ def test_evaluating_a_run_adds_its_sampling_interval(group: Path, capsys: pytest
     assert (last.sampling_n, len(last.values)) == (1, 2)
     assert command(str(group), "metric=fd") == 0
     assert f"± {last.sampling:.3g} (1 of 2)" in capsys.readouterr().out
+
+
+def test_files_of_evaluations_are_pooled_wherever_they_lie(group: Path, tmp_path: Path) -> None:
+    """They record recipe, seed and settings of their runs; one seed that is given twice counts once."""
+    for seed in (0, 1):
+        evaluate(f"{group}/seed={seed}", metrics=["fid"], n=40, n_real=40, repeats=0, out=f"{tmp_path}/e{seed}.json")
+    (table,) = compare([f"{tmp_path}/e0.json", f"{tmp_path}/e1.json"]).tables
+    (row,) = table.rows
+    recorded = [json.loads((tmp_path / f"e{seed}.json").read_text())["rows"][0]["numbers"][0] for seed in (0, 1)]
+    assert (row.group, row.checkpoint, row.seeds) == ("dcgan_digits", "given", [0, 1])
+    assert row.values == [number["value"] for number in recorded]
+    notes = compare([f"{tmp_path}/e0.json", str(group)], metric="fd").notes
+    assert f"{group}/seed=0 has the settings and the seed of {tmp_path}/e0.json, which alone is counted" in notes
 
 
 @pytest.mark.parametrize(

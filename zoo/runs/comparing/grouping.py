@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from zoo.errors import UserError
 from zoo.io.files import with_home
 from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import RunFolder
-from zoo.runs.comparing.readings import Reading, Record, read_evaluation, read_record
+from zoo.runs.comparing.readings import Record, read_evaluation, read_record
 from zoo.runs.history import read_run
 
 OBSERVING = ("SampleGrid", "SampleMetrics", "SaveEvery")
@@ -29,8 +30,8 @@ class ComparedRun:
 
     Args:
         path: its folder or file, as it was given.
-        recipe: name of the recipe; the name of a file that belongs to no run.
-        seed: seed of the run; None for a file that belongs to no run.
+        recipe: name of the recipe; the name of a file that names no run.
+        seed: seed of the run; None for a file that names no run.
         settings: all settings that the result depends on, except the seed, by their dotted names.
         images: length of the run, in images; 0 for a file.
         record: its numbers.
@@ -111,29 +112,39 @@ def _has_runs(path: Path) -> bool:
 
 
 def _read(path: Path) -> ComparedRun:
-    """Read a run, or a file of numbers with the recipe of the run in whose folder it lies."""
+    """Read a run, or a file of numbers, which records the run that was measured."""
     if path.is_dir():
-        return _read_folder(path, None)
+        history = read_run(path)
+        about = described_run(path)
+        return ComparedRun(path, **about, images=int(history.recipe["images"]), record=read_record(history))
     readings = read_evaluation(path)
+    record = Record(at={"given": readings}, images_seen=max((r.images_seen for r in readings), default=0))
+    about = json.loads(path.read_text(encoding="utf-8")).get("run")
     folder = path.resolve().parent.parent
-    if RunFolder(folder).recipe.is_file():
-        return _read_folder(folder, readings, path)
-    return ComparedRun(path, path.stem, None, {"file": str(path)}, 0, _given(readings))
+    if not _is_description(about) and RunFolder(folder).recipe.is_file():  # of an earlier version, in its run's folder
+        about = described_run(folder)
+    if not _is_description(about):
+        about = {"recipe": path.stem, "seed": None, "settings": {"file": str(path)}}
+    return ComparedRun(path, about["recipe"], about["seed"], about["settings"], 0, record)
 
 
-def _read_folder(folder: Path, readings: list[Reading] | None, shown: Path | None = None) -> ComparedRun:
-    """Read a run, with all of its numbers or with given ones."""
-    history = read_run(folder)
-    recipe, starts = history.recipe, RunFolder(folder).starts()
+def _is_description(about: Any) -> bool:
+    """Return whether a value is a description of a run, as `described_run` returns it."""
+    return isinstance(about, dict) and isinstance(about.get("settings"), dict) and {"recipe", "seed"} <= about.keys()
+
+
+def described_run(folder: Path) -> dict[str, Any]:
+    """Return the name of a run's recipe, its seed, and all other settings that its result depends on.
+
+    Args:
+        folder: the run folder.
+
+    Raises:
+        CheckpointError: if it has no readable recipe.
+    """
+    recipe, starts = read_run(folder).recipe, RunFolder(folder).starts()
     name = starts[0]["recipe"] if starts else folder.resolve().parent.name
-    record = read_record(history) if readings is None else _given(readings)
-    images = int(recipe["images"]) if readings is None else 0
-    return ComparedRun(shown or folder, name, int(recipe["seed"]), _settings(recipe), images, record)
-
-
-def _given(readings: Sequence[Reading]) -> Record:
-    """Return the record of a file of numbers."""
-    return Record(at={"given": readings}, images_seen=max((reading.images_seen for reading in readings), default=0))
+    return {"recipe": name, "seed": int(recipe["seed"]), "settings": _settings(recipe)}
 
 
 def _settings(recipe: Mapping[str, Any]) -> dict[str, Any]:
