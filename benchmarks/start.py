@@ -31,12 +31,13 @@ FIT = "-m zoo.fit recipe=dcgan_digits"
 IMPORTS = ("pass", REFERENCE, "import zoo", "import zoo.metrics", "from zoo import DCGAN")
 COMMANDS = {
     "list": ["-m zoo", "-m zoo.hub"],
-    "help": [f"-m zoo.{name} --help" for name in ("fit", "sample", "evaluate", "watch", "audit", "hub")],
+    "help": [f"-m zoo.{name} --help" for name in ("fit", "sample", "evaluate", "compare", "watch", "audit", "hub")],
     "fault in the text of a recipe": [
         "-m zoo.fit recipe=dcgan_digts",
         f"{FIT} model.widht=8",
         f"{FIT} model.width=wide",
         f"{FIT} model.class=DCGN",
+        f"{FIT} seeds=0,1 model.width=8,16.5",
         f"{FIT} callbacks.SampleGird.every=8",
         f"{FIT} trainer.acelerator=cpu",
         "-m zoo.fit recipe=progan_digits model.variant=author",

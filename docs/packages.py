@@ -29,6 +29,7 @@ FLOORS = [
     [
         "__init__",
         "__main__",
+        "compare",
         "evaluate",
         "fit",
         "sample",

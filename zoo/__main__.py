@@ -13,6 +13,7 @@ COMMANDS = {
     "python -m zoo.hub": "zoo.hub.__main__.main",
     "python -m zoo.watch run=FOLDER": "zoo.runs.watching.main",
     "python -m zoo.evaluate checkpoint=RUN": "zoo.runs.measuring.main",
+    "python -m zoo.compare RUN RUN ...": "zoo.runs.comparing.command.main",
     "python -m zoo.audit checkpoint=RUN": "zoo.audit.command.main",
 }
 """Import path of the function of each command, by its usual call."""

@@ -19,7 +19,7 @@ import zoo
 from zoo.audit.evidence.budget import BUDGETS
 from zoo.audit.questions import NAMES
 from zoo.config.arguments import parse_arguments
-from zoo.config.command_line import checked_arguments, import_function
+from zoo.config.command_line import checked_arguments, import_function, split_paths
 from zoo.config.docstrings import paragraphs, parse_docstring
 from zoo.config.help_text import documentation, help_text
 from zoo.config.recipe_files import recipe_names
@@ -34,6 +34,7 @@ COMMANDS = {
     "fit": "zoo.runs.fitting.main",
     "sample": "zoo.runs.drawing.main",
     "evaluate": "zoo.runs.measuring.main",
+    "compare": "zoo.runs.comparing.command.main",
     "watch": "zoo.runs.watching.main",
     "audit": "zoo.audit.command.main",
     "hub": "zoo.hub.__main__.main",
@@ -135,7 +136,8 @@ def test_every_command_has_examples(name: str) -> None:
 def test_an_example_is_a_call_that_the_command_accepts(name: str, line: str) -> None:
     python, flag, module, *arguments = shlex.split(line)
     assert (python, flag, module) == ("python", "-m", f"zoo.{name}")
-    given = parse_arguments(arguments)
+    paths, arguments = split_paths(arguments) if name == "compare" else ([], arguments)
+    given = parse_arguments(arguments) | ({"runs": paths} if paths else {})
     if name == "hub" and given:
         action = next((action for action in ACTIONS if action in given), "convert")
         checked_arguments(import_function(ACTIONS[action]), given)

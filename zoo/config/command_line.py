@@ -32,6 +32,7 @@ def run_command(
     arguments: Sequence[str] | None = None,
     actions: Mapping[str, str] | None = None,
     first: str = "",
+    paths: str = "",
 ) -> NoReturn:
     """Call a function with the `key=value` arguments of the command line and exit.
 
@@ -45,10 +46,11 @@ def run_command(
         actions: for the help of a command with several actions, see `zoo.config.help_text.help_text`.
         first: import path of a function that is called with the same arguments before `function` is imported, and
             raises a `UserError` for what it finds without torch.
+        paths: name of an option that takes a list of paths, which are written without the name, see `split_paths`.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     with quiet_pipe():
-        sys.exit(_code_of(name, function, given, actions, first))
+        sys.exit(_code_of(name, function, given, actions, first, paths))
 
 
 def _code_of(
@@ -57,13 +59,16 @@ def _code_of(
     given: Sequence[str],
     actions: Mapping[str, str] | None,
     first: str,
+    paths: str,
 ) -> int:
     """Call a function with `key=value` arguments, and return the exit code; see `run_command`."""
     if any(argument in HELP for argument in given):
         print(help_text(name, function, actions))
         return 0
     try:
-        values = checked_arguments(function, parse_arguments(given), called=name)
+        alone, given = split_paths(given) if paths else ([], given)
+        parsed = parse_arguments(given) | ({paths: alone} if alone else {})
+        values = checked_arguments(function, parsed, called=name)
         if first:
             import_function(first)(**values)
         target = import_function(function) if isinstance(function, str) else function
@@ -80,6 +85,18 @@ def _code_of(
             file=sys.stderr,
         )
         return 2
+
+
+def split_paths(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separate paths from `key=value` arguments; a path may have a `=` as well, such as `runs/x/seed=0`.
+
+    A path is what has no `=`, what has a `/` before it, and what exists.
+
+    Returns:
+        The paths, and the other arguments.
+    """
+    paths = [text for text in arguments if "=" not in text or "/" in text.partition("=")[0] or os.path.exists(text)]
+    return paths, [text for text in arguments if text not in paths]
 
 
 @contextmanager

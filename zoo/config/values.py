@@ -65,6 +65,20 @@ def merged(values: Mapping[Any, Any], changes: Mapping[Any, Any]) -> dict[Any, A
     return result
 
 
+def flattened(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one mapping with dotted keys; an empty mapping counts as a value.
+
+    Args:
+        node: the settings.
+        prefix: beginning of every key, without the dot.
+    """
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        name = f"{prefix}.{key}" if prefix else str(key)
+        flat |= flattened(value, name) if isinstance(value, Mapping) and value else {name: value}
+    return flat
+
+
 def read_scalar(text: str) -> Any:
     """Return the value of a text without quotes.
 

@@ -160,6 +160,15 @@ class RunFolder:
         """Return the path of the numbers that `python -m zoo.evaluate` measured for a checkpoint."""
         return self.path / "evaluation" / f"{checkpoint.stem}-{split}-{extractor}.json"
 
+    def measured_in_training(self) -> list[Path]:
+        """Return the files of metrics that were measured during the run, one for each extractor."""
+        return sorted((self.path / "evaluation").glob("training-*.jsonl"))
+
+    def all_evaluations(self) -> list[Path]:
+        """Return the files of all numbers that `python -m zoo.evaluate` measured for checkpoints of the run."""
+        paths = (self.path / "evaluation").glob("[!.]*.json")
+        return sorted(path for path in paths if not path.name.startswith("report-"))
+
     def evaluations(self, checkpoint: Path) -> list[Path]:
         """Return the paths of all numbers that `python -m zoo.evaluate` measured for a checkpoint."""
         return sorted((self.path / "evaluation").glob(f"{checkpoint.stem}-*.json"))

@@ -6,12 +6,13 @@ variant read (`GAN.loss_settings`). Adam's betas count as the networks': the sta
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from zoo.config.class_names import find_class
 from zoo.config.recipe import Recipe
 from zoo.config.settings import settings_of
+from zoo.config.values import flattened
 from zoo.gan import GAN
 
 KEPT = ("resolution", "channels", "latent_dim", "num_classes", "betas", "seed")
@@ -44,7 +45,7 @@ def follow_images(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any
 
 def faults_of_changes(original: Recipe, changed: Recipe) -> list[str]:
     """Return the reasons why a run with the recipe `original` cannot go on with the recipe `changed`."""
-    before, after = _flat(original.model.arguments, "model"), _flat(changed.model.arguments, "model")
+    before, after = flattened(original.model.arguments, "model"), flattened(changed.model.arguments, "model")
     free = _free_settings(original)
     faults = [
         f"{key}: {before.get(key)!r} in the run, {after.get(key)!r} now; a resumed run keeps its model"
@@ -71,7 +72,7 @@ def faults_of_changes(original: Recipe, changed: Recipe) -> list[str]:
 
 def describe_changes(original: Recipe, changed: Recipe) -> list[str]:
     """Return one line that names every setting with its values in the run and now; no line if none has changed."""
-    before, after = _flat(original.sections()), _flat(changed.sections())
+    before, after = flattened(original.sections()), flattened(changed.sections())
     followers = {".".join(map(str, keys)) for keys, text in changed.references.items() if text == "${images}"}
     differences = [
         f"{key} {_shown(before.get(key))} -> {_shown(after.get(key))}{' (follows images)' if key in followers else ''}"
@@ -111,20 +112,6 @@ def _free_settings(recipe: Recipe) -> set[str]:
     if isinstance(base, Mapping):
         free |= {f"model.base.{name}" for name in loop | set(find_class(str(base["class"]), GAN).loss_settings)}
     return free
-
-
-def _flat(node: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Return nested settings as one mapping with dotted keys; an empty mapping counts as a value."""
-
-    def leaves(node: Mapping[Any, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-        for key, value in node.items():
-            name = f"{prefix}.{key}" if prefix else str(key)
-            if isinstance(value, Mapping) and value:
-                yield from leaves(value, name)
-            else:
-                yield name, value
-
-    return dict(leaves(node, prefix))
 
 
 def _shown(value: Any) -> str:

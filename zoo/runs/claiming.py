@@ -10,6 +10,7 @@ from pathlib import Path
 
 from zoo.errors import UserError
 from zoo.io.claims import claim
+from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import checkpoints_in
 
 
@@ -22,10 +23,11 @@ def refuse_folder_of_run(folder: Path) -> None:
     """Check that a folder may be that of a new run.
 
     Raises:
-        UserError: if it has checkpoints.
+        UserError: if it has checkpoints, or is that of a group.
     """
-    if checkpoints_in(folder):
-        raise UserError(f"{folder} already holds a run; resume={folder} goes on with it, or choose another out=FOLDER")
+    what = "a run" if checkpoints_in(folder) else "a group of runs" if GroupFolder(folder).is_group else ""
+    if what:
+        raise UserError(f"{folder} already holds {what}; resume={folder} goes on with it, or choose another out=FOLDER")
 
 
 @contextmanager

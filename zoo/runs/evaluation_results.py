@@ -46,6 +46,8 @@ class Evaluation:
             apply `component` and `cas`.
         notes: warnings for the reader of the numbers.
         versions: version of each package that computed the numbers.
+        run: recipe, seed and settings of the run that was measured, with which `zoo.compare` pools runs that differ in
+            their seed alone; empty for anything but a run.
     """
 
     subject: str
@@ -53,11 +55,13 @@ class Evaluation:
     rows: list[dict[str, Any]]
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in self.rows]
-        return {"subject": self.subject, "notes": self.notes, "versions": self.versions, "rows": rows}
+        about = {"subject": self.subject, "notes": self.notes, "versions": self.versions, "run": self.run}
+        return {**about, "rows": rows}
 
     def write(self, path: Path) -> None:
         """Write the results as JSON."""

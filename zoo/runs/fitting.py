@@ -9,6 +9,9 @@ from typing import Any
 from zoo.errors import LostProcessError
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.checking import check_model_and_images
+from zoo.runs.group_fitting import fit_group
+from zoo.runs.groups import asked_group
+from zoo.runs.recipes import load_recipe
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
 from zoo.training.terms import NonFiniteLossError
 
@@ -17,22 +20,28 @@ def main(
     recipe: str | None = None,
     resume: str | None = None,
     out: str | None = None,
+    seeds: str | list[int] | None = None,
     check: bool = False,
     **overrides: Any,
 ) -> int:
-    """Train a GAN by a recipe.
+    """Train a GAN by a recipe, once or for several seeds and settings.
 
     Ctrl-C finishes the round, saves and stops; a second one ends at once.
 
     Args:
         recipe: name of a recipe of this library (`python -m zoo` lists them), or path of a YAML file; may be left out
             when a run is resumed.
-        resume: run folder or checkpoint to go on with, or `auto` for the newest run of the recipe.
-        out: folder of the run; None for runs/RECIPE/TIME.
+        resume: run folder, checkpoint or folder of a group to go on with, or `auto` for the newest run or group of the
+            recipe. Of a group, the runs that are not finished go on, and those that are missing start.
+        out: folder of the run, or of the group; None for runs/RECIPE/TIME.
+        seeds: seeds joined by commas, such as 0,1,2, each for a run of its own; None for the recipe's seed. The runs
+            are trained one after another, in folders such as seed=0 below the folder of the group. Beside the resume
+            of a group, seeds to add to it.
         check: whether to build the model without memory, to look for the images, to print the recipe with every default
             written out, and to stop, without training.
         overrides: values in place of the recipe's, such as images=20000 model.width=32 data.class=Folder
-            data.root=photos.
+            data.root=photos. Several numbers for a setting that takes one make a grid, with a run for each combination:
+            model.width=32,64.
 
     Returns:
         The exit code.
@@ -42,7 +51,12 @@ def main(
         python -m zoo.fit recipe=dcgan_digits images=20000 model.width=32 out=runs/small
         python -m zoo.fit recipe=dcgan_celeba data.class=Folder data.root=photos check=true
         python -m zoo.fit recipe=dcgan_digits resume=auto
+        python -m zoo.fit recipe=dcgan_digits seeds=0,1,2 model.width=32,64
+        python -m zoo.fit resume=runs/dcgan_digits/TIME seeds=3,4
     """
+    group = asked_group(load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides)
+    if group is not None:
+        return fit_group(group, _train, check)
     plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
     plan.print_notes(sys.stderr if check else sys.stdout)
     if check:

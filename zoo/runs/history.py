@@ -17,6 +17,7 @@ from yaml import YAMLError
 from zoo.config.values import read_yaml, without_words
 from zoo.errors import CheckpointError, first_line
 from zoo.io.files import read_jsonl, read_table
+from zoo.io.group_folder import group_hint
 from zoo.io.run_folder import STEP, RunFolder
 
 Curve = tuple[list[float], list[float]]
@@ -65,6 +66,8 @@ def read_run(folder: Path) -> RunHistory:
         CheckpointError: when it is not a run folder.
     """
     files = RunFolder(folder)
+    if hint := group_hint(folder):
+        raise CheckpointError(f"{hint}. python -m zoo.compare {folder} compares all of them")
     if not files.recipe.is_file():
         raise CheckpointError(
             f"{folder} is no run folder: it has no {files.recipe.name}. `python -m zoo.fit` makes one"

@@ -9,6 +9,7 @@ from typing import Any
 from zoo.errors import CheckpointError, did_you_mean
 from zoo.io.claims import holder
 from zoo.io.files import with_home
+from zoo.io.group_folder import group_hint
 from zoo.io.run_folder import BEST, CHECKPOINT_SUFFIX, CHECKPOINTS, RunFolder
 from zoo.releases.file_names import CONFIG
 from zoo.releases.references import Reference, is_path, parse_reference, release_names
@@ -94,6 +95,8 @@ def newest_checkpoint(location: RunFolder | Path) -> Path:
     checkpoints = location.checkpoints()
     if checkpoints:
         return checkpoints[0]
+    if hint := group_hint(location.path):
+        raise CheckpointError(hint)
     if process := holder(location.path):
         raise CheckpointError(
             f"{location.path} has no checkpoint yet: {process}, trains in it right now. Wait for its first one, or "
@@ -114,6 +117,8 @@ def best_checkpoint(where: str | Path) -> Path:
     location = locate(where)
     checkpoints = location.best_checkpoints() if isinstance(location, RunFolder) else []
     if not checkpoints:
+        if isinstance(location, RunFolder) and (hint := group_hint(location.path)):
+            raise CheckpointError(hint)
         process = holder(location.path) if isinstance(location, RunFolder) else ""
         yet = f" yet, and {process}, trains in it right now" if process else ""
         raise CheckpointError(

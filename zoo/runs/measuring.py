@@ -28,6 +28,7 @@ from zoo.hub.loading import UserClasses
 from zoo.io.environment import versions_of
 from zoo.io.run_folder import RunFolder
 from zoo.models.mix.mixgan import MixGAN
+from zoo.runs.comparing.grouping import described_run
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
 from zoo.runs.evaluation_results import Evaluation, notes_on_rows, save_and_print
 from zoo.runs.opening import open_trained
@@ -211,7 +212,8 @@ def evaluate_checkpoint(
     else:
         path = RunFolder(opened.run or opened.path.parent).evaluation(opened.path, request.split, network.name)
     subject = f"{type(model).__name__} after {model.images_seen:,} images"
-    return Evaluation(subject, path, rows, notes, versions_of(PACKAGES))
+    run = {} if opened.run is None else described_run(opened.run)
+    return Evaluation(subject, path, rows, notes, versions_of(PACKAGES), run)
 
 
 def evaluate_folders(

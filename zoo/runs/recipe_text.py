@@ -6,7 +6,7 @@ them in the same words. A recipe that passes is checked again when the classes a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from zoo.config.stand_ins import NoStandInError, forget, stand_in
 from zoo.errors import UserError
 from zoo.io.files import with_home
 from zoo.runs.claiming import refuse_folder_of_run
+from zoo.runs.grids import diagonal, seeds_of, split_grid, with_point
 from zoo.training.precision import precision_fault
 
 NO_RECIPE = "name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them"
@@ -44,9 +45,13 @@ def recipe_kinds(load: Callable[[str], Any], find: Callable[..., Any]) -> Kinds:
 
 
 def check_text(
-    recipe: str | Path | None = None, resume: str | Path | None = None, out: str | Path | None = None, **overrides: Any
+    recipe: str | Path | None = None,
+    resume: str | Path | None = None,
+    out: str | Path | None = None,
+    seeds: Any = None,
+    **overrides: Any,
 ) -> None:
-    """Find the faults of a new run that its recipe and the names of its files show; `zoo.fit` has the same arguments.
+    """Find the faults of new runs that recipe and names of files show; `zoo.runs.fitting.main` has the same arguments.
 
     A run that is resumed, a recipe that is found by a release, and one with a class of the user's own are left to
     `zoo.runs.run.plan_run`: all faults of a recipe are reported together.
@@ -55,14 +60,23 @@ def check_text(
         UserError: for a fault.
     """
     overrides.pop("check", None)
+    if seeds is not None:
+        seeds_of(seeds)
     if resume is not None or (recipe is None and overrides.get("pretrained")):
         return
     if recipe is None:
         raise UserError(NO_RECIPE)
     if str(recipe).startswith("~"):
         recipe = with_home(recipe)
+    where, kinds = recipe, recipe_kinds(stand_in, _find_stand_in)
+
+    def load(changes: Mapping[str, Any]) -> Any:
+        return read_recipe(where, changes, kinds)
+
     try:
-        read_recipe(recipe, overrides, recipe_kinds(stand_in, _find_stand_in))
+        shared, grid = split_grid(load, overrides, seeds)
+        for point in diagonal(grid):
+            load(with_point(shared, point))
     except NoStandInError:
         return
     finally:

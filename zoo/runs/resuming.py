@@ -52,13 +52,27 @@ def find_start(recipe: str | Path | None, resume: str | Path) -> Path | None:
     if recipe is None:
         raise UserError("resume=auto needs recipe=NAME, to know whose newest run is meant")
     for folder in sorted((Path("runs") / Path(recipe).stem).glob("*"), reverse=True):
-        for path in checkpoints_in(folder):
-            try:
-                read_checkpoint(path)
-            except CheckpointError as error:
-                print(f"skipped: {error}", file=sys.stderr)
-                continue
-            return path.absolute()
+        if found := newest_readable(folder):
+            return found
+    return None
+
+
+def newest_readable(folder: Path) -> Path | None:
+    """Return the absolute path of the newest readable checkpoint of a run folder, and say which it passes over.
+
+    Args:
+        folder: the run folder.
+
+    Returns:
+        The checkpoint; None if there is none.
+    """
+    for path in checkpoints_in(folder):
+        try:
+            read_checkpoint(path)
+        except CheckpointError as error:
+            print(f"skipped: {error}", file=sys.stderr)
+            continue
+        return path.absolute()
     return None
 
 

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, overload
 
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
@@ -43,6 +43,7 @@ from zoo.runs.checking import check_model
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
 from zoo.runs.finetuning import recipe_of, start_from
 from zoo.runs.finishing import finished_line
+from zoo.runs.groups import asked_group
 from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
 from zoo.runs.recipe_text import NO_RECIPE
@@ -52,7 +53,7 @@ from zoo.runs.resuming import check_optimizers, find_start, restored_from, resum
 from zoo.runs.threads import chosen_threads
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
-from zoo.training.processes import check_processes, describe_lost_process
+from zoo.training.processes import check_processes, describe_lost_process, refuse_several
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -88,29 +89,69 @@ class Run:
         return f"<Run of {self.recipe.name}: {seen} in {self.seconds:,.0f} s{end}, in {self.folder}>"
 
 
+@overload
 def fit(
     recipe: str | Path | None = None,
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    seeds: None = None,
     **overrides: Unpack[Overrides],
-) -> Run:
-    """Train by a recipe.
+) -> Run: ...
+
+
+@overload
+def fit(
+    recipe: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    seeds: Sequence[int],
+    **overrides: Unpack[Overrides],
+) -> list[Run]: ...
+
+
+def fit(
+    recipe: str | Path | None = None,
+    *,
+    out: str | Path | None = None,
+    resume: str | Path | None = None,
+    seeds: Sequence[int] | None = None,
+    **overrides: Unpack[Overrides],
+) -> Run | list[Run]:
+    """Train by a recipe, once or for several seeds.
 
     Args:
         recipe: name or path of the recipe; may be left out if a run is resumed.
         out: the run folder; by default `runs/RECIPE/TIME`.
         resume: a run folder or a checkpoint to continue, or "auto" for the newest run of this recipe, or a new run if
-            there is none.
+            there is none; with `seeds`, the folder of a group.
+        seeds: seeds of several runs, which are trained one after another in folders below `out`, such as `seed=0`.
         overrides: sections or values that replace those of the recipe, such as `images=20_000` or
             `model={"width": 32}`; `pretrained="biggan_fashion"` starts from those weights.
+
+    Returns:
+        The run; with `seeds`, a list of one run for each.
 
     Raises:
         UserError: for faults of recipe, data or checkpoint.
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
+    if seeds is None:
+        return _fit(recipe, out=out, resume=resume, overrides=overrides)
+    group = asked_group(
+        load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides, with_commas=False
+    )
+    assert group is not None  # that seeds are given makes it one
+    refuse_several(load_recipe(group.recipe, group.overrides).trainer, "a group of runs")
+    with group.claimed() as claimed:
+        return [_fit(**claimed.options(name)) for name in claimed.names]
+
+
+def _fit(recipe: str | Path | None = None, **options: Any) -> Run:
+    """Train one run; the options are those of `plan_run`."""
     with quiet_lightning():
-        plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
+        plan = plan_run(recipe, **options)
         plan.print_notes()
         with plan.claimed() as claimed:
             return claimed.run()

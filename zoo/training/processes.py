@@ -39,11 +39,32 @@ def check_processes(trainer: Mapping[str, Any]) -> None:
         strategy = lightning_strategy(trainer)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise UserError(f"trainer: Lightning refuses these arguments: {first_line(error)}") from error
-    world_size = getattr(strategy, "num_processes", 1) * getattr(strategy, "num_nodes", 1)
-    _check_number(world_size)
+    _check_number(_world_size(strategy))
     environment = getattr(strategy, "cluster_environment", None)
     if isinstance(strategy, DDPStrategy):
         _check_start(strategy, started_outside=bool(environment and environment.creates_processes_externally))
+
+
+def refuse_several(trainer: Mapping[str, Any], what: str) -> None:
+    """Check that a trainer uses one process, where several could lose step with each other.
+
+    Args:
+        trainer: arguments of Lightning's Trainer.
+        what: description of what needs one process, such as "a group of runs".
+
+    Raises:
+        UserError: if it uses several.
+    """
+    if not is_single_device(trainer) and (count := _world_size(lightning_strategy(trainer))) > 1:
+        raise UserError(
+            f"trainer.devices: {what} trains on one device; got {count}. Give trainer.devices=1, or one command for "
+            f"each run, such as python -m zoo.fit recipe=NAME seed=1 trainer.devices={count}"
+        )
+
+
+def _world_size(strategy: Any) -> int:
+    """Return the number of processes of a strategy on all machines."""
+    return int(getattr(strategy, "num_processes", 1) * getattr(strategy, "num_nodes", 1))
 
 
 def _check_number(expected: int) -> None:
