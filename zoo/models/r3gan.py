@@ -27,7 +27,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 from torch.optim import Optimizer
 
 from zoo.errors import require_at_least
@@ -141,9 +140,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Discriminator from images to scores, see the module docstring. Arguments as of `Generator`."""
 
-    def __init__(
-        self, channels: int, widths: tuple[int, ...], blocks: int, group_size: int, num_classes: int
-    ) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...], blocks: int, group_size: int, num_classes: int) -> None:
         super().__init__()
         depth = blocks * len(widths)
         self.from_image = pointwise(channels, widths[-1])

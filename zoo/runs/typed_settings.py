@@ -63,7 +63,7 @@ class ModelSettings(ModelClass, total=False):
     kernel_size: int  # DCGAN
     latent: Literal["auto", "normal", "uniform"]  # DCGAN
     discriminator_channels: int  # DCGAN
-    packing: int  # DCGAN
+    packing: int  # DCGAN, VanillaGAN
     base: ModelSettings | str | Mapping[str, Any]  # MixGAN
     components: int  # MixGAN
     generators: int  # MixGAN
@@ -89,7 +89,6 @@ class ModelSettings(ModelClass, total=False):
     group_size: int  # R3GAN
     penalty_final: float  # R3GAN
     beta2_final: float  # R3GAN
-    augment_strength: float  # R3GAN
     decay_images: int  # R3GAN
     layers: int  # VanillaGAN
     batch_norm: bool  # VanillaGAN, WGANGP
