@@ -341,9 +341,12 @@ def test_a_run_that_is_not_finished_is_said(tmp_path: Path) -> None:
 def test_a_run_without_numbers_is_left_out_and_said(tmp_path: Path) -> None:
     write_run(tmp_path / "a", 0, [9.0])
     empty = write_run(tmp_path / "b", 1, [])
+    only_loss = write_run(tmp_path / "c", 2, [])
+    (only_loss / "metrics.csv").write_bytes(b"images_seen,d/a\r\n100,0.5\r\n")
     result = compare([str(tmp_path)], metric="fd")
     assert row(result, "FD-digits", "dcgan_digits", "last").seeds == [0]
-    assert f"{empty} recorded no numbers and is left out" in result.notes
+    for folder in (empty, only_loss):
+        assert f"{folder} recorded none of these numbers and is left out" in result.notes
     assert "one seed: no deviation over training seeds. dcgan_digits" in result.notes
 
 

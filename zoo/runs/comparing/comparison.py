@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -172,7 +172,8 @@ def compare_groups(groups: Sequence[RunGroup], metric: Sequence[str] = (), notes
     """
     wanted = _wanted(groups, metric)
     tables = [_table(groups, measurement, _details(measurement, wanted)) for measurement in wanted]
-    return Comparison(groups, tables, [*notes, *_notes_on_runs(groups, tables), *_notes_on_protocols(groups, wanted)])
+    said = [*_notes_on_runs(groups, tables, set(wanted)), *_notes_on_protocols(groups, wanted)]
+    return Comparison(groups, tables, [*notes, *said])
 
 
 def _wanted(groups: Sequence[RunGroup], metric: Sequence[str]) -> list[Measurement]:
@@ -290,16 +291,16 @@ def _curve(group: RunGroup, measurement: Measurement) -> list[PooledCurve]:
     return [PooledCurve(group.name, seen, values.mean(0).tolist(), deviation, len(curves))]
 
 
-def _notes_on_runs(groups: Sequence[RunGroup], tables: Sequence[Table]) -> list[str]:
-    """Return notes about single seeds, runs that ended early, intervals that are missing, and many comparisons."""
+def _notes_on_runs(groups: Sequence[RunGroup], tables: Sequence[Table], wanted: Set[Measurement]) -> list[str]:
+    """Return notes about single seeds, runs that are left out or ended early, missing intervals, many comparisons."""
     notes = []
     single = {row.group for table in tables for row in table.rows if row.spread.n == 1}
     if single:
         listed = "; ".join(group.name for group in groups if group.name in single)
         notes.append(f"one seed: no deviation over training seeds. {listed}")
     for run in (run for group in groups for run in group.runs):
-        if not run.record.measured:
-            notes.append(f"{run.path} recorded no numbers and is left out")
+        if not any(reading.measurement in wanted for reading in run.record.measured):
+            notes.append(f"{run.path} recorded none of these numbers and is left out")
         elif run.record.images_seen < run.images:
             notes.append(
                 f"{run.path} has seen {run.record.images_seen:,} of its {run.images:,} images; its last checkpoint is "
