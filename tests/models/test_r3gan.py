@@ -263,3 +263,16 @@ def test_a_resumed_run_ends_with_the_same_bits(precision: str, mixed: bool, tmp_
     assert equal(weights(again.model), weights(whole.model))
     if not mixed:
         assert again.model.betas == whole.model.betas
+
+
+def test_another_or_a_compiled_discriminator_is_not_taken_for_affine() -> None:
+    model = tiny()
+    model.discriminator = nn.Sequential(model.discriminator)
+    model.before_round(0)
+    assert not model.scores_are_affine
+    assert model.objective is not None
+    assert not model.objective.affine
+    compiled = tiny()
+    assert compiled.scores_are_affine
+    compiled.discriminator.compile()
+    assert not compiled.scores_are_affine

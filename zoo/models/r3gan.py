@@ -49,7 +49,8 @@ WIDE_UP_TO = 32
 
 def he_normal(weight: Tensor, gain: float = 1.0) -> Tensor:
     """Draw a weight (out, in, ...) from N(0, gain^2 / fan_in) in place, and return it; gain 0 makes it 0."""
-    return nn.init.normal_(weight, std=gain / math.sqrt(weight[0].numel()))
+    drawn: Tensor = nn.init.normal_(weight, std=gain / math.sqrt(weight[0].numel()))
+    return drawn
 
 
 def pointwise(inputs: int, outputs: int, gain: float = 1.0, bias: bool = False) -> Conv2d:
@@ -87,7 +88,8 @@ class Block(nn.Module):
         """Add the three convolutions' result to the maps."""
         h = leaky_relu(self.expand(x), SLOPE, inplace=True)
         h = leaky_relu(self.grouped(h), SLOPE, inplace=True)
-        return x + self.contract(h)
+        result: Tensor = x + self.contract(h)
+        return result
 
 
 class Generator(nn.Module):
@@ -202,8 +204,8 @@ class R3GAN(GAN):
         beta2_final: Adam's second beta at `decay_images`.
         average_halflife: half-life of the generator's moving average (EMA) at `decay_images`, in images; it is 0 at the
             start.
-        augment_strength: probability of each transformation of the augmentation at `decay_images`, which rises from 0; it
-            has no effect unless `augment` names an augmentation with a probability.
+        augment_strength: probability of each transformation of `augment: pipeline` at `decay_images`, which rises from
+            0; without effect on other augmentations.
         decay_images: images over which all of these move to their last values, along half a cosine.
         training: settings of the training loop, see `zoo.GAN`.
 
@@ -261,8 +263,6 @@ class R3GAN(GAN):
             average_halflife=average_halflife,
             **{"lr_schedule": "cosine", "lr_horizon": decay_images, **training},
         )
-        assert self.objective is not None
-        self.objective.affine = type(self).score is GAN.score  # a variant of this one may score by other outputs
         self.decay = Schedule("cosine", decay_images)
         self.r1, self.r2, self.penalty_final = r1, r2, penalty_final
         self.first_beta2, self.beta2_final, self.average_halflife = self.betas[1], beta2_final, average_halflife
@@ -278,9 +278,20 @@ class R3GAN(GAN):
         penalty = self.penalty_final + (1 - self.penalty_final) * left
         assert self.objective is not None
         self.objective.r1, self.objective.r2 = self.r1 * penalty, self.r2 * penalty
+        self.objective.affine = self.scores_are_affine
         self.betas = self.betas[0], self.beta2_final + (self.first_beta2 - self.beta2_final) * left
         self.moving_average = replace(self.moving_average, halflife=self.average_halflife * (1 - left))
         self.augment_strength = self.augment_strength_final * (1 - left)
+
+    @property
+    def scores_are_affine(self) -> bool:
+        """Whether `zoo.training.penalties.affine_scores` holds: for the discriminator of this file, not compiled.
+
+        A variant may score by other outputs or another network, and a compiled layer does not report its bias.
+        """
+        network = self.discriminator
+        own = type(self).score is GAN.score and type(network) is Discriminator
+        return own and not any(getattr(module, "_compiled_call_impl", None) for module in network.modules())
 
     def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
         """Return Adam, which takes the betas of the round at each of its steps."""
@@ -312,8 +323,8 @@ def stage_widths(resolution: int, width: int, widths: tuple[int, ...], group_siz
     require_at_least(1, group_size=group_size)
     if widths and len(widths) != len(sizes):
         raise ValueError(
-            f"widths of an R3GAN of {resolution} px has {len(sizes)} numbers, one for each size from 4 to {resolution}; "
-            f"got {len(widths)}: {widths}"
+            f"widths of an R3GAN of {resolution} px has {len(sizes)} numbers, one for each size from 4 to "
+            f"{resolution}; got {len(widths)}: {widths}"
         )
     found = widths or tuple(width * WIDE_UP_TO // max(size, WIDE_UP_TO) for size in sizes)
     for channels, size in zip(found, sizes):
