@@ -23,6 +23,7 @@ from pytorch_lightning import Callback
 from turns import device_of, leave, machine
 
 import zoo
+import zoo.runs.run
 from zoo.callbacks import Alarms
 from zoo.config.command_line import checked_arguments, run_command
 

@@ -25,6 +25,7 @@ import torch
 from rows import RESULTS, Rows
 
 import zoo
+import zoo.data.pool
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.evaluation.reference import default_extractor
 from zoo.features import Extractor, extractor

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import zoo
+import zoo.training.terms
 from zoo.alarms.records import read_jsonl
 from zoo.config.command_line import checked_arguments, run_command
 

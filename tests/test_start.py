@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -92,3 +93,16 @@ def test_metrics_load_no_lightning_and_a_model_little_beside_it(tmp_path: Path) 
     assert "pytorch_lightning" in lightning
     third_party = {name for name in model - lightning if name not in sys.stdlib_module_names}
     assert third_party <= {"attr", "jinja2", "markupsafe", "omegaconf", "safetensors", "yaml"}, third_party
+
+
+def test_scripts_import_the_modules_they_name_by_attribute() -> None:
+    # `import zoo` loads no module, so `zoo.runs.run` is an attribute only where somebody has imported it.
+    root = Path(__file__).parent.parent
+    for script in sorted([*root.glob("benchmarks/*.py"), *root.glob("studies/*.py"), *root.glob("examples/**/*.py")]):
+        tree = ast.parse(script.read_text(encoding="utf-8"))
+        imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+        for node in ast.walk(tree):
+            name = ast.unparse(node) if isinstance(node, ast.Attribute) else ""
+            parts = name.split(".")
+            if parts[0] == "zoo" and len(parts) > 2 and root.joinpath(*parts).with_suffix(".py").is_file():
+                assert name in imported, f"{script.name}: {name} needs `import {name}`"

@@ -470,6 +470,7 @@ def test_both_penalties_are_at_the_stages_scale_also_beside_that_of_wasserstein(
 def test_r1_every_is_the_earlier_name_of_penalty_every() -> None:
     assert tiny(objective="hinge", r1=3.0, r1_every=4).penalty_every == 4
     assert tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=4).penalty_every == 4
+    assert tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=1).penalty_every == 4  # as a recipe in full has it
     with pytest.raises(ValueError, match="r1_every is the earlier name of penalty_every: give one of them; got 4, 2"):
         tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=2)
     with pytest.raises(ValueError, match="penalty_every must be at least 1; got 0"):

@@ -234,11 +234,13 @@ class ProGAN(GAN):
             raise ValueError(f"resolution of a ProGAN is a power of two from 8 to 1024; got {resolution}")
         if variant not in get_args(Variant):
             raise ValueError(f"variant of a ProGAN is one of {', '.join(get_args(Variant))}; got {variant!r}")
-        if r1_every != 1 and training.setdefault("penalty_every", r1_every) != r1_every:
-            every = training["penalty_every"]
-            raise ValueError(
-                f"r1_every is the earlier name of penalty_every: give one of them; got {r1_every}, {every}"
-            )
+        if r1_every != 1:
+            every = training.get("penalty_every", 1)
+            if every not in (1, r1_every):
+                raise ValueError(
+                    f"r1_every is the earlier name of penalty_every: give one of them; got {r1_every}, {every}"
+                )
+            training = {**training, "penalty_every": r1_every}
         growth = Growth(resolution, hold_images, fade_images, initial_resolution)
         widths = Widths(width_base, width)
         widths.check(resolution)
