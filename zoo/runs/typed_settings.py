@@ -58,7 +58,7 @@ class ModelSettings(ModelClass, total=False):
     kernel_size: int  # DCGAN
     latent: Literal["auto", "normal", "uniform"]  # DCGAN
     discriminator_channels: int  # DCGAN
-    packing: int  # DCGAN
+    packing: int  # DCGAN, VanillaGAN
     base: ModelSettings | str | Mapping[str, Any]  # MixGAN
     components: int  # MixGAN
     generators: int  # MixGAN
