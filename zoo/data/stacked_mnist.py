@@ -59,4 +59,5 @@ class StackedMNIST(Images):
         test = pool.held_out[:0] if self.all_digits else pool.held_out
         train = np.setdiff1d(np.arange(len(pool.images)), test)
         generator = np.random.default_rng(self.split_seed)
-        return stacks(pool.images.astype(np.uint8, copy=False), pool.labels, train, test, self.triples, generator)
+        digits = np.asarray(pool.images, np.uint8)
+        return stacks(digits, pool.labels, train, test, self.triples, generator)
