@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import re
-import sys
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -54,9 +53,7 @@ class OfficialR3GAN(Peer):
         blocks = [settings["blocks"]] * len(widths)
         of_generator, of_discriminator = (latent, widths[0]) if classes else (0, 0)
         self.generator = networks.Generator(latent, widths, groups, blocks, 2, classes, of_generator)
-        self.discriminator = networks.Discriminator(
-            widths[::-1], groups[::-1], blocks, 2, classes, of_discriminator
-        )
+        self.discriminator = networks.Discriminator(widths[::-1], groups[::-1], blocks, 2, classes, of_discriminator)
         self.average = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.training, self.gamma = training.AdversarialTraining(self.generator, self.discriminator), settings["r1"]
         adam = partial(torch.optim.Adam, lr=2e-4, betas=(0.0, 0.9), eps=1e-8)

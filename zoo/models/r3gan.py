@@ -27,7 +27,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import linear
 from torch.optim import Optimizer
 
 from zoo.errors import require_at_least
@@ -141,9 +140,7 @@ class Generator(nn.Module):
 class Discriminator(nn.Module):
     """Discriminator from images to scores, see the module docstring. Arguments as of `Generator`."""
 
-    def __init__(
-        self, channels: int, widths: tuple[int, ...], blocks: int, group_size: int, num_classes: int
-    ) -> None:
+    def __init__(self, channels: int, widths: tuple[int, ...], blocks: int, group_size: int, num_classes: int) -> None:
         super().__init__()
         depth = blocks * len(widths)
         self.from_image = pointwise(channels, widths[-1])
@@ -205,8 +202,8 @@ class R3GAN(GAN):
         beta2_final: Adam's second beta at `decay_images`.
         average_halflife: half-life of the generator's moving average (EMA) at `decay_images`, in images; it is 0 at the
             start.
-        augment_strength: probability of each transformation of the augmentation at `decay_images`, which rises from 0; it
-            has no effect unless `augment` names an augmentation with a probability.
+        augment_strength: probability of each transformation of the augmentation at `decay_images`, which rises from 0;
+            it has no effect unless `augment` names an augmentation with a probability.
         decay_images: images over which all of these move to their last values, along half a cosine.
         training: settings of the training loop, see `zoo.GAN`.
 
@@ -315,8 +312,8 @@ def stage_widths(resolution: int, width: int, widths: tuple[int, ...], group_siz
     require_at_least(1, group_size=group_size)
     if widths and len(widths) != len(sizes):
         raise ValueError(
-            f"widths of an R3GAN of {resolution} px has {len(sizes)} numbers, one for each size from 4 to {resolution}; "
-            f"got {len(widths)}: {widths}"
+            f"widths of an R3GAN of {resolution} px has {len(sizes)} numbers, one for each size from 4 to "
+            f"{resolution}; got {len(widths)}: {widths}"
         )
     found = widths or tuple(width * WIDE_UP_TO // max(size, WIDE_UP_TO) for size in sizes)
     for channels, size in zip(found, sizes):
