@@ -86,7 +86,7 @@ ROWS = {
         "R3GAN",
         {"resolution": 64, "latent_dim": 64, "widths": (96, 96, 96, 96, 48), "blocks": 2, "group_size": 16, "r1": 2.0}
         | {"r2": 2.0},
-        8,
+        16,
         {"R3GAN": OfficialR3GAN},
         resolution=64,
     ),

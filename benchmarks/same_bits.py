@@ -114,6 +114,7 @@ def recipes() -> list[Case]:
         Case("wgan_gp_digits", "wgan_gp_digits", 6400),
         Case("progan_digits", "progan_digits", GROWN, model=GROWING, data=GROWING_BATCH),
         Case("biggan_digits", "biggan_digits", 6400),
+        Case("r3gan_digits", "r3gan_digits", 3200),
         Case("mix_vanilla_ring", "mix_vanilla_ring", 10_000, data={"batch_size": 100}),
         Case("mix_vanilla_grid", "mix_vanilla_grid", 10_000, data={"batch_size": 100}),
         Case("mix_dcgan_digits", "mix_dcgan_digits", 9600),

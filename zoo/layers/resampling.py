@@ -114,6 +114,6 @@ class BilinearHalving(nn.Module):
 
 
 def bilinear_kernel(channels: int) -> Tensor:
-    """Return the kernel (C, 1, 4, 4) with weights 1, 3, 3, 1 along both axes, of sum 1, exact in bf16."""
+    """Return the kernel (C, 1, 4, 4) with weights 1, 3, 3, 1 along both axes and sum 1; bf16 has all its values."""
     weights = torch.tensor([1.0, 3.0, 3.0, 1.0])
     return (torch.outer(weights, weights) / 64).repeat(channels, 1, 1, 1)
