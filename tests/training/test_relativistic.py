@@ -49,7 +49,7 @@ def test_the_generator_minimises_the_same_with_the_sign_turned() -> None:
     fake.images.requires_grad_(True)
     (loss,) = model.generator_loss(real, fake).values()
     gaps = (model.score(fake) - model.score(real)).tolist()
-    assert float(loss) == pytest.approx(sum(math.log(1 + math.exp(-gap)) for gap in gaps) / 4, rel=1e-5)
+    assert loss.item() == pytest.approx(sum(math.log(1 + math.exp(-gap)) for gap in gaps) / 4, rel=1e-5)
     (gradient,) = torch.autograd.grad(loss, fake.images)
     (by_image,) = torch.autograd.grad(model.score(fake).sum(), fake.images)
     for i, gap in enumerate(gaps):  # d softplus(-gap) / d gap = -sigmoid(-gap)
