@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import packed_points
 import pytest
 import stacked_mnist
 import torch
@@ -98,3 +99,15 @@ def test_modes_and_divergence_are_those_of_the_classes(monkeypatch: pytest.Monke
     images = torch.arange(2_000).remainder(500).float()[:, None, None, None].expand(-1, 3, 1, 1)
     found = stacked_mnist.counted(Planted(), images)  # half of the modes, equally often: KL is log 2
     assert found == {"modes": 500.0, "kl": pytest.approx(0.6931, abs=1e-4)}
+
+
+def test_the_table_of_packed_points_has_ring_before_grid_and_shares_in_percent() -> None:
+    rows = [
+        {"data": "grid", "packing": 2, "seed": 0, "epochs": 25, "modes": 24.0, "kl": 0.25, "high_quality": 0.915},
+        {"data": "ring", "packing": 1, "seed": 0, "epochs": 25, "modes": 7.0, "kl": 0.5, "high_quality": 0.5},
+        {"data": "ring", "packing": 1, "seed": 1, "epochs": 25, "modes": 8.0, "kl": 0.5, "high_quality": 0.7},
+    ]
+    lines = packed_points.table(rows).splitlines()
+    assert lines[2] == "| ring | 1 | 25 of 400 epochs | 2 | 7.5 ± 0.7 | 60.0 ± 14.1 | 0.50 ± 0.00 |"
+    assert lines[3] == "| grid | 2 | 25 of 400 epochs | 1 | 24.0 | 91.5 | 0.25 |"
+    assert "| grid | PacGAN4 | published | 10 | 24.8 | 93.6 | 0.04 |" in lines
