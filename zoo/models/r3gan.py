@@ -87,7 +87,8 @@ class Block(nn.Module):
         """Add the three convolutions' result to the maps."""
         h = leaky_relu(self.expand(x), SLOPE, inplace=True)
         h = leaky_relu(self.grouped(h), SLOPE, inplace=True)
-        return x + self.contract(h)
+        result: Tensor = x + self.contract(h)
+        return result
 
 
 class Generator(nn.Module):
