@@ -37,6 +37,7 @@ from rows import RESULTS, Rows
 from torch import Tensor
 
 import zoo
+import zoo.data.pool
 from zoo.audit.statistics.significance import auc
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.features import extractor

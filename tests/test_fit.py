@@ -88,7 +88,7 @@ TEXTS: dict[str, tuple[str, list[str]]] = {
         ["trainer.precision: 16-mixed is refused", "one loss scaler cannot serve two players", "bf16-mixed, 32-true"],
     ),
     "unknown trainer argument": ("trainer.device=2", ["trainer.device: Trainer has no setting", "devices?"]),
-    "resolution": ("model.resolution=48", ["resolution of a DCGAN is one of 16, 32, 64, 128, 256; got 48"]),
+    "resolution": ("model.resolution=48", ["resolution of a DCGAN is one of 16, 28, 32, 64, 128, 256; got 48"]),
     "kernel": ("model.kernel_size=3", ["model", "kernel_size of a DCGAN is 4", "or 5", "got 3"]),
     "objective": ("model.objective=hing", ["objective is one of non_saturating, saturating, hinge", "got 'hing'"]),
     "interval of a callback": ("callbacks.SampleGrid.every=0", ["callbacks.SampleGrid: every must be at least 1"]),

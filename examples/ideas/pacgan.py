@@ -5,6 +5,8 @@ that lacks variety shows it within a pack, so a collapse costs more.
 The losses see packs, (B / m, m * C, H, W), so all of them, penalties too, have one score for each pack. Images that are
 not packed, as an audit scores them, are packed with their neighbours, and each has the score of its pack.
 
+`zoo.DCGAN` and `zoo.VanillaGAN` have this built in, as `packing`; here it is a mixin for any model.
+
 Departs from the paper: the networks are those of any model. Images that do not fill a pack are left out.
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.pacgan.PacDCGAN model.num_classes=0
@@ -26,7 +28,7 @@ class Packed(zoo.GAN):
     """Mixin, for any model without classes: its discriminator scores packs of images.
 
     Args:
-        packing: images m in a pack; 1 is the model itself.
+        together: images m in a pack; 1 is the model itself.
         settings: settings of the model.
 
     Raises:
@@ -36,23 +38,23 @@ class Packed(zoo.GAN):
     base: ClassVar[type[zoo.GAN]]
     """The model that is mixed in, of which the discriminator of packs is built."""
 
-    def __init__(self, packing: int = 2, **settings: Any) -> None:
+    def __init__(self, together: int = 2, **settings: Any) -> None:
         super().__init__(**settings)
-        require_at_least(1, packing=packing)
+        require_at_least(1, together=together)
         if self.num_classes:
             raise ValueError(
                 f"num_classes={self.num_classes}: the images of a pack have no class in common; set model.num_classes=0"
             )
-        self.packing = packing
-        if packing > 1:
-            self.discriminator = self.base(**{**settings, "channels": packing * self.channels}).discriminator
+        self.together = together
+        if together > 1:
+            self.discriminator = self.base(**{**settings, "channels": together * self.channels}).discriminator
 
     def packs(self, batch: zoo.Batch) -> zoo.Batch:
         """Return neighbours in a batch joined along channels: (B, C, H, W) to (B // m, m * C, H, W)."""
-        if self.packing == 1:
+        if self.together == 1:
             return batch
-        whole = len(batch) // self.packing * self.packing
-        return zoo.Batch(batch.images[:whole].reshape(-1, self.packing * self.channels, *batch.images.shape[2:]))
+        whole = len(batch) // self.together * self.together
+        return zoo.Batch(batch.images[:whole].reshape(-1, self.together * self.channels, *batch.images.shape[2:]))
 
     def shown(self, batch: zoo.Batch) -> zoo.Batch:
         """Return images as the losses see them: augmented, each for itself, then packed."""
@@ -60,9 +62,9 @@ class Packed(zoo.GAN):
 
     def score(self, batch: zoo.Batch) -> Tensor:
         """Return the scores of packs, (B / m,), or of images that are not packed, (B,)."""
-        if self.packing == 1 or batch.images.shape[1] != self.channels:
+        if self.together == 1 or batch.images.shape[1] != self.channels:
             return super().score(batch)
-        n, m = len(batch), self.packing
+        n, m = len(batch), self.together
         filled = zoo.Batch(batch.images.repeat(m, 1, 1, 1)[: -(-n // m) * m])  # the last pack has the first images too
         return super().score(self.packs(filled)).repeat_interleave(m)[:n]
 

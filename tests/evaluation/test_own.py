@@ -173,7 +173,7 @@ def test_a_metric_and_an_extractor_of_ones_own(capsys: pytest.CaptureFixture[str
         (["metrics=my_ideas.Abstract"], "my_ideas.Abstract lacks compute"),
         (["metrics=my_ideas.Posing"], "my_ideas.Posing computes fid, a name of a metric of this library"),
         (["metrics=my_ideas.Bare"], "Bare.compute() must return numbers by name, as `named` does; got a Tensor"),
-        (["extractor=Colours"], "stacked-digits. One of your own is named by its path: my_ideas.Colours"),
+        (["extractor=Colours"], "stacked-mnist. One of your own is named by its path: my_ideas.Colours"),
         (["extractor=my_ideas.Mine"], "extractor my_ideas.Mine is no extractor. Extend zoo.features.Extractor"),
         (["extractor=my_ideas.Posed"], "extractor my_ideas.Posed calls itself 'inception-2', as one of this library"),
         (

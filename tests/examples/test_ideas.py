@@ -433,14 +433,14 @@ def test_a_pack_of_one_is_the_model_itself(tmp_path: Path) -> None:
     for name, base in (("pacgan.PacDCGAN", zoo.DCGAN), ("pacgan.PacWGANGP", zoo.WGANGP)):
         torch.manual_seed(0)
         plain = base(**IDEAS[name])
-        packed = tiny(name, packing=1)
+        packed = tiny(name, together=1)
         for model in (plain, packed):
             train(model, 3, tmp_path)
         assert equal(weights(plain), weights(packed))
 
 
 def test_a_pack_joins_neighbours_along_channels() -> None:
-    model = tiny("pacgan.PacDCGAN", packing=3, channels=2, augment=()).eval()
+    model = tiny("pacgan.PacDCGAN", together=3, channels=2, augment=()).eval()
     images = torch.rand(7, 2, 16, 16)
     packs = model.shown(zoo.Batch(images))
     assert packs.images.shape == (2, 6, 16, 16)  # the seventh image fills no pack

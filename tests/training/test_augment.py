@@ -13,7 +13,7 @@ import zoo
 from tests.helpers.training import equal, tiny_dcgan, train, weights
 from zoo.io.files import read_jsonl
 from zoo.io.run_folder import checkpoints_in
-from zoo.training.augment import KINDS, augmented
+from zoo.training.augment import KINDS, augmented, check_kinds
 
 
 def images(n: int = 64, channels: int = 3, size: int = 16) -> Tensor:
@@ -177,3 +177,10 @@ def test_an_unknown_augmentation_is_refused() -> None:
         ValueError, match=r"augment takes color, translation, cutout, adaptive, pipeline, or nothing; got 'colour'. Did"
     ):
         tiny_dcgan(augment=("colour",))
+
+
+def test_names_may_be_given_as_one_text() -> None:
+    assert check_kinds("color, translation") == ("color", "translation")
+    assert check_kinds("adaptive") == ("adaptive",)
+    assert check_kinds(["cutout"]) == ("cutout",)
+    assert check_kinds(()) == ()

@@ -3,7 +3,7 @@
 GROUP/
   plan/plan.json              the settings that all runs share, and the grid
   plan/RECIPE.yaml            the recipe as it was when the group began
-  plan/ends.jsonl             the exit code of each run that came to an end
+  plan/codes.jsonl            the exit code of each run that came to an end
   NAME/                       the run folder of each run, such as model.width=32,seed=0
   run.lock                    which process trains the group, while it does
 """
@@ -101,11 +101,11 @@ class GroupFolder:
 
     def codes(self) -> dict[str, int]:
         """Return the last exit code of each run that came to an end, by its name."""
-        return {str(row.get("run")): int(row.get("code", 0)) for row in read_jsonl(self.path / "plan" / "ends.jsonl")}
+        return {str(row.get("run")): int(row.get("code", 0)) for row in read_jsonl(self.path / "plan" / "codes.jsonl")}
 
     def record_end(self, name: str, code: int) -> None:
         """Record the exit code of a run that came to an end."""
-        append_jsonl(self.path / "plan" / "ends.jsonl", [{"run": name, "code": code}])
+        append_jsonl(self.path / "plan" / "codes.jsonl", [{"run": name, "code": code}])
 
 
 def group_hint(path: Path) -> str:

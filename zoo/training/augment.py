@@ -72,12 +72,12 @@ PIPELINES = ("adaptive", "pipeline")
 
 
 def check_kinds(kinds: str | Sequence[str]) -> tuple[str, ...]:
-    """Check the names of augmentations, or one name, and return them as a tuple.
+    """Check the names of augmentations, or a text of names with commas between them, and return them as a tuple.
 
     Raises:
         ValueError: for an unknown name, or one beside `adaptive` or `pipeline`.
     """
-    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    kinds = tuple(name for name in kinds.replace(",", " ").split()) if isinstance(kinds, str) else tuple(kinds)
     names = (*KINDS, *PIPELINES)
     for kind in kinds:
         if kind not in names:

@@ -192,7 +192,7 @@ def _wanted(groups: Sequence[RunGroup], metric: Sequence[str]) -> list[Measureme
     if not chosen:
         raise UserError(
             "these runs recorded no metrics. Measure them with python -m zoo.evaluate checkpoint=RUN, train with the "
-            "callback SampleMetrics, or name a column of metrics.csv, such as metric=d/adversarial"
+            "callback SampleMetrics, or name a logged term, such as metric=d/adversarial"
         )
     families = list(dict.fromkeys((each.name, each.split) for each in chosen))
     return sorted(dict.fromkeys(chosen), key=lambda each: families.index((each.name, each.split)))
