@@ -114,6 +114,10 @@ def weight(state: dict[str, Any], change: Callable[[torch.Tensor], Any]) -> None
         (lambda s: clock(s, terms={"d/adversarial": [1.0]}), r"the term d/adversarial is \[1.0\]"),
         (lambda s: s.update(zoo="x"), "its record is a str, no mapping"),
         (lambda s: s.update(loops={"x": {"total": {"processed": None}}}), "the count processed of a loop is None"),
+        (
+            lambda s: s.update(loops={"fit_loop": {"state_dict": {"combined_loader": torch.zeros(3)}}}),
+            "the states of the loaders are a Tensor, no list",
+        ),
         (lambda s: s.update(state_dict=[]), "its weights are a list, no mapping"),
         (lambda s: weight(s, lambda w: [w]), "the weight average.stem.1.weight is a list"),
         (

@@ -199,3 +199,11 @@ def test_rows_of_another_file_are_no_starts_and_no_ends(run: RunFolder) -> None:
         run.record_start(record)
         run.record_end(record)
     assert (run.starts(), run.ends()) == ([start], [end])
+
+
+def test_a_record_of_an_end_without_its_numbers_is_no_end(run: RunFolder) -> None:
+    """A flipped bit in `seconds` was a KeyError when a release was packed: found by `tests/fuzz/damaged.py`."""
+    run.path.mkdir()
+    for record in ({"images_seen": 64, "sebonds": 1.0}, {"images_seen": 64, "seconds": "1"}, {"seconds": 1.0}):
+        run.record_end(record)
+    assert run.ends() == []

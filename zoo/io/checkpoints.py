@@ -131,8 +131,13 @@ def _fault_of_adaptive(state: Any) -> str:
 
 
 def _fault_of_counts(loops: Any) -> str:
-    """Return what is wrong with the counts in the state of Lightning's loops; an empty text if nothing is."""
+    """Return what is wrong with the counts in the state of Lightning's loops; an empty text if nothing is.
+
+    The states of the loaders, `combined_loader`, are a list with one for each.
+    """
     for key, value in loops.items() if isinstance(loops, dict) else ():
+        if key == "combined_loader" and not isinstance(value, list):
+            return f"the states of the loaders are a {type(value).__name__}, no list"
         if key in ("ready", "started", "processed", "completed") and (type(value) is not int or value < 0):
             return f"the count {key} of a loop is {repr(value)[:40]}, no whole number from 0"
         if fault := _fault_of_counts(value):
