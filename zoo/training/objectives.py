@@ -164,8 +164,8 @@ class LeastSquares(Objective):
 
 
 class Relativistic(Objective):
-    """Relativistic pairing loss (RpGAN; Jolicoeur-Martineau 2018, arXiv:1807.00734, section 4.1; with both penalties
-    the loss of R3GAN, Huang et al. 2024, arXiv:2501.05441, equations 1, 3 and 4).
+    """Relativistic pairing loss with cross entropy (RpGAN; Jolicoeur-Martineau 2018, arXiv:1807.00734, there RSGAN; with
+    both penalties the loss of R3GAN, Huang et al. 2024, arXiv:2501.05441, section 2).
 
     The discriminator is to score each real image above the generated image of its pair, and the generator the other way
     round, so no generated image can hide behind others: the loss has no bad local minima of dropped modes (Sun et al.
