@@ -164,8 +164,9 @@ class LeastSquares(Objective):
 
 
 class Relativistic(Objective):
-    """Relativistic pairing loss with cross entropy (RpGAN; Jolicoeur-Martineau 2018, arXiv:1807.00734, there RSGAN; with
-    both penalties the loss of R3GAN, Huang et al. 2024, arXiv:2501.05441, section 2).
+    """Relativistic pairing loss with cross entropy (RpGAN; Jolicoeur-Martineau 2018, arXiv:1807.00734, there RSGAN).
+
+    With both penalties it is the loss of R3GAN (Huang et al. 2024, arXiv:2501.05441, section 2).
 
     The discriminator is to score each real image above the generated image of its pair, and the generator the other way
     round, so no generated image can hide behind others: the loss has no bad local minima of dropped modes (Sun et al.
