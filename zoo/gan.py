@@ -10,7 +10,6 @@ gradient; gradients are clipped when they are final; the host waits for the devi
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, ClassVar
 
 import torch
@@ -192,11 +191,11 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
     def players(self) -> list[Player]:
         """Return all players, in the order in which they move within a round."""
         pairs = self.objective is not None and self.objective.pairs  # the images of a pair have one class
-        discriminator = Player(
-            "d", self.discriminator, self.discriminator_loss, self.discriminator_lr, real_labels=pairs
-        )
-        generator = Player("g", self.generator, self.generator_loss, self.generator_lr, real_labels=pairs)
-        return [discriminator, replace(generator, every=self.critic_steps, moves=self.generator_steps)]
+        turns = {"every": self.critic_steps, "moves": self.generator_steps}
+        return [
+            Player("d", self.discriminator, self.discriminator_loss, self.discriminator_lr, real_labels=pairs),
+            Player("g", self.generator, self.generator_loss, self.generator_lr, **turns, real_labels=pairs),
+        ]
 
     def sample_latent(self, n: int) -> Tensor:
         """Draw latents (n, Z) of the training distribution; standard normal unless a variant overrides this."""

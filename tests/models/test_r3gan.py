@@ -211,6 +211,18 @@ def test_scores_from_gradients_have_the_values_and_derivatives_of_scores(
         assert (one - other).norm() <= 1e-4 * other.norm() + 1e-6  # those by biases of both batches cancel
 
 
+def test_scores_from_gradients_are_left_with_the_images_as_others_are() -> None:
+    model = scrambled(tiny())
+    assert model.objective is not None
+    assert model.objective.affine
+    real, fake = (zoo.Batch(torch.randn(3, 1, 16, 16)) for _ in range(2))
+    model.discriminator_loss(real, fake)
+    for batch in (real, fake):
+        assert batch.scores is not None
+        torch.testing.assert_close(batch.scores, model.score(batch), rtol=1e-4, atol=1e-4)
+        assert batch.scores.requires_grad
+
+
 def test_a_variant_that_scores_by_itself_is_not_taken_for_affine() -> None:
     class Bent(zoo.R3GAN):
         def score(self, batch: zoo.Batch) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 import zoo
 from zoo.training.batch import Batch
 from zoo.training.objectives import OBJECTIVES, NonSaturating, Wasserstein, objective
-from zoo.training.penalties import Scores, squared_gradient_norm
+from zoo.training.penalties import Scores, scores_and_gradient_norms
 
 REAL, FAKE = torch.tensor([2.0, -0.5, 0.3]), torch.tensor([-1.0, 0.7, 3.0])
 
@@ -71,7 +71,8 @@ def linear(weight: Tensor) -> Scores:
 def test_the_penalty_of_a_linear_discriminator_is_its_squared_norm() -> None:
     weight = torch.randn(12, requires_grad=True)
     batch = Batch(torch.randn(5, 3, 2, 2))
-    penalty = squared_gradient_norm(linear(weight), batch)
+    _, (penalty,) = scores_and_gradient_norms(linear(weight), (batch,), (True,))
+    assert penalty is not None
     torch.testing.assert_close(penalty, weight.square().sum().expand(5))
     (gradient,) = torch.autograd.grad(penalty.mean(), weight)
     torch.testing.assert_close(gradient, 2 * weight.detach())
@@ -92,7 +93,8 @@ def test_the_penalty_is_computed_in_float32_under_autocast() -> None:
         return tuple(layer(batch.images.flatten(1)).flatten() for batch in batches)
 
     with torch.autocast("cpu", torch.bfloat16):
-        penalty = squared_gradient_norm(scores, Batch(torch.randn(3, 1, 2, 2)))
+        _, (penalty,) = scores_and_gradient_norms(scores, (Batch(torch.randn(3, 1, 2, 2)),), (True,))
+    assert penalty is not None
     assert penalty.dtype == torch.float32
     torch.testing.assert_close(penalty, layer.weight.detach().square().sum().expand(3))
 

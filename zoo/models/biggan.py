@@ -295,7 +295,8 @@ class BigGAN(OrthogonalGAN):
         discriminator_lr: Adam's learning rate for the discriminator.
         betas: Adam's betas.
         critic_steps: discriminator updates for each generator update.
-        training: further settings of the training loop, see `zoo.GAN`.
+        training: further settings of the training loop, see `zoo.GAN`; among them `r1`, which is 10 in the paper's
+            section 4.2 and 0 in its models.
 
     Raises:
         ValueError: for sizes that are not offered or do not go together.

@@ -10,7 +10,7 @@ before the 2x2 average pooling (the TensorFlow code fuses the pooling with the c
 
 Three computations differ with the same result. In the generator a doubling and the convolution after it are one
 operation (see `zoo.layers.resampling`). Networks work at the resolution of the stage instead of on images repeated
-up to the full size, and the gradient's norm is divided by the factor that this changes (see `ProGAN.gradient_penalty`).
+up to the full size, and the gradient's norm is divided by the factor that this changes (see `discriminator_loss`).
 The moving average has a half-life in images: the authors' decay of 0.999 per batch of 16 is a half-life of
 `16 * log(0.5) / log(0.999) = 11,085` images.
 
@@ -37,7 +37,6 @@ from zoo.layers.rectifier import leaky_relu
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
 from zoo.training.batch import Batch
 from zoo.training.objectives import Objective, Terms, Wasserstein, critic_objective
-from zoo.training.penalties import interpolated_gradient_norms
 from zoo.training.player import Player
 
 Variant = Literal["authors", "pytorch_GAN_zoo", "pytorch_GAN_zoo_old"]
@@ -252,7 +251,7 @@ class ProGAN(GAN):
         super().__init__(
             generator,
             discriminator,
-            critic_objective(objective, penalty),
+            critic_objective(objective, penalty, target_norm),
             resolution=resolution,
             channels=channels,
             latent_dim=latent_dim,
@@ -265,7 +264,7 @@ class ProGAN(GAN):
         )
         self.growth = growth
         self.moving_average = GrowingAverage(average_halflife, self.moving_average.start, growth=growth)
-        self.penalty, self.target_norm, self.drift = penalty, target_norm, drift
+        self.drift = drift
         self.save_hyperparameters(logger=False)
 
     def players(self) -> list[Player]:
@@ -311,30 +310,17 @@ class ProGAN(GAN):
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the objective's value, penalties and, if conditional, the class loss of both batches."""
-        # Norms as in `gradient_penalty`.
+        # The authors' networks see images repeated up to full size (loss.py, D_wgangp_acgan), so their gradient norm is
+        # the norm at the stage's resolution divided by k = full / stage resolution: k^2 pixels each have 1 / k^2 of it.
         norm_factor = self.stage.resolution / self.resolution
         real_scores, fake_scores, penalties = self.objective.scores_and_penalties(self.scores, real, fake, norm_factor)
         terms = {"adversarial": self.objective.discriminator_value(real_scores, fake_scores), **penalties}
         if isinstance(self.objective, Wasserstein):
-            terms["gradient_penalty"] = self.gradient_penalty(real, fake)
+            terms["gradient_penalty"] = self.objective.gradient_penalty(self.scores, real, fake, norm_factor)
             terms["drift"] = self.drift * real_scores.square().mean()
         if self.num_classes:
             terms["classification"] = class_loss(real) + class_loss(fake)
         return terms
-
-    def gradient_penalty(self, real: Batch, fake: Batch) -> Tensor:
-        """Compute `penalty * E[(|grad D(x)| - g)^2] / g^2`, g the `target_norm` (section A.1; loss.py, D_wgangp_acgan).
-
-        The authors' networks see images repeated up to full size, so their gradient norm is the norm at the stage's
-        resolution divided by k = full / stage resolution: k^2 pixels each have 1 / k^2 of the gradient.
-        """
-        factor = self.objective.penalty_factor
-        if not factor:
-            return real.images.new_zeros(())
-        norms = interpolated_gradient_norms(self.scores, real, fake, self.penalty_precision)
-        norms = norms / (self.resolution / self.stage.resolution)
-        penalty: Tensor = factor * self.penalty / self.target_norm**2 * (norms - self.target_norm).square().mean()
-        return penalty
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the adversarial term and, if conditional, the class loss of the generated images."""

@@ -48,9 +48,7 @@ class Objective:
     round and 0 in the others, in which no penalty is computed."""
 
     def __init__(self, r1: float = 0.0, r2: float = 0.0) -> None:
-        for name, weight in (("r1", r1), ("r2", r2)):
-            if weight < 0:
-                raise ValueError(f"{name}, the weight of a gradient penalty, must not be negative; got {weight}")
+        check_weights(r1=r1, r2=r2)
         self.r1, self.r2 = r1, r2
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -218,17 +216,18 @@ class Wasserstein(Objective):
 
     Args:
         penalty: weight of the two-sided gradient penalty, the paper's lambda.
+        target_norm: norm that the penalty demands of the critic's gradient, 1 in the paper.
         r1: weight of a further, zero-centred penalty on real images; 0 for none.
         r2: weight of a further, zero-centred penalty on generated images; 0 for none.
     """
 
     undecided = None
 
-    def __init__(self, penalty: float = 10.0, r1: float = 0.0, r2: float = 0.0) -> None:
+    def __init__(self, penalty: float = 10.0, target_norm: float = 1.0, r1: float = 0.0, r2: float = 0.0) -> None:
         super().__init__(r1, r2)
         if penalty < 0:
             raise ValueError(f"penalty, the weight of the gradient penalty, must not be negative; got {penalty}")
-        self.penalty = penalty
+        self.penalty, self.target_norm = penalty, target_norm
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return `E[f] - E[r]`."""
@@ -243,15 +242,22 @@ class Wasserstein(Objective):
         terms = super().discriminator(scores, real, fake)
         return {**terms, "gradient_penalty": self.gradient_penalty(scores, real, fake)}
 
-    def gradient_penalty(self, scores: Scores, real: Batch, fake: Batch) -> Tensor:
-        """Compute `penalty * E[(|grad D(x)| - 1)^2]`, a scalar.
+    def gradient_penalty(self, scores: Scores, real: Batch, fake: Batch, norm_factor: float = 1.0) -> Tensor:
+        """Compute `penalty * E[(|grad D(x)| - g)^2] / g^2`, a scalar, g the `target_norm`.
 
         x is one random point on the line between each real image and its generated partner (algorithm 1, lines 5-7).
+
+        Args:
+            scores: the model's method that scores batches.
+            real: real images.
+            fake: generated images.
+            norm_factor: factor on the norms of the gradients.
         """
         if not self.penalty_factor:
             return real.images.new_zeros(())
-        norms = interpolated_gradient_norms(scores, real, fake, self.penalty_precision)
-        penalty: Tensor = self.penalty_factor * self.penalty * (norms - 1).square().mean()
+        norms = interpolated_gradient_norms(scores, real, fake, self.penalty_precision) * norm_factor
+        weight = self.penalty_factor * self.penalty / self.target_norm**2
+        penalty: Tensor = weight * (norms - self.target_norm).square().mean()
         return penalty
 
 
@@ -280,22 +286,34 @@ def objective(name: str, r1: float = 0.0, r2: float = 0.0) -> Objective:
     return OBJECTIVES[name](r1=r1, r2=r2)
 
 
-def critic_objective(name: str, penalty: float) -> Objective:
+def critic_objective(name: str, penalty: float, target_norm: float = 1.0) -> Objective:
     """Return the objective of this name for a model that is offered the Wasserstein distance too.
 
     Args:
         name: `wasserstein`, or one of `OBJECTIVES`.
         penalty: weight of the gradient penalty of `wasserstein`, for which alone it is used.
+        target_norm: norm that this penalty demands.
 
     Raises:
         ValueError: for an unknown name or a negative weight.
     """
     if name == "wasserstein":
-        return Wasserstein(penalty)
+        return Wasserstein(penalty, target_norm)
     if name not in OBJECTIVES:
         names = ("wasserstein", *OBJECTIVES)
         raise ValueError(f"objective is one of {', '.join(names)}; got {name!r}.{did_you_mean(name, names)}")
     return objective(name)
+
+
+def check_weights(**weights: float) -> None:
+    """Check that no weight of a gradient penalty is negative.
+
+    Raises:
+        ValueError: naming the first that is.
+    """
+    for name, weight in weights.items():
+        if weight < 0:
+            raise ValueError(f"{name}, the weight of a gradient penalty, must not be negative; got {weight}")
 
 
 def set_penalties(objective: Objective | None, r1: float, r2: float, precision: PenaltyPrecision) -> None:
@@ -310,9 +328,8 @@ def set_penalties(objective: Objective | None, r1: float, r2: float, precision: 
     Raises:
         ValueError: for a negative weight, or for a weight without an objective that could use it.
     """
+    check_weights(r1=r1, r2=r2)
     for name, weight in (("r1", r1), ("r2", r2)):
-        if weight < 0:
-            raise ValueError(f"{name}, the weight of a gradient penalty, must not be negative; got {weight}")
         if weight and objective is None:
             raise ValueError(f"{name}={weight}: this model has losses of its own (objective=None), which must add it")
     if objective is not None:

@@ -59,11 +59,6 @@ def input_gradient(scores: Scores, batch: Batch, precision: PenaltyPrecision = "
         return gradient
 
 
-def squared_gradient_norm(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
-    """Compute the squared norm (B,), over channels and pixels, of each score's gradient by its own image."""
-    return input_gradient(scores, batch, precision).square().flatten(1).sum(1)
-
-
 def scores_and_gradient_norms(
     scores: Scores,
     batches: Sequence[Batch],
@@ -88,12 +83,12 @@ def scores_and_gradient_norms(
         The scores (B,) of each batch, and the squared norms (B,) over channels and pixels, float32, with their graph,
         or None where they are not wanted.
     """
+    penalised = [i for i, wants in enumerate(wanted) if wants]
+    plain = [i for i, wants in enumerate(wanted) if not wants]
     leaves = [
-        Batch(batch.images.detach().float().requires_grad_(True), batch.labels, batch.latents)
-        for batch, wants in zip(batches, wanted)
-        if wants
+        Batch(batches[i].images.detach().float().requires_grad_(True), batches[i].labels, batches[i].latents)
+        for i in penalised
     ]
-    plain = [batch for batch, wants in zip(batches, wanted) if not wants]
     device = batches[0].images.device.type
     with torch.autocast(device, enabled=False) if precision == "float32" else nullcontext():
         leaf_scores: Sequence[Tensor]
@@ -105,13 +100,14 @@ def scores_and_gradient_norms(
             with input_gradients_only():
                 total = torch.stack([values.sum() for values in leaf_scores]).sum()
                 gradients = torch.autograd.grad(total, [leaf.images for leaf in leaves], create_graph=True)
-    norms = iter([gradient.square().flatten(1).sum(1) for gradient in gradients])
-    for batch, leaf in zip((batch for batch, wants in zip(batches, wanted) if wants), leaves):
-        batch.heads, batch.scores = leaf.heads, leaf.scores
-    of_leaves, of_plain = iter(leaf_scores), iter(scores(*plain) if plain else ())
-    return [next(of_leaves if wants else of_plain) for wants in wanted], [
-        next(norms) if wants else None for wants in wanted
-    ]
+    norms: list[Tensor | None] = [None] * len(batches)
+    for i, leaf, values, gradient in zip(penalised, leaves, leaf_scores, gradients):
+        batches[i].heads, batches[i].scores = leaf.heads, values
+        norms[i] = gradient.square().flatten(1).sum(1)
+    found = dict(zip(penalised, leaf_scores))
+    if plain:
+        found |= zip(plain, scores(*(batches[i] for i in plain)))
+    return [found[i] for i in range(len(batches))], norms
 
 
 def affine_scores(scores: Scores, leaves: Sequence[Batch]) -> tuple[Sequence[Tensor], Sequence[Tensor]]:
@@ -131,7 +127,7 @@ def affine_scores(scores: Scores, leaves: Sequence[Batch]) -> tuple[Sequence[Ten
         The scores (B,) and the gradients (B, C, H, W) of each batch.
     """
     joined = Batch.join(leaves)
-    joined = Batch(joined.images.detach().requires_grad_(True), joined.labels, joined.latents)
+    joined.images = joined.images.detach().requires_grad_(True)
     (values,) = scores(joined)
     with input_gradients_only(), shares_of_biases() as shares:
         (gradient,) = torch.autograd.grad(values.sum(), joined.images, create_graph=True)
