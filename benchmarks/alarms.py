@@ -13,28 +13,18 @@ at 32 px`) and at its first.
 from __future__ import annotations
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from pytorch_lightning import Callback
-from turns import device_of, leave, machine
+from turns import SMALL_RECIPES, device_of, fit_recipe, leave, machine
 
-import zoo
-import zoo.runs.run
 from zoo.callbacks import Alarms
 from zoo.config.command_line import checked_arguments, run_command
 
 WARM_UP = 20
-SETTINGS: dict[str, dict[str, Any]] = {
-    "dcgan_digits": {},
-    "wgan_gp_digits": {},
-    "biggan_digits": {},
-    "progan_digits at 4 px": {},
-    "progan_digits at 32 px": {"hold_images": 100, "fade_images": 0},
-}
 
 
 class Clocked(Callback):
@@ -84,30 +74,19 @@ def cost(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
     """Measure the cost of the alarms for one recipe.
 
     Args:
-        name: key of `SETTINGS`; its first word is the recipe.
+        name: key of `SMALL_RECIPES`; its first word is the recipe.
         rounds: number of counted rounds.
         accelerator: `cpu` or `gpu`.
     """
-    recipe, clocked = name.split(" ")[0], Clocked(rounds, device_of(accelerator))
-    with tempfile.TemporaryDirectory() as folder:
-        plan = zoo.runs.run.plan_run(
-            recipe,
-            out=folder,
-            overrides={
-                "images": 10**9,
-                "model": SETTINGS[name],
-                "trainer": {"accelerator": accelerator},
-                "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}},
-            },
-        )
-        trainer = plan._trainer([clocked, *(part.build() for part in plan.recipe.callbacks.values())], 0)
-        torch.manual_seed(plan.recipe.seed)
-        data, model = plan.recipe.data.build(), plan.recipe.model.build()
-        trainer.fit(model, datamodule=data)
+    clocked = Clocked(rounds, device_of(accelerator))
+    callbacks = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None, "Alarms": {}}
+    precision = fit_recipe(
+        name, clocked, SMALL_RECIPES[name], trainer={"accelerator": accelerator}, callbacks=callbacks
+    )
     alarms = [sum(call[i] for call in clocked.calls) for i in (0, 1)]
     readings = sorted(call[0] for call in clocked.calls)[-rounds // 10 :]
     return {
-        "precision": plan.recipe.trainer["precision"],
+        "precision": precision,
         "milliseconds_per_round_without": round(1000 * (clocked.seconds[0] - alarms[0]) / rounds, 2),
         "milliseconds_per_reading": round(1000 * statistics.median(readings), 2),
         "share": round(alarms[0] / (clocked.seconds[0] - alarms[0]), 4),
@@ -115,7 +94,7 @@ def cost(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
     }
 
 
-def benchmark(recipes: list[str] = list(SETTINGS), rounds: int = 500, accelerator: str = "cpu") -> dict[str, Any]:
+def benchmark(recipes: list[str] = list(SMALL_RECIPES), rounds: int = 500, accelerator: str = "cpu") -> dict[str, Any]:
     """Measure the cost of the alarms for every recipe."""
     return {
         "protocol": (__doc__ or "").strip(),

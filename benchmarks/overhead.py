@@ -4,15 +4,14 @@
 
 Protocol: each small recipe trains by itself for `rounds` rounds after 20 warm-up rounds, one thread, with all its
 callbacks and loggers, at intervals so long that none of them draws, measures or saves meanwhile; what those cost is a
-choice of the recipe. `Alarms` reads as in a long run. The steps of the players are timed, and so are, within them, the
-augmentation and the logging of terms; all else between the first and the last counted round is loading, moving to the
-device, callbacks, and the loops of this library and of Lightning. Parts and whole are measured in the same run, so
+choice of the recipe. `Alarms` reads as in a long run if `rounds` is a multiple of 250. The model's rounds are timed,
+and so are, within them, the augmentation and the logging of terms; all else between the first and the last counted
+round is loading, moving to the device, callbacks and Lightning's loop. Parts and whole are measured in the same run, so
 other work on the machine affects both alike. Shares are of processor time. ProGAN is measured at 4 px and grown.
 """
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -20,20 +19,14 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback
-from turns import device_of, leave, machine
+from turns import ENDLESS, SMALL_RECIPES, device_of, fit_recipe, leave, machine
 
 import zoo
-import zoo.runs.run
 from zoo.config.command_line import checked_arguments, run_command
 
 WARM_UP = 20
-NEVER = 10**9
-SETTINGS: dict[str, dict[str, Any]] = {
-    "dcgan_digits": {},
-    "wgan_gp_digits": {},
-    "biggan_digits": {},
-    "progan_digits at 4 px": {},
-    "progan_digits at 32 px": {"hold_images": 100, "fade_images": 0},
+SETTINGS = {
+    **SMALL_RECIPES,
     "dcgan_digits with augmentation": {"augment": ["color", "translation", "cutout"]},
 }
 
@@ -69,8 +62,9 @@ class Parts(Callback):
         return wrapped
 
     def on_train_start(self, trainer: Any, model: Any) -> None:
-        """Time the steps of the players, augmentation and logging, and the alarms."""
-        model._play = self.timed("steps", model._play)
+        """Time the rounds, augmentation and logging, and the alarms."""
+        model.training_step = self.timed("rounds", model.training_step)
+        model.shown = self.timed("augmentation", model.shown)
         model.log_terms = self.timed("logging", model.log_terms)
         for callback in trainer.callbacks:
             if isinstance(callback, zoo.callbacks.Alarms):
@@ -96,33 +90,19 @@ def shares(name: str, rounds: int, accelerator: str) -> dict[str, Any]:
         accelerator: `cpu` or `gpu`.
     """
     parts = Parts(rounds, device_of(accelerator))
-    with tempfile.TemporaryDirectory() as folder:
-        intervals = {name: {"every": NEVER} for name in ("SampleGrid", "SampleMetrics", "SaveEvery")}
-        plan = zoo.runs.run.plan_run(
-            name.split(" ")[0],
-            out=folder,
-            overrides={
-                "images": NEVER,
-                "model": SETTINGS[name],
-                "trainer": {"accelerator": accelerator, "threads": 1},
-                "callbacks": intervals,
-            },
-        )
-        torch.set_num_threads(1)
-        trainer = plan._trainer([parts, *(part.build() for part in plan.recipe.callbacks.values())], 0)
-        torch.manual_seed(plan.recipe.seed)
-        data, model = plan.recipe.data.build(), plan.recipe.model.build()
-        model.shown = parts.timed("augmentation", model.shown)
-        trainer.fit(model, datamodule=data)
+    torch.set_num_threads(1)
+    trainer = {"accelerator": accelerator, "threads": 1}
+    intervals = {name: {"every": ENDLESS} for name in ("SampleGrid", "SampleMetrics", "SaveEvery")}
+    fit_recipe(name, parts, SETTINGS[name], trainer=trainer, callbacks=intervals)
     whole, seconds = parts.seconds["all"], parts.seconds
     alarms = seconds["alarms"]
-    # The first of the alarms' two hooks runs within a step, so it is in both sums; it is short.
-    rest = whole - seconds["steps"] - seconds["logging"] - alarms
+    # The first of the alarms' two hooks runs within a round, so it is in both sums; it is short.
+    rest = whole - seconds["rounds"] - alarms
     found = {
         "augmentation": seconds["augmentation"],
         "logging": seconds["logging"],
         "alarms": alarms,
-        "loading, callbacks and loops": rest,
+        "loading, callbacks and loop": rest,
     }
     return {
         "milliseconds_per_round": round(1000 * whole / rounds, 2),

@@ -16,11 +16,22 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 import zoo
+import zoo.runs.run
 
 Play = Callable[[int], tuple[float, float] | None]
 """Plays so many rounds; returns the seconds of the clock and of the processor if another process played them."""
 
 RESULTS = Path(__file__).parent / "results"
+SMALL_RECIPES: dict[str, dict[str, Any]] = {
+    "dcgan_digits": {},
+    "wgan_gp_digits": {},
+    "biggan_digits": {},
+    "progan_digits at 4 px": {},
+    "progan_digits at 32 px": {"hold_images": 100, "fade_images": 0},
+}
+"""Settings of the model by the name of a case, whose first word is the recipe."""
+ENDLESS = 10**9
+"""Images that no benchmark reaches."""
 
 
 class Loader:
@@ -137,6 +148,25 @@ def fit(model: zoo.GAN, batches: Sequence[Any], precision: str, accelerator: str
             enable_model_summary=False,
             default_root_dir=folder,
         ).fit(model, Loader(batches))
+
+
+def fit_recipe(case: str, callback: Callback, model: dict[str, Any], **sections: dict[str, Any]) -> str:
+    """Train by a recipe and its callbacks until a further callback says stop; return the precision.
+
+    Args:
+        case: text whose first word is the recipe.
+        callback: the callback that measures, which comes before the recipe's.
+        model: settings of the model in place of the recipe's.
+        sections: further sections of the recipe with settings, such as `trainer` and `callbacks`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        overrides = {"images": ENDLESS, "model": model, **sections}
+        plan = zoo.runs.run.plan_run(case.split(" ")[0], out=folder, overrides=overrides)
+        trainer = plan._trainer([callback, *(part.build() for part in plan.recipe.callbacks.values())], 0)
+        torch.manual_seed(plan.recipe.seed)
+        data, network = plan.recipe.data.build(), plan.recipe.model.build()
+        trainer.fit(network, datamodule=data)
+    return str(plan.recipe.trainer["precision"])
 
 
 def leave(result: dict[str, Any], name: str) -> None:
