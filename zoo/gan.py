@@ -107,6 +107,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
     loss_settings: ClassVar[tuple[str, ...]] = ()
     """Settings of a variant that only its losses read. They may change when a run is resumed, as those of the loop."""
 
+    schedule_settings: ClassVar[tuple[str, ...]] = ("lr_horizon", "lr_warmup", "average_start")
+    """Settings in images that belong to the length of a run; `zoo.fit` with `hours=` scales them with it."""
+
     def __init__(
         self,
         generator: nn.Module,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -13,27 +14,37 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
 from zoo.callbacks.cost import note_on_cost
+from zoo.callbacks.samples import SampleGrid
+from zoo.callbacks.speed import RecentSpeed
 from zoo.gan import GAN
+from zoo.training.stages import Stage, seconds_left, stages_of
 
 REFRESH_SECONDS = 0.25
 
 
 class RunProgress(ProgressBar):
-    """Progress display: images of the total, images per second, latest losses, time left.
+    """Progress display: images of the total, recent images per second, latest losses, time left, next picture.
 
-    It shows only losses that the training loop has logged already, so it never waits for the device.
+    It shows only losses that the training loop has logged already, so it never waits for the device. The time left is
+    that of the rounds; the speed is that of the last half minute, without pauses (`RecentSpeed`). For a network that
+    grows, the time of later stages is known if `stages` has their costs.
 
     Args:
         images: length of the run, in images.
         line_seconds: time between two lines, in seconds, if there is no terminal.
+
+    Attributes:
+        stages: the stages of the run; those of the model if none are set before training starts.
     """
 
     def __init__(self, images: int, line_seconds: float = 10.0) -> None:
         super().__init__()
         self.images, self.line_seconds = images, line_seconds
+        self.stages: Sequence[Stage] = ()
         self._live: Progress | None = None
-        self._shown_at = self._started_at = 0.0
-        self._started_images = 0
+        self._shown_at = 0.0
+        self._speed = RecentSpeed()
+        self._pictures: list[SampleGrid] = []
         self._enabled = True
 
     def disable(self) -> None:
@@ -49,18 +60,27 @@ class RunProgress(ProgressBar):
         assert isinstance(pl_module, GAN)
         if self._enabled and (note := note_on_cost(pl_module, self.images - pl_module.progress)):
             print(note, flush=True)
-        self._started_at = self._shown_at = time.monotonic()
-        self._started_images = pl_module.images_seen
+        self.stages = self.stages or stages_of(pl_module.data_resolution, self.images)
+        self._pictures = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
+        self._shown_at = time.monotonic()
+        self._speed = RecentSpeed()
         if self._enabled and sys.stdout.isatty():
             columns = (BarColumn(), TextColumn("{task.fields[line]}"))
             self._live = Progress(*columns, console=Console(), auto_refresh=False)
             self._task = self._live.add_task("", total=self.images, completed=pl_module.progress, line="")
             self._live.start()
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note when the round begins."""
+        self._speed.begin()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Update the display, at most once per refresh interval."""
+        assert isinstance(pl_module, GAN)
+        stage = pl_module.data_resolution(pl_module.progress)
+        self._speed.end(pl_module.images_seen - pl_module.images_before, pl_module.critic_steps, stage)
         now = time.monotonic()
         interval = REFRESH_SECONDS if self._live else self.line_seconds
         if self._enabled and now - self._shown_at >= interval:
@@ -79,15 +99,14 @@ class RunProgress(ProgressBar):
 
     def _show(self, model: LightningModule) -> None:
         assert isinstance(model, GAN)
-        seconds = max(time.monotonic() - self._started_at, 1e-9)
-        rate = (model.images_seen - self._started_images) / seconds
-        left = (self.images - model.progress) / rate if rate else 0.0
+        rate = self._speed.images_per_second
         line = " · ".join(
             [
                 f"{model.progress:,} of {self.images:,} images",
                 f"{rate:,.0f} images/s",
                 *(f"{name} {value:.3g}" for name, value in model.last_terms.items()),
-                f"{timedelta(seconds=round(max(left, 0.0)))} left",
+                f"{_time(seconds_left(self.stages, model.progress, rate))} left",
+                *self._next_picture(model, rate),
             ]
         )
         if self._live:
@@ -95,7 +114,19 @@ class RunProgress(ProgressBar):
         else:
             print(line, flush=True)
 
+    def _next_picture(self, model: GAN, rate: float) -> list[str]:
+        """Return how long it takes until the next grid of samples; nothing at the end and without grids."""
+        if not self._pictures or not rate or model.progress >= self.images:
+            return []
+        images = min(self.images - model.progress, *(p.every - model.images_seen % p.every for p in self._pictures))
+        seconds = min(images / rate, *(picture.seconds_left() for picture in self._pictures))
+        return [f"picture in {_time(seconds)}"]
+
     def _close(self) -> None:
         if self._live:
             self._live.stop()
             self._live = None
+
+
+def _time(seconds: float) -> timedelta:
+    return timedelta(seconds=round(max(seconds, 0.0)))

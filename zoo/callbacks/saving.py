@@ -24,10 +24,11 @@ class SaveEvery(Every):
     Args:
         every: interval in images seen.
         keep: number of checkpoints to keep; older ones are removed after a newer one is complete.
+        minutes: longest time between two checkpoints, in minutes, by the clock of rank 0; 0 for no limit.
     """
 
-    def __init__(self, every: int, keep: int = 3) -> None:
-        super().__init__(every)
+    def __init__(self, every: int, keep: int = 3, minutes: float = 10.0) -> None:
+        super().__init__(every, minutes=minutes)
         if keep < 1:
             raise ValueError(f"keep must be at least 1; got {keep}")
         self.keep = keep
@@ -40,7 +41,7 @@ class SaveEvery(Every):
         super().on_train_start(trainer, pl_module)
 
     def due(self, trainer: Trainer, model: GAN) -> bool:
-        """Check whether to save: at each multiple of `every`, and as soon as a stop was requested."""
+        """Check whether to save: at each multiple of `every`, after `minutes`, and as soon as a stop was requested."""
         return super().due(trainer, model) or trainer.should_stop
 
     def act(self, trainer: Trainer, model: GAN) -> None:
@@ -61,7 +62,8 @@ class SaveEvery(Every):
             trainer.strategy.barrier()  # the other ranks wait here at the end of a save
             if trainer.should_stop:
                 raise
-            rank_zero_warn(f"{error}. Training goes on; the next attempt is in {self.every:,} images")
+            sooner = f" or {self.minutes:g} minutes" if self.minutes else ""
+            rank_zero_warn(f"{error}. Training goes on; the next attempt is in {self.every:,} images{sooner}")
             return
         if trainer.is_global_zero:
             for old in (*folder.checkpoints()[self.keep :], *folder.unfinished_checkpoints()):

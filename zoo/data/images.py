@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
 from pytorch_lightning import LightningDataModule
+from torch import Tensor
 
 from zoo.data.description import description, missing_classes
 from zoo.data.loader import Loader
@@ -174,6 +175,12 @@ class Images(LightningDataModule):
         self._ready_pool()
         seen, chosen = next(self._stream().draws())
         return self._finished(self.train.batch(chosen, self.resolution_at(seen)), seen)
+
+    def preview(self, count: int) -> Tensor:
+        """Return training images of the first epoch (at most `count`, C, H, W) as the model gets them, in [-1, 1]."""
+        self._ready_pool()
+        order = Stream(len(self.train), 1, seed=self.seed).order(0)
+        return self._finished(self.train.batch(order[:count], self.resolution), 0).images
 
     def resolution_at(self, images_seen: int) -> int:
         """Return the resolution in pixels at which the model trains after a number of images.

@@ -11,6 +11,7 @@ RUN/
   best/IMAGES.ckpt            best checkpoint by a metric (`SampleMetrics`)
   healthy/IMAGES.ckpt         checkpoints that a rollback may return to (`Alarms`)
   samples/IMAGES.png          grids of the same latents; evolution.png and evolution.gif at the end
+  samples/real.png            training images as the model gets them
   evaluation/                 metrics during the run, reports on held-out images, results of `python -m zoo.evaluate`
   alarms/events.jsonl         alarms that were raised; alarms/signals.jsonl holds the signals they read
   watch.html, watch/          page of `python -m zoo.watch`, and its plots
@@ -133,6 +134,11 @@ class RunFolder:
     def sample_grids(self) -> list[Path]:
         """Return all grids, the oldest first."""
         return sorted((self.path / "samples").glob("[0-9]*.png"))
+
+    @property
+    def real_grid(self) -> Path:
+        """The picture of training images that is drawn before the first round."""
+        return self.path / "samples" / "real.png"
 
     @property
     def evolution_strip(self) -> Path:

@@ -203,6 +203,7 @@ class ProGAN(GAN):
     objective: Objective
     couples_batch = True  # minibatch stddev
     loss_settings = ("objective", "r1_every", "penalty", "target_norm", "drift")
+    schedule_settings = (*GAN.schedule_settings, "hold_images", "fade_images")
 
     def __init__(
         self,

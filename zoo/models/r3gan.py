@@ -214,6 +214,7 @@ class R3GAN(GAN):
     """
 
     loss_settings = ("objective", "penalty_final")
+    schedule_settings = (*GAN.schedule_settings, "decay_images")
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ def follow_images(recipe: Recipe, overrides: Mapping[str, Any]) -> dict[str, Any
         recipe: recipe of the run.
         overrides: nested values that replace those of the recipe.
     """
-    where, settings = _loop_settings(recipe)
+    where, settings = loop_settings(recipe)
     given: Any = overrides
     for key in where:
         given = given.get(key) if isinstance(given, Mapping) else None
@@ -58,7 +58,7 @@ def faults_of_changes(original: Recipe, changed: Recipe) -> list[str]:
         faults.append("pretrained: a resumed run goes on with its own weights; leave it out, or resume= for a new run")
     if original.seed != changed.seed:
         faults.append(f"seed: {original.seed} in the run, {changed.seed} now; a resumed run keeps its seed")
-    where, settings = _loop_settings(changed)
+    where, settings = loop_settings(changed)
     horizon = settings.get("lr_horizon", 0)
     falls_to_0 = settings.get("lr_schedule", "constant") != "constant" and not settings.get("lr_final")
     if changed.images > original.images >= horizon and falls_to_0:
@@ -84,7 +84,7 @@ def describe_changes(original: Recipe, changed: Recipe) -> list[str]:
 
 def note_early_end(recipe: Recipe) -> list[str]:
     """Return a line about a learning rate that reaches 0 before the end of the run; no line if it does not."""
-    where, settings = _loop_settings(recipe)
+    where, settings = loop_settings(recipe)
     horizon = settings.get("lr_horizon", 0)
     falls_to_0 = settings.get("lr_schedule", "constant") != "constant" and not settings.get("lr_final")
     if not falls_to_0 or not 0 < horizon < recipe.images:
@@ -96,7 +96,7 @@ def note_early_end(recipe: Recipe) -> list[str]:
     ]
 
 
-def _loop_settings(recipe: Recipe) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+def loop_settings(recipe: Recipe) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """Return the settings of the training loop and the keys of their section: the model's, or those of its base."""
     arguments = recipe.model.arguments
     base = arguments.get("base")

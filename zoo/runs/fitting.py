@@ -9,6 +9,7 @@ from typing import Any
 from zoo.errors import LostProcessError
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.checking import check_model_and_images
+from zoo.runs.durations import refuse_hours_of_group
 from zoo.runs.group_fitting import fit_group
 from zoo.runs.groups import asked_group
 from zoo.runs.recipes import load_recipe
@@ -21,6 +22,7 @@ def main(
     resume: str | None = None,
     out: str | None = None,
     seeds: str | list[int] | None = None,
+    hours: float | None = None,
     check: bool = False,
     **overrides: Any,
 ) -> int:
@@ -37,6 +39,8 @@ def main(
         seeds: seeds joined by commas, such as 0,1,2, each for a run of its own; None for the recipe's seed. The runs
             are trained one after another, in folders such as seed=0 below the folder of the group. Beside the resume
             of a group, seeds to add to it.
+        hours: length of the run in hours, instead of images=: the speed is measured, and the length, the schedules and
+            the intervals of the recipe are scaled to it and kept. For one run, in one process.
         check: whether to build the model without memory, to look for the images, to print the recipe with every default
             written out, and to stop, without training.
         overrides: values in place of the recipe's, such as images=20000 model.width=32 data.class=Folder
@@ -51,13 +55,15 @@ def main(
         python -m zoo.fit recipe=dcgan_digits images=20000 model.width=32 out=runs/small
         python -m zoo.fit recipe=dcgan_celeba data.class=Folder data.root=photos check=true
         python -m zoo.fit recipe=dcgan_digits resume=auto
+        python -m zoo.fit recipe=progan_digits hours=0.5
         python -m zoo.fit recipe=dcgan_digits seeds=0,1,2 model.width=32,64
         python -m zoo.fit resume=runs/dcgan_digits/TIME seeds=3,4
     """
     group = asked_group(load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides)
     if group is not None:
+        refuse_hours_of_group(hours)
         return fit_group(group, _train, check)
-    plan = plan_run(recipe, out=out, resume=resume, overrides=overrides)
+    plan = plan_run(recipe, out=out, resume=resume, hours=hours, overrides=overrides)
     plan.print_notes(sys.stderr if check else sys.stdout)
     if check:
         check_model_and_images(plan.recipe)

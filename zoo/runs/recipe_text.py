@@ -17,6 +17,7 @@ from zoo.config.stand_ins import NoStandInError, forget, stand_in
 from zoo.errors import UserError
 from zoo.io.files import with_home
 from zoo.runs.claiming import refuse_folder_of_run
+from zoo.runs.durations import check_hours
 from zoo.runs.grids import diagonal, seeds_of, split_grid, with_point
 from zoo.training.precision import precision_fault
 
@@ -60,6 +61,9 @@ def check_text(
         UserError: for a fault.
     """
     overrides.pop("check", None)
+    hours = overrides.pop("hours", None)
+    if hours is not None:
+        check_hours(hours, overrides)
     if seeds is not None:
         seeds_of(seeds)
     if resume is not None or (recipe is None and overrides.get("pretrained")):

@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO, overload
 
@@ -41,15 +41,18 @@ from zoo.io.run_folder import TENSORBOARD, run_of
 from zoo.runs.changes import note_early_end
 from zoo.runs.checking import check_model
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
+from zoo.runs.durations import refuse_hours_of_group, refuse_hours_of_resumed
 from zoo.runs.finetuning import recipe_of, start_from
 from zoo.runs.finishing import finished_line
 from zoo.runs.groups import asked_group
+from zoo.runs.hours import planned_overrides
 from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
 from zoo.runs.recipe_text import NO_RECIPE
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recorder import RunRecorder
 from zoo.runs.resuming import check_optimizers, find_start, restored_from, resumed_recipe
+from zoo.runs.stage_costs import growing_costs
 from zoo.runs.threads import chosen_threads
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
@@ -96,6 +99,7 @@ def fit(
     out: str | Path | None = None,
     resume: str | Path | None = None,
     seeds: None = None,
+    hours: float | None = None,
     **overrides: Unpack[Overrides],
 ) -> Run: ...
 
@@ -117,6 +121,7 @@ def fit(
     out: str | Path | None = None,
     resume: str | Path | None = None,
     seeds: Sequence[int] | None = None,
+    hours: float | None = None,
     **overrides: Unpack[Overrides],
 ) -> Run | list[Run]:
     """Train by a recipe, once or for several seeds.
@@ -127,6 +132,7 @@ def fit(
         resume: a run folder or a checkpoint to continue, or "auto" for the newest run of this recipe, or a new run if
             there is none; with `seeds`, the folder of a group.
         seeds: seeds of several runs, which are trained one after another in folders below `out`, such as `seed=0`.
+        hours: length of the run in hours instead of `images`, see `zoo.runs.hours`; without `seeds` only.
         overrides: sections or values that replace those of the recipe, such as `images=20_000` or
             `model={"width": 32}`; `pretrained="biggan_fashion"` starts from those weights.
 
@@ -138,7 +144,8 @@ def fit(
         NonFiniteLossError: if training diverges; the last good checkpoint stays.
     """
     if seeds is None:
-        return _fit(recipe, out=out, resume=resume, overrides=overrides)
+        return _fit(recipe, out=out, resume=resume, hours=hours, overrides=overrides)
+    refuse_hours_of_group(hours)
     group = asked_group(
         load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides, with_commas=False
     )
@@ -165,6 +172,7 @@ def plan_run(
     *,
     out: str | Path | None = None,
     resume: str | Path | None = None,
+    hours: float | None = None,
     overrides: Mapping[str, Any] | None = None,
 ) -> Plan:
     """Check everything that `fit` was asked for, without building anything; the arguments are those of `fit`.
@@ -173,9 +181,10 @@ def plan_run(
         UserError: for faults of the recipe, or if there is nothing to resume.
     """
     overrides = dict(overrides or {})
+    refuse_hours_of_resumed(hours, resume)
     start = None if resume is None else find_start(recipe, resume)
     if start is None:
-        checked, folder = _plan_new_run(recipe, out, overrides)
+        checked, folder = _plan_new_run(recipe, out, overrides, hours)
     else:
         checked, folder = _plan_resumed_run(recipe, out, overrides, start)
     checked.notes.extend(note_early_end(checked))
@@ -185,14 +194,19 @@ def plan_run(
 
 
 def _plan_new_run(
-    recipe: str | Path | None, out: str | Path | None, overrides: Mapping[str, Any]
+    recipe: str | Path | None, out: str | Path | None, overrides: Mapping[str, Any], hours: float | None
 ) -> tuple[Recipe, Path]:
-    """Load the recipe of a new run and choose the run folder, which must not contain a run."""
+    """Load the recipe of a new run, plan its hours, and choose the run folder, which must not contain a run."""
     if recipe is None and overrides.get("pretrained"):
         recipe = recipe_of(str(overrides["pretrained"]))
     if recipe is None:
         raise UserError(NO_RECIPE)
-    checked = load_recipe(recipe, overrides)
+    if hours is None:
+        checked = load_recipe(recipe, overrides)
+    else:
+        overrides, note = planned_overrides(partial(load_recipe, recipe), overrides, hours)
+        checked = load_recipe(recipe, overrides)
+        checked.notes.append(note)
     if out is None:
         return checked, default_folder(checked.name)
     folder = with_home(out)
@@ -290,14 +304,14 @@ class Plan:
         images_seen = self._check_start(model)
         stop = StopOnSignal()
         recorder = RunRecorder(self.folder, recipe, self.start, pretrained)
-        trainer = self._trainer(
-            [recorder, StopAt(recipe.images), stop, RunProgress(recipe.images), *callbacks], images_seen, loggers
-        )
+        progress = RunProgress(recipe.images)
+        trainer = self._trainer([recorder, StopAt(recipe.images), stop, progress, *callbacks], images_seen, loggers)
         began, is_complete = time.monotonic(), False
         try:
             with chosen_threads(recipe, model, data, self.start) as choice, restored_from(self.start):
                 if choice.reason and is_rank_zero():
                     print(choice.reason, flush=True)
+                progress.stages = growing_costs(recipe, model, data)
                 trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
             is_complete = stop.received is None and model.progress >= recipe.images

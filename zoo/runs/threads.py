@@ -10,9 +10,7 @@ threads have other last bits.
 
 from __future__ import annotations
 
-import copy
 import time
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,14 +19,12 @@ from typing import Any
 
 import torch
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.utilities.seed import isolate_rng
 
 from zoo.config.recipe import Recipe
 from zoo.data import Images
 from zoo.gan import GAN
 from zoo.io.run_folder import run_of
-from zoo.runs.loggers import quiet_lightning
-from zoo.training.batch import Batch
+from zoo.runs.trials import copy_at, play
 from zoo.training.threads import SHORT, candidates, fastest
 
 FEWEST = 50
@@ -117,24 +113,10 @@ def choose_by_trial(recipe: Recipe, model: GAN, data: Images, own: int) -> Choic
     """
     images = recipe.images - 1
     batch_size = batch_size_at_end(recipe, model, data)
-    player = copy.deepcopy(model)
-    player.set_clock(images - images % batch_size, 0)
-    resolution = player.data_resolution(images)
+    player = copy_at(model, images, batch_size)
     cycles = max(recipe.images // (batch_size * player.critic_steps), 1)
     trial = Trial(candidates(own), cycles)
-    with quiet_lightning(), warnings.catch_warnings(), isolate_rng(include_cuda=False):
-        warnings.simplefilter("ignore")  # about the loader; the run itself will say it
-        Trainer(
-            accelerator="cpu",
-            devices=1,
-            precision=recipe.trainer["precision"],
-            max_epochs=-1,
-            logger=False,
-            callbacks=[trial],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-        ).fit(player, random_batches(player, batch_size, resolution))
+    play(player, recipe, batch_size, player.data_resolution(images), trial)
     return decide(trial.seconds_per_cycle(), own, cycles)
 
 
@@ -214,11 +196,3 @@ class Trial(Callback):
         ):
             self.queue.clear()
         return not self.queue
-
-
-def random_batches(model: GAN, batch_size: int, resolution: int) -> Iterator[Batch]:
-    """Return one random batch again and again, as a loader that Lightning iterates over."""
-    images = torch.rand(batch_size, model.channels, resolution, resolution) * 2 - 1
-    labels = torch.zeros(batch_size, dtype=torch.long) if model.num_classes else None
-    batch = Batch(images.contiguous(memory_format=torch.channels_last), labels)
-    return iter(lambda: batch, None)

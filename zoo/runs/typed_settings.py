@@ -220,6 +220,7 @@ class SampleGridSettings(TypedDict, total=False):
     rows: int
     columns: int
     seed: int
+    minutes: float
 
 
 class SampleMetricsSettings(TypedDict, total=False):
@@ -240,6 +241,7 @@ class SaveEverySettings(TypedDict, total=False):
 
     every: int
     keep: int
+    minutes: float
 
 
 class StopAtSettings(TypedDict, total=False):
