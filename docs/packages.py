@@ -25,7 +25,7 @@ FLOORS = [
     ["integrations"],
     ["hub"],
     ["runs"],
-    ["audit"],
+    ["audit", "export"],
     [
         "__init__",
         "__main__",

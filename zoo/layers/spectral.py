@@ -29,6 +29,13 @@ class Spectral(nn.Module):
 
     weight: nn.Parameter
     v: Tensor
+    is_fixed = False
+
+    def fix(self) -> None:
+        """Replace the weight by the normalised one, for good: for a copy that is not trained, such as an exported one."""
+        with torch.no_grad():
+            self.weight.copy_(self.normalised_weight())
+        self.is_fixed = True
 
     def restart(self) -> None:
         """Draw a new `v` from the row space of the weight; called after the weight was initialised.
@@ -42,6 +49,8 @@ class Spectral(nn.Module):
 
     def normalised_weight(self) -> Tensor:
         """Return the weight divided by the estimate of its largest singular value."""
+        if self.is_fixed:
+            return self.weight
         with without_autocast(self.weight.device):
             matrix = as_matrix(self.weight)
             with torch.no_grad():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from zoo.sampling.exportable import ExportableGenerator, Pixels
 from zoo.sampling.images import Labels, TruncationBy, displayed, sample
 from zoo.sampling.protocol import GenerativeModel, RowNetworks
 
@@ -23,6 +24,14 @@ class Sampleable:
             labels: class indices (B,); None for an unconditional model.
         """
         return displayed(self.choose_networks(z.shape[0]).generate(self, z, labels), self.resolution)
+
+    def exportable(self: GenerativeModel, pixels: Pixels = "float") -> ExportableGenerator:
+        """Return the averaged generator as a plain module for export: `model.exportable()(z)` or `(z, labels)`.
+
+        Args:
+            pixels: `float` for images in [0, 1], `uint8` for 0 to 255.
+        """
+        return ExportableGenerator(self, pixels)
 
     def choose_networks(self: GenerativeModel, n: int) -> RowNetworks:
         """Choose the network that draws each of n samples: the averaged generator draws all of them.
