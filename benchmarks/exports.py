@@ -4,8 +4,8 @@
 
 Protocol: each generator is exported as `python -m zoo.export` does it, and the same latents go through the file and
 through the model in batches of 1, 3 and 17, in float32 on one thread. Reported are the largest difference between the
-images, which are in [0, 1], the size of the file, and the seconds of the export with its check. Fresh models have random
-weights at small widths; those of releases are trained.
+images, which are in [0, 1], the size of the file, and the seconds of the export with its check. Fresh models have
+random weights at small widths; those of releases are trained.
 """
 
 from __future__ import annotations

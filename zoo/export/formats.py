@@ -73,7 +73,7 @@ def write_npz(path: Path, model: GAN, generator: ExportableGenerator, facts: Fac
 
     The names are those of the module; `facts` is a text in JSON.
     """
-    arrays = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
+    arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
     with open(path, "wb") as file:  # given a path, NumPy would add an ending
         np.savez_compressed(file, **{FACTS.removesuffix(".json"): np.array(json.dumps(facts.texts()))}, **arrays)
     with np.load(path, allow_pickle=False) as archive:

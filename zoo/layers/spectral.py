@@ -32,7 +32,7 @@ class Spectral(nn.Module):
     is_fixed = False
 
     def fix(self) -> None:
-        """Replace the weight by the normalised one, for good: for a copy that is not trained, such as an exported one."""
+        """Replace the weight by the normalised one, for a copy that is not trained, such as an exported one."""
         with torch.no_grad():
             self.weight.copy_(self.normalised_weight())
         self.is_fixed = True

@@ -19,7 +19,8 @@ class ExportableGenerator(nn.Module):
     """The averaged generator as a module without training, growth, random numbers or Lightning.
 
     It holds copies of the networks, so that it stays as it is when the model is trained on. `torch.export` and
-    `torch.onnx.export` take it with a dynamic number of rows. Weights with spectral normalisation are stored normalised.
+    `torch.onnx.export` take it with a dynamic number of rows. Weights with spectral normalisation are stored
+    normalised.
 
     Args:
         model: a trained model.
