@@ -2,7 +2,7 @@
 
 The key of the memory map is a digest of the source and of everything that is done to an image, so a changed file, size
 or crop makes a new one. It is written in a temporary folder that is renamed when complete, so decoding that was killed
-leaves no incomplete map behind.
+leaves no incomplete map behind. Of several processes that need the same images, one decodes them and the others wait.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,10 +27,11 @@ from zoo.data.facts import Facts, facts_of
 from zoo.data.pool import Pool
 from zoo.data.raster import Range, deep_values, storage_of, to_levels
 from zoo.errors import DataError
+from zoo.io.entries import made_by_one
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
 from zoo.io.room import mapped_array
-from zoo.io.scratch import scratch_mark
+from zoo.io.scratch import scratch_mark, sweep
 
 Box = tuple[int, int, int, int]
 """A rectangle in pixels: left, top, right, bottom."""
@@ -144,6 +145,7 @@ def decode_once(
     groups: NDArray[np.int64] | None = None,
     on_corrupt: OnCorrupt = "raise",
     content_of: Callable[[int], bytes] | None = None,
+    cache: str = "",
 ) -> Pool:
     """Return a pool of images from the cache, after decoding them with a progress bar if they are not there.
 
@@ -162,6 +164,8 @@ def decode_once(
         content_of: function that returns the bytes of the i-th image's file, or None. It is given if `source` depends
             on the machine, as modification times do. The digest of the pool is then that of the files' contents, which
             are read once, so that a copy of the files has the same digest.
+        cache: folder in which the decoded images are kept; empty for the cache folder of `ZOO_CACHE`. Several runs may
+            use one folder at once.
 
     Raises:
         DataError: for a corrupt image under `raise`, or if no image could be decoded.
@@ -169,9 +173,11 @@ def decode_once(
     settings = rendering.resolution, rendering.channels, rendering.crop
     processing = (count, *settings, on_corrupt, "bicubic 1", *rendering.key)
     key = digest_of_values(source, *processing)
-    folder = cache_folder() / "images" / key
-    if not (folder / "kept.json").exists():
-        _decode(folder, open_image, count, name_of, rendering, on_corrupt)
+    root = cache_folder(cache)
+    folder = root / "images" / key
+    with made_by_one(root / "locks" / f"{key}.lock", (folder / "kept.json").exists, "decodes the same images") as ours:
+        if ours:
+            _decode(folder, open_image, count, name_of, rendering, on_corrupt)
     record = json.loads((folder / "kept.json").read_text())
     skipped = set(record["skipped"])
     if skipped:
@@ -213,7 +219,9 @@ def _decode(
         DataError: for a corrupt image under `raise`, if no image could be decoded, or for values of unknown range.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f"decoding-{scratch_mark()}-", dir=folder.parent))
+    sweep(folder.parent, "decoding-*", deep=False)
+    scratch = folder.with_name(f"decoding-{scratch_mark()}-{secrets.token_hex(4)}")
+    scratch.mkdir()  # not by `tempfile`, whose folders no other user may read
     try:
         shape = (count, rendering.resolution, rendering.resolution, rendering.channels)
         images = mapped_array(scratch / "images.npy", shape, np.uint8)

@@ -51,6 +51,8 @@ class Folder(Images):
             in a 16-bit file; values beyond are clipped. Empty for those that the file declares: 0 and 65535 for 16
             bits. Floats and 32-bit integers declare none.
         background: colour under transparent pixels: a name, such as black, or #rrggbb.
+        cache: folder in which the decoded images are kept, which several runs may share at once; empty for the cache
+            folder of the environment variable ZOO_CACHE.
         images: settings shared by all sources, see `zoo.data.Images`.
     """
 
@@ -67,6 +69,7 @@ class Folder(Images):
         on_corrupt: OnCorrupt = "raise",
         value_range: tuple[float, ...] = (),
         background: str = "white",
+        cache: str = "",
         **images: Any,
     ) -> None:
         if channels not in (1, 3):
@@ -76,7 +79,7 @@ class Folder(Images):
         if len(set(classes)) < len(classes) or (classes and not labels):
             raise ValueError(f"classes are different names of subfolders, with labels=true; got {list(classes)}")
         super().__init__(resolution=resolution, channels=channels, **images)
-        self.root, self.labels, self.on_corrupt = with_home(root), labels, on_corrupt
+        self.root, self.labels, self.on_corrupt, self.cache = with_home(root), labels, on_corrupt, cache
         self.classes = tuple(str(name) for name in classes)
         self.rendering = Rendering(resolution, channels, None, _checked_range(value_range), _checked_colour(background))
         self.match, self.group = compile_pattern("data.match", match), compile_pattern("data.group", group)
@@ -106,6 +109,7 @@ class Folder(Images):
             class_names=names,
             on_corrupt=self.on_corrupt,
             content_of=lambda i: read_bytes(files[i]),
+            cache=self.cache,
         )
         faults = {UNREADABLE: len(listing.faults)} if listing.faults else {}
         counted = {reason: count for reason, count in listing.left_out.items() if count}

@@ -155,12 +155,18 @@ def say_left_out(path: Path, lines: int) -> None:
     print(f"note: {path}: {what} that cannot be read, as a kill or a power cut leaves them: left out", file=sys.stderr)
 
 
-def cache_folder() -> Path:
-    """Return the cache folder, which is created: `ZOO_CACHE` if it is set, otherwise `zoo` in the user's cache folder.
+def cache_folder(given: str = "") -> Path:
+    """Return the cache folder, which is created.
+
+    Args:
+        given: the folder that a setting `data.cache` names; empty for `ZOO_CACHE` if that is set, otherwise `zoo` in
+            the user's cache folder.
 
     Raises:
         UserError: if the user has no home folder, or the cache folder cannot be created.
     """
+    if given:
+        return _given_cache(given)
     chosen = os.environ.get("ZOO_CACHE")
     base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     try:
@@ -176,6 +182,23 @@ def cache_folder() -> Path:
         raise UserError(
             f"the cache folder {folder} cannot be created: {error.strerror or error}. Set the environment variable "
             "ZOO_CACHE to a folder that you may write, such as ZOO_CACHE=/tmp/zoo"
+        ) from error
+    return folder
+
+
+def _given_cache(given: str) -> Path:
+    """Return the cache folder that `data.cache` names, which is created.
+
+    Raises:
+        UserError: if it cannot be created.
+    """
+    folder = with_home(given)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"data.cache={given}: the cache folder cannot be created: {error.strerror or error}. Give a folder that "
+            "you may write, or leave data.cache out"
         ) from error
     return folder
 

@@ -103,5 +103,5 @@ def no_room(path: Path, size: int, error: OSError) -> DataError:
     return DataError(
         f"the cache of decoded images cannot be written to {path.parent.parent}: {error.strerror or error}. It needs "
         f"{size:,} bytes, {shutil.disk_usage(folder).free:,} are free. Make room, or set ZOO_CACHE to a folder on "
-        "another disk"
+        "another disk (for one source of images: data.cache=FOLDER)"
     )

@@ -138,6 +138,7 @@ class DataSettings(DataClass, total=False):
     root: str  # all but Digits, Grid, Ring, StackedDigits
     download: bool  # all but Digits, Folder, Grid, Ring, StackedDigits
     on_corrupt: Literal["raise", "skip"]  # all but Digits, Grid, Ring, StackedDigits, StackedMNIST
+    cache: str  # all but Digits, Grid, Ring, StackedDigits
     labels: bool  # Folder
     classes: Sequence[str]  # Folder
     match: str  # Folder
