@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile, is_zipfile
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.data.array_rows import FAULTS, MappedRows, Rows, StreamedRows
-from zoo.data.decode import OnCorrupt, Rendering, decode_once
+from zoo.data.decode import OnCorrupt, Rendering, decode_once, decoding_plan, entry_of
 from zoo.data.image_files import checked_colour, checked_range
 from zoo.data.images import Images
 from zoo.data.pool import Pool
-from zoo.data.raster import Storage, suggested_range, to_levels
+from zoo.data.raster import Range, Storage, suggested_range, to_levels
 from zoo.data.sizes import Sizes
 from zoo.errors import DataError, did_you_mean, first_line
 from zoo.io.files import digest_of_values, with_home
@@ -27,6 +28,46 @@ LABEL_ARRAYS = ("arr_1", "label", "labels", "y")
 CHANNELS = (1, 3, 4)
 """Numbers of channels of an image: grey, colour, colour with transparency."""
 LOOKED_AT = 64  # images whose values say what range they are in
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """An array of images that is ready to be converted.
+
+    Args:
+        rows: the images.
+        classes: class indices (N,), or None.
+        state: what tells a change of the file.
+        layout: order of the axes, NHWC, NCHW or NHW.
+        value_range: values of black and white; None for bytes.
+    """
+
+    rows: Rows
+    classes: NDArray[np.int64] | None
+    state: tuple[Any, ...]
+    layout: str
+    value_range: Range | None
+
+    @property
+    def kind(self) -> str:
+        return f"{self.layout} {self.rows.shape[1:]} {self.rows.dtype.str}"
+
+    @property
+    def source(self) -> str:
+        """An identifier of the array and its state."""
+        return digest_of_values("array", self.kind, self.state)
+
+    def image(self, i: int) -> Image.Image:
+        """Return the i-th image."""
+        return to_image(self.rows[i], self.layout, self.value_range)
+
+    def content(self, i: int) -> bytes:
+        """Return what is stored of the i-th image."""
+        return self.kind.encode() + self.rows[i].tobytes()
+
+    def name(self, i: int) -> str:
+        """Return a name of the i-th image for messages."""
+        return f"{self.rows.where}, image {i}"
 
 
 class Arrays(Images):
@@ -78,22 +119,28 @@ class Arrays(Images):
         Raises:
             DataError: if the file or its arrays cannot be read, or it is not known which values are black and white.
         """
-        rows, classes, state = self._opened()
-        layout, value_range = layout_of(rows), self.rendering.value_range
-        if rows.dtype != np.uint8 and value_range is None:
-            raise _range_unknown(rows)
-        kind = f"{layout} {rows.shape[1:]} {rows.dtype.str}"
+        opened = self._opened()
         return decode_once(
-            lambda i: to_image(rows[i], layout, value_range),
-            rows.shape[0],
-            classes,
-            source=digest_of_values("array", kind, state),
-            name_of=lambda i: f"{rows.where}, image {i}",
+            opened.image,
+            opened.rows.shape[0],
+            opened.classes,
+            source=opened.source,
+            name_of=opened.name,
             rendering=self.rendering,
             on_corrupt=self.on_corrupt,
-            content_of=lambda i: kind.encode() + rows[i].tobytes(),
+            content_of=opened.content,
             cache=self.cache,
         )
+
+    def plan(self) -> str:
+        """Look at the arrays, and return what converting them will take.
+
+        Raises:
+            DataError: if the file or its arrays cannot be read, or it is not known which values are black and white.
+        """
+        opened = self._opened()
+        entry = entry_of(opened.rows.shape[0], opened.source, self.rendering, self.on_corrupt, self.cache)
+        return decoding_plan(entry, opened.image, opened.name, self.rendering)
 
     def sizes(self) -> Sizes:
         """Return the sizes of the images, which all have the same.
@@ -101,15 +148,28 @@ class Arrays(Images):
         Raises:
             DataError: if the file or its arrays cannot be read.
         """
-        rows, _, _ = self._opened()
-        height, width = _height_and_width(rows.shape, layout_of(rows))
+        rows, _, _ = self._rows()
+        layout = layout_of(rows)
+        height, width = rows.shape[layout.index("H")], rows.shape[layout.index("W")]
         return Sizes(((width, height),) * rows.shape[0])
 
-    def _opened(self) -> tuple[Rows, NDArray[np.int64] | None, tuple[Any, ...]]:
-        """Open the file; return the images, their classes, and what tells a change of the file.
+    def _opened(self) -> _Opened:
+        """Open the file.
 
         Raises:
-            DataError: if it cannot be read.
+            DataError: if it cannot be read, or it is not known which values are black and white.
+        """
+        rows, classes, state = self._rows()
+        layout, value_range = layout_of(rows), self.rendering.value_range
+        if rows.dtype != np.uint8 and value_range is None:
+            raise _range_unknown(rows)
+        return _Opened(rows, classes, state, layout, value_range)
+
+    def _rows(self) -> tuple[Rows, NDArray[np.int64] | None, tuple[Any, ...]]:
+        """Return the images, their classes, and what tells a change of the file.
+
+        Raises:
+            DataError: if the file cannot be read.
         """
         if not self.root.is_file():
             raise DataError(f"there is no file {self.root} (data.root). Give the path of an .npz or .npy file")
@@ -218,11 +278,7 @@ def layout_of(rows: Rows) -> str:
     )
 
 
-def _height_and_width(shape: tuple[int, ...], layout: str) -> tuple[int, int]:
-    return shape[layout.index("H")], shape[layout.index("W")]
-
-
-def to_image(row: NDArray[Any], layout: str, value_range: tuple[float, float] | None) -> Image.Image:
+def to_image(row: NDArray[Any], layout: str, value_range: Range | None) -> Image.Image:
     """Convert an image of an array to one of Pillow.
 
     Args:

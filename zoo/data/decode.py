@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -24,13 +25,16 @@ from zoo.errors import DataError
 from zoo.io.entries import made_by_one
 from zoo.io.files import cache_folder, digest_of_values
 from zoo.io.parallel import in_order
-from zoo.io.progress import step
+from zoo.io.progress import duration_text, step
+from zoo.io.room import free_bytes, size_text
 
 Box = tuple[int, int, int, int]
 """A rectangle in pixels: left, top, right, bottom."""
 
 OnCorrupt = Literal["raise", "skip"]
 
+TRIED = 128
+"""Images that are decoded to see how long all of them take."""
 UNDECODED = "that cannot be decoded"
 """Reason for which an image is left out."""
 ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
@@ -185,6 +189,36 @@ def entry_of(count: int, source: str, rendering: Rendering, on_corrupt: OnCorrup
     key = digest_of_values(source, *_processing(count, rendering, on_corrupt))
     side = rendering.resolution
     return Entry(cache_folder(cache) / "images" / key, (count, side, side, rendering.channels))
+
+
+def decoding_plan(
+    entry: Entry, open_image: Callable[[int], Image.Image], name_of: Callable[[int], str], rendering: Rendering
+) -> str:
+    """Return what decoding images will take: their number, disk, and time, by decoding some of them.
+
+    Args:
+        entry: the entry of the cache, see `entry_of`.
+        open_image: function that returns the i-th image without decoding it.
+        name_of: function that returns a name of the i-th image for messages.
+        rendering: size and channels of the decoded images.
+
+    Raises:
+        DataError: for values of unknown range.
+    """
+    count, side = entry.shape[0], rendering.resolution
+    where = entry.folder.parent
+    if entry.is_there:
+        return f"{count:,} files, decoded to {side} px already in {where}"
+    read = _reader(open_image, name_of, rendering, None)
+    some = np.linspace(0, count - 1, min(TRIED, count)).astype(int)
+    began = time.monotonic()
+    for _ in in_order(lambda i: read(int(some[i])), len(some)):
+        pass
+    seconds = (time.monotonic() - began) / len(some) * count
+    return (
+        f"{count:,} files, to be decoded once to {side} px: {size_text(entry.size)} in {where}, where "
+        f"{size_text(free_bytes(where))} are free, and {duration_text(seconds)} at the speed of {len(some)} of them now"
+    )
 
 
 def _processing(count: int, rendering: Rendering, on_corrupt: OnCorrupt) -> tuple[Any, ...]:

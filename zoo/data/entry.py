@@ -188,7 +188,7 @@ def _leave_out(reason: str, skip: bool, number: int) -> None:
     if number <= NAMED:
         print(f"left out: {reason}", file=sys.stderr)
     elif number == NAMED + 1:
-        print(f"further images that cannot be decoded are counted but not named; after {reason}", file=sys.stderr)
+        print(f"further images that cannot be decoded are counted but not named, from {reason} on", file=sys.stderr)
 
 
 def shorten(path: Path, rows: int) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import ImageColor
 
-from zoo.data.decode import OnCorrupt, Rendering, decode_once
+from zoo.data.decode import OnCorrupt, Rendering, decode_once, decoding_plan, entry_of
 from zoo.data.images import Images
 from zoo.data.label_table import read_table
 from zoo.data.listing import Listing
@@ -128,6 +128,16 @@ class ImageFiles(Images):
         faults = {UNREADABLE: len(listing.faults)} if listing.faults else {}
         counted = {reason: count for reason, count in listing.left_out.items() if count}
         return replace(pool, left_out={**pool.left_out, **faults, **counted})
+
+    def plan(self) -> str:
+        """List the images without decoding them, and return what decoding them will take.
+
+        Raises:
+            DataError: if there are none.
+        """
+        listing = self.listing()
+        entry = entry_of(len(listing.names), listing.source(), self.rendering, self.on_corrupt, self.cache)
+        return decoding_plan(entry, listing.open, lambda i: str(listing.path(i)), self.rendering)
 
     def files(self) -> list[Path]:
         """Return the paths of the images whose path below the root matches `match`, sorted; see `listing`."""
