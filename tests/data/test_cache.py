@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -202,21 +200,6 @@ def test_an_interrupted_decoding_leaves_nothing_behind() -> None:
         once(interrupted)
     assert entries() == []
     assert once(grey).images[:, 0, 0, 0].tolist() == [0, 10, 20, 30, 40]
-
-
-def test_two_decodings_at_once_agree_and_leave_one_entry() -> None:
-    together = threading.Barrier(2, timeout=20)
-
-    def slow(i: int) -> Image.Image:
-        if i == 0:
-            together.wait()  # both have begun before either can finish
-        return grey(i)
-
-    with ThreadPoolExecutor(2) as threads:
-        pools = [future.result() for future in [threads.submit(once, slow) for _ in range(2)]]
-    assert [pool.images[:, 0, 0, 0].tolist() for pool in pools] == [[0, 10, 20, 30, 40]] * 2
-    assert len(entries()) == 1
-    assert pools[0].digest == pools[1].digest
 
 
 def test_more_images_than_one_span_of_readers_keep_their_order() -> None:

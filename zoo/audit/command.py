@@ -54,9 +54,9 @@ def run_audit(
         checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
         data: settings in place of those of the recipe's data, such as data.class=Folder data.root=photos; for folders
             those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
-        fake: folder of images of any generator, instead of a checkpoint.
-        train: folder of training images: with `fake`, or in place of the recipe's data.
-        held_out: folder of images of the same origin as `train` that the training never saw.
+        fake: folder of images of any generator, or a .zip, .npz or .npy file of them, instead of a checkpoint.
+        train: folder, or file, of training images: with `fake`, or in place of the recipe's data.
+        held_out: folder, or file, of images of the same origin as `train` that the training never saw.
         only: names of questions, a list or joined by commas; None for all: discriminator, copying, support, coverage,
             sharpness, recovery, usefulness, fresh_discriminator, smoothness, weights. A question of your own is named
             by the path of its class, as in only=all,my_ideas.Symmetry.

@@ -33,6 +33,7 @@ PUBLIC = {
     # zoo.data
     "Digits": "zoo.data.digits.Digits",
     "StackedDigits": "zoo.data.digits.StackedDigits",
+    "Arrays": "zoo.data.arrays.Arrays",
     "Folder": "zoo.data.folder.Folder",
     "Images": "zoo.data.images.Images",
     "Grid": "zoo.data.points.Grid",
@@ -49,6 +50,7 @@ PUBLIC = {
     "CelebA": "zoo.data.torchvision_sets.CelebA",
     "FashionMNIST": "zoo.data.torchvision_sets.FashionMNIST",
     "ImageNet": "zoo.data.torchvision_sets.ImageNet",
+    "Zip": "zoo.data.zip.Zip",
     # zoo.callbacks
     "Alarms": "zoo.alarms.callback.Alarms",
     "DualityGapEvery": "zoo.callbacks.duality.DualityGapEvery",

@@ -1,5 +1,6 @@
 """Data sources: LightningDataModules with a training part and a held-out part."""
 
+from zoo.data.arrays import Arrays
 from zoo.data.digits import Digits, StackedDigits
 from zoo.data.folder import Folder
 from zoo.data.images import Images
@@ -7,6 +8,7 @@ from zoo.data.points import Grid, Ring
 from zoo.data.pool import Pool, Split
 from zoo.data.stacked_mnist import StackedMNIST
 from zoo.data.torchvision_sets import CIFAR10, CIFAR100, LSUN, MNIST, STL10, SVHN, CelebA, FashionMNIST, ImageNet
+from zoo.data.zip import Zip
 
 __all__ = [
     "CIFAR10",
@@ -15,6 +17,7 @@ __all__ = [
     "MNIST",
     "STL10",
     "SVHN",
+    "Arrays",
     "CelebA",
     "Digits",
     "FashionMNIST",
@@ -27,4 +30,5 @@ __all__ = [
     "Split",
     "StackedDigits",
     "StackedMNIST",
+    "Zip",
 ]

@@ -1,51 +1,42 @@
 """Decode images once, into a memory map of uint8 at training resolution.
 
 The key of the memory map is a digest of the source and of everything that is done to an image, so a changed file, size
-or crop makes a new one. It is written in a temporary folder that is renamed when complete, so decoding that was killed
-leaves no incomplete map behind.
+or crop makes a new one. Of several processes that need the same images, one decodes them and the others wait.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import shutil
 import sys
-import tempfile
+import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageColor, ImageOps
 
+from zoo.data.entry import Decoded, Entry, Outcome
 from zoo.data.facts import Facts, facts_of
 from zoo.data.pool import Pool
 from zoo.data.raster import Range, deep_values, storage_of, to_levels
 from zoo.errors import DataError
-from zoo.io.files import atomic_write, cache_folder, digest_of_values
-from zoo.io.progress import step
-from zoo.io.room import mapped_array
-from zoo.io.scratch import scratch_mark
+from zoo.io.entries import made_by_one
+from zoo.io.files import cache_folder, digest_of_values
+from zoo.io.parallel import in_order
+from zoo.io.progress import duration_text, step
+from zoo.io.room import free_bytes, size_text
 
 Box = tuple[int, int, int, int]
 """A rectangle in pixels: left, top, right, bottom."""
 
 OnCorrupt = Literal["raise", "skip"]
 
-Decoded = tuple[NDArray[np.uint8], Facts]
-"""A square array (resolution, resolution, channels), and facts about its image."""
-
+TRIED = 128
+"""Images that are decoded to see how long all of them take."""
 UNDECODED = "that cannot be decoded"
 """Reason for which an image is left out."""
-WAITING, WAITING_BYTES = 64, 2**27
-"""Largest number of decoded images that wait to be written, and of their bytes: a bound on memory at any resolution."""
-
-
 ALPHA_MODES = ("RGBA", "LA", "PA", "RGBa", "La")
 
 
@@ -144,6 +135,7 @@ def decode_once(
     groups: NDArray[np.int64] | None = None,
     on_corrupt: OnCorrupt = "raise",
     content_of: Callable[[int], bytes] | None = None,
+    cache: str = "",
 ) -> Pool:
     """Return a pool of images from the cache, after decoding them with a progress bar if they are not there.
 
@@ -162,101 +154,100 @@ def decode_once(
         content_of: function that returns the bytes of the i-th image's file, or None. It is given if `source` depends
             on the machine, as modification times do. The digest of the pool is then that of the files' contents, which
             are read once, so that a copy of the files has the same digest.
+        cache: folder in which the decoded images are kept; empty for the cache folder of `ZOO_CACHE`. Several runs may
+            use one folder at once.
 
     Raises:
         DataError: for a corrupt image under `raise`, or if no image could be decoded.
     """
-    settings = rendering.resolution, rendering.channels, rendering.crop
-    processing = (count, *settings, on_corrupt, "bicubic 1", *rendering.key)
-    key = digest_of_values(source, *processing)
-    folder = cache_folder() / "images" / key
-    if not (folder / "kept.json").exists():
-        _decode(folder, open_image, count, name_of, rendering, on_corrupt)
-    record = json.loads((folder / "kept.json").read_text())
-    skipped = set(record["skipped"])
-    if skipped:
-        print(f"{len(skipped)} of {count:,} images could not be decoded and are left out", file=sys.stderr)
-    kept = np.array([i for i in range(count) if i not in skipped], dtype=np.int64)
-    images = np.load(folder / "images.npy", mmap_mode="r")
+    entry = entry_of(count, source, rendering, on_corrupt, cache)
+    read = _reader(open_image, name_of, rendering, content_of)
+    with made_by_one(entry.lock, lambda: entry.is_there, "decodes the same images") as is_ours:
+        if is_ours:
+            entry.write(read, name_of, on_corrupt == "skip")
+    record = entry.record()
+    if record["skipped"]:
+        print(f"{len(record['skipped'])} of {count:,} images could not be decoded and are left out", file=sys.stderr)
+    is_kept = np.ones(count, bool)
+    is_kept[record["skipped"]] = False
+    kept = np.flatnonzero(is_kept)
     reserved = None if held_out is None else np.flatnonzero(np.isin(kept, held_out))
     labels = None if labels is None else labels[kept]
-    identity = key if content_of is None else digest_of_values(_content_digest(folder, content_of, count), *processing)
+    identity = entry.folder.name
+    if content_of is not None:
+        content = entry.content_digest(lambda: _content_digests(content_of, count))
+        identity = digest_of_values(content, *_processing(count, rendering, on_corrupt))
     digest = digest_of_values(identity, None if labels is None else labels.tobytes())
     groups = None if groups is None else groups[kept]
-    left_out = {UNDECODED: len(skipped)} if skipped else {}
-    return Pool(images, labels, digest, reserved, class_names, groups, Facts.of(record.get("facts")), left_out, kept)
+    left_out = {UNDECODED: len(record["skipped"])} if record["skipped"] else {}
+    facts = Facts.of(record.get("facts"))
+    return Pool(entry.images(), labels, digest, reserved, class_names, groups, facts, left_out, kept)
 
 
-def _content_digest(folder: Path, content_of: Callable[[int], bytes], count: int) -> str:
-    """Return the digest of the contents of all files, which is stored beside the decoded images."""
-    path = folder / "content.json"
-    if not path.exists():
-        with ThreadPoolExecutor(os.cpu_count()) as threads, atomic_write(path) as scratch:
-            digests = threads.map(lambda i: hashlib.blake2b(content_of(i), digest_size=16).hexdigest(), range(count))
-            scratch.write_text(json.dumps(digest_of_values(*digests)))
-    return str(json.loads(path.read_text()))
+def entry_of(count: int, source: str, rendering: Rendering, on_corrupt: OnCorrupt, cache: str = "") -> Entry:
+    """Return the entry of the cache in which images are, or will be; the arguments are those of `decode_once`."""
+    key = digest_of_values(source, *_processing(count, rendering, on_corrupt))
+    side = rendering.resolution
+    return Entry(cache_folder(cache) / "images" / key, (count, side, side, rendering.channels))
 
 
-def _decode(
-    folder: Path,
-    open_image: Callable[[int], Image.Image],
-    count: int,
-    name_of: Callable[[int], str],
-    rendering: Rendering,
-    on_corrupt: OnCorrupt,
-) -> None:
-    """Decode all images and write `images.npy` and `kept.json` into `folder`, both or neither.
+def decoding_plan(
+    entry: Entry, open_image: Callable[[int], Image.Image], name_of: Callable[[int], str], rendering: Rendering
+) -> str:
+    """Return what decoding images will take: their number, disk, and time, by decoding some of them.
 
-    The arguments are those of `decode_once`.
+    Args:
+        entry: the entry of the cache, see `entry_of`.
+        open_image: function that returns the i-th image without decoding it.
+        name_of: function that returns a name of the i-th image for messages.
+        rendering: size and channels of the decoded images.
 
     Raises:
-        DataError: for a corrupt image under `raise`, if no image could be decoded, or for values of unknown range.
+        DataError: for values of unknown range.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f"decoding-{scratch_mark()}-", dir=folder.parent))
-    try:
-        shape = (count, rendering.resolution, rendering.resolution, rendering.channels)
-        images = mapped_array(scratch / "images.npy", shape, np.uint8)
-        skipped: list[int] = []
-        facts = Facts()
-        title = f"decoding {count:,} images once to {rendering.resolution} px"
-        waiting = max(1, min(WAITING, WAITING_BYTES // images[0].nbytes))
-        for i, result in _in_parallel(_reader(open_image, name_of, rendering), count, waiting, title):
-            # Mapped anew from time to time, so that what is written leaves the memory of the process.
-            images = images if i % waiting else np.load(scratch / "images.npy", mmap_mode="r+")
-            if not isinstance(result, str):
-                images[i - len(skipped)], own_facts = result
-                facts.add(own_facts)
-                continue
-            if on_corrupt == "raise":
-                raise DataError(
-                    f"an image cannot be decoded: {result}. Repair or remove it, or set data.on_corrupt=skip to leave "
-                    "such images out"
-                )
-            print(f"left out: {result}", file=sys.stderr)
-            skipped.append(i)
-        if len(skipped) == count:
-            raise DataError(f"none of the {count:,} images could be decoded; the first: {name_of(0)}")
-        images.flush()
-        if skipped:
-            np.save(scratch / "kept.npy", images[: count - len(skipped)])
-            os.replace(scratch / "kept.npy", scratch / "images.npy")
-        (scratch / "kept.json").write_text(json.dumps({"skipped": skipped, "facts": facts.as_dict()}))
-        try:
-            os.rename(scratch, folder)
-        except OSError:  # another process was first to finish the same images
-            if not (folder / "kept.json").exists():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    count, side = entry.shape[0], rendering.resolution
+    where = entry.folder.parent
+    if entry.is_there:
+        return f"{count:,} files, decoded to {side} px already in {where}"
+    read = _reader(open_image, name_of, rendering, None)
+    some = np.linspace(0, count - 1, min(TRIED, count)).astype(int)
+    began = time.monotonic()
+    for _ in in_order(lambda i: read(int(some[i])), len(some)):
+        pass
+    seconds = (time.monotonic() - began) / len(some) * count
+    return (
+        f"{count:,} files, to be decoded once to {side} px: {size_text(entry.size)} in {where}, where "
+        f"{size_text(free_bytes(where))} are free, and {duration_text(seconds)} at the speed of {len(some)} of them now"
+    )
+
+
+def _processing(count: int, rendering: Rendering, on_corrupt: OnCorrupt) -> tuple[Any, ...]:
+    """Return everything that is done to images and decides what comes of them, for digests."""
+    settings = rendering.resolution, rendering.channels, rendering.crop
+    return (count, *settings, on_corrupt, "bicubic 1", *rendering.key)
+
+
+def _content_digests(content_of: Callable[[int], bytes], count: int) -> Iterator[str]:
+    """Yield the digest of the content of each file."""
+    with step("reading all files once for a digest of their contents", count) as advance:
+        for _, digest in in_order(lambda i: _content_digest(content_of(i)), count):
+            yield digest
+            advance(1)
+
+
+def _content_digest(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 def _reader(
-    open_image: Callable[[int], Image.Image], name_of: Callable[[int], str], rendering: Rendering
-) -> Callable[[int], Decoded | str]:
+    open_image: Callable[[int], Image.Image],
+    name_of: Callable[[int], str],
+    rendering: Rendering,
+    content_of: Callable[[int], bytes] | None,
+) -> Callable[[int], Outcome]:
     """Return a function that decodes the i-th image, or returns name and reason of one that cannot be decoded."""
 
-    def read(i: int) -> Decoded | str:
+    def decoded(i: int) -> Decoded | str:
         try:
             return render(open_image(i), rendering)
         except DataError as error:  # a setting is missing, so the image is not left out
@@ -264,18 +255,7 @@ def _reader(
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
             return f"{name_of(i)}: {error}"
 
+    def read(i: int) -> Outcome:
+        return Outcome(decoded(i), "" if content_of is None else _content_digest(content_of(i)))
+
     return read
-
-
-def _in_parallel(
-    read: Callable[[int], Decoded | str], count: int, waiting: int, title: str
-) -> Iterator[tuple[int, Decoded | str]]:
-    """Yield index and result of each image in order, `waiting` at a time, read by as many threads as there are cores.
-
-    Threads suffice because Pillow releases the interpreter lock.
-    """
-    with ThreadPoolExecutor(os.cpu_count()) as threads, step(title, count) as advance:
-        for first in range(0, count, waiting):
-            span = range(first, min(first + waiting, count))
-            yield from zip(span, threads.map(read, span))
-            advance(len(span))

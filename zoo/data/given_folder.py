@@ -1,4 +1,4 @@
-"""Folders of images that an option of a command names, and the settings by which their files are read."""
+"""Images that an option of a command names, in a folder, a zip archive or an array, and how their files are read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,22 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from zoo.config.settings import check_settings
+from zoo.data.arrays import Arrays
 from zoo.data.folder import Folder
+from zoo.data.raster import open_raster
+from zoo.data.zip import Zip, opened_archive
 from zoo.errors import DataError, UserError
 from zoo.io.files import with_home
 
-OF_FILES = ("on_corrupt", "value_range", "background", "match")
+OF_FILES = ("on_corrupt", "value_range", "background", "match", "cache")
 """Settings of `Folder` that say how files are read."""
+Source = Folder | Zip | Arrays
+"""A source of images that has `sizes`, the sizes of all images before they are resized."""
+SOURCES: dict[str, type[Source]] = {".zip": Zip, ".npz": Arrays, ".npy": Arrays}
+"""Sources of the images in a file, by its ending."""
 
 
 def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -30,15 +39,31 @@ def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(changes or {})
 
 
-def image_folder(name: str, path: str | Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Folder:
-    """Build a source of the images of a folder that a command names, without reading them.
+def image_source(name: str, path: str | Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Source:
+    """Build a source of the images that a command names, without reading them.
 
     Args:
-        name: the option that names the folder, such as `train`.
-        path: the folder.
+        name: the option that names the images, such as `train`.
+        path: a folder of images, a .zip file of images, or an array of images in an .npz or .npy file.
         resolution: height and width in pixels to which images are resized.
         channels: 3 for colour, 1 for grey.
-        reading: settings of `Folder` for reading files, see `folder_settings`.
+        reading: settings of the source for reading files, see `folder_settings`.
+
+    Raises:
+        UserError: if there is nothing at the path, or a setting has a value that the source refuses.
+    """
+    path = with_home(path)
+    kinds = "a folder of images, a .zip file of them, or an .npz or .npy file"
+    if not path.exists():
+        raise UserError(f"{name}: there is no folder {path}. Give the path of {kinds}")
+    source = Folder if path.is_dir() else SOURCES.get(path.suffix.lower())
+    if source is None:
+        raise UserError(f"{name}: {path} is a file of another kind. Give the path of {kinds}")
+    return _built(source, path, resolution, channels, reading)
+
+
+def image_folder(name: str, path: str | Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Folder:
+    """Build a source of the images of a folder that a command names, without reading them; see `image_source`.
 
     Raises:
         UserError: if there is no such folder, or a setting has a value that `Folder` refuses.
@@ -46,14 +71,35 @@ def image_folder(name: str, path: str | Path, resolution: int, channels: int, re
     folder = with_home(path)
     if not folder.is_dir():
         raise UserError(f"{name}: there is no folder {folder}. Give the path of a folder of images")
-    given = {"root": str(folder), "resolution": resolution, "channels": channels, "held_out": 0, "batch_size": 1}
-    values, faults = check_settings(Folder, {**given, **reading}, "data.")
+    source = _built(Folder, folder, resolution, channels, reading)
+    assert isinstance(source, Folder)
+    return source
+
+
+def _built(source: type[Source], path: Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Source:
+    """Build a source that holds nothing out.
+
+    Raises:
+        UserError: if it refuses a setting.
+    """
+    given = {"root": str(path), "resolution": resolution, "channels": channels, "held_out": 0, "batch_size": 1}
+    values, faults = check_settings(source, {**given, **reading}, "data.")
     if faults:
         raise UserError("; ".join(faults))
     try:
-        return Folder(**values)
+        return source(**values)
     except ValueError as error:
         raise UserError(f"data: {error}") from error
+
+
+def open_listed(path: Path) -> Image.Image:
+    """Open an image without decoding it, by a path that `files` of a source returns.
+
+    Raises:
+        OSError: if it is no image.
+    """
+    archive = next((each for each in path.parents if each.suffix.lower() == ".zip" and each.is_file()), None)
+    return open_raster(path) if archive is None else opened_archive(archive).open_named(path)
 
 
 @contextmanager

@@ -74,6 +74,14 @@ class Images(LightningDataModule):
         """Return all images of the source at training resolution."""
         raise NotImplementedError
 
+    def plan(self) -> str:
+        """Look for the images without reading them, and return what reading them will take; empty for next to nothing.
+
+        Raises:
+            DataError: if there are none.
+        """
+        return ""
+
     # --- used by the rest of the library -----------------------------------------------------------------------------
 
     def prepare_data(self) -> None:

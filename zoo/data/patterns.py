@@ -6,12 +6,14 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from zoo.errors import DataError
 
 LONGEST, LONGEST_EACH = 8.0, 1e-4
 """Seconds that a search may take: altogether, and in addition for each text."""
+PART = 100_000
+"""Largest number of texts that are searched at once, which bounds the memory of the search."""
 WORKER = """
 import json, re, sys
 pattern, texts = json.load(sys.stdin)
@@ -38,7 +40,7 @@ def compile_pattern(setting: str, pattern: str) -> re.Pattern[str] | None:
         raise ValueError(f"{setting} is a regular expression; {pattern[:200]!r} is none: {reason}") from None
 
 
-def search(setting: str, pattern: re.Pattern[str], texts: Sequence[str]) -> list[tuple[str, ...] | None]:
+def search(setting: str, pattern: re.Pattern[str], texts: Sequence[str]) -> Iterator[tuple[str, ...] | None]:
     """Search for an expression in texts: in a process of its own, which is ended when it takes too long.
 
     An expression such as `(a+)+$` needs a time that doubles with each character of a text that it does not match.
@@ -48,12 +50,18 @@ def search(setting: str, pattern: re.Pattern[str], texts: Sequence[str]) -> list
         pattern: the expression.
         texts: the texts.
 
-    Returns:
+    Yields:
         For each text the contents of the parentheses, or the match if there are none; None where nothing matches.
 
     Raises:
         DataError: if the search takes too long.
     """
+    for first in range(0, len(texts), PART):
+        yield from _search_part(setting, pattern, texts[first : first + PART])
+
+
+def _search_part(setting: str, pattern: re.Pattern[str], texts: Sequence[str]) -> list[tuple[str, ...] | None]:
+    """Search for an expression in texts at once; see `search`."""
     seconds = LONGEST + LONGEST_EACH * len(texts)
     try:
         done = subprocess.run(

@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +57,13 @@ def irregular_kind(path: Path) -> str:
     It is empty for a file, and for a path that leads nowhere.
     """
     try:
-        mode = os.stat(path).st_mode
+        return kind_of_mode(os.stat(path).st_mode)
     except OSError:
         return ""
+
+
+def kind_of_mode(mode: int) -> str:
+    """Return what a path of a mode is, such as "a named pipe"; empty for a regular file."""
     return "" if stat.S_ISREG(mode) else KINDS.get(stat.S_IFMT(mode), "a device")
 
 
@@ -70,9 +75,26 @@ def open_raster(path: Path) -> Image.Image:
     """
     if kind := irregular_kind(path):
         raise OSError(f"it is {kind}, not a file")
-    formats = [name for name in (*FORMATS, FORMAT_OF_SUFFIX.get(path.suffix.lower(), "")) if name in _available()]
+    return _opened(path, path.suffix)
+
+
+def open_content(content: bytes, suffix: str) -> Image.Image:
+    """Open the content of an image file of one of `FORMATS` without decoding it.
+
+    Args:
+        content: the bytes of the file.
+        suffix: ending of its name, such as ".tga".
+
+    Raises:
+        OSError: for anything else.
+    """
+    return _opened(BytesIO(content), suffix)
+
+
+def _opened(file: Path | BytesIO, suffix: str) -> Image.Image:
+    formats = [name for name in (*FORMATS, FORMAT_OF_SUFFIX.get(suffix.lower(), "")) if name in _available()]
     try:
-        return Image.open(path, formats=formats)
+        return Image.open(file, formats=formats)
     except UnidentifiedImageError:
         raise OSError(
             f"it is no image of a format that is read ({', '.join(FORMATS)}, or TGA by its ending), or a variant that "

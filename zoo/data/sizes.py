@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +11,7 @@ from PIL import Image
 
 from zoo.data.raster import open_raster
 from zoo.errors import DataError
+from zoo.io.parallel import in_order
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -62,10 +61,32 @@ def sizes_of(files: Sequence[Path]) -> Sizes:
     Raises:
         DataError: if none of the files is an image.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        sizes = tuple(threads.map(_size, files))
+    return sizes_by(lambda i: open_raster(files[i]), len(files), lambda i: str(files[i]))
+
+
+def sizes_by(open_image: Callable[[int], Image.Image], count: int, name_of: Callable[[int], str]) -> Sizes:
+    """Read the sizes of images from the headers of their files, without decoding them.
+
+    Args:
+        open_image: function that opens the i-th image, from several threads.
+        count: number of images.
+        name_of: function that returns the name of the i-th image.
+
+    Raises:
+        DataError: if none of them is an image.
+    """
+
+    def size(i: int) -> Size:
+        try:
+            with open_image(i) as image:
+                width, height = image.size
+                return width, height
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            return 0, 0  # decoding says what is wrong with it
+
+    sizes = tuple(size for _, size in in_order(size, count))
     if not any(min(size) for size in sizes):
-        raise DataError(f"none of {len(files):,} files is an image that can be read; the first: {files[0]}")
+        raise DataError(f"none of {count:,} files is an image that can be read; the first: {name_of(0)}")
     return Sizes(sizes)
 
 
@@ -82,16 +103,6 @@ def mixed_sizes_note(name: str, sizes: Sizes, resolution: int) -> str | None:
     if len(set(sizes.sides)) > 1:
         return f"{name}: {sizes}; all are compared at {resolution} px" + (f", and {enlarged}" if enlarged else "")
     return f"{name}: {sizes}; compared at {resolution} px, {enlarged}" if enlarged else None
-
-
-def _size(file: Path) -> Size:
-    """Return width and height of an image file in pixels, (0, 0) for a file that is none."""
-    try:
-        with open_raster(file) as image:
-            width, height = image.size
-            return width, height
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        return 0, 0  # decoding says what is wrong with it
 
 
 def _area(size: Size) -> int:

@@ -28,6 +28,8 @@ class StackedMNIST(Images):
         channels: 3; no other value is possible.
         triples: number of training images; a tenth as many more are held out.
         all_digits: whether all 70,000 digits are for training, as in PacGAN's code; then no image is held out.
+        cache: folder in which the decoded images are kept, which several runs may share at once; empty for the cache
+            folder of the environment variable ZOO_CACHE.
         images: settings shared by all sources, see `zoo.data.Images`; `held_out` has no effect. The draw of the triples
             depends on `split_seed`.
     """
@@ -41,11 +43,13 @@ class StackedMNIST(Images):
         channels: int = 3,
         triples: int = 128_000,
         all_digits: bool = False,
+        cache: str = "",
         **images: Any,
     ) -> None:
         check_stacks(type(self).__name__, channels, triples)
         super().__init__(resolution=resolution, channels=channels, **images)
         self.root, self.download, self.triples, self.all_digits = root, download, triples, all_digits
+        self.cache = cache
 
     def read(self) -> Pool:
         """Read MNIST, or take it from the cache, and draw all images: first those for training, then the held-out ones.
@@ -53,7 +57,8 @@ class StackedMNIST(Images):
         Raises:
             DataError: if files are missing or cannot be downloaded; the text says how to get the data set.
         """
-        pool = MNIST(root=self.root, download=self.download, resolution=self.resolution, channels=1).read()
+        settings: dict[str, Any] = {"root": self.root, "download": self.download, "cache": self.cache}
+        pool = MNIST(**settings, resolution=self.resolution, channels=1).read()
         assert pool.labels is not None
         assert pool.held_out is not None
         test = pool.held_out[:0] if self.all_digits else pool.held_out

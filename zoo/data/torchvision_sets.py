@@ -32,6 +32,8 @@ class TorchvisionSet(Images):
         resolution: height and width in pixels, to which the images are resized with antialiasing.
         channels: 3 for colour, or 1 to convert to grey.
         on_corrupt: `raise` for an error at a file that cannot be decoded, or `skip` to leave it out with a message.
+        cache: folder in which the decoded images are kept, which several runs may share at once; empty for the cache
+            folder of the environment variable ZOO_CACHE.
         images: settings shared by all sources, see `zoo.data.Images`; the held-out part is the publisher's test part if
             there is one.
     """
@@ -59,12 +61,13 @@ class TorchvisionSet(Images):
         resolution: int,
         channels: int = 3,
         on_corrupt: OnCorrupt = "raise",
+        cache: str = "",
         **images: Any,
     ) -> None:
         if channels not in (1, 3):
             raise ValueError(f"channels of image files are 1 (grey) or 3 (colour); got {channels}")
         super().__init__(resolution=resolution, channels=channels, **images)
-        self.root, self.download, self.on_corrupt = root, download, on_corrupt
+        self.root, self.download, self.on_corrupt, self.cache = root, download, on_corrupt, cache
 
     def open_part(self, **part: Any) -> Any:
         """Return a part of the data set as an object of torchvision's class.
@@ -120,6 +123,7 @@ class TorchvisionSet(Images):
             held_out=np.arange(sum(sizes[: len(train)]), total) if test else None,
             class_names=tuple(n if isinstance(n, str) else n[0] for n in getattr(parts[0], "classes", ())),
             on_corrupt=self.on_corrupt,
+            cache=self.cache,
         )
 
     def labels_of(self, parts: list[Any]) -> NDArray[np.int64] | None:

@@ -57,7 +57,41 @@ def sha256_of(path: Path) -> str:
 
 def digest_of_values(*values: object) -> str:
     """Return a key for a combination of plain values: 32 hexadecimal digits, from the values' `repr`."""
-    return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()
+    return digest_of_text([repr(values)])
+
+
+def digest_of_text(pieces: Iterable[str]) -> str:
+    """Return the digest of a text that comes in pieces and is never in memory as a whole: 32 hexadecimal digits."""
+    digest = hashlib.blake2b(digest_size=16)
+    for piece in pieces:
+        digest.update(piece.encode())
+    return digest.hexdigest()
+
+
+class TupleDigest:
+    """Digest of values that come one after another: that of `digest_of_values` of all of them, in little memory."""
+
+    def __init__(self) -> None:
+        self._digest, self._count = hashlib.blake2b(b"(", digest_size=16), 0
+
+    def add(self, value: object) -> None:
+        """Add a value."""
+        self._digest.update(f"{', ' if self._count else ''}{value!r}".encode())
+        self._count += 1
+
+    def hexdigest(self) -> str:
+        """Return the digest, 32 hexadecimal digits."""
+        digest = self._digest.copy()
+        digest.update(b",)" if self._count == 1 else b")")
+        return digest.hexdigest()
+
+
+def joined(texts: Iterable[str]) -> Iterator[str]:
+    """Yield texts with a comma and a space before each but the first, as they stand in the `repr` of a list."""
+    first = True
+    for text in texts:
+        yield text if first else f", {text}"
+        first = False
 
 
 def append_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
@@ -155,12 +189,18 @@ def say_left_out(path: Path, lines: int) -> None:
     print(f"note: {path}: {what} that cannot be read, as a kill or a power cut leaves them: left out", file=sys.stderr)
 
 
-def cache_folder() -> Path:
-    """Return the cache folder, which is created: `ZOO_CACHE` if it is set, otherwise `zoo` in the user's cache folder.
+def cache_folder(given: str = "") -> Path:
+    """Return the cache folder, which is created.
+
+    Args:
+        given: the folder that a setting `data.cache` names; empty for `ZOO_CACHE` if that is set, otherwise `zoo` in
+            the user's cache folder.
 
     Raises:
         UserError: if the user has no home folder, or the cache folder cannot be created.
     """
+    if given:
+        return _given_cache(given)
     chosen = os.environ.get("ZOO_CACHE")
     base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
     try:
@@ -176,6 +216,23 @@ def cache_folder() -> Path:
         raise UserError(
             f"the cache folder {folder} cannot be created: {error.strerror or error}. Set the environment variable "
             "ZOO_CACHE to a folder that you may write, such as ZOO_CACHE=/tmp/zoo"
+        ) from error
+    return folder
+
+
+def _given_cache(given: str) -> Path:
+    """Return the cache folder that `data.cache` names, which is created.
+
+    Raises:
+        UserError: if it cannot be created.
+    """
+    folder = with_home(given)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"data.cache={given}: the cache folder cannot be created: {error.strerror or error}. Give a folder that "
+            "you may write, or leave data.cache out"
         ) from error
     return folder
 

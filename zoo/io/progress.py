@@ -97,10 +97,20 @@ class LateLines:
         with self._lock:
             if text != self._text:  # the step ended while the timer went off
                 return
-            counted = f": {self._done:,} of {self._total:,}" if self._total else ""
-            line = f"{text}{counted}, {time.monotonic() - self._began:.0f} s so far"
+            passed = time.monotonic() - self._began
+            counted = f": {self._done:,} of {self._total:,}" if self._total else f": {self._done:,}" * bool(self._done)
+            left = passed * (self._total - self._done) / self._done if self._total and self._done else 0
+            line = f"{text}{counted}, {passed:.0f} s so far" + (f", {duration_text(left)} left" if left >= 60 else "")
             self._start(AGAIN)
         self.write(line)
+
+
+def duration_text(seconds: float) -> str:
+    """Return a rough duration for the user, such as "about 12 minutes"."""
+    if seconds < 60:
+        return "less than a minute"
+    amount, unit = (seconds / 3600, "hour") if seconds >= 2 * 3600 else (seconds / 60, "minute")
+    return f"about {amount:.0f} {unit}{'' if round(amount) == 1 else 's'}"
 
 
 def _counted(text: str, total: int | None, tell: Listener) -> Callable[[int], None]:

@@ -72,6 +72,17 @@ class Missing:
             rank_zero_warn(f"{self.what} that are missing: {missing:,} of {self.attempts:,} ({causes})")
 
 
+def free_bytes(folder: Path) -> int:
+    """Return the bytes that are free on the disk of a folder, or of the nearest folder above it that there is."""
+    return shutil.disk_usage(next(each for each in (folder, *folder.absolute().parents) if each.is_dir())).free
+
+
+def size_text(size: int) -> str:
+    """Return a number of bytes for the user, such as "12.3 GB"."""
+    unit = next((unit for unit in ((10**12, "TB"), (10**9, "GB"), (10**6, "MB")) if size >= unit[0]), (10**3, "kB"))
+    return f"{size / unit[0]:,.1f} {unit[1]}"
+
+
 def mapped_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.memmap[Any, Any]:
     """Create a memory-mapped array, in a file for which the disk has room.
 
@@ -99,9 +110,8 @@ def no_room(path: Path, size: int, error: OSError) -> DataError:
         size: its size in bytes.
         error: what the system said.
     """
-    folder = next(each for each in path.parents if each.is_dir())
     return DataError(
         f"the cache of decoded images cannot be written to {path.parent.parent}: {error.strerror or error}. It needs "
-        f"{size:,} bytes, {shutil.disk_usage(folder).free:,} are free. Make room, or set ZOO_CACHE to a folder on "
-        "another disk"
+        f"{size:,} bytes, {free_bytes(path.parent):,} are free. Make room, or set ZOO_CACHE to a folder on "
+        "another disk (for one source of images: data.cache=FOLDER)"
     )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from zoo.config.recipe import Recipe
-from zoo.data import Folder
+from zoo.data import Images
 from zoo.errors import UserError
 
 NOT_ON_META = (NotImplementedError, RuntimeError, TypeError)
@@ -13,15 +15,17 @@ NOT_ON_META = (NotImplementedError, RuntimeError, TypeError)
 
 
 def check_model_and_images(recipe: Recipe) -> None:
-    """Check what can be known without decoding images: the model, and whether a folder of images lists any.
+    """Check what can be known without decoding all images: the model, and whether files of images are there.
+
+    What decoding them will take is said on the standard error stream.
 
     Raises:
         UserError: if the class of the model or of the data refuses its settings, or there are no images.
     """
     check_model(recipe)
     data = recipe.data.build()
-    if isinstance(data, Folder):
-        data.files()
+    if isinstance(data, Images) and (plan := data.plan()):
+        print(f"images: {plan}", file=sys.stderr)
 
 
 def check_model(recipe: Recipe) -> None:

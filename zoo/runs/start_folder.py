@@ -11,8 +11,10 @@ from zoo.data import Images
 from zoo.errors import DataError
 from zoo.io.run_folder import RunFolder
 
-PATHS = ("root", "data_dir")
+PATHS = ("root", "data_dir", "cache")
 """Settings of sources of images that are paths."""
+MADE = ("cache",)
+"""Those of them that need not exist."""
 
 
 def paths_of_data(run: RunFolder, recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -36,13 +38,15 @@ def paths_of_data(run: RunFolder, recipe: Recipe, given: Mapping[str, Any]) -> d
         return {}
     for key in PATHS:
         value = arguments.get(key)
-        if key in given or not isinstance(value, str) or value.startswith("~") or Path(value).is_absolute():
+        if key in given or not value or not isinstance(value, str):
+            continue
+        if value.startswith("~") or Path(value).is_absolute():
             continue
         started_in = next((start["folder"] for start in reversed(run.starts()) if "folder" in start), None)
         if started_in is not None and (Path(started_in) / value).exists():
             if Path(started_in) != Path.cwd():
                 changes[key] = str(Path(started_in) / value)
-        elif not Path(value).exists() and _must_exist(recipe):
+        elif not Path(value).exists() and key not in MADE and _must_exist(recipe):
             place = "the folder that it was started in, which it did not record" if started_in is None else started_in
             raise DataError(
                 f"the run read data.{key}={value} as seen from {place}; there is nothing at this path there, nor from "

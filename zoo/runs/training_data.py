@@ -26,6 +26,8 @@ FROM_OUTSIDE = (
     "class",
     "labels",
     "classes",
+    "array",
+    "label_array",
     "on_corrupt",
     "value_range",
     "background",

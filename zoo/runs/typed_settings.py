@@ -105,6 +105,7 @@ class ModelSettings(ModelClass, total=False):
 
 
 DataName = Literal[
+    "Arrays",
     "CIFAR10",
     "CIFAR100",
     "CelebA",
@@ -120,6 +121,7 @@ DataName = Literal[
     "SVHN",
     "StackedDigits",
     "StackedMNIST",
+    "Zip",
 ]
 DataClass = TypedDict("DataClass", {"class": DataName | str | type}, total=False)
 
@@ -136,14 +138,17 @@ class DataSettings(DataClass, total=False):
     seed: int
     split_seed: int
     root: str  # all but Digits, Grid, Ring, StackedDigits
-    download: bool  # all but Digits, Folder, Grid, Ring, StackedDigits
+    labels: bool | None | bool  # Arrays, Folder, Zip
+    array: str  # Arrays
+    label_array: str  # Arrays
+    value_range: Sequence[float]  # Arrays, Folder, Zip
     on_corrupt: Literal["raise", "skip"]  # all but Digits, Grid, Ring, StackedDigits, StackedMNIST
-    labels: bool  # Folder
-    classes: Sequence[str]  # Folder
-    match: str  # Folder
-    group: str  # Folder
-    value_range: Sequence[float]  # Folder
-    background: str  # Folder
+    background: str  # Arrays, Folder, Zip
+    cache: str  # all but Digits, Grid, Ring, StackedDigits
+    download: bool  # all but Arrays, Digits, Folder, Grid, Ring, StackedDigits, Zip
+    classes: Sequence[str]  # Folder, Zip
+    match: str  # Folder, Zip
+    group: str  # Folder, Zip
     samples: int  # Grid, Ring
     side: int  # Grid
     category: str  # LSUN

@@ -15,11 +15,10 @@ from torch import Tensor
 from zoo.audit.evidence.images import PART, ImageSet, check_labels
 from zoo.audit.evidence.stored import split_images, store
 from zoo.data.decode import UNDECODED, Rendering, render
-from zoo.data.folder import UNREADABLE
-from zoo.data.given_folder import faults_of, image_folder
+from zoo.data.given_folder import faults_of, image_source, open_listed
+from zoo.data.image_files import UNREADABLE, ImageFiles
 from zoo.data.listing import described
-from zoo.data.raster import open_raster
-from zoo.data.sizes import Sizes, sizes_of
+from zoo.data.sizes import Sizes
 from zoo.features.extractor import resized as shrunk_pixels
 
 LOST = (UNDECODED, UNREADABLE)
@@ -43,13 +42,13 @@ class FolderImages:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """A folder of images whose files are listed but not decoded yet.
+    """A folder of images, or a file of them, that are listed but not decoded yet.
 
     Args:
         name: what the images are: `train`, `held_out` or `generated`.
-        path: the folder.
-        files: the image files, sorted.
-        sizes: size of each file.
+        path: the folder, or the .zip, .npz or .npy file.
+        files: the image files, sorted, those of an archive below its path; empty for an array.
+        sizes: size of each image.
         reading: settings of `zoo.data.Folder` for reading the files, such as {"on_corrupt": "skip"}.
     """
 
@@ -73,8 +72,8 @@ class ImageFolder:
         Raises:
             UserError: for an image that cannot be decoded, or labels of another number.
         """
-        known = None if labels is None else check_labels(labels, len(self.files), self.name, from_files=True)
-        data = image_folder(self.name, self.path, resolution, channels, self.reading)
+        known = None if labels is None else check_labels(labels, len(self.sizes.sizes), self.name, from_files=True)
+        data = image_source(self.name, self.path, resolution, channels, self.reading)
         with faults_of(self.name):
             data.setup()
         pool = data.train.pool
@@ -86,7 +85,7 @@ class ImageFolder:
             None if known is None else known[kept],
             class_names,
             torch.tensor(self.sizes.sides)[kept],
-            tuple(self.files[i] for i in pool.kept),
+            tuple(self.files[i] for i in pool.kept) if self.files else (),
             data.rendering,
         )
         lost = {reason: pool.left_out[reason] for reason in LOST if reason in pool.left_out}
@@ -97,20 +96,20 @@ class ImageFolder:
 
 
 def list_folder(path: str | Path, name: str, reading: Mapping[str, Any] | None = None) -> ImageFolder:
-    """List the images of a folder and read their sizes.
+    """List the images of a folder, an archive or an array, and read their sizes.
 
     Args:
-        path: the folder.
+        path: the folder, or the .zip, .npz or .npy file.
         name: what the images are: `train`, `held_out` or `generated`.
         reading: settings of `zoo.data.Folder` for reading the files.
 
     Raises:
         UserError: if there is no such folder, no image in it, or a setting is refused.
     """
-    data = image_folder(name, path, 1, 3, reading or {})
+    data = image_source(name, path, 1, 3, reading or {})
     with faults_of(name):
-        files = tuple(data.files())
-        return ImageFolder(name, data.root, files, sizes_of(files), dict(reading or {}))
+        files = tuple(data.files()) if isinstance(data, ImageFiles) else ()
+        return ImageFolder(name, data.root, files, data.sizes(), dict(reading or {}))
 
 
 def resized(images: ImageSet, size: int) -> ImageSet:
@@ -141,6 +140,6 @@ def shrunk(images: ImageSet, side: int) -> ImageSet:
 def _opened(images: ImageSet, i: int) -> Image.Image:
     """Open the file of an image, or make an image of its pixels."""
     if images.files:
-        return open_raster(images.files[i])
+        return open_listed(images.files[i])
     pixels = images.rows(slice(i, i + 1))[0].permute(1, 2, 0).numpy()
     return Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)

@@ -18,7 +18,7 @@ from zoo.runs.history import read_run
 
 OBSERVING = ("SampleGrid", "SampleMetrics", "SaveEvery")
 """Callbacks that only look at a run: their settings may differ between runs that are pooled."""
-WITHOUT_EFFECT = ("trainer.threads", "trainer.log_every_n_steps", "trainer.enable_progress_bar")
+WITHOUT_EFFECT = ("trainer.threads", "trainer.log_every_n_steps", "trainer.enable_progress_bar", "data.cache")
 """Settings that may differ between runs that are pooled."""
 MOST_SHOWN = 4
 """Largest number of settings in the name of a group."""
