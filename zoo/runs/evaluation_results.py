@@ -123,7 +123,12 @@ def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[s
             f"above real images{row}: {listed}. Blurred and repeated images raise precision and density, so this is no "
             "sign of quality; look at recall and coverage, and at the images"
         )
-    if numbers and network.name != "inception":
+    if numbers and network.compares_with:
+        notes.append(
+            f"numbers from {network.name} compare with {network.compares_with}, measured on the same real images at the "
+            "same n, and with no others"
+        )
+    elif numbers:
         notes.append(
             f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
         )

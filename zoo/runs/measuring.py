@@ -88,10 +88,14 @@ def evaluate(
         n: number of generated images; None for as many as there are real ones, 50,000 at most.
         n_real: number of real images; 0 for as many as generated ones.
         split: part of the data that the real images are from; published FIDs are measured on `train`.
-        extractor: network that computes the features: inception (for FIDs that compare with papers), effnet-lite0,
-            digits, stacked-digits, mnist, stacked-mnist, pixels or points; or the path of your own class; empty for the
-            one that suits the data without a download.
-        options: settings of the extractor, such as options.weights=PATH, options.size=128 or options.features=320.
+        extractor: network that computes the features, with the resizing of the package that it is named after:
+            inception (for FIDs that compare with papers), inception-clean (clean-fid), inception-legacy-pytorch
+            (pytorch-fid), inception-torchvision, dinov2-dgm (dgm-eval), dinov2-torch-fidelity, clip-vit-b32,
+            clip-vit-b32-torch-fidelity, timm:NAME (any model of timm), effnet-lite0, digits, stacked-digits, mnist,
+            stacked-mnist, pixels or points; or the path of your own class; empty for the one that suits the data
+            without a download.
+        options: settings of the extractor, such as options.weights=PATH, options.model=vits14 (dinov2),
+            options.size=128 or options.features=320.
         truncation: bound of the latents: a number, or a list of numbers for a curve; None for none.
         truncation_by: method of the truncation: `redrawing` draws coordinates beyond the bound again; `scaling` draws
             again outside [-2, 2] and multiplies by the bound.
