@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from zoo.errors import DownloadError, FeatureError, first_line
@@ -184,3 +185,21 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     if not isinstance(content, dict) or not all(isinstance(value, torch.Tensor) for value in content.values()):
         raise FeatureError(f"{path} is refused: a file of weights must contain a mapping from names to tensors")
     return content
+
+
+def load_array_records(path: Path) -> Any:
+    """Load a file of `torch.save` with tensors or numpy's arrays, as torch-fidelity's cache has them.
+
+    Nothing else is read: of Python's objects, those that an array consists of are allowed.
+
+    Raises:
+        OSError, ValueError, RuntimeError, EOFError, pickle.UnpicklingError: if the file is damaged or holds more.
+    """
+    if zipfile.is_zipfile(path):
+        check_records(path)
+    kinds = [type(np.dtype(kind)) for kind in ("float16", "float32", "float64", "uint8", "int64")]
+    rebuild = np.empty(0).__reduce__()[0]  # a function of numpy, whose module differs between versions
+    names = [(rebuild, f"numpy.{core}.multiarray._reconstruct") for core in ("core", "_core")]
+    allowed: list[Any] = [np.ndarray, np.dtype, *kinds, *names]
+    with torch.serialization.safe_globals(allowed):
+        return torch.load(path, map_location="cpu", weights_only=True)

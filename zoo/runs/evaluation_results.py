@@ -18,6 +18,7 @@ from zoo.io.files import atomic_write, with_home
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.svg import can_plot
 
+PACKAGES = ("gan-zoo", "torch", "torchvision", "torchmetrics", "torch-fidelity", "timm", "numpy", "pillow")
 RAISED_BY_BLUR = ("precision", "density")
 BEYOND = 1.1  # ratio to the floor that is worth a note where there are no intervals
 PROTOCOL = (
@@ -28,6 +29,8 @@ PROTOCOL = (
     "split",
     "n_real",
     "n_fake",
+    "reference",
+    "made_by",
     "seed",
     "images_seen",
     "generator",
@@ -101,10 +104,15 @@ def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[s
     frechet = [number for number in numbers if number.key in FRECHET]
     if frechet:
         first = frechet[0]
-        n = min(first.protocol["n_real"], first.protocol["n_fake"])
+        n = min(first.protocol["n_real"] or first.protocol["n_fake"], first.protocol["n_fake"])
         notes.append(
-            "a Fréchet distance falls with the number of images: compare it at the same n, and with 'real against "
-            "real', two disjoint sets of real images, which is what a perfect generator would get"
+            "a Fréchet distance falls with the number of images: compare it at the same n"
+            + (
+                ". Mean and covariance alone have no 'real against real', which is what a perfect generator would get"
+                if _of_statistics(first)
+                else ", and with 'real against real', two disjoint sets of real images, which is what a perfect "
+                "generator would get"
+            )
         )
         if n <= network.width:
             notes.append(
@@ -125,14 +133,19 @@ def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[s
         )
     if numbers and network.compares_with:
         notes.append(
-            f"numbers from {network.name} compare with {network.compares_with}, measured on the same real images at the "
-            "same n, and with no others"
+            f"numbers from {network.name} compare with {network.compares_with}, measured on the same real images at "
+            "the same n, and with no others"
         )
     elif numbers:
         notes.append(
             f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
         )
     return notes
+
+
+def _of_statistics(number: Number) -> bool:
+    """Return whether a number was measured against mean and covariance alone, without real images."""
+    return str(number.protocol.get("reference", "")).startswith("mean and covariance")
 
 
 def _above_floor(number: Number) -> bool:
@@ -201,6 +214,8 @@ def _table_of(subject: str, row: dict[str, Any]) -> Table:
 
 def _floor_text(number: Number) -> str:
     """Return the number between two sets of real images, with their size where it differs from the number's own."""
+    if _of_statistics(number):
+        return ""
     if number.floor is None or number.floor_n is None:
         return "too few real images" if number.key in FRECHET else ""
     same = number.floor_n == (number.protocol["n_real"], number.protocol["n_fake"])

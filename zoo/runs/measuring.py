@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import wraps
 from itertools import product
 from pathlib import Path
@@ -13,31 +12,25 @@ import torch
 from torch import Tensor
 
 from zoo.data import Images
-from zoo.data.given_folder import faults_of, folder_settings, image_folder
+from zoo.data.given_folder import folder_settings
 from zoo.data.points import Points
-from zoo.data.sizes import Sizes, mixed_sizes_note, sizes_of
 from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
 from zoo.evaluation.numbers import Floor, Modes, measure_numbers
-from zoo.evaluation.reference import ReferenceSet, SplitName, default_extractor, reference_features
+from zoo.evaluation.reference import SplitName, default_extractor, reference_features
 from zoo.features import DigitClassifier, Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.gan import GAN
 from zoo.hub.loading import UserClasses
-from zoo.io.environment import versions_of
-from zoo.io.run_folder import RunFolder
-from zoo.models.mix.mixgan import MixGAN
-from zoo.runs.comparing.grouping import described_run
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
 from zoo.runs.evaluation_results import Evaluation, notes_on_rows, save_and_print
+from zoo.runs.measured_model import about_model, parts_of, results_of
+from zoo.runs.measuring_on_file import evaluate_on_file, write_statistics_of_data
+from zoo.runs.measuring_sets import MOST, evaluate_sets, write_statistics_of_set
 from zoo.runs.opening import open_trained
-from zoo.runs.training_data import set_up_data
 from zoo.sampling.images import TruncationBy, in_batches
 from zoo.training.hardware import select_device
-
-MOST = 50_000  # generated images, if `n` is not given
-PACKAGES = ("gan-zoo", "torch", "torchvision", "torchmetrics", "torch-fidelity", "timm", "numpy", "pillow")
 
 
 def evaluate(
@@ -60,6 +53,7 @@ def evaluate(
     repeats: int = 10,
     device: str = "auto",
     out: str | None = None,
+    stats: str | None = None,
     cls: str | list[str] | None = None,
 ) -> Evaluation:
     """Measure a trained model's samples, or a folder of images, against real images.
@@ -69,8 +63,10 @@ def evaluate(
     Args:
         checkpoint: run folder (its last checkpoint), checkpoint file, or release (its name, its folder or file, or
             hf:ORG/NAME).
-        real: folder of real images, instead of a checkpoint.
-        fake: folder of generated images, beside `real`.
+        real: folder of real images, or an array of them (.npz or .npy, uint8), beside `fake`; or a file of published
+            statistics, beside `fake` or `checkpoint`: mu and sigma of clean-fid, pytorch-fid, ADM, EDM or of `stats`
+            (.npz), or torch-fidelity's cache (.pt).
+        fake: folder of generated images, or an array of them (.npz or .npy, uint8), beside `real`.
         data: settings in place of those of the run's data, such as data.class=Folder data.root=photos; for two folders
             those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
         best: whether to take the run's best checkpoint instead of the last.
@@ -107,6 +103,8 @@ def evaluate(
         repeats: number of random halves for the 95 % intervals; 0 for no intervals.
         device: device to compute on: auto, cpu or cuda.
         out: the JSON file; None for one in the run's folder that holds no other measurement.
+        stats: a .npz file to write mean and covariance of the real images' features to, those of `real` or of the data
+            of `checkpoint`, for later use as `real`; nothing is measured then.
         cls: import path of your own class that a release was made of.
 
     Returns:
@@ -121,9 +119,11 @@ def evaluate(
         python -m zoo.evaluate checkpoint=runs/dcgan_cifar10/TIME metrics=fid,kid extractor=inception split=train
         python -m zoo.evaluate checkpoint=runs/biggan_cifar10/TIME truncation=[0.5,0.7,1.0]
         python -m zoo.evaluate real=photos fake=samples metrics=fid,prdc
+        python -m zoo.evaluate real=cifar10-32x32.npz fake=samples.npz extractor=inception
+        python -m zoo.evaluate real=photos stats=photos.npz extractor=inception-clean
     """
-    check_sources(checkpoint, real, fake)
-    check_output(out)
+    check_sources(checkpoint, real, fake, stats)
+    check_output(out, stats)
     request = Request(
         metrics=metric_names(metrics),
         extractor=extractor,
@@ -138,12 +138,21 @@ def evaluate(
         device=select_device(device),
         component=component,
     )
-    if checkpoint is not None:
-        evaluation = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
-    else:
+    if stats is not None:
+        if checkpoint is None:
+            assert real is not None
+            write_statistics_of_set(stats, real, resolution, request, folder_settings(data))
+        else:
+            write_statistics_of_data(stats, checkpoint, dict(data or {}), request, cls)
+        return Evaluation(f"statistics in {stats}", Path(stats), [])
+    if checkpoint is None:
         assert real is not None
         assert fake is not None
-        evaluation = evaluate_folders(real, fake, resolution, request, folder_settings(data))
+        evaluation = evaluate_sets(real, fake, resolution, request, folder_settings(data))
+    elif real is None:
+        evaluation = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
+    else:
+        evaluation = evaluate_on_file(checkpoint, real, best, dict(data or {}), request, cls)
     save_and_print(evaluation, out, curve=len(request.truncation) > 1)
     return evaluation
 
@@ -211,73 +220,7 @@ def evaluate_checkpoint(
             row["cas"] = _cas(part, data, request, latents)
         rows.append(row)
     notes = [*notes_on_rows(rows, network), *_notes_on_data(opened.other_data, request.split, best)]
-    if opened.path is None:
-        path = Path(f"evaluation-{opened.name}-{request.split}-{network.name}.json")
-    else:
-        path = RunFolder(opened.run or opened.path.parent).evaluation(opened.path, request.split, network.name)
-    subject = f"{type(model).__name__} after {model.images_seen:,} images"
-    run = {} if opened.run is None else described_run(opened.run)
-    return Evaluation(subject, path, rows, notes, versions_of(PACKAGES), run)
-
-
-def evaluate_folders(
-    real: str, fake: str, resolution: int, request: Request, reading: Mapping[str, Any] | None = None
-) -> Evaluation:
-    """Measure one folder of images against another.
-
-    Args:
-        real: folder of real images.
-        fake: folder of generated images.
-        resolution: resolution to compare at, in pixels; 0 for the most common size of the generated images.
-        request: the checked options.
-        reading: settings of `Folder` for reading files, see `folder_settings`.
-
-    Raises:
-        UserError: for folders without images, or a metric that needs a model.
-    """
-    if request.truncation != [None] or request.with_cas or request.component is not None:
-        raise UserError(
-            "truncation, component and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER"
-        )
-    if resolution < 0:
-        raise UserError(f"resolution: pixels, or 0 for the most common size of the generated images; got {resolution}")
-    paths = {"real": real, "fake": fake}
-    sizes: dict[str, Sizes] = {}
-    for name, path in paths.items():
-        with faults_of(name):
-            sizes[name] = sizes_of(image_folder(name, path, 1, 3, reading or {}).files())
-    size = resolution or sizes["fake"].common_side
-    sides: list[Images] = []
-    for name, path in paths.items():
-        with faults_of(name):
-            sides.append(set_up_data(image_folder(name, path, size, 3, reading or {})))
-        print(sides[-1].describe(), file=sys.stderr)
-    network = named_extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
-    names = request.metrics or ["fid", "kid", "prdc"]
-    n = min(request.n or MOST, len(sides[1].train))
-    fakes = reference_features(sides[1], "train", network, n, request.seed).reference
-    chosen = reference_features(sides[0], "train", network, request.n_real or n, request.seed)
-    reals = ReferenceSet("train", chosen.split, chosen.indices, chosen.reference, chosen.additional)
-    protocol = {
-        "data": f"{real} against {fake}, {size} px",
-        "resolution": size,
-        "resolution_by": "asked for" if resolution else "most common size of the generated images",
-        "real_files": str(sizes["real"]),
-        "fake_files": str(sizes["fake"]),
-        "seed": request.seed,
-        "real_digest": sides[0].digest,
-        "fake_digest": sides[1].digest,
-    }
-    numbers = measure_numbers(
-        names, network, reals, fakes, protocol, repeats=request.repeats, seed=request.seed, device=request.device
-    )
-    for number in numbers:
-        number.protocol["split"] = "all of the folder"
-    rows = [{"truncation": None, "numbers": numbers}]
-    named = {"real": "real images", "fake": "generated images"}
-    mixed = [mixed_sizes_note(named[name], of_side, size) for name, of_side in sizes.items()]
-    notes = [*notes_on_rows(rows, network), *(note for note in mixed if note)]
-    return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, notes, versions_of(PACKAGES))
+    return results_of(opened, rows, notes, request.split, network)
 
 
 def suitable_metrics(data: Images, network: Extractor) -> list[str]:
@@ -288,28 +231,6 @@ def suitable_metrics(data: Images, network: Extractor) -> list[str]:
     if isinstance(network, DigitClassifier):
         names.append("modes" if network.stacked else "classes")
     return names
-
-
-def parts_of(model: GAN, asked: int | str | None) -> dict[int | None, GAN]:
-    """Return the models to measure by their component: generators of a mixture; None is the model itself.
-
-    Args:
-        model: the model.
-        asked: index of a generator, `all`, or None.
-
-    Raises:
-        UserError: for a model that is no mixture, or a component that it does not have.
-    """
-    if asked is None:
-        return {None: model}
-    if not isinstance(model, MixGAN):
-        raise UserError(f"component: for a MixGAN; this is a {type(model).__name__}. Leave it out")
-    k = len(model.generator)
-    if asked == "all":
-        return {None: model, **{i: model.member(i) for i in range(k)}}
-    if not isinstance(asked, int) or isinstance(asked, bool) or not 0 <= asked < k:
-        raise UserError(f"component: 0 to {k - 1}, the generators of this mixture, or all; got {asked!r}")
-    return {asked: model.member(asked)}
 
 
 def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) -> dict[str, Any]:
@@ -331,14 +252,7 @@ def _protocol(
 ) -> dict[str, Any]:
     """Return the entries of a number's protocol that describe the model, its samples and the data."""
     return {
-        "checkpoint": name,
-        "model": type(model).__name__,
-        "generator": "averaged",
-        "images_seen": model.images_seen,
-        "seed": request.seed,
-        "truncation": level,
-        "truncation_by": request.truncation_by if level is not None else None,
-        "component": component,
+        **about_model(name, model, request, level, component),
         "data": f"{type(data).__name__}, {data.resolution} px",
         "data_digest": data.digest,
     }
