@@ -51,6 +51,7 @@ class Evaluation:
         versions: version of each package that computed the numbers.
         run: recipe, seed and settings of the run that was measured, with which `zoo.compare` pools runs that differ in
             their seed alone; empty for anything but a run.
+        published: published numbers of the recipe, each with ours beside it, if they were asked for.
     """
 
     subject: str
@@ -59,12 +60,13 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
+    published: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in self.rows]
         about = {"subject": self.subject, "notes": self.notes, "versions": self.versions, "run": self.run}
-        return {**about, "rows": rows}
+        return {**about, "rows": rows, **({"published": self.published} if self.published else {})}
 
     def write(self, path: Path) -> None:
         """Write the results as JSON."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import wraps
 from itertools import product
 from pathlib import Path
@@ -23,12 +24,17 @@ from zoo.features import DigitClassifier, Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.gan import GAN
 from zoo.hub.loading import UserClasses
+from zoo.io.run_folder import run_of
+from zoo.releases.references import Reference
+from zoo.runs.comparing.grouping import described_run
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
 from zoo.runs.evaluation_results import Evaluation, notes_on_rows, save_and_print
+from zoo.runs.locating import locate, newest_checkpoint, report_name
 from zoo.runs.measured_model import about_model, parts_of, results_of
 from zoo.runs.measuring_on_file import evaluate_on_file, write_statistics_of_data
 from zoo.runs.measuring_sets import MOST, evaluate_sets, write_statistics_of_set
 from zoo.runs.opening import open_trained
+from zoo.runs.published import beside, print_beside, published_of
 from zoo.sampling.images import TruncationBy, in_batches
 from zoo.training.hardware import select_device
 
@@ -54,6 +60,7 @@ def evaluate(
     device: str = "auto",
     out: str | None = None,
     stats: str | None = None,
+    compare: Literal["published"] | None = None,
     cls: str | list[str] | None = None,
 ) -> Evaluation:
     """Measure a trained model's samples, or a folder of images, against real images.
@@ -105,6 +112,8 @@ def evaluate(
         out: the JSON file; None for one in the run's folder that holds no other measurement.
         stats: a .npz file to write mean and covariance of the real images' features to, those of `real` or of the data
             of `checkpoint`, for later use as `real`; nothing is measured then.
+        compare: `published` prints the published numbers of the run's recipe beside ours, of this measurement or of
+            earlier ones of the run; those that were never measured are marked `not run`.
         cls: import path of your own class that a release was made of.
 
     Returns:
@@ -118,6 +127,7 @@ def evaluate(
         python -m zoo.evaluate checkpoint=dcgan_digits
         python -m zoo.evaluate checkpoint=runs/dcgan_cifar10/TIME metrics=fid,kid extractor=inception split=train
         python -m zoo.evaluate checkpoint=runs/biggan_cifar10/TIME truncation=[0.5,0.7,1.0]
+        python -m zoo.evaluate checkpoint=runs/dcgan_cifar10/TIME extractor=inception split=train compare=published
         python -m zoo.evaluate real=photos fake=samples metrics=fid,prdc
         python -m zoo.evaluate real=cifar10-32x32.npz fake=samples.npz extractor=inception
         python -m zoo.evaluate real=photos stats=photos.npz extractor=inception-clean
@@ -138,6 +148,7 @@ def evaluate(
         device=select_device(device),
         component=component,
     )
+    published = published_numbers_of(checkpoint, compare)
     if stats is not None:
         if checkpoint is None:
             assert real is not None
@@ -153,8 +164,41 @@ def evaluate(
         evaluation = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
     else:
         evaluation = evaluate_on_file(checkpoint, real, best, dict(data or {}), request, cls)
+    pairs = beside(published, evaluation, _run_of(checkpoint)) if published else []
+    evaluation = replace(evaluation, published=[pair.as_dict() for pair in pairs])
     save_and_print(evaluation, out, curve=len(request.truncation) > 1)
+    if pairs:
+        print_beside(pairs)
     return evaluation
+
+
+def published_numbers_of(checkpoint: str | None, compare: str | None) -> list[dict[str, Any]]:
+    """Return the published numbers that are asked for.
+
+    Args:
+        checkpoint: run folder, checkpoint file or release; None for two sets of images.
+        compare: `published`, or None for none.
+
+    Raises:
+        UserError: if the recipe has none, or no recipe is known.
+    """
+    if compare is None:
+        return []
+    if compare != "published":
+        raise UserError(f"compare: only published is known; got {compare!r}")
+    if checkpoint is None:
+        raise UserError("compare=published: the published numbers are those of a recipe. Give checkpoint=RUN")
+    run = _run_of(checkpoint)
+    return published_of(run, report_name(checkpoint) if run is None else described_run(run)["recipe"])
+
+
+def _run_of(checkpoint: str | None) -> Path | None:
+    """Return the run folder of a checkpoint; None for a release, and for a file outside a run folder."""
+    location = locate(str(checkpoint))
+    if isinstance(location, Reference):
+        return None
+    run = run_of(newest_checkpoint(location))
+    return run.path if run.recipe.is_file() else None
 
 
 @wraps(evaluate)
