@@ -21,6 +21,7 @@ from zoo.config.checking import REFUSED_BY_TRAINER, top_level
 from zoo.config.class_names import PUBLIC, find_class
 from zoo.config.docstrings import paragraphs, parse_docstring
 from zoo.config.kinds import Kind
+from zoo.config.published import SECTION, published_number
 from zoo.config.settings import REQUIRED, is_plain, settings_of
 from zoo.runs.recipes import KINDS
 from zoo.training.precision import PRECISIONS
@@ -98,6 +99,11 @@ def recipe_schema() -> Json:
             "loggers": named_sections_schema(
                 "logger", loggers, "Loggers by name, beside the run's CSV and TensorBoard."
             ),
+            SECTION: {
+                "description": "Published numbers, which `zoo.evaluate compare=published` prints beside ours.",
+                "type": ["array", "null"],
+                "items": published_schema(),
+            },
         },
         "definitions": {
             "interpolation": {"type": "string", "pattern": r"\$\{.+\}"},
@@ -114,6 +120,18 @@ def recipe_schema() -> Json:
                 for name, target in classes.items()
             },
         },
+    }
+
+
+def published_schema() -> Json:
+    """Return the schema of an entry of the section of published numbers."""
+    described = parse_docstring(published_number.__doc__).arguments
+    settings = settings_of(published_number)
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {name: setting_schema(*setting, text_of(described[name])) for name, setting in settings.items()},
+        "required": [name for name, (_, default) in settings.items() if default is REQUIRED],
     }
 
 

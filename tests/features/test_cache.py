@@ -62,6 +62,15 @@ def test_whatever_decides_the_features_makes_an_entry_of_its_own(counted: list[i
     assert len(entries(tmp_path)) == 8
 
 
+def test_an_extractor_that_takes_its_width_from_images_has_it_from_the_cache_too() -> None:
+    """Numbers in features of `pixels` failed the second time: "width must be at least 1; got 0"."""
+    first, second = Pixels(), Pixels()
+    for network in (first, second):
+        cached_features(network, ready(Digits()).held_out)
+    assert first.width == second.width == 256
+    assert second(torch.zeros(1, 1, 16, 16)).shape == (1, 256)
+
+
 def test_a_changed_file_makes_a_new_entry(counted: list[int], tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     folder.mkdir()

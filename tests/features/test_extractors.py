@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from tests.helpers import random_weights
 from zoo.data import Digits, StackedDigits
 from zoo.data.pool import Split
 from zoo.errors import FeatureError
-from zoo.features import EXTRACTORS, Extractor, extractor, features_of, inception, quantised
+from zoo.features import EXTRACTORS, Extractor, extractor, features_of, quantised
 from zoo.metrics import FID
 
 OFFLINE: list[tuple[str, dict[str, Any]]] = [
@@ -31,16 +32,7 @@ OFFLINE: list[tuple[str, dict[str, Any]]] = [
 def random_inception(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file of random weights for the Inception network."""
     pytest.importorskip("torch_fidelity")
-    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
-
-    path = tmp_path_factory.mktemp("weights") / "random.pth"
-    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
-        torch.manual_seed(0)
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *args: None)
-        patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *a, **k: {})
-        network = FeatureExtractorInceptionV3("random", ["2048"])
-    torch.save(network.state_dict(), path)
-    return path
+    return random_weights.random_inception(tmp_path_factory.mktemp("weights") / "random.pth")
 
 
 BUILT: dict[str, Extractor] = {}
@@ -348,6 +340,13 @@ def test_a_missing_package_is_named_with_how_to_install_it(
 def test_every_extractor_is_named_in_the_registry() -> None:
     assert set(EXTRACTORS) == {
         "inception",
+        "inception-clean",
+        "inception-legacy-pytorch",
+        "inception-torchvision",
+        "dinov2-dgm",
+        "dinov2-torch-fidelity",
+        "clip-vit-b32",
+        "clip-vit-b32-torch-fidelity",
         "effnet-lite0",
         "digits",
         "stacked-digits",
@@ -356,47 +355,3 @@ def test_every_extractor_is_named_in_the_registry() -> None:
         "pixels",
         "points",
     }
-
-
-# --- weights from outside --------------------------------------------------------------------------------------------
-
-
-def test_the_download_is_verified_and_leaves_nothing_when_it_is_another_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, random_inception: Path
-) -> None:
-    monkeypatch.setattr(inception, "URL", random_inception.as_uri())
-    with pytest.raises(FeatureError, match=r"cannot fetch .*weights=PATH"):  # the digest is not the published one
-        extractor("inception")
-    assert list((tmp_path / "cache" / "weights").iterdir()) == []
-    monkeypatch.setattr(inception, "SHA256", hashlib.sha256(random_inception.read_bytes()).hexdigest())
-    assert extractor("inception").name == "inception"
-    monkeypatch.setattr(inception, "URL", "file:///nowhere")
-    extractor("inception")  # from the cache
-    (file,) = (tmp_path / "cache" / "weights").iterdir()
-    file.write_bytes(file.read_bytes()[:-1])
-    with pytest.raises(FeatureError, match="damaged"):
-        extractor("inception")
-
-
-def test_a_failed_download_says_what_else_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch_fidelity")
-    monkeypatch.setattr(inception, "URL", "file:///nowhere/weights.pth")
-    with pytest.raises(FeatureError, match=r"cannot fetch file:///nowhere.*weights=PATH, or use extractor=effnet"):
-        extractor("inception")
-
-
-def test_weights_that_are_no_tensors_are_refused_unread(tmp_path: Path) -> None:
-    pytest.importorskip("torch_fidelity")
-    touched = tmp_path / "touched"
-
-    class Evil:
-        def __reduce__(self) -> Any:
-            return Path.touch, (touched,)
-
-    torch.save({"x": Evil()}, tmp_path / "evil.pth")
-    (tmp_path / "text.pth").write_text("no weights")
-    torch.save({"x": torch.zeros(1)}, tmp_path / "other.pth")
-    for name, text in {"evil": "refused", "text": "refused", "other": "no weights of this", "none": "cannot"}.items():
-        with pytest.raises(FeatureError, match=text):
-            extractor("inception", weights=str(tmp_path / f"{name}.pth"))
-    assert not touched.exists()

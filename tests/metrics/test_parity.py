@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -103,6 +105,26 @@ def test_precision_recall_density_coverage_are_those_of_prdc(make: Callable[...,
     ours: dict[str, Any] = values(PrecisionRecall(k, strict=True), real, fake) | values(DensityCoverage(k), real, fake)
     assert ours == pytest.approx(theirs, rel=1e-12)
     assert 0 < ours["recall"] < 1
+
+
+def test_the_packages_are_of_the_versions_that_the_docs_name() -> None:
+    """torch-fidelity returned precision and recall the other way round before 0.4.0, so no older one will do."""
+    found = [int(part) for part in version("torch-fidelity").split(".")[:2]]
+    assert found >= [0, 4]
+    page = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = [line for line in page.splitlines() if line.startswith("| `") and "torch-fidelity" in line]
+    assert len(table) == 4
+    assert all("torch-fidelity 0.4.0" in line for line in table)
+
+
+def test_precision_is_the_share_of_generated_images_and_recall_that_of_real_ones() -> None:
+    """Generated samples are copies of a few real ones: precise without recall. The package must say so too."""
+    real = correlated(300, 8, seed=1)
+    fake = real[:10].repeat(20, 1) + 1e-3 * correlated(200, 8, seed=2)
+    precision, recall = fidelity_prc.calculate_precision_recall_full(fake.double(), real.double(), neighborhood=3)
+    ours = values(PrecisionRecall(), real, fake)
+    assert ours["precision"] > 0.9 > 0.5 > ours["recall"]
+    assert precision > 0.9 > 0.5 > recall
 
 
 def test_precision_and_recall_are_those_of_torch_fidelity() -> None:

@@ -67,7 +67,7 @@ def test_the_schema_is_one() -> None:
 
 def test_the_schema_has_every_section_and_every_setting() -> None:
     schema = json.loads(SCHEMA.read_text())
-    assert set(schema["properties"]) == set(SECTIONS)
+    assert set(schema["properties"]) == {*SECTIONS, "numbers"}
     for target in (zoo.DCGAN, zoo.MixGAN, zoo.data.Folder, zoo.callbacks.Alarms):
         assert set(schema["definitions"][target.__name__]["properties"]) == {"class", *settings_of(target)}
     assert not set(schema["properties"]["trainer"]["properties"]) & set(REFUSED_BY_TRAINER)

@@ -9,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from zoo.config import published
 from zoo.config.class_names import class_path, other_lightning
 from zoo.config.durations import duration_fault
 from zoo.config.kinds import Kind, Kinds
@@ -21,6 +22,7 @@ from zoo.errors import RecipeError, UserError, did_you_mean
 
 TOP_LEVEL = ("seed", "images", "pretrained")
 SECTIONS = (*TOP_LEVEL, "model", "data", "trainer", "callbacks", "loggers")
+"""Sections that a run is built from; beside them a recipe may state published numbers, see `zoo.config.published`."""
 REFUSED_BY_TRAINER = {
     "accumulate_grad_batches": "Lightning's accumulation knows one optimizer; set model.micro_batches",
     "barebones": "set trainer.log_every_n_steps and remove callbacks instead",
@@ -80,7 +82,7 @@ class Check:
             RecipeError: with every fault.
         """
         for key in dict.fromkeys([*written, *overrides]):
-            if key not in SECTIONS:
+            if key not in (*SECTIONS, published.SECTION):
                 self.faults.append(f"{key}: {_unknown_section(str(key), {**written, **overrides}, self.kinds)}")
         self.notes += follow_wrapper(written, overrides, self.kinds)
         self._follow_new_data(written, overrides)
@@ -97,6 +99,8 @@ class Check:
         trainer = self.trainer(resolved.get("trainer") or {})
         callbacks = self.named_sections("callbacks", resolved.get("callbacks"), self.kinds.callback)
         loggers = self.named_sections("loggers", resolved.get("loggers"), self.kinds.logger)
+        numbers, faults = published.check_numbers(resolved.get(published.SECTION))
+        self.faults += faults
         if self.faults or model is None or data is None:
             raise RecipeError(self.subject, list(dict.fromkeys(self.faults)))
         return Recipe(
@@ -109,6 +113,7 @@ class Check:
             loggers=loggers,
             notes=self.notes,
             references=self.references,
+            numbers=numbers,
         )
 
     def _follow_new_data(self, written: dict[str, Any], overrides: dict[str, Any]) -> None:

@@ -53,6 +53,7 @@ class Recipe:
         pretrained: release or run whose weights the run starts from, see `zoo.runs.finetuning`; empty for random
             weights.
         references: settings that follow another one, such as `lr_horizon: ${images}`, by the keys that lead to them.
+        numbers: published numbers of the recipe, see `zoo.config.published`; a run does not depend on them.
     """
 
     name: str
@@ -66,10 +67,13 @@ class Recipe:
     notes: list[str] = field(default_factory=list)
     pretrained: str = ""
     references: Mapping[Keys, str] = field(default_factory=dict, compare=False)
+    numbers: list[dict[str, Any]] = field(default_factory=list, compare=False)
 
     def to_yaml(self) -> str:
         """Return the recipe as YAML, which is itself a recipe: every default is written out, references are kept."""
         sections = with_references(self.sections(), self.references)
+        if self.numbers:
+            sections["numbers"] = self.numbers
         return OmegaConf.to_yaml(OmegaConf.create(sections))  # quotes texts that would be read back as numbers
 
     def sections(self) -> dict[str, Any]:

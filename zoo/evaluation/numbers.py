@@ -95,6 +95,8 @@ COUNTS = ("classes_missing",)  # without interval: a half of the samples misses 
 FRECHET = ("fid", "fid_infinity")
 SHARES = ("precision", "recall", "coverage", "class_distance")  # in [0, 1], as their intervals
 INCEPTION_LABELS = {"fid": "FID", "fid_infinity": "FID-infinity", "kid": "KID", "is": "IS"}
+OF_INCEPTION = {"inception": "", "inception-clean": "-clean", "inception-legacy-pytorch": "-legacy-pytorch"}
+"""Ends of the published names by extractor: those with the network and weights of the FID, and their protocols."""
 OTHER_LABELS = {"fid": "FD", "fid_infinity": "FD-infinity", "kid": "KD", "is": "score"}
 
 
@@ -169,8 +171,8 @@ def label_of(key: str, extractor: str) -> str:
         key: name of the metric's result.
         extractor: name of the extractor.
     """
-    if extractor == "inception":
-        return INCEPTION_LABELS.get(key, f"{key}-inception")
+    if extractor in OF_INCEPTION and key in INCEPTION_LABELS:
+        return INCEPTION_LABELS[key] + OF_INCEPTION[extractor]
     return f"{OTHER_LABELS.get(key, key)}-{extractor}"
 
 

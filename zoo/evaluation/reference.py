@@ -72,7 +72,32 @@ def reference_features(
             f"{type(data).__name__} has no images in its {split_name} split (data.held_out={data.held_out_size:g}). "
             f"Use split={other_name}, or data that hold images out"
         )
+    return reference_of_splits(split_name, split, other_split, extractor, n, seed)
+
+
+def reference_of_splits(
+    split_name: SplitName,
+    split: Split,
+    other_split: Split,
+    extractor: Extractor,
+    n: int,
+    seed: int = 0,
+    further: bool = True,
+) -> ReferenceSet:
+    """Compute the features of n images of a split and of n additional ones, or read the cache.
+
+    Args:
+        split_name: name of the split.
+        split: images for reference.
+        other_split: images that are additional ones where `split` has too few.
+        extractor: extractor of the features.
+        n: number of images of each kind; fewer if there are not so many.
+        seed: seed of the choice.
+        further: whether additional images are wanted.
+    """
     chosen, remaining = _random_indices(len(split), n, seed), _remaining_indices(len(split), n, seed)[:n]
+    if not further:
+        return ReferenceSet(split_name, split, chosen, cached_features(extractor, split, chosen), None)
     missing = max(0, n - len(remaining))
     from_other_split = _random_indices(len(other_split), missing, seed)
     reference = cached_features(extractor, split, chosen)

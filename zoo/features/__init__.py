@@ -12,22 +12,33 @@ from zoo.config.class_names import find_class
 from zoo.config.settings import check_settings
 from zoo.errors import FeatureError, did_you_mean
 from zoo.features.cache import Features, cached_features, features_by_digest, features_of
+from zoo.features.clip import ClipViTB32, ClipViTB32TorchFidelity
 from zoo.features.digits import DigitClassifier
+from zoo.features.dinov2 import DINOv2DGM, DINOv2TorchFidelity
 from zoo.features.effnet import EffNetLite0
 from zoo.features.extractor import Extractor, quantised
-from zoo.features.inception import Inception
+from zoo.features.inception import Inception, InceptionClean, InceptionLegacyPytorch, InceptionTorchvision
 from zoo.features.pixels import Pixels, Points
+from zoo.features.timm_models import PREFIX, TimmModel
 from zoo.io.files import sha256_of
 
 __all__ = [
     "EXTRACTORS",
+    "ClipViTB32",
+    "ClipViTB32TorchFidelity",
+    "DINOv2DGM",
+    "DINOv2TorchFidelity",
     "DigitClassifier",
     "EffNetLite0",
     "Extractor",
     "Features",
     "Inception",
+    "InceptionClean",
+    "InceptionLegacyPytorch",
+    "InceptionTorchvision",
     "Pixels",
     "Points",
+    "TimmModel",
     "cached_features",
     "extractor",
     "features_by_digest",
@@ -54,6 +65,13 @@ def _mnist() -> DigitClassifier:
 
 EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "inception": Inception,
+    "inception-clean": InceptionClean,
+    "inception-legacy-pytorch": InceptionLegacyPytorch,
+    "inception-torchvision": InceptionTorchvision,
+    "dinov2-dgm": DINOv2DGM,
+    "dinov2-torch-fidelity": DINOv2TorchFidelity,
+    "clip-vit-b32": ClipViTB32,
+    "clip-vit-b32-torch-fidelity": ClipViTB32TorchFidelity,
     "effnet-lite0": EffNetLite0,
     "digits": _digits,
     "stacked-digits": _stacked_digits,
@@ -68,22 +86,23 @@ def extractor(name: str, **options: Any) -> Extractor:
     """Build an extractor by its name.
 
     Args:
-        name: name of the extractor: `inception`, `effnet-lite0`, `digits`, `stacked-digits`, `mnist`, `stacked-mnist`,
-            `pixels` or `points`; or the import path of a subclass of `Extractor`, such as `my_ideas.MyNetwork`.
-        options: options of its constructor, such as `weights=PATH` (inception), `size=128` or `features=320`
-            (effnet-lite0), `size=8` (pixels).
+        name: name of the extractor, a key of `EXTRACTORS`; `timm:` and the name of a model of timm, such as
+            `timm:convnext_tiny.fb_in22k`; or the import path of a subclass of `Extractor`, such as
+            `my_ideas.MyNetwork`.
+        options: options of its constructor, such as `weights=PATH` (inception, dinov2, clip, timm), `model=vits14`
+            (dinov2), `size=128` or `features=320` (effnet-lite0), `size=8` (pixels).
 
     Raises:
         UserError: if the name or an option is unknown, a package is missing, or the weights are not available.
     """
-    make = EXTRACTORS.get(name) or _own(name)
+    make = _of_timm(name) if name.startswith(PREFIX) else EXTRACTORS.get(name) or _own(name)
     values, faults = check_settings(make, options, "extractor.", called=name)
     if faults:
         raise FeatureError("; ".join(faults))
-    if name in EXTRACTORS:
+    if name in EXTRACTORS or name.startswith(PREFIX):
         return make(**values)
     built: Extractor = build(make, values, f"extractor {name}")
-    if built.name.partition("-")[0] in {known.partition("-")[0] for known in EXTRACTORS}:
+    if built.name.partition("-")[0] in {known.partition("-")[0] for known in (*EXTRACTORS, "timm")}:
         raise FeatureError(
             f"extractor {name} calls itself {built.name!r}, as one of this library; its numbers could be taken for "
             "those of that one. Give it another name"
@@ -93,6 +112,15 @@ def extractor(name: str, **options: Any) -> Extractor:
     settings = {key: str(value) for key, value in values.items()}
     built.protocol = {**built.protocol, "class": name, "code": code, **settings}
     return built
+
+
+def _of_timm(name: str) -> Callable[..., Extractor]:
+    """Return the constructor of an extractor of timm, whose model is part of its name."""
+
+    def make(weights: str | None = None) -> TimmModel:
+        return TimmModel(name.removeprefix(PREFIX), weights)
+
+    return make
 
 
 def _own(path: str) -> Callable[..., Extractor]:

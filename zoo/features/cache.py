@@ -132,6 +132,7 @@ def _read_or_compute(path: Path, extractor: Extractor, images: Callable[[], Iter
     if path.exists():
         cached = _read(path)
         if cached is not None and len(cached) == n:
+            extractor.width = extractor.width or cached.values.shape[1]  # that of `pixels` is known from images alone
             return cached
         print(f"note: {path} is damaged; these features are computed again", file=sys.stderr)
     features = features_of(extractor, images(), total=n, title="features of real images")

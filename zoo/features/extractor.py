@@ -38,6 +38,8 @@ class Extractor(nn.Module):
     """Whether grey images are repeated to three channels."""
     rounds = True
     """Whether images are rounded to 256 levels."""
+    compares_with = ""
+    """Numbers of others that those of this extractor can be held against, in words; empty if there are none."""
 
     def __init__(self, name: str, width: int, protocol: dict[str, str], batch_size: int = 64) -> None:
         super().__init__()

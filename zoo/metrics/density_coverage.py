@@ -63,7 +63,7 @@ class DensityCoverage(StoredFeatures):
         coverage = 1/N sum_i [some y_j in B(x_i)]
 
     Density is 1 on average for a perfect generator and has no upper bound. Coverage lies in [0, 1]; a perfect generator
-    gets `expected_coverage`, about 1 - 2^-k for M = N. Both equal those of the authors' package `prdc` to 1e-12.
+    gets `expected_coverage`, about 1 - 2^-k for M = N. Both equal those of the authors' package `prdc` 0.2 to 1e-12.
 
     Args:
         k: number of neighbours, the sample itself not counted; 5 in the paper.

@@ -18,7 +18,7 @@ class InceptionScore(StoredFeatures):
     The score lies between 1 and the number of classes; it is the mean over `splits` parts of the samples. Its inputs
     are a classifier's logits (M, K) of generated samples; real ones are ignored. The original takes all 1008 outputs of
     the 2015 Inception network without the last layer's bias; scores from other classifiers are not comparable with it.
-    The score equals that of torch-fidelity to 1e-12.
+    The score equals that of torch-fidelity 0.4.0 to 1e-12.
 
     Args:
         splits: number of parts of equal size.

@@ -38,7 +38,8 @@ class PrecisionRecall(StoredFeatures):
         precision = share of generated samples within the support of the real ones
         recall    = share of real samples within the support of the generated ones
 
-    Both equal those of torch-fidelity, and with `strict` those of `prdc`, to 1e-12.
+    Both equal those of torch-fidelity 0.4.0, and with `strict` those of `prdc` 0.2, to 1e-12. Older versions of
+    torch-fidelity return the two the other way round.
 
     Args:
         k: number of neighbours, the sample itself not counted; 3 in the paper.

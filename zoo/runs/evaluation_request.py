@@ -10,6 +10,8 @@ import torch
 from zoo.errors import UserError
 from zoo.evaluation.numbers import check_metrics
 from zoo.evaluation.reference import SplitName
+from zoo.evaluation.reference_files import is_reference_file
+from zoo.io.files import with_home
 from zoo.sampling.images import TruncationBy
 
 CAS = "cas"
@@ -51,29 +53,38 @@ class Request:
         return CAS in self.metrics
 
 
-def check_sources(checkpoint: str | None, real: str | None, fake: str | None) -> None:
-    """Check that either a checkpoint or two folders of images are given.
+def check_sources(checkpoint: str | None, real: str | None, fake: str | None, stats: str | None = None) -> None:
+    """Check that either a checkpoint or two sets of images are given, or one set to write statistics of.
 
     Raises:
-        UserError: when both or neither are given, or only one folder.
+        UserError: when both or neither are given, or only one set.
     """
+    if stats is not None:
+        if (checkpoint is None) == (real is None) or fake is not None:
+            raise UserError("stats: give real=FOLDER or checkpoint=RUN, whose real images are measured, and no fake=")
+        return
     if checkpoint is None and (real is None or fake is None):
         raise UserError("give either checkpoint=RUN, or two folders of images: real=FOLDER fake=FOLDER")
-    if checkpoint is not None and (real is not None or fake is not None):
-        raise UserError(
-            "give either checkpoint=RUN, or two folders of images: real=FOLDER fake=FOLDER. To measure a checkpoint on "
-            "a folder: data.class=Folder data.root=FOLDER"
-        )
+    if checkpoint is None or (real is None and fake is None):
+        return
+    if fake is None and real is not None and is_reference_file(with_home(real)):
+        return
+    raise UserError(
+        "give either checkpoint=RUN, or two folders of images: real=FOLDER fake=FOLDER. To measure a checkpoint on a "
+        "folder: data.class=Folder data.root=FOLDER; on published statistics: real=FILE.npz"
+    )
 
 
-def check_output(out: str | None) -> None:
-    """Check the name of the file for the results.
+def check_output(out: str | None, stats: str | None = None) -> None:
+    """Check the names of the files for the results and the statistics.
 
     Raises:
-        UserError: for another ending than .json.
+        UserError: for another ending than .json, or .npz of statistics.
     """
     if out is not None and not out.endswith(".json"):
         raise UserError(f"out: a file ending in .json; got {out!r}")
+    if stats is not None and not stats.endswith(".npz"):
+        raise UserError(f"stats: a file ending in .npz; got {stats!r}")
 
 
 def metric_names(metrics: str | list[str] | None) -> list[str]:

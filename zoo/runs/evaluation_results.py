@@ -18,6 +18,7 @@ from zoo.io.files import atomic_write, with_home
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.svg import can_plot
 
+PACKAGES = ("gan-zoo", "torch", "torchvision", "torchmetrics", "torch-fidelity", "timm", "numpy", "pillow")
 RAISED_BY_BLUR = ("precision", "density")
 BEYOND = 1.1  # ratio to the floor that is worth a note where there are no intervals
 PROTOCOL = (
@@ -28,6 +29,8 @@ PROTOCOL = (
     "split",
     "n_real",
     "n_fake",
+    "reference",
+    "made_by",
     "seed",
     "images_seen",
     "generator",
@@ -48,6 +51,7 @@ class Evaluation:
         versions: version of each package that computed the numbers.
         run: recipe, seed and settings of the run that was measured, with which `zoo.compare` pools runs that differ in
             their seed alone; empty for anything but a run.
+        published: published numbers of the recipe, each with ours beside it, if they were asked for.
     """
 
     subject: str
@@ -56,12 +60,13 @@ class Evaluation:
     notes: list[str] = field(default_factory=list)
     versions: dict[str, str | None] = field(default_factory=dict)
     run: dict[str, Any] = field(default_factory=dict)
+    published: list[dict[str, Any]] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values, for JSON."""
         rows = [{**row, "numbers": [number.as_dict() for number in row["numbers"]]} for row in self.rows]
         about = {"subject": self.subject, "notes": self.notes, "versions": self.versions, "run": self.run}
-        return {**about, "rows": rows}
+        return {**about, "rows": rows, **({"published": self.published} if self.published else {})}
 
     def write(self, path: Path) -> None:
         """Write the results as JSON."""
@@ -101,10 +106,15 @@ def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[s
     frechet = [number for number in numbers if number.key in FRECHET]
     if frechet:
         first = frechet[0]
-        n = min(first.protocol["n_real"], first.protocol["n_fake"])
+        n = min(first.protocol["n_real"] or first.protocol["n_fake"], first.protocol["n_fake"])
         notes.append(
-            "a Fréchet distance falls with the number of images: compare it at the same n, and with 'real against "
-            "real', two disjoint sets of real images, which is what a perfect generator would get"
+            "a Fréchet distance falls with the number of images: compare it at the same n"
+            + (
+                ". Mean and covariance alone have no 'real against real', which is what a perfect generator would get"
+                if _of_statistics(first)
+                else ", and with 'real against real', two disjoint sets of real images, which is what a perfect "
+                "generator would get"
+            )
         )
         if n <= network.width:
             notes.append(
@@ -123,11 +133,21 @@ def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[s
             f"above real images{row}: {listed}. Blurred and repeated images raise precision and density, so this is no "
             "sign of quality; look at recall and coverage, and at the images"
         )
-    if numbers and network.name != "inception":
+    if numbers and network.compares_with:
+        notes.append(
+            f"numbers from {network.name} compare with {network.compares_with}, measured on the same real images at "
+            "the same n, and with no others"
+        )
+    elif numbers:
         notes.append(
             f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
         )
     return notes
+
+
+def _of_statistics(number: Number) -> bool:
+    """Return whether a number was measured against mean and covariance alone, without real images."""
+    return str(number.protocol.get("reference", "")).startswith("mean and covariance")
 
 
 def _above_floor(number: Number) -> bool:
@@ -196,6 +216,8 @@ def _table_of(subject: str, row: dict[str, Any]) -> Table:
 
 def _floor_text(number: Number) -> str:
     """Return the number between two sets of real images, with their size where it differs from the number's own."""
+    if _of_statistics(number):
+        return ""
     if number.floor is None or number.floor_n is None:
         return "too few real images" if number.key in FRECHET else ""
     same = number.floor_n == (number.protocol["n_real"], number.protocol["n_fake"])

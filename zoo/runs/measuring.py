@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import wraps
 from itertools import product
 from pathlib import Path
@@ -13,31 +13,30 @@ import torch
 from torch import Tensor
 
 from zoo.data import Images
-from zoo.data.given_folder import faults_of, folder_settings, image_folder
+from zoo.data.given_folder import folder_settings
 from zoo.data.points import Points
-from zoo.data.sizes import Sizes, mixed_sizes_note, sizes_of
 from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
 from zoo.evaluation.numbers import Floor, Modes, measure_numbers
-from zoo.evaluation.reference import ReferenceSet, SplitName, default_extractor, reference_features
+from zoo.evaluation.reference import SplitName, default_extractor, reference_features
 from zoo.features import DigitClassifier, Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.gan import GAN
 from zoo.hub.loading import UserClasses
-from zoo.io.environment import versions_of
-from zoo.io.run_folder import RunFolder
-from zoo.models.mix.mixgan import MixGAN
+from zoo.io.run_folder import run_of
+from zoo.releases.references import Reference
 from zoo.runs.comparing.grouping import described_run
 from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
 from zoo.runs.evaluation_results import Evaluation, notes_on_rows, save_and_print
+from zoo.runs.locating import locate, newest_checkpoint, report_name
+from zoo.runs.measured_model import about_model, parts_of, results_of
+from zoo.runs.measuring_on_file import evaluate_on_file, write_statistics_of_data
+from zoo.runs.measuring_sets import MOST, evaluate_sets, write_statistics_of_set
 from zoo.runs.opening import open_trained
-from zoo.runs.training_data import set_up_data
+from zoo.runs.published import beside, print_beside, published_of
 from zoo.sampling.images import TruncationBy, in_batches
 from zoo.training.hardware import select_device
-
-MOST = 50_000  # generated images, if `n` is not given
-PACKAGES = ("gan-zoo", "torch", "torchvision", "torchmetrics", "torch-fidelity", "timm", "numpy", "pillow")
 
 
 def evaluate(
@@ -60,6 +59,8 @@ def evaluate(
     repeats: int = 10,
     device: str = "auto",
     out: str | None = None,
+    stats: str | None = None,
+    compare: Literal["published"] | None = None,
     cls: str | list[str] | None = None,
 ) -> Evaluation:
     """Measure a trained model's samples, or a folder of images, against real images.
@@ -69,8 +70,10 @@ def evaluate(
     Args:
         checkpoint: run folder (its last checkpoint), checkpoint file, or release (its name, its folder or file, or
             hf:ORG/NAME).
-        real: folder of real images, instead of a checkpoint.
-        fake: folder of generated images, beside `real`.
+        real: folder of real images, or an array of them (.npz or .npy, uint8), beside `fake`; or a file of published
+            statistics, beside `fake` or `checkpoint`: mu and sigma of clean-fid, pytorch-fid, ADM, EDM or of `stats`
+            (.npz), or torch-fidelity's cache (.pt).
+        fake: folder of generated images, or an array of them (.npz or .npy, uint8), beside `real`.
         data: settings in place of those of the run's data, such as data.class=Folder data.root=photos; for two folders
             those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
         best: whether to take the run's best checkpoint instead of the last.
@@ -88,10 +91,14 @@ def evaluate(
         n: number of generated images; None for as many as there are real ones, 50,000 at most.
         n_real: number of real images; 0 for as many as generated ones.
         split: part of the data that the real images are from; published FIDs are measured on `train`.
-        extractor: network that computes the features: inception (for FIDs that compare with papers), effnet-lite0,
-            digits, stacked-digits, mnist, stacked-mnist, pixels or points; or the path of your own class; empty for the
-            one that suits the data without a download.
-        options: settings of the extractor, such as options.weights=PATH, options.size=128 or options.features=320.
+        extractor: network that computes the features, with the resizing of the package that it is named after:
+            inception (for FIDs that compare with papers), inception-clean (clean-fid), inception-legacy-pytorch
+            (pytorch-fid), inception-torchvision, dinov2-dgm (dgm-eval), dinov2-torch-fidelity, clip-vit-b32,
+            clip-vit-b32-torch-fidelity, timm:NAME (any model of timm), effnet-lite0, digits, stacked-digits, mnist,
+            stacked-mnist, pixels or points; or the path of your own class; empty for the one that suits the data
+            without a download.
+        options: settings of the extractor, such as options.weights=PATH, options.model=vits14 (dinov2),
+            options.size=128 or options.features=320.
         truncation: bound of the latents: a number, or a list of numbers for a curve; None for none.
         truncation_by: method of the truncation: `redrawing` draws coordinates beyond the bound again; `scaling` draws
             again outside [-2, 2] and multiplies by the bound.
@@ -103,6 +110,10 @@ def evaluate(
         repeats: number of random halves for the 95 % intervals; 0 for no intervals.
         device: device to compute on: auto, cpu or cuda.
         out: the JSON file; None for one in the run's folder that holds no other measurement.
+        stats: a .npz file to write mean and covariance of the real images' features to, those of `real` or of the data
+            of `checkpoint`, for later use as `real`; nothing is measured then.
+        compare: `published` prints the published numbers of the run's recipe beside ours, of this measurement or of
+            earlier ones of the run; those that were never measured are marked `not run`.
         cls: import path of your own class that a release was made of.
 
     Returns:
@@ -116,10 +127,13 @@ def evaluate(
         python -m zoo.evaluate checkpoint=dcgan_digits
         python -m zoo.evaluate checkpoint=runs/dcgan_cifar10/TIME metrics=fid,kid extractor=inception split=train
         python -m zoo.evaluate checkpoint=runs/biggan_cifar10/TIME truncation=[0.5,0.7,1.0]
+        python -m zoo.evaluate checkpoint=runs/dcgan_cifar10/TIME extractor=inception split=train compare=published
         python -m zoo.evaluate real=photos fake=samples metrics=fid,prdc
+        python -m zoo.evaluate real=cifar10-32x32.npz fake=samples.npz extractor=inception
+        python -m zoo.evaluate real=photos stats=photos.npz extractor=inception-clean
     """
-    check_sources(checkpoint, real, fake)
-    check_output(out)
+    check_sources(checkpoint, real, fake, stats)
+    check_output(out, stats)
     request = Request(
         metrics=metric_names(metrics),
         extractor=extractor,
@@ -134,14 +148,57 @@ def evaluate(
         device=select_device(device),
         component=component,
     )
-    if checkpoint is not None:
-        evaluation = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
-    else:
+    published = published_numbers_of(checkpoint, compare)
+    if stats is not None:
+        if checkpoint is None:
+            assert real is not None
+            write_statistics_of_set(stats, real, resolution, request, folder_settings(data))
+        else:
+            write_statistics_of_data(stats, checkpoint, dict(data or {}), request, cls)
+        return Evaluation(f"statistics in {stats}", Path(stats), [])
+    if checkpoint is None:
         assert real is not None
         assert fake is not None
-        evaluation = evaluate_folders(real, fake, resolution, request, folder_settings(data))
+        evaluation = evaluate_sets(real, fake, resolution, request, folder_settings(data))
+    elif real is None:
+        evaluation = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
+    else:
+        evaluation = evaluate_on_file(checkpoint, real, best, dict(data or {}), request, cls)
+    pairs = beside(published, evaluation, _run_of(checkpoint)) if published else []
+    evaluation = replace(evaluation, published=[pair.as_dict() for pair in pairs])
     save_and_print(evaluation, out, curve=len(request.truncation) > 1)
+    if pairs:
+        print_beside(pairs)
     return evaluation
+
+
+def published_numbers_of(checkpoint: str | None, compare: str | None) -> list[dict[str, Any]]:
+    """Return the published numbers that are asked for.
+
+    Args:
+        checkpoint: run folder, checkpoint file or release; None for two sets of images.
+        compare: `published`, or None for none.
+
+    Raises:
+        UserError: if the recipe has none, or no recipe is known.
+    """
+    if compare is None:
+        return []
+    if compare != "published":
+        raise UserError(f"compare: only published is known; got {compare!r}")
+    if checkpoint is None:
+        raise UserError("compare=published: the published numbers are those of a recipe. Give checkpoint=RUN")
+    run = _run_of(checkpoint)
+    return published_of(run, report_name(checkpoint) if run is None else described_run(run)["recipe"])
+
+
+def _run_of(checkpoint: str | None) -> Path | None:
+    """Return the run folder of a checkpoint; None for a release, and for a file outside a run folder."""
+    location = locate(str(checkpoint))
+    if isinstance(location, Reference):
+        return None
+    run = run_of(newest_checkpoint(location))
+    return run.path if run.recipe.is_file() else None
 
 
 @wraps(evaluate)
@@ -207,73 +264,7 @@ def evaluate_checkpoint(
             row["cas"] = _cas(part, data, request, latents)
         rows.append(row)
     notes = [*notes_on_rows(rows, network), *_notes_on_data(opened.other_data, request.split, best)]
-    if opened.path is None:
-        path = Path(f"evaluation-{opened.name}-{request.split}-{network.name}.json")
-    else:
-        path = RunFolder(opened.run or opened.path.parent).evaluation(opened.path, request.split, network.name)
-    subject = f"{type(model).__name__} after {model.images_seen:,} images"
-    run = {} if opened.run is None else described_run(opened.run)
-    return Evaluation(subject, path, rows, notes, versions_of(PACKAGES), run)
-
-
-def evaluate_folders(
-    real: str, fake: str, resolution: int, request: Request, reading: Mapping[str, Any] | None = None
-) -> Evaluation:
-    """Measure one folder of images against another.
-
-    Args:
-        real: folder of real images.
-        fake: folder of generated images.
-        resolution: resolution to compare at, in pixels; 0 for the most common size of the generated images.
-        request: the checked options.
-        reading: settings of `Folder` for reading files, see `folder_settings`.
-
-    Raises:
-        UserError: for folders without images, or a metric that needs a model.
-    """
-    if request.truncation != [None] or request.with_cas or request.component is not None:
-        raise UserError(
-            "truncation, component and metrics=cas need a model: give checkpoint=RUN instead of fake=FOLDER"
-        )
-    if resolution < 0:
-        raise UserError(f"resolution: pixels, or 0 for the most common size of the generated images; got {resolution}")
-    paths = {"real": real, "fake": fake}
-    sizes: dict[str, Sizes] = {}
-    for name, path in paths.items():
-        with faults_of(name):
-            sizes[name] = sizes_of(image_folder(name, path, 1, 3, reading or {}).files())
-    size = resolution or sizes["fake"].common_side
-    sides: list[Images] = []
-    for name, path in paths.items():
-        with faults_of(name):
-            sides.append(set_up_data(image_folder(name, path, size, 3, reading or {})))
-        print(sides[-1].describe(), file=sys.stderr)
-    network = named_extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
-    names = request.metrics or ["fid", "kid", "prdc"]
-    n = min(request.n or MOST, len(sides[1].train))
-    fakes = reference_features(sides[1], "train", network, n, request.seed).reference
-    chosen = reference_features(sides[0], "train", network, request.n_real or n, request.seed)
-    reals = ReferenceSet("train", chosen.split, chosen.indices, chosen.reference, chosen.additional)
-    protocol = {
-        "data": f"{real} against {fake}, {size} px",
-        "resolution": size,
-        "resolution_by": "asked for" if resolution else "most common size of the generated images",
-        "real_files": str(sizes["real"]),
-        "fake_files": str(sizes["fake"]),
-        "seed": request.seed,
-        "real_digest": sides[0].digest,
-        "fake_digest": sides[1].digest,
-    }
-    numbers = measure_numbers(
-        names, network, reals, fakes, protocol, repeats=request.repeats, seed=request.seed, device=request.device
-    )
-    for number in numbers:
-        number.protocol["split"] = "all of the folder"
-    rows = [{"truncation": None, "numbers": numbers}]
-    named = {"real": "real images", "fake": "generated images"}
-    mixed = [mixed_sizes_note(named[name], of_side, size) for name, of_side in sizes.items()]
-    notes = [*notes_on_rows(rows, network), *(note for note in mixed if note)]
-    return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, notes, versions_of(PACKAGES))
+    return results_of(opened, rows, notes, request.split, network)
 
 
 def suitable_metrics(data: Images, network: Extractor) -> list[str]:
@@ -284,28 +275,6 @@ def suitable_metrics(data: Images, network: Extractor) -> list[str]:
     if isinstance(network, DigitClassifier):
         names.append("modes" if network.stacked else "classes")
     return names
-
-
-def parts_of(model: GAN, asked: int | str | None) -> dict[int | None, GAN]:
-    """Return the models to measure by their component: generators of a mixture; None is the model itself.
-
-    Args:
-        model: the model.
-        asked: index of a generator, `all`, or None.
-
-    Raises:
-        UserError: for a model that is no mixture, or a component that it does not have.
-    """
-    if asked is None:
-        return {None: model}
-    if not isinstance(model, MixGAN):
-        raise UserError(f"component: for a MixGAN; this is a {type(model).__name__}. Leave it out")
-    k = len(model.generator)
-    if asked == "all":
-        return {None: model, **{i: model.member(i) for i in range(k)}}
-    if not isinstance(asked, int) or isinstance(asked, bool) or not 0 <= asked < k:
-        raise UserError(f"component: 0 to {k - 1}, the generators of this mixture, or all; got {asked!r}")
-    return {asked: model.member(asked)}
 
 
 def _cas(model: GAN, data: Images, request: Request, latents: dict[str, Any]) -> dict[str, Any]:
@@ -327,14 +296,7 @@ def _protocol(
 ) -> dict[str, Any]:
     """Return the entries of a number's protocol that describe the model, its samples and the data."""
     return {
-        "checkpoint": name,
-        "model": type(model).__name__,
-        "generator": "averaged",
-        "images_seen": model.images_seen,
-        "seed": request.seed,
-        "truncation": level,
-        "truncation_by": request.truncation_by if level is not None else None,
-        "component": component,
+        **about_model(name, model, request, level, component),
         "data": f"{type(data).__name__}, {data.resolution} px",
         "data_digest": data.digest,
     }
