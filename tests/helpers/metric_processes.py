@@ -26,6 +26,38 @@ def share(features: Tensor, rank: int, processes: int) -> Tensor:
     return features if processes == 1 else torch.split(features, SHARES)[rank]
 
 
+def newer(features: dict[bool, Tensor], rank: int, processes: int) -> dict[str, dict[str, Tensor]]:
+    """What the metrics compute that need three sets of features, images, or draw by the order of samples."""
+    found = {}
+    of_features: tuple[metrics.FeatureMetric, ...] = (
+        metrics.MIND(projections=20),
+        metrics.Vendi(),
+        metrics.RKE(),
+        metrics.CMMD(),
+        metrics.MiFID(),
+        metrics.Authenticity(),
+        metrics.ClippedDensityCoverage(),
+        metrics.FLD(centres=150),
+        metrics.DataCopying(cells=2, components=8),
+        metrics.SpatialFID(12),
+        metrics.Together([metrics.PrecisionRecall(), metrics.CMMD()]),
+    )
+    for metric in of_features:
+        if isinstance(metric, metrics.ThreeSets):
+            metric.update(share(features[True].flip(0) + 0.1, rank, processes), real=True, train=True)
+        for real, side in features.items():
+            metric.update(share(side, rank, processes), real=real)
+        found[type(metric).__name__] = metric.compute()
+    draw = torch.Generator().manual_seed(3)
+    images = {real: torch.randint(0, 256, (sum(SHARES), 1, 16, 16), generator=draw).byte() for real in (True, False)}
+    for metric in (metrics.SlicedWasserstein(patches=4, repeats=1), metrics.MSSSIM()):
+        for real, side in images.items():
+            odd = side if processes == 1 else torch.split(side, (129, 71))[rank]  # no pair ends with the first process
+            metric.update(odd, real=real)
+        found[type(metric).__name__] = metric.compute()
+    return found
+
+
 def main(folder: Path, rank: int, processes: int) -> None:
     """Compute everything and leave it."""
     torch.set_num_threads(1)
@@ -62,6 +94,7 @@ def main(folder: Path, rank: int, processes: int) -> None:
         if name != "PRD":  # which wants equally many of both
             metric.update(share(data[True], rank, processes)[:1], real=True)  # it goes on from its own samples
             found[f"{name} again"] = metric.compute()
+    found |= newer(features, rank, processes)
     found["own samples"] = torch.stack([histogram.real_counts.sum(), histogram.fake_counts.sum()])
     only_first = metrics.InceptionScore(splits=2)
     if rank == 0:

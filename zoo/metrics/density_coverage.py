@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from zoo.errors import require_at_least
-from zoo.metrics.accumulate import StoredFeatures
-from zoo.metrics.neighbours import NeighbourStatistics, Rule, neighbour_statistics
+from zoo.metrics.distance_pass import DistanceMetric, Found, Needs
+from zoo.metrics.neighbours import NeighbourStatistics, Rule
 
 
 def density_and_coverage(statistics: NeighbourStatistics, k: int) -> dict[str, Tensor]:
@@ -53,7 +53,7 @@ def expected_coverage(real: int, fake: int, k: int) -> float:
     return 1 - missed
 
 
-class DensityCoverage(StoredFeatures):
+class DensityCoverage(DistanceMetric):
     """Density and coverage: fidelity and diversity of generated samples, robust to outliers among them.
 
     B(x_i) is the ball around the real sample x_i that reaches to its k-th nearest other real sample; y_j are the M
@@ -86,7 +86,10 @@ class DensityCoverage(StoredFeatures):
         require_at_least(1, k=k)
         self.rule = Rule(k, strict)
 
-    def compute(self) -> dict[str, Tensor]:
-        """Return `density` and `coverage`."""
-        (statistics,) = neighbour_statistics(*self.features(), [self.rule])
-        return density_and_coverage(statistics, self.rule.k)
+    def needs(self, real: Tensor, fake: Tensor) -> Needs:
+        """Ask for the statistics of one rule; see `DistanceMetric.needs`."""
+        return Needs(rules=(self.rule,))
+
+    def numbers(self, real: Tensor, fake: Tensor, found: Found) -> dict[str, Tensor]:
+        """Return `density` and `coverage`; see `DistanceMetric.numbers`."""
+        return density_and_coverage(found.statistics[self.rule], self.rule.k)

@@ -3,19 +3,18 @@
 Distances are computed in float32, which is fast, and every comparison that float32 cannot decide is repeated in
 float64. Results are therefore those of float64: copies are at distance 0, and equal distances are ties. Memory does not
 grow with N x M. float64 products choose the k-th neighbour: clusters tighter than 1e-7 of their distance from the mean
-are treated as points.
+are treated as points. `zoo.metrics.distance_pass` computes the blocks, and hands each to the classes here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from zoo.layers.precision import full_float32
 from zoo.metrics.pairwise_distances import (
     Cloud,
     nonzero_indices,
@@ -35,15 +34,17 @@ class Rule(NamedTuple):
     Args:
         k: number of neighbours, the sample itself not counted.
         strict: exclude the boundary.
+        clipped: cut radii above the median radius of the side down to it (Salvy et al. 2025, arXiv:2507.01761).
 
     Example:
         >>> from zoo.metrics import Rule
         >>> Rule(k=3, strict=False)
-        Rule(k=3, strict=False)
+        Rule(k=3, strict=False, clipped=False)
     """
 
     k: int
     strict: bool
+    clipped: bool = False
 
 
 @dataclass
@@ -58,6 +59,8 @@ class NeighbourStatistics:
         fake_around_real: number of generated samples' balls that contain each real sample (N,).
         real_radii: squared radii of the real samples' balls (N,), float64.
         fake_radii: squared radii of the generated samples' balls (M,), float64.
+        real_around_real: number of other real samples (N,) that have each real sample among their k nearest and in
+            their ball.
 
     Example:
         >>> import torch
@@ -77,95 +80,84 @@ class NeighbourStatistics:
     fake_around_real: Tensor
     real_radii: Tensor
     fake_radii: Tensor
+    real_around_real: Tensor
 
 
-def neighbour_statistics(real: Tensor, fake: Tensor, rules: Sequence[Rule]) -> list[NeighbourStatistics]:
-    """Compute neighbour statistics for each rule, from one pass over the distances.
-
-    Args:
-        real: real features (N, D).
-        fake: generated features (M, D), on the same device.
-        rules: definitions of the balls, for instance `[Rule(3, strict=False), Rule(5, strict=True)]`.
-
-    Returns:
-        Statistics of each rule, in the order of `rules`.
-
-    Raises:
-        ValueError: if a side has at most k samples, or the numbers of features differ.
-
-    Example:
-        >>> import torch
-        >>> from zoo.metrics import Rule, neighbour_statistics
-        >>> real, fake = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[2.0], [4.0]])
-        >>> rules = [Rule(k=1, strict=True), Rule(k=1, strict=False)]
-        >>> [statistics.real_around_fake.tolist() for statistics in neighbour_statistics(real, fake, rules)]
-        [[1, 1], [2, 1]]
-    """
-    most = max(rule.k for rule in rules)
-    if real.shape[1] != fake.shape[1]:
-        raise ValueError(f"real and generated features must be equally wide; got {real.shape[1]} and {fake.shape[1]}")
-    for side, n in (("generated", len(fake)), ("real", len(real))):  # as many real ones are drawn as are generated
-        if n <= most:
-            raise ValueError(f"k={most} nearest neighbours need at least {most + 1} {side} samples; got {n}")
-    with full_float32(real.device), torch.no_grad():
-        radii = [squared_radii(side, [rule.k for rule in rules]) for side in (real, fake)]
-        return _memberships(real, fake, rules, *radii)
-
-
-def squared_radii(features: Tensor, ks: Sequence[int]) -> dict[int, Tensor]:
-    """Compute the squared distance from each row to its k-th nearest other row, for each k.
+class Neighbours(NamedTuple):
+    """The k nearest other points of each of N points.
 
     Args:
-        features: features (N, D).
-        ks: numbers of neighbours, each below N.
-
-    Returns:
-        Squared radii (N,) in float64, in units of the features, by k.
+        radii: squared distances (N,) to the k-th, float64, in units of the features.
+        indices: indices (N, k) of all k, in any order.
     """
-    (cloud,) = Cloud.of(features)
-    keep = min(max(ks) + SPARE, len(cloud) - 1)
-    values, indices = _candidates(cloud, keep)
-    radii_by_k = {k: features.new_zeros(len(cloud), dtype=torch.float64) for k in set(ks)}
-    for rows in tiles(len(cloud)):
-        for k, radii in _refine(cloud, rows, values[rows], indices[rows], set(ks)).items():
-            radii_by_k[k][rows] = radii / cloud.scale**2
-    return radii_by_k
+
+    radii: Tensor
+    indices: Tensor
 
 
-def _candidates(cloud: Cloud, keep: int) -> tuple[Tensor, Tensor]:
-    """Find the nearest other rows of each row in float32.
+class Candidates:
+    """The nearest points of each of n rows in float32, gathered block by block.
+
+    Args:
+        n: number of rows.
+        keep: number of points to keep for each row.
+        device: device of the blocks.
+    """
+
+    def __init__(self, n: int, keep: int, device: torch.device) -> None:
+        self.keep = keep
+        self.values = torch.full((n, keep), torch.inf, device=device)  # squared distances, ascending
+        self.indices = torch.zeros(n, keep, dtype=torch.long, device=device)
+
+    def merge(self, rows: slice, block: Tensor, columns: slice) -> None:
+        """Take up one block of squared distances (rows, columns)."""
+        nearest = block.topk(min(self.keep, block.shape[1]), dim=1, largest=False, sorted=False)
+        merged = torch.cat([self.values[rows], nearest.values], 1).sort(1)
+        merged_indices = torch.cat([self.indices[rows], nearest.indices + columns.start], 1)
+        self.values[rows] = merged.values[:, : self.keep]
+        self.indices[rows] = merged_indices.gather(1, merged.indices[:, : self.keep])
+
+
+class OwnNeighbours:
+    """The nearest other points of each point of a cloud, from the blocks of its distances to itself.
 
     Args:
         cloud: N points.
-        keep: number of neighbours.
-
-    Returns:
-        Squared distances (N, keep), ascending, and indices of the neighbours (N, keep).
+        ks: numbers of neighbours, each below N.
     """
-    n = len(cloud)
-    values = cloud.points.new_full((n, keep), torch.inf)
-    indices = torch.zeros(n, keep, dtype=torch.long, device=values.device)
 
-    def merge(rows: slice, block: Tensor, columns: slice) -> None:
-        nearest = block.topk(min(keep, block.shape[1]), dim=1, largest=False, sorted=False)
-        merged = torch.cat([values[rows], nearest.values], 1).sort(1)
-        merged_indices = torch.cat([indices[rows], nearest.indices + columns.start], 1)
-        values[rows] = merged.values[:, :keep]
-        indices[rows] = merged_indices.gather(1, merged.indices[:, :keep])
+    def __init__(self, cloud: Cloud, ks: Iterable[int]) -> None:
+        self.cloud, self.ks = cloud, set(ks)
+        keep = min(max(self.ks) + SPARE, len(cloud) - 1)
+        self.candidates = Candidates(len(cloud), keep, cloud.points.device)
 
-    for i, rows in enumerate(tiles(n)):
-        for columns in tiles(n)[i:]:  # the matrix is symmetric: each block is used in both directions
-            block = squared_distances(cloud, rows, cloud, columns)
-            if rows == columns:
-                block.fill_diagonal_(torch.inf)
-            else:
-                merge(columns, block.T.contiguous(), rows)
-            merge(rows, block, columns)
-    return values, indices
+    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
+        """Take up one block on or above the diagonal; the diagonal becomes infinite."""
+        if rows == columns:
+            block.fill_diagonal_(torch.inf)
+        else:  # the matrix is symmetric: each block is used in both directions
+            self.candidates.merge(columns, block.T.contiguous(), rows)
+        self.candidates.merge(rows, block, columns)
+
+    def found(self) -> dict[int, Neighbours]:
+        """Return the neighbours for each k, those of float64."""
+        n, device = len(self.cloud), self.cloud.points.device
+        result = {
+            k: Neighbours(
+                torch.zeros(n, dtype=torch.float64, device=device), torch.zeros(n, k, dtype=torch.long, device=device)
+            )
+            for k in self.ks
+        }
+        for rows in tiles(n):
+            refined = _refine(self.cloud, rows, self.candidates.values[rows], self.candidates.indices[rows], self.ks)
+            for k, (radii, indices) in refined.items():
+                result[k].radii[rows] = radii / self.cloud.scale**2
+                result[k].indices[rows] = indices
+        return result
 
 
-def _refine(cloud: Cloud, rows: slice, values: Tensor, indices: Tensor, ks: set[int]) -> dict[int, Tensor]:
-    """Compute squared radii in float64 from the float32 candidates of one tile.
+def _refine(cloud: Cloud, rows: slice, values: Tensor, indices: Tensor, ks: set[int]) -> dict[int, Neighbours]:
+    """Choose the nearest neighbours in float64 from the float32 candidates of one tile.
 
     Args:
         cloud: all points.
@@ -175,7 +167,7 @@ def _refine(cloud: Cloud, rows: slice, values: Tensor, indices: Tensor, ks: set[
         ks: numbers of neighbours.
 
     Returns:
-        Squared radii (n,), scaled, by k.
+        Neighbours of the tile's rows, with scaled radii, by k.
     """
     row_indices = torch.arange(rows.start, rows.stop, device=values.device)
     slack = 2 * cloud.error(rows, values[:, -1].clamp(min=0))
@@ -187,7 +179,7 @@ def _refine(cloud: Cloud, rows: slice, values: Tensor, indices: Tensor, ks: set[
     if len(undecided):
         indices = indices.clone()
         indices[undecided] = _candidates64(cloud, row_indices[undecided], keep)
-    radii_by_k = {}
+    found = {}
     for k in ks:
         radii = pair_distances(cloud, row_indices, cloud, indices[:, k - 1])
         # The float32 order is right at k unless the neighbour before or after it is equally near within the error.
@@ -199,9 +191,12 @@ def _refine(cloud: Cloud, rows: slice, values: Tensor, indices: Tensor, ks: set[
             ambiguous |= values[:, k] - values[:, k - 1] <= slack
         again = ambiguous.nonzero()[:, 0]
         pairs = pair_distances(cloud, row_indices[again].repeat_interleave(keep), cloud, indices[again].flatten())
-        radii[again] = pairs.view(-1, keep).sort(1).values[:, k - 1]
-        radii_by_k[k] = radii
-    return radii_by_k
+        ordered = pairs.view(-1, keep).sort(1)
+        radii[again] = ordered.values[:, k - 1]
+        nearest = indices[:, :k].clone()
+        nearest[again] = indices[again].gather(1, ordered.indices[:, :k])
+        found[k] = Neighbours(radii, nearest)
+    return found
 
 
 def _candidates64(cloud: Cloud, rows: Tensor, keep: int) -> Tensor:
@@ -218,38 +213,67 @@ def _candidates64(cloud: Cloud, rows: Tensor, keep: int) -> Tensor:
     return indices
 
 
-def _memberships(
-    real: Tensor, fake: Tensor, rules: Sequence[Rule], real_radii: dict[int, Tensor], fake_radii: dict[int, Tensor]
-) -> list[NeighbourStatistics]:
-    """Count, for each rule, the samples in the balls of the other side.
+class Memberships:
+    """Numbers of samples in the balls of the other side, from the blocks of distances between both sides.
 
     Args:
-        real: real features (N, D).
-        fake: generated features (M, D).
+        a: cloud of the N real samples.
+        b: cloud of the M generated samples, of the same centre and scale.
         rules: definitions of the balls.
-        real_radii: squared radii (N,) of the real samples' balls, by k.
-        fake_radii: squared radii (M,) of the generated samples' balls, by k.
+        real: neighbours of the real samples among themselves, by k.
+        fake: neighbours of the generated samples among themselves, by k.
     """
-    a, b = Cloud.of(real, fake)
 
-    def zeros(n: int) -> Tensor:
-        return torch.zeros(n, dtype=torch.long, device=real.device)
+    def __init__(
+        self, a: Cloud, b: Cloud, rules: Sequence[Rule], real: dict[int, Neighbours], fake: dict[int, Neighbours]
+    ) -> None:
+        self.a, self.b = a, b
 
-    results = [
-        NeighbourStatistics(zeros(len(b)), zeros(len(a)), zeros(len(a)), real_radii[rule.k], fake_radii[rule.k])
-        for rule in rules
-    ]
-    for rows in tiles(len(a)):
-        for columns in tiles(len(b)):
-            block = squared_distances(a, rows, b, columns)
-            for rule, statistics in zip(rules, results):
-                i, j = _inside(a, rows, b, columns, block, statistics.real_radii[rows] * a.scale**2, rule.strict)
-                statistics.fake_in_real[rows] += torch.bincount(i, minlength=len(block))
-                statistics.real_around_fake[columns] += torch.bincount(j, minlength=block.shape[1])
-                radii = statistics.fake_radii[columns] * a.scale**2
-                j, i = _inside(b, columns, a, rows, block.T, radii, rule.strict)
-                statistics.fake_around_real[rows] += torch.bincount(i, minlength=len(block))
-    return results
+        def zeros(n: int) -> Tensor:
+            return torch.zeros(n, dtype=torch.long, device=a.points.device)
+
+        self.statistics = {
+            rule: NeighbourStatistics(
+                zeros(len(b)),
+                zeros(len(a)),
+                zeros(len(a)),
+                _radii(real[rule.k], rule),
+                _radii(fake[rule.k], rule),
+                _memberships_within(a, real[rule.k], rule),
+            )
+            for rule in dict.fromkeys(rules)
+        }
+
+    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
+        """Count the memberships of one block: rows of real samples, columns of generated ones."""
+        a, b, scale = self.a, self.b, self.a.scale**2
+        for rule, statistics in self.statistics.items():
+            i, j = _inside(a, rows, b, columns, block, statistics.real_radii[rows] * scale, rule.strict)
+            statistics.fake_in_real[rows] += torch.bincount(i, minlength=len(block))
+            statistics.real_around_fake[columns] += torch.bincount(j, minlength=block.shape[1])
+            if rule.clipped:  # nothing is known to be measured by clipped balls of generated samples
+                continue
+            j, i = _inside(b, columns, a, rows, block.T, statistics.fake_radii[columns] * scale, rule.strict)
+            statistics.fake_around_real[rows] += torch.bincount(i, minlength=len(block))
+
+
+def _radii(neighbours: Neighbours, rule: Rule) -> Tensor:
+    """Return the squared radii (N,) of a side's balls."""
+    if not rule.clipped:
+        return neighbours.radii
+    ordered = neighbours.radii.sqrt().sort().values
+    median = (ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2
+    return neighbours.radii.minimum(median.square())
+
+
+def _memberships_within(cloud: Cloud, neighbours: Neighbours, rule: Rule) -> Tensor:
+    """Count for each of N points the others (N,) that have it among their k nearest and in their ball."""
+    indices = neighbours.indices.flatten()
+    if rule.clipped:
+        own = torch.arange(len(cloud), device=indices.device).repeat_interleave(rule.k)
+        radii = _radii(neighbours, rule)[own] * cloud.scale**2
+        indices = indices[pair_distances(cloud, own, cloud, indices) <= radii * (1 + TIE)]
+    return torch.bincount(indices, minlength=len(cloud))
 
 
 def _inside(
@@ -283,3 +307,29 @@ def _inside(
         boundary = radii[i[undecided]]
         inside[undecided] = exact < boundary * (1 - TIE) if strict else exact <= boundary * (1 + TIE)
     return i[inside], j[inside]
+
+
+def nearest_distances(queries: Tensor, references: Tensor) -> Tensor:
+    """Compute the distance from each of N queries to its nearest reference, in float64.
+
+    Args:
+        queries: features (N, D).
+        references: features (M, D).
+
+    Returns:
+        Euclidean distances (N,).
+    """
+    a, b = Cloud.of(queries, references)
+    candidates = Candidates(len(a), min(4, len(b)), a.points.device)
+    for rows in tiles(len(a)):
+        for columns in tiles(len(b)):
+            candidates.merge(rows, squared_distances(a, rows, b, columns), columns)
+    return nearest_of(candidates, a, b).radii.sqrt()
+
+
+def nearest_of(candidates: Candidates, a: Cloud, b: Cloud) -> Neighbours:
+    """Choose the nearest point of `b` for each point of `a` in float64, among few candidates of float32."""
+    own = torch.arange(len(a), device=a.points.device).repeat_interleave(candidates.keep)
+    squares = pair_distances(a, own, b, candidates.indices.flatten()).view(len(a), -1) / a.scale**2
+    nearest = squares.min(1)
+    return Neighbours(nearest.values, candidates.indices.gather(1, nearest.indices[:, None]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from zoo.errors import require_at_least
-from zoo.metrics.accumulate import StoredFeatures
-from zoo.metrics.neighbours import NeighbourStatistics, Rule, neighbour_statistics
+from zoo.metrics.distance_pass import DistanceMetric, Found, Needs
+from zoo.metrics.neighbours import NeighbourStatistics, Rule
 
 
 def precision_and_recall(statistics: NeighbourStatistics) -> dict[str, Tensor]:
@@ -29,7 +29,7 @@ def precision_and_recall(statistics: NeighbourStatistics) -> dict[str, Tensor]:
     }
 
 
-class PrecisionRecall(StoredFeatures):
+class PrecisionRecall(DistanceMetric):
     """Improved precision and recall: fidelity and diversity of generated samples, both in [0, 1].
 
     The support of a set is the union of the balls around its samples that reach to each one's k-th nearest neighbour in
@@ -62,7 +62,10 @@ class PrecisionRecall(StoredFeatures):
         require_at_least(1, k=k)
         self.rule = Rule(k, strict)
 
-    def compute(self) -> dict[str, Tensor]:
-        """Return `precision` and `recall`."""
-        (statistics,) = neighbour_statistics(*self.features(), [self.rule])
-        return precision_and_recall(statistics)
+    def needs(self, real: Tensor, fake: Tensor) -> Needs:
+        """Ask for the statistics of one rule; see `DistanceMetric.needs`."""
+        return Needs(rules=(self.rule,))
+
+    def numbers(self, real: Tensor, fake: Tensor, found: Found) -> dict[str, Tensor]:
+        """Return `precision` and `recall`; see `DistanceMetric.numbers`."""
+        return precision_and_recall(found.statistics[self.rule])

@@ -1,0 +1,358 @@
+"""One pass over the distances between features, for all metrics that are made of distances."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from zoo.layers.precision import full_float32
+from zoo.metrics.accumulate import StoredFeatures
+from zoo.metrics.neighbours import (
+    Candidates,
+    Memberships,
+    Neighbours,
+    NeighbourStatistics,
+    OwnNeighbours,
+    Rule,
+    nearest_of,
+)
+from zoo.metrics.pairwise_distances import Cloud, squared_distances, tiles
+
+CANDIDATES = 4  # nearest real samples of a generated one in float32, among which float64 decides
+
+
+class Kernel(NamedTuple):
+    """Gaussian kernel exp(-gamma |x - y|^2), whose sums over pairs are wanted.
+
+    Args:
+        gamma: factor of the squared distance.
+        unit: divide all features by their length first.
+        less_one: sum exp(-gamma |x - y|^2) - 1, which stays accurate where the kernel is close to 1.
+    """
+
+    gamma: float
+    unit: bool = False
+    less_one: bool = False
+
+
+class Means(NamedTuple):
+    """Means of a kernel over all pairs, those of a sample with itself included; scalars in float64.
+
+    Args:
+        real: over pairs of two real samples.
+        fake: over pairs of two generated samples.
+        across: over pairs of a real and a generated sample.
+    """
+
+    real: Tensor
+    fake: Tensor
+    across: Tensor
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a metric is computed from.
+
+    Args:
+        rules: definitions of balls whose neighbour statistics are needed.
+        kernels: kernels whose means are needed.
+        nearest: whether the nearest real sample of each generated one is needed.
+        directions: whether the samples of the other side with the most similar direction are needed.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    kernels: tuple[Kernel, ...] = ()
+    nearest: bool = False
+    directions: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        return Needs(
+            tuple(dict.fromkeys(self.rules + other.rules)),
+            tuple(dict.fromkeys(self.kernels + other.kernels)),
+            self.nearest or other.nearest,
+            self.directions or other.directions,
+        )
+
+
+@dataclass
+class Found:
+    """What one pass found; each part only where it was needed.
+
+    Args:
+        statistics: neighbour statistics by rule.
+        means: means of kernels.
+        to_real: squared distance (M,) from each generated sample to its nearest real one.
+        spacing: squared distance (M,) from that real sample to its nearest other real one.
+        cosines: largest |cos| of the angles between each real sample and the generated ones (N,), and between each
+            generated sample and the real ones (M,); NaN for a sample of length 0.
+    """
+
+    statistics: dict[Rule, NeighbourStatistics] = field(default_factory=dict)
+    means: dict[Kernel, Means] = field(default_factory=dict)
+    to_real: Tensor | None = None
+    spacing: Tensor | None = None
+    cosines: tuple[Tensor, Tensor] | None = None
+
+
+class DistanceMetric(StoredFeatures):
+    """Base of metrics computed from distances, of which several share one pass; see `Together`."""
+
+    @abstractmethod
+    def needs(self, real: Tensor, fake: Tensor) -> Needs:
+        """Return what `numbers` is computed from.
+
+        Args:
+            real: real features (N, D).
+            fake: generated features (M, D).
+
+        Raises:
+            ValueError: if there are too few samples.
+        """
+
+    @abstractmethod
+    def numbers(self, real: Tensor, fake: Tensor, found: Found) -> dict[str, Tensor]:
+        """Return the metric's numbers by name.
+
+        Args:
+            real: real features (N, D).
+            fake: generated features (M, D).
+            found: what the pass found, at least what was needed.
+        """
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the metric's numbers by name, from a pass of its own."""
+        real, fake = self.features()
+        return self.numbers(real, fake, distance_pass(real, fake, self.needs(real, fake)))
+
+
+class Together(StoredFeatures):
+    """Several metrics of distances over the same features, from one pass over the distances.
+
+    Args:
+        metrics: the metrics, for their settings; features are given to this one.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import CMMD, DensityCoverage, Together
+        >>> metric = Together([DensityCoverage(k=1), CMMD()])
+        >>> metric.update(torch.tensor([[0.0], [1.0], [2.0], [3.0]]), real=True)
+        >>> metric.update(torch.tensor([[0.25], [1.25]]), real=False)
+        >>> sorted(metric.compute())
+        ['cmmd', 'coverage', 'density']
+    """
+
+    higher_is_better = None
+
+    def __init__(self, metrics: Sequence[DistanceMetric]) -> None:
+        super().__init__()
+        self.metrics = list(metrics)
+
+    def compute(self) -> dict[str, Tensor]:
+        """Return the numbers of all metrics by name."""
+        real, fake = self.features()
+        needs = Needs()
+        for metric in self.metrics:
+            needs |= metric.needs(real, fake)
+        found = distance_pass(real, fake, needs)
+        return {name: value for m in self.metrics for name, value in m.numbers(real, fake, found).items()}
+
+
+def neighbour_statistics(real: Tensor, fake: Tensor, rules: Sequence[Rule]) -> list[NeighbourStatistics]:
+    """Compute neighbour statistics for each rule, from one pass over the distances.
+
+    Args:
+        real: real features (N, D).
+        fake: generated features (M, D), on the same device.
+        rules: definitions of the balls, for instance `[Rule(3, strict=False), Rule(5, strict=True)]`.
+
+    Returns:
+        Statistics of each rule, in the order of `rules`.
+
+    Raises:
+        ValueError: if a side has at most k samples, or the numbers of features differ.
+
+    Example:
+        >>> import torch
+        >>> from zoo.metrics import Rule, neighbour_statistics
+        >>> real, fake = torch.tensor([[0.0], [1.0], [3.0]]), torch.tensor([[2.0], [4.0]])
+        >>> rules = [Rule(k=1, strict=True), Rule(k=1, strict=False)]
+        >>> [statistics.real_around_fake.tolist() for statistics in neighbour_statistics(real, fake, rules)]
+        [[1, 1], [2, 1]]
+    """
+    found = distance_pass(real, fake, Needs(rules=tuple(rules)))
+    return [found.statistics[rule] for rule in rules]
+
+
+def distance_pass(real: Tensor, fake: Tensor, needs: Needs) -> Found:
+    """Compute all that metrics need from one pass over the distances: within each side, then between them.
+
+    Args:
+        real: real features (N, D).
+        fake: generated features (M, D), on the same device.
+        needs: what is needed.
+
+    Raises:
+        ValueError: if a side has too few samples, the numbers of features differ, or a feature vector has no direction
+            where one is needed.
+    """
+    of_fake = {rule.k for rule in needs.rules}
+    of_real = of_fake | ({1} if needs.nearest else set())
+    if real.shape[1] != fake.shape[1]:
+        raise ValueError(f"real and generated features must be equally wide; got {real.shape[1]} and {fake.shape[1]}")
+    # as many real ones are drawn as are generated, so generated ones are named first
+    for side, n, ks in (("generated", len(fake), of_fake), ("real", len(real), of_real)):
+        if ks and n <= max(ks):
+            raise ValueError(f"k={max(ks)} nearest neighbours need at least {max(ks) + 1} {side} samples; got {n}")
+    _require_directions(real, fake, needs)
+    with full_float32(real.device), torch.no_grad():
+        real_neighbours, real_means = _within(real, of_real, needs.kernels)
+        fake_neighbours, fake_means = _within(fake, of_fake, needs.kernels)
+        if not len(real) or not len(fake):
+            nowhere = torch.tensor(torch.nan)
+            return Found(
+                {}, {kernel: Means(real_means[kernel], fake_means[kernel], nowhere) for kernel in needs.kernels}
+            )
+        a, b = Cloud.of(real, fake)
+        balls = Memberships(a, b, needs.rules, real_neighbours, fake_neighbours)
+        sums = {kernel: _Sum(kernel, a, b) for kernel in needs.kernels}
+        nearest = _NearestReal(a, b) if needs.nearest else None
+        directions = _Directions(a, b) if needs.directions else None
+        visitors: list[Any] = [v for v in (*sums.values(), nearest, directions, balls) if v is not None]
+        for rows in tiles(len(a)):
+            for columns in tiles(len(b)):
+                block = squared_distances(a, rows, b, columns)
+                for visitor in visitors:
+                    visitor.visit(rows, columns, block)
+        means = {kernel: Means(real_means[kernel], fake_means[kernel], sums[kernel].mean()) for kernel in needs.kernels}
+        found = Found(balls.statistics, means)
+        if nearest is not None:
+            to_real = nearest_of(nearest.candidates, b, a)
+            found.to_real, found.spacing = to_real.radii, real_neighbours[1].radii[to_real.indices[:, 0]]
+        if directions is not None:
+            found.cosines = directions.cosines()
+    return found
+
+
+def _require_directions(real: Tensor, fake: Tensor, needs: Needs) -> None:
+    """Check that features have a direction where a kernel needs it."""
+    if not any(kernel.unit for kernel in needs.kernels):
+        return
+    for side, features in (("real", real), ("generated", fake)):
+        empty = int((features == 0).all(1).sum())
+        if empty:
+            raise ValueError(
+                f"features of {empty:,} {side} samples are all 0: they have no direction, and cannot be scaled to "
+                "length 1"
+            )
+
+
+def _within(
+    features: Tensor, ks: set[int], kernels: Sequence[Kernel]
+) -> tuple[dict[int, Neighbours], dict[Kernel, Tensor]]:
+    """Go through the distances of one side, and return its neighbours by k and the means of kernels."""
+    if not len(features) or not (ks or kernels):
+        return {}, {kernel: torch.tensor(torch.nan) for kernel in kernels}
+    (cloud,) = Cloud.of(features)
+    sums = {kernel: _Sum(kernel, cloud, cloud) for kernel in kernels}
+    own = OwnNeighbours(cloud, ks) if ks else None
+    parts = tiles(len(cloud))
+    for i, rows in enumerate(parts):
+        for columns in parts[i:]:  # the matrix is symmetric
+            block = squared_distances(cloud, rows, cloud, columns)
+            for each in sums.values():
+                each.visit(rows, columns, block)
+            if own is not None:
+                own.visit(rows, columns, block)  # last: it writes on the diagonal
+    return own.found() if own is not None else {}, {kernel: each.mean() for kernel, each in sums.items()}
+
+
+class _Angles:
+    """1 - cos of the angles between points, from their squared distances and lengths, in which nothing cancels.
+
+        1 - cos = (|x - y|^2 - (|x| - |y|)^2) / (2 |x| |y|)
+
+    Args:
+        a: cloud of N points.
+        b: cloud of M points, of the same centre and scale.
+    """
+
+    def __init__(self, a: Cloud, b: Cloud) -> None:
+        lengths = [cloud.features.double().norm(dim=1) * cloud.scale for cloud in (a, b)]
+        mean = torch.cat(lengths).mean()
+        self.excess = [(length - mean).float() for length in lengths]  # small numbers with accurate differences
+        self.doubled = (2 * lengths[0]).float(), lengths[1].float()
+
+    def __call__(self, rows: slice, columns: slice, block: Tensor) -> Tensor:
+        """Return 1 - cos (n, m) of one block of squared distances; not finite for points of length 0."""
+        difference = self.excess[0][rows][:, None] - self.excess[1][columns]
+        angles = torch.addcmul(block, difference, difference, value=-1)
+        return angles.div_(self.doubled[0][rows][:, None]).div_(self.doubled[1][columns])
+
+
+class _Sum:
+    """Sum of a kernel over the pairs of two clouds, block by block; one cloud given twice has its blocks once."""
+
+    def __init__(self, kernel: Kernel, a: Cloud, b: Cloud) -> None:
+        self.kernel, self.same, self.pairs = kernel, a is b, len(a) * len(b)
+        self.angles = _Angles(a, b) if kernel.unit else None
+        # the squared distance of two directions is 2 (1 - cos)
+        self.factor = -kernel.gamma * (2 if kernel.unit else a.scale**-2)
+        self.total = torch.zeros((), dtype=torch.float64, device=a.points.device)
+
+    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
+        """Add one block; those off the diagonal of a symmetric matrix count twice."""
+        values = (block if self.angles is None else self.angles(rows, columns, block)).clamp(min=0).mul_(self.factor)
+        values = values.expm1_() if self.kernel.less_one else values.exp_()
+        self.total += values.sum(dtype=torch.float64) * (2 if self.same and rows != columns else 1)
+
+    def mean(self) -> Tensor:
+        """Return the mean over all pairs."""
+        return self.total / self.pairs
+
+
+class _NearestReal:
+    """The real samples nearest to each generated one."""
+
+    def __init__(self, a: Cloud, b: Cloud) -> None:
+        self.candidates = Candidates(len(b), min(CANDIDATES, len(a)), b.points.device)
+
+    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
+        """Take up one block: rows of real samples, columns of generated ones."""
+        self.candidates.merge(columns, block.T.contiguous(), rows)
+
+
+class _Directions:
+    """The sample of the other side whose direction, or its opposite, is most similar; for both sides."""
+
+    def __init__(self, a: Cloud, b: Cloud) -> None:
+        self.a, self.b, self.angles = a, b, _Angles(a, b)
+        self.least = [torch.full((len(side),), torch.inf, device=a.points.device) for side in (a, b)]
+        self.index = [torch.zeros(len(side), dtype=torch.long, device=a.points.device) for side in (a, b)]
+
+    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
+        """Take up one block: rows of real samples, columns of generated ones."""
+        angles = self.angles(rows, columns, block)
+        angles = torch.where(angles.isfinite(), angles.minimum(2 - angles), torch.inf)
+        for side, (own, other) in enumerate(((rows, columns), (columns, rows))):
+            values, index = angles.min(1 - side)
+            nearer = values < self.least[side][own]
+            self.least[side][own] = torch.where(nearer, values, self.least[side][own])
+            self.index[side][own] = torch.where(nearer, index + other.start, self.index[side][own])
+
+    def cosines(self) -> tuple[Tensor, Tensor]:
+        """Return the largest |cos| of each real (N,) and of each generated sample (M,); NaN for those of length 0."""
+        return _cosines(self.a, self.b, self.index[0]), _cosines(self.b, self.a, self.index[1])
+
+
+def _cosines(a: Cloud, b: Cloud, index: Tensor) -> Tensor:
+    """Return |cos| (N,) of the angle between each point of `a` and the one of `b` with the given index, in float64."""
+    parts = []
+    for x, chosen in zip(torch.split(a.features, 4096), torch.split(index, 4096)):
+        x, y = x.double(), b.features[chosen].double()
+        parts.append(torch.linalg.vecdot(x, y).abs() / (x.norm(dim=1) * y.norm(dim=1)))
+    return torch.cat(parts)
