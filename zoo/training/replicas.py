@@ -14,15 +14,32 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
+from pytorch_lightning import Trainer
+from pytorch_lightning.plugins.layer_sync import LayerSync, TorchSyncBatchNorm
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
+
+from zoo.layers.synchronised import desynchronise, joined_batches, synchronise
+
+
+class JoinedLayers(LayerSync):
+    """Lightning's `sync_batchnorm` for two players: batches joined over processes, see `zoo.layers.synchronised`."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Make all batch norms of a model synchronised ones."""
+        return synchronise(model)
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        """Make them plain ones again."""
+        return desynchronise(model)
 
 
 class Replicas(DDPStrategy):
     """One process for each device, each with the whole model and its own share of every batch.
 
-    Use it as `Trainer(devices=2, strategy=zoo.Replicas())`; `zoo.fit` does. The running statistics of batch norm differ
-    between processes; checkpoints and pictures use those of rank 0.
+    Use it as `Trainer(devices=2, strategy=zoo.Replicas())`; `zoo.fit` does. With `Trainer(sync_batchnorm=True)` layers
+    that couple the images of a batch couple those of all processes, and all have the same running statistics. Without,
+    each process has statistics of its own share; checkpoints and pictures use those of rank 0.
 
     Args:
         start_method: how the other processes are started: `popen` runs the same command again, `spawn` and `fork`
@@ -45,6 +62,17 @@ class Replicas(DDPStrategy):
         """Join the process group of the devices and a second one of the CPUs."""
         super().setup_distributed()
         self._host_group = dist.new_group(backend="gloo")
+
+    def setup(self, trainer: Trainer) -> None:
+        """Set up the model, with joined layers where Lightning would choose SyncBatchNorm, which needs GPUs."""
+        if isinstance(self._layer_sync, TorchSyncBatchNorm):
+            self._layer_sync = JoinedLayers()
+        super().setup(trainer)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Play a round, on the joined batch of all processes if so set."""
+        with joined_batches(isinstance(self._layer_sync, JoinedLayers)):
+            return super().training_step(*args, **kwargs)
 
     def configure_ddp(self) -> None:
         """Copy weights and buffers from rank 0, where Lightning would wrap the module."""
