@@ -20,6 +20,7 @@ import torch
 import torch.distributed as dist
 from pytorch_lightning import Callback
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.overrides import TorchFunctionMode
 
 import zoo
@@ -152,15 +153,16 @@ def trained(name: str, rounds: int, folder: Path, rank: int, processes: int) -> 
 
 def norms(rank: int, processes: int) -> dict[str, Tensor]:
     """Outputs, statistics and derivatives of batch norms, of this process's rows; process 0 has more than process 1."""
-    found = {}
-    for name, (norm, shape) in {
+    found: dict[str, Tensor] = {}
+    kinds: dict[str, tuple[_BatchNorm, tuple[int, ...]]] = {
         "1d": (nn.BatchNorm1d(3), (8, 3)),
         "1d of sequences": (nn.BatchNorm1d(3), (8, 3, 2)),
         "2d": (nn.BatchNorm2d(3, momentum=None), (8, 3, 2, 2)),
         "without gain": (nn.BatchNorm2d(3, affine=False), (8, 3, 2, 2)),
         "without statistics": (nn.BatchNorm2d(3, track_running_stats=False), (8, 3, 2, 2)),
         "of a class": (UnconditionalBatchNorm(3), (8, 3, 2, 2)),
-    }.items():
+    }
+    for name, (norm, shape) in kinds.items():
         torch.manual_seed(1)
         joined, outer = torch.randn(shape) * 3 + 100, torch.randn(shape)
         if norm.weight is not None:

@@ -50,14 +50,14 @@ class _SumOverProcesses(torch.autograd.Function):
     """The sum of a tensor over processes. It is its own adjoint, so it has derivatives of any order."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(ctx: Any, x: Tensor) -> Tensor:
         """Add up what all processes have."""
         total = x.clone(memory_format=torch.contiguous_format)
         dist.all_reduce(total)
         return total
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
         """Add up the gradients that all processes have for the sum."""
         total: Tensor = _SumOverProcesses.apply(gradient)
         return total
@@ -109,7 +109,7 @@ class SynchronisedBatchNorm(_BatchNorm):
         """Normalise (B, C, ...) by the statistics of all processes where batches are joined, else as ever."""
         if not (is_joined() and (self.training or self.running_mean is None)):
             return super().forward(x)
-        self._check_input_dim(x)
+        self._check_input_dim(x)  # type: ignore[no-untyped-call]
         y, mean, variance, count = _Normalise.apply(x, self.weight, self.bias, self.eps)
         if self.training and self.running_mean is not None:
             self._move_statistics(mean, variance * (count / (count - 1)))
@@ -132,7 +132,7 @@ class _Normalise(torch.autograd.Function):
     """Normalisation by the statistics of the joined batch, at the cost of torch's own and one exchange each way."""
 
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any, x: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the normalised tensor, and mean (C,), biased variance (C,) and count of the joined batch."""
@@ -145,7 +145,7 @@ class _Normalise(torch.autograd.Function):
         table = torch.zeros(dist.get_world_size(), 2 * channels + 1, dtype=wide, device=x.device)
         table[dist.get_rank()] = torch.cat([*(each.to(wide) for each in own), number])
         dist.all_reduce(table)
-        means, variances, counts = table.split([channels, channels, 1], dim=1)
+        means, variances, counts = torch.split(table, [channels, channels, 1], dim=1)
         count = counts.sum()
         share = counts / count
         mean = (share * means).sum(0)
@@ -157,12 +157,11 @@ class _Normalise(torch.autograd.Function):
         return y, mean, variance, count
 
     @staticmethod
-    def backward(  # type: ignore[override]
-        ctx: Any, gradient: Tensor, *_: Tensor
-    ) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         """Return the gradients by the input, the gain and the offset; the last two are those of this process."""
         compute = _differentiable_gradients if torch.is_grad_enabled() else _gradients
-        by_input, by_gain, by_offset = compute(gradient, *ctx.saved_tensors, ctx.eps)
+        x, gain, mean, variance, count = ctx.saved_tensors
+        by_input, by_gain, by_offset = compute(gradient, x, gain, mean, variance, count, ctx.eps)
         return by_input, by_gain if ctx.has[0] else None, by_offset if ctx.has[1] else None, None
 
 
@@ -215,7 +214,7 @@ def synchronise(network: nn.Module) -> nn.Module:
     """Make all batch norms of a network normalise joined batches; their parameters, buffers and names stay."""
     for norm in network.modules():
         if isinstance(norm, _BatchNorm) and not isinstance(norm, SynchronisedBatchNorm | nn.SyncBatchNorm):
-            norm.__class__ = _with_base(type(norm))
+            norm.__class__ = _with_base(type(norm))  # type: ignore[arg-type]
     return network
 
 
