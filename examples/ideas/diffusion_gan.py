@@ -21,6 +21,7 @@ from torch import Tensor
 
 import zoo
 from zoo.errors import require_at_least
+from zoo.layers.synchronised import mean_over_processes
 from zoo.training.objectives import Terms
 
 FIRST, LAST = 1e-4, 2e-2  # variances of the first and of the last step
@@ -80,7 +81,8 @@ class Diffused(zoo.GAN):
         """Return the model's terms; remember how sure the discriminator was of the real images."""
         terms = super().discriminator_loss(real, fake)
         assert real.scores is not None
-        self.balance += (real.scores.detach().float() - (self.undecided or 0.0)).sign().mean() - self.target
+        sure = (real.scores.detach().float() - (self.undecided or 0.0)).sign().mean()
+        self.balance += mean_over_processes(sure) - self.target
         return terms
 
     def on_clock(self, before: int, now: int) -> None:

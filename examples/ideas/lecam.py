@@ -6,7 +6,8 @@ holds the scores of real images to the running mean of the generated ones', and 
 Wasserstein objective the game then minimises a LeCam divergence (proposition 1). As in the authors' code only scores
 that are ahead of the other mean are held, the means have decay 0.99, and their start at 0 is corrected.
 
-Departs from the paper: the weight's default; on several devices each has running means of its own.
+Departs from the paper: the weight's default. On several devices each has running means of its own, unless batches are
+joined (`trainer.sync_batchnorm=true`).
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.lecam.LeCamGAN model.lecam=0.1
 """
@@ -20,6 +21,7 @@ from torch import Tensor
 
 import zoo
 from zoo.errors import require_at_least
+from zoo.layers.synchronised import mean_over_processes
 from zoo.training.objectives import Terms
 
 
@@ -50,7 +52,8 @@ class LeCam(zoo.GAN):
         terms = super().discriminator_loss(real, fake)
         assert real.scores is not None
         assert fake.scores is not None
-        now = torch.stack([real.scores.detach().mean(), fake.scores.detach().mean()]).float()
+        now = torch.stack([real.scores.detach().mean(), fake.scores.detach().mean()])
+        now = mean_over_processes(now.to(self.means.dtype))
         self.means.lerp_(now, 1 - self.decay)
         self.seen.mul_(self.decay).add_(1 - self.decay)
         real_mean, fake_mean = self.means / self.seen

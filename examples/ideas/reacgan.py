@@ -22,6 +22,7 @@ from torch.nn.functional import normalize
 import zoo
 from zoo.layers.rectifier import relu
 from zoo.layers.spectral import SpectralEmbedding, SpectralLinear
+from zoo.layers.synchronised import rows_of_all
 from zoo.models import biggan as networks
 from zoo.training.objectives import Terms
 
@@ -92,8 +93,12 @@ class ReACGAN(zoo.BigGAN):
 
 
 def d2d_ce(embeddings: Tensor, proxies: Tensor, labels: Tensor, margin: float, temperature: float) -> Tensor:
-    """Return the D2D-CE for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1."""
+    """Return the D2D-CE for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1.
+
+    The images of other classes are those of the batch, and of all processes where batches are joined.
+    """
+    others, classes = rows_of_all(embeddings), rows_of_all(labels)
     attraction = ((embeddings * proxies).sum(1) - margin).clamp(max=0) / temperature
-    repulsion = (embeddings @ embeddings.T - (1 - margin)).relu() / temperature
-    repulsion = repulsion.masked_fill(labels[:, None] == labels, -torch.inf)  # images of the same class, and itself
+    repulsion = (embeddings @ others.T - (1 - margin)).relu() / temperature
+    repulsion = repulsion.masked_fill(labels[:, None] == classes, -torch.inf)  # images of the same class, and itself
     return (torch.cat([attraction[:, None], repulsion], 1).logsumexp(1) - attraction).mean()

@@ -18,6 +18,7 @@ from torch import Tensor
 
 import zoo
 from zoo.errors import require_at_least
+from zoo.layers.synchronised import rows_of_all
 from zoo.training.contract import given_objective
 from zoo.training.objectives import Terms
 
@@ -47,7 +48,8 @@ class TopKGAN(zoo.DCGAN):
         self.share = max(self.lowest_share, self.decay ** (progress // self.epoch))
 
     def best(self, scores: Tensor) -> Tensor:
-        """Return the k highest of scores (B,)."""
+        """Return the k highest of scores (B,); those of all processes where batches are joined."""
+        scores = rows_of_all(scores)
         return scores.topk(max(1, round(self.share * len(scores)))).values
 
     def generator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:

@@ -8,14 +8,25 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
+import torch.distributed as dist
+from pytorch_lightning import Callback
 
-from zoo.errors import UserError
-from zoo.io.run_folder import checkpoints_in
+import zoo
+from tests.helpers.training import SMALL_RUN
+from zoo.callbacks import StopOnSignal
+from zoo.errors import RecipeError, UserError
+from zoo.io.run_folder import RunFolder, checkpoints_in
+from zoo.runs.recipes import load_recipe
+from zoo.training.contract import check_trainer
 from zoo.training.processes import check_processes, describe_lost_process
+from zoo.training.roll_call import RollCall
+from zoo.training.strategies import strategy_fault
 
 ONE: dict[str, Any] = {"accelerator": "cpu", "devices": 1}
 TWO: dict[str, Any] = {"accelerator": "cpu", "devices": 2}
@@ -100,6 +111,100 @@ def trainer_of(rank: int, world_size: int, *exit_codes: int | None) -> Any:
 def test_the_process_that_is_gone_is_named(trainer: Any, expected: str | None) -> None:
     """Row R12, from every side that can see it."""
     assert describe_lost_process(GLOO, trainer) == expected
+
+
+def test_the_machine_of_a_process_that_is_gone_is_named() -> None:
+    """Issue 24, point 5."""
+    trainer = trainer_of(0, 4)
+    trainer.num_nodes = 2
+    for missing, expected in (
+        ([2, 3], "processes 2, 3 of 4 (counted from 0) on machine 1 of 2 (node-b) are gone"),
+        ([1], "process 1 of 4 (counted from 0) on machine 0 of 2 (node-a) is gone"),
+        ([1, 2], "processes 1, 2 of 4 (counted from 0) on machines 0, 1 of 2 (node-a, node-b) are gone"),
+    ):
+        trainer.strategy.roll_call = roll_call(store=None, rank=0)
+        trainer.strategy.roll_call.missing = lambda missing=missing: missing
+        assert describe_lost_process(GLOO, trainer) == expected
+
+
+def roll_call(store: Any, rank: int) -> Any:
+    """The roll call of one of four processes on two machines, in a store."""
+    call = RollCall.__new__(RollCall)
+    call.rank, call.processes, call._store = rank, 4, store
+    call.hosts = ["node-a", "node-a", "node-b", "node-b"]
+    return call
+
+
+def test_processes_that_do_not_answer_are_missing() -> None:
+    store = dist.HashStore()
+    left = [roll_call(store, rank) for rank in (0, 2)]
+    threads = [Thread(target=lambda call=call: found.append(call.missing(patience=0.5))) for call in left]
+    found: list[list[int]] = []
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [[1, 3], [1, 3]]
+
+
+def test_without_the_store_the_process_that_held_it_is_missing() -> None:
+    def gone(*_: Any) -> None:
+        raise dist.DistNetworkError("Connection reset by peer")
+
+    assert roll_call(SimpleNamespace(set=gone), 3).missing() == [0]
+
+
+@pytest.mark.parametrize("strategy", ["fsdp", "deepspeed_stage_3", "fsdp_cpu_offload", "model_parallel"])
+def test_strategies_that_divide_a_network_are_refused_with_what_to_do(strategy: str) -> None:
+    message = rf"trainer\.strategy: {strategy} is refused: .* GANs of this size do not need it: .* Leave it out: "
+    with pytest.raises(RecipeError, match=message + r"trainer\.devices=2 trains a copy on each device"):
+        load_recipe("dcgan_digits", {"trainer": {"strategy": strategy}})
+
+
+def test_the_largest_recipe_is_as_large_as_the_refusal_says() -> None:
+    with torch.device("meta"):
+        model = load_recipe("biggan_imagenet256").model.build()
+    trained = sum(w.numel() for network in (model.generator, model.discriminator) for w in network.parameters())
+    averaged = sum(w.numel() for w in model.average.parameters())
+    assert f"{trained / 1e6:.0f} million weights" in str(strategy_fault("fsdp"))
+    assert f"{4 * (4 * trained + averaged) / 1e9:.1f} GB" in str(strategy_fault("fsdp"))  # gradient, two moments
+
+
+def test_python_refuses_them_with_what_to_use() -> None:
+    class FSDPStrategy:
+        """Lightning's own needs a GPU."""
+
+    with pytest.raises(ValueError, match=r"FSDPStrategy is refused: .*strategy=zoo\.Replicas\(\)"):
+        check_trainer(SimpleNamespace(precision="32-true", world_size=1, strategy=FSDPStrategy()))  # type: ignore[arg-type]
+
+
+def test_other_strategies_are_left_to_lightning() -> None:
+    assert [strategy_fault(name) for name in ("auto", "ddp", "ddp_find_unused_parameters_true", "Replicas")] == [
+        None
+    ] * 4
+
+
+def test_the_start_of_other_processes_does_not_count_as_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line "60,032 images in 20 s" counted the 7 s in which the second process started: issue 24, point 4."""
+    passed = [0.0]
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + passed[0])
+
+    class SlowStart(Callback):
+        """Takes 1,000 seconds before the training begins."""
+
+        def setup(self, *_: Any, **__: Any) -> None:
+            """Let the time pass."""
+            passed[0] += 1000
+
+    monkeypatch.setattr("zoo.runs.recorder.time", clock)
+    monkeypatch.setattr("zoo.runs.run.time", clock)
+    monkeypatch.setattr("zoo.runs.run.StopOnSignal", type("Both", (SlowStart, StopOnSignal), {}))
+    run = zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL_RUN)
+    assert passed == [1000]
+    assert 0 < run.seconds < 1000
+    assert 0 < RunFolder(run.folder).ends()[0]["seconds"] < 1000
 
 
 def test_other_errors_are_not_taken_for_a_lost_process() -> None:

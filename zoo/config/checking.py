@@ -284,6 +284,12 @@ class Check:
         for given in precision.values():
             if given != "auto" and (fault := self.kinds.precision_fault(given)):
                 self.faults.append(f"trainer.precision: {fault}; use bf16-mixed, 32-true, or auto, which chooses")
+        if fault := self.kinds.strategy_fault(str(allowed.get("strategy", "auto"))):
+            self.faults.append(
+                f"trainer.strategy: {fault}. Leave it out: trainer.devices=2 trains a copy on each device. If memory "
+                "is short: model.micro_batches=2, or trainer.precision=bf16-mixed"
+            )
+            del allowed["strategy"]
         threads = {"threads": allowed.pop("threads")} if "threads" in allowed else {}
         if threads and threads["threads"] != "auto" and not is_count(threads["threads"]):
             self.faults.append(

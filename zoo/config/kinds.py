@@ -39,6 +39,7 @@ class Kinds:
         trainer: class whose settings are those of `trainer`.
         abstract: classes to extend, which a recipe cannot name.
         precision_fault: function that returns why a precision of the trainer is refused, or None.
+        strategy_fault: function that returns why a strategy for several devices is refused, or None.
         find: function that returns the class of a name, as `find_class` does.
     """
 
@@ -50,4 +51,5 @@ class Kinds:
     trainer: type
     abstract: tuple[type, ...] = ()
     precision_fault: Callable[[str], str | None] = lambda precision: None
+    strategy_fault: Callable[[str], str | None] = lambda strategy: None
     find: Callable[..., Any] = find_class

@@ -1,9 +1,13 @@
-"""Minibatch stddev layers, which show a discriminator how varied a batch is."""
+"""Minibatch stddev layers, which show a discriminator how varied a batch is: that of all processes where batches are
+joined, see `zoo.layers.synchronised`.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+
+from zoo.layers.synchronised import own_place, rows_of_all
 
 
 class MinibatchStdDev(nn.Module):
@@ -24,14 +28,14 @@ class MinibatchStdDev(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Append the channel: maps (B, C, H, W) become (B, C + 1, H, W)."""
-        batch, _, height, width = x.shape
+        rows = joined_rows(x)
+        batch = len(rows)
         group = next(size for size in range(min(self.group_size, batch), 0, -1) if batch % size == 0)
-        grouped = x.float().reshape(group, batch // group, -1)
+        grouped = rows.reshape(group, batch // group, -1)
         # Not Tensor.var, which takes 20 times as long across the first dimension.
         variance = (grouped - grouped.mean(0)).square().mean(0)
         deviation = (variance + 1e-8).sqrt().mean(1)  # (B / G,)
-        extra = deviation.repeat(group).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
-        return torch.cat([x, extra], dim=1)
+        return with_channel(x, deviation.repeat(group))
 
 
 class NeighbourDeviation(nn.Module):
@@ -43,14 +47,14 @@ class NeighbourDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Append the channel: maps (B, C, H, W) become (B, C + 1, H, W)."""
-        batch, _, height, width = x.shape
+        rows = joined_rows(x)
+        batch = len(rows)
         size = 4 if batch % 4 == 0 else batch
         if size == 1:
-            return torch.cat([x, x.new_zeros(batch, 1, height, width)], dim=1)
-        grouped = x.float().reshape(batch // size, size, -1)
+            return with_channel(x, rows.new_zeros(batch))
+        grouped = rows.reshape(batch // size, size, -1)
         deviation = (grouped.var(1, unbiased=True) + 1e-8).sqrt().mean(1)  # (B / size,)
-        extra = deviation.repeat_interleave(size).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
-        return torch.cat([x, extra], dim=1)
+        return with_channel(x, deviation.repeat_interleave(size))
 
 
 class ConsecutiveDeviation(nn.Module):
@@ -63,11 +67,22 @@ class ConsecutiveDeviation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Append the channel: maps (B, C, H, W) become (B, C + 1, H, W)."""
-        batch, _, height, width = x.shape
+        rows = joined_rows(x)
+        batch = len(rows)
         size = 4 if batch % 4 == 0 else batch
         if size == 1:
-            return torch.cat([x, x.new_zeros(batch, 1, height, width)], dim=1)
-        grouped = x.float().reshape(size, batch // size, -1)
+            return with_channel(x, rows.new_zeros(batch))
+        grouped = rows.reshape(size, batch // size, -1)
         deviation = (grouped.var(0, unbiased=True) + 1e-8).sqrt().mean(1)  # (B / size,)
-        extra = deviation.repeat_interleave(size).to(x.dtype).view(batch, 1, 1, 1).expand(-1, 1, height, width)
-        return torch.cat([x, extra], dim=1)
+        return with_channel(x, deviation.repeat_interleave(size))
+
+
+def joined_rows(x: Tensor) -> Tensor:
+    """Return the maps (B, ...) of the whole batch, of all processes where batches are joined, at least in float32."""
+    return rows_of_all(x.to(torch.promote_types(x.dtype, torch.float32)))
+
+
+def with_channel(x: Tensor, values: Tensor) -> Tensor:
+    """Append a channel to maps (B, C, H, W) that holds one value for each image of the whole batch in all pixels."""
+    extra = values[own_place(len(x))].to(x.dtype).view(len(x), 1, 1, 1).expand(-1, 1, *x.shape[2:])
+    return torch.cat([x, extra], dim=1)

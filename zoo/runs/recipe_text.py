@@ -20,6 +20,7 @@ from zoo.runs.claiming import refuse_folder_of_run
 from zoo.runs.durations import check_hours
 from zoo.runs.grids import diagonal, seeds_of, split_grid, with_point
 from zoo.training.precision import precision_fault
+from zoo.training.strategies import strategy_fault
 
 NO_RECIPE = "name a recipe, such as recipe=dcgan_digits; `python -m zoo` lists them"
 
@@ -41,6 +42,7 @@ def recipe_kinds(load: Callable[[str], Any], find: Callable[..., Any]) -> Kinds:
         trainer=load("pytorch_lightning.Trainer"),
         abstract=(gan, images, load("zoo.callbacks.every.Every")),
         precision_fault=precision_fault,
+        strategy_fault=strategy_fault,
         find=find,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,13 @@ class RunRecorder(Callback):
     def __init__(self, folder: Path, recipe: Recipe, start: Path | None, pretrained: dict[str, Any] | None) -> None:
         self.folder, self.recipe, self.start, self.pretrained = folder, recipe, start, pretrained
         self.has_begun = False
+        self.before = 0.0  # seconds of the trial of threads, which belongs to the training
+        self._began: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Duration of the training so far, in seconds, without the time in which other processes start."""
+        return self.before + (0.0 if self._began is None else time.monotonic() - self._began)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Replace the run folder of this process by that of rank 0."""
@@ -47,6 +55,7 @@ class RunRecorder(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Check what was restored; write recipe and environment, and move away newer checkpoints, on rank 0."""
+        self._began = time.monotonic()
         if self.start is not None:
             check_moments(trainer.optimizers, self.start)
         if trainer.is_global_zero:
@@ -60,11 +69,11 @@ class RunRecorder(Callback):
             self._set_aside_newer_checkpoints()
             self.has_begun = True
 
-    def record_end(self, seconds: float, model: GAN, is_complete: bool) -> None:
+    def record_end(self, model: GAN, is_complete: bool) -> None:
         """Record the end of the run, with the number of its start; a killed run has no such record."""
         if self.has_begun:
             run = RunFolder(self.folder)
-            end = {"seconds": round(seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())}
+            end = {"seconds": round(self.seconds, 1), "images_seen": model.images_seen, "start": len(run.starts())}
             with spared("the record of the end", run.path):
                 run.record_end({**end, "complete": is_complete})
 

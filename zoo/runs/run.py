@@ -73,7 +73,7 @@ class Run:
         folder: the run folder, with recipe, checkpoints, samples and metrics.
         recipe: the recipe as it ran.
         stopped_by: number of the signal that ended the run early, or None.
-        seconds: duration of the training, without reading data and building networks.
+        seconds: duration of the training, without reading data, building networks, and starting further processes.
         alarm: event of `Alarms` that ended the run early, or None.
     """
 
@@ -312,6 +312,7 @@ class Plan:
                 if choice.reason and is_rank_zero():
                     print(choice.reason, flush=True)
                 progress.stages = growing_costs(recipe, model, data)
+                recorder.before = time.monotonic() - began
                 trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0
             is_complete = stop.received is None and model.progress >= recipe.images
@@ -323,9 +324,9 @@ class Plan:
             raise
         finally:
             if is_rank_zero():
-                recorder.record_end(time.monotonic() - began, model, is_complete)
+                recorder.record_end(model, is_complete)
         alarm = next((callback.stopped for callback in callbacks if isinstance(callback, Alarms)), None)
-        return Run(model, recorder.folder, recipe, stop.received, time.monotonic() - began, alarm)
+        return Run(model, recorder.folder, recipe, stop.received, recorder.seconds, alarm)
 
     def _load_pretrained(self, model: GAN) -> dict[str, Any] | None:
         """Start from the weights that the recipe names, and print which.

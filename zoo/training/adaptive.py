@@ -33,6 +33,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import UserError, require_at_least
+from zoo.layers.synchronised import rows_of_all
 from zoo.training.objectives import Objective
 
 INTERVAL = 4
@@ -110,7 +111,7 @@ class AdaptiveStrength:
 
     def _add(self, real: Tensor, fake: Tensor, undecided: float | None) -> None:
         """Add the signs of scores (B,)."""
-        above = real.float() - undecided if undecided is not None else real.float()[:, None] - fake.float()
+        above = real.float() - undecided if undecided is not None else real.float()[:, None] - rows_of_all(fake.float())
         number = torch.full((), float(above.numel()), device=real.device)
         self._round = self._round.to(real.device) + torch.stack([above.sign().sum(), number])
         self._heard = True

@@ -14,6 +14,7 @@ from zoo.training.batch import Batch
 from zoo.training.objectives import Objective
 from zoo.training.precision import precision_fault
 from zoo.training.replicas import Replicas
+from zoo.training.strategies import strategy_fault
 
 
 def check_terms(terms: object, whose: str) -> None:
@@ -79,9 +80,12 @@ def check_trainer(trainer: Trainer) -> None:
     warnings.filterwarnings("ignore", message=r"Found \d+ module\(s\) in eval mode at the start of training")
     if fault := precision_fault(str(trainer.precision)):
         raise ValueError(f"precision: {fault}. Use Trainer(precision='bf16-mixed') or '32-true'")
+    name = type(trainer.strategy).__name__
+    if fault := strategy_fault(name):
+        raise ValueError(f"strategy: {fault}. On several devices use Trainer(strategy=zoo.Replicas(), ...)")
     if trainer.world_size > 1 and not isinstance(trainer.strategy, Replicas):
         raise ValueError(
-            f"{type(trainer.strategy).__name__} cannot train two players that take turns, each with the "
+            f"{name} cannot train two players that take turns, each with the "
             "other frozen. On several devices use Trainer(strategy=zoo.Replicas(), ...)"
         )
 

@@ -37,6 +37,11 @@ def check_penalty_precision(precision: str) -> PenaltyPrecision:
     )
 
 
+def at_least_float32(images: Tensor) -> Tensor:
+    """Return images without their graph, in float32, or in double precision if they have it."""
+    return images.detach().to(torch.promote_types(images.dtype, torch.float32))
+
+
 def input_gradient(scores: Scores, batch: Batch, precision: PenaltyPrecision = "float32") -> Tensor:
     """Compute the gradient of each score by its own image: (B, C, H, W), float32, with its graph.
 
@@ -52,7 +57,7 @@ def input_gradient(scores: Scores, batch: Batch, precision: PenaltyPrecision = "
     """
     device = batch.images.device.type
     with torch.autocast(device, enabled=False) if precision == "float32" else nullcontext():
-        images = batch.images.detach().float().requires_grad_(True)
+        images = at_least_float32(batch.images).requires_grad_(True)
         (values,) = scores(Batch(images, batch.labels))
         with input_gradients_only():
             (gradient,) = torch.autograd.grad(values.sum(), images, create_graph=True)
@@ -86,7 +91,7 @@ def scores_and_gradient_norms(
     penalised = [i for i, wants in enumerate(wanted) if wants]
     plain = [i for i, wants in enumerate(wanted) if not wants]
     leaves = [
-        Batch(batches[i].images.detach().float().requires_grad_(True), batches[i].labels, batches[i].latents)
+        Batch(at_least_float32(batches[i].images).requires_grad_(True), batches[i].labels, batches[i].latents)
         for i in penalised
     ]
     device = batches[0].images.device.type
@@ -147,7 +152,7 @@ def interpolated_gradient_norms(
     images. The norm has no epsilon: its gradient is taken as 0 where the norm is 0, so a critic that is flat somewhere
     gives no NaN.
     """
-    start, end = real.images.detach().float(), fake.images.detach().float()
+    start, end = at_least_float32(real.images), at_least_float32(fake.images)
     position = torch.rand(len(start), *[1] * (start.ndim - 1), device=start.device)
     between = Batch(start + position * (end - start), fake.labels)
     norms: Tensor = torch.linalg.vector_norm(input_gradient(scores, between, precision).flatten(1), dim=1)

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +20,7 @@ from pytorch_lightning.strategies import DDPStrategy
 import __main__
 from zoo.errors import UserError, first_line
 from zoo.training.hardware import is_single_device, lightning_strategy
+from zoo.training.roll_call import RollCall
 
 
 def check_processes(trainer: Mapping[str, Any]) -> None:
@@ -121,18 +122,27 @@ def describe_lost_process(error: BaseException, trainer: Trainer) -> str | None:
     """
     if trainer.world_size < 2 or not is_connection_error(error):
         return None
-    ranks, how = [rank for rank in range(trainer.world_size) if rank != trainer.global_rank], ""
+    roll_call = getattr(trainer.strategy, "roll_call", None)
+    others = [rank for rank in range(trainer.world_size) if rank != trainer.global_rank]
+    missing = others if roll_call is None else roll_call.missing()
     children = getattr(trainer.strategy.launcher, "procs", [])
-    ended = {number: code for number, child in enumerate(children, 1) if (code := _exit_code(child)) is not None}
-    if ended:
-        first = trainer.global_rank  # that of local rank 0
-        ranks = [first + number for number in ended]
-        codes = sorted(set(ended.values()))
-        how = ", " + " and ".join(_describe_exit(code) for code in codes)
-    numbers = f"{', '.join(map(str, ranks))} of {trainer.world_size} (counted from 0)"
-    if len(ranks) == 1:
-        return f"process {numbers} is gone{how}"
-    return f"processes {numbers} are gone{how}" if ended else f"one of the processes {numbers} is gone"
+    codes = {rank: code for rank, child in zip(others, children) if (code := _exit_code(child)) is not None}
+    gone = sorted(set(codes) | (set(missing) if roll_call is not None or not codes else set()))
+    numbers = f"{', '.join(map(str, gone))} of {trainer.world_size} (counted from 0)"
+    where = f" on {_machines(trainer, roll_call, gone)}" if getattr(trainer, "num_nodes", 1) > 1 else ""
+    how = ", " + " and ".join(_describe_exit(code) for code in sorted(set(codes.values()))) if codes else ""
+    if len(gone) == 1:
+        return f"process {numbers}{where} is gone{how}"
+    if roll_call is None and not codes:
+        return f"one of the processes {numbers} is gone"
+    return f"processes {numbers}{where} are gone{how}"
+
+
+def _machines(trainer: Trainer, roll_call: RollCall | None, ranks: Sequence[int]) -> str:
+    """Return the numbers and names of the machines of some processes, such as "machine 1 of 2 (node-b)"."""
+    numbers = sorted({rank * trainer.num_nodes // trainer.world_size for rank in ranks})
+    names = "" if roll_call is None else f" ({', '.join(roll_call.machines(ranks))})"
+    return f"machine{'s' * (len(numbers) > 1)} {', '.join(map(str, numbers))} of {trainer.num_nodes}{names}"
 
 
 def is_connection_error(error: BaseException) -> bool:

@@ -14,15 +14,33 @@ from typing import Any, Literal
 
 import torch
 import torch.distributed as dist
+from pytorch_lightning import Trainer
+from pytorch_lightning.plugins.layer_sync import LayerSync, TorchSyncBatchNorm
 from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
+
+from zoo.layers.synchronised import desynchronise, joined_batches, synchronise
+from zoo.training.roll_call import RollCall
+
+
+class JoinedLayers(LayerSync):
+    """Lightning's `sync_batchnorm` for two players: batches joined over processes, see `zoo.layers.synchronised`."""
+
+    def apply(self, model: nn.Module) -> nn.Module:
+        """Make all batch norms of a model synchronised ones."""
+        return synchronise(model)
+
+    def revert(self, model: nn.Module) -> nn.Module:
+        """Make them plain ones again."""
+        return desynchronise(model)
 
 
 class Replicas(DDPStrategy):
     """One process for each device, each with the whole model and its own share of every batch.
 
-    Use it as `Trainer(devices=2, strategy=zoo.Replicas())`; `zoo.fit` does. The running statistics of batch norm differ
-    between processes; checkpoints and pictures use those of rank 0.
+    Use it as `Trainer(devices=2, strategy=zoo.Replicas())`; `zoo.fit` does. With `Trainer(sync_batchnorm=True)` layers
+    that couple the images of a batch couple those of all processes, and all have the same running statistics. Without,
+    each process has statistics of its own share; checkpoints and pictures use those of rank 0.
 
     Args:
         start_method: how the other processes are started: `popen` runs the same command again, `spawn` and `fork`
@@ -40,11 +58,24 @@ class Replicas(DDPStrategy):
         options: dict[str, Any] = {} if timeout is None else {"timeout": timeout}
         super().__init__(start_method=start_method, process_group_backend=process_group_backend, **options)
         self._host_group: Any = None
+        self.roll_call: RollCall | None = None
 
     def setup_distributed(self) -> None:
         """Join the process group of the devices and a second one of the CPUs."""
         super().setup_distributed()
         self._host_group = dist.new_group(backend="gloo")
+        self.roll_call = RollCall(self.global_rank, self.num_nodes * self.num_processes, self._host_group)
+
+    def setup(self, trainer: Trainer) -> None:
+        """Set up the model, with joined layers where Lightning would choose SyncBatchNorm, which needs GPUs."""
+        if isinstance(self._layer_sync, TorchSyncBatchNorm):
+            self._layer_sync = JoinedLayers()
+        super().setup(trainer)
+
+    def training_step(self, *args: Any, **kwargs: Any) -> Any:
+        """Play a round, on the joined batch of all processes if so set."""
+        with joined_batches(isinstance(self._layer_sync, JoinedLayers)):
+            return super().training_step(*args, **kwargs)
 
     def configure_ddp(self) -> None:
         """Copy weights and buffers from rank 0, where Lightning would wrap the module."""
@@ -77,15 +108,22 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
     missing in some processes counts as zero there.
     """
     present = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.float32)
-    gradients = [w.new_zeros(w.numel()) if w.grad is None else w.grad.reshape(-1) for w in parameters]
+    # In memory order: to read and write the weights of channels_last convolutions in another takes several times as
+    # long as the exchange itself.
+    orders = [sorted(range(w.ndim), key=w.stride, reverse=True) for w in parameters]
+    gradients = [
+        w.new_zeros(w.numel()) if w.grad is None else w.grad.permute(order).reshape(-1)
+        for w, order in zip(parameters, orders)
+    ]
     flat = torch.cat([present.to(parameters[0].device, non_blocking=True), *gradients])
     dist.all_reduce(flat)
     flat /= dist.get_world_size()
     counts, *means = torch.split(flat, [len(parameters), *(parameter.numel() for parameter in parameters)])
     # The counts are read from the device only if a gradient is missing in this process.
     elsewhere = [True] * len(parameters) if bool(present.all()) else counts.gt(0).tolist()
-    for parameter, mean, anywhere in zip(parameters, means, elsewhere):
-        if parameter.grad is not None:
-            parameter.grad.copy_(mean.view(parameter.shape))
-        elif anywhere:
-            parameter.grad = torch.empty_like(parameter).copy_(mean.view(parameter.shape))
+    for parameter, order, mean, anywhere in zip(parameters, orders, means, elsewhere):
+        if parameter.grad is None and not anywhere:
+            continue
+        if parameter.grad is None:
+            parameter.grad = torch.empty_like(parameter)
+        parameter.grad.permute(order).copy_(mean.view([parameter.shape[i] for i in order]))
