@@ -78,7 +78,7 @@ class Folder(Images):
         super().__init__(resolution=resolution, channels=channels, **images)
         self.root, self.labels, self.on_corrupt = with_home(root), labels, on_corrupt
         self.classes = tuple(str(name) for name in classes)
-        self.rendering = Rendering(resolution, channels, None, _checked_range(value_range), _checked_colour(background))
+        self.rendering = Rendering(resolution, channels, None, checked_range(value_range), checked_colour(background))
         self.match, self.group = compile_pattern("data.match", match), compile_pattern("data.group", group)
 
     def read(self) -> Pool:
@@ -221,7 +221,7 @@ class Folder(Images):
         return np.array(groups, dtype=np.int64)
 
 
-def _checked_range(values: tuple[float, ...]) -> tuple[float, float] | None:
+def checked_range(values: tuple[float, ...]) -> tuple[float, float] | None:
     """Return a range of values, or None for an empty one.
 
     Raises:
@@ -234,7 +234,7 @@ def _checked_range(values: tuple[float, ...]) -> tuple[float, float] | None:
     return float(values[0]), float(values[1])
 
 
-def _checked_colour(name: str) -> str:
+def checked_colour(name: str) -> str:
     """Return the name of a colour.
 
     Raises:

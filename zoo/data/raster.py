@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import dataclass
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,26 @@ def open_raster(path: Path) -> Image.Image:
     """
     if kind := irregular_kind(path):
         raise OSError(f"it is {kind}, not a file")
-    formats = [name for name in (*FORMATS, FORMAT_OF_SUFFIX.get(path.suffix.lower(), "")) if name in _available()]
+    return _opened(path, path.suffix)
+
+
+def open_encoded(content: bytes, suffix: str = "") -> Image.Image:
+    """Open the content of an image file of one of `FORMATS` without decoding it.
+
+    Args:
+        content: the bytes of the file.
+        suffix: the ending of its name, such as ".jpg".
+
+    Raises:
+        OSError: for anything else.
+    """
+    return _opened(BytesIO(content), suffix)
+
+
+def _opened(file: Path | BytesIO, suffix: str) -> Image.Image:
+    formats = [name for name in (*FORMATS, FORMAT_OF_SUFFIX.get(suffix.lower(), "")) if name in _available()]
     try:
-        return Image.open(path, formats=formats)
+        return Image.open(file, formats=formats)
     except UnidentifiedImageError:
         raise OSError(
             f"it is no image of a format that is read ({', '.join(FORMATS)}, or TGA by its ending), or a variant that "

@@ -6,6 +6,7 @@ import torch
 
 from zoo.config.recipe import Recipe
 from zoo.data import Folder
+from zoo.data.encoded import EncodedImages
 from zoo.errors import UserError
 
 NOT_ON_META = (NotImplementedError, RuntimeError, TypeError)
@@ -22,6 +23,8 @@ def check_model_and_images(recipe: Recipe) -> None:
     data = recipe.data.build()
     if isinstance(data, Folder):
         data.files()
+    elif isinstance(data, EncodedImages):
+        data.check_place()
 
 
 def check_model(recipe: Recipe) -> None:
