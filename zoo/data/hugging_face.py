@@ -231,7 +231,7 @@ class HuggingFace(EncodedImages):
 
     def _no_split(self, setting: str, split: str, known: list[str]) -> DataError:
         return DataError(
-            f"data.{setting}={split}: {self.source} has no such part; it has {', '.join(known)}. Give "
+            f"data.{setting}={split}: {self.source} has no such part; it has {', '.join(map(str, known))}. Give "
             f"data.{setting}={known[0] if known else 'NAME'}"
         )
 
