@@ -3,11 +3,14 @@
 from zoo.data.arrays import Arrays
 from zoo.data.digits import Digits, StackedDigits
 from zoo.data.folder import Folder
+from zoo.data.hugging_face import HuggingFace
 from zoo.data.images import Images
+from zoo.data.lit_data import LitData
 from zoo.data.points import Grid, Ring
 from zoo.data.pool import Pool, Split
 from zoo.data.stacked_mnist import StackedMNIST
 from zoo.data.torchvision_sets import CIFAR10, CIFAR100, LSUN, MNIST, STL10, SVHN, CelebA, FashionMNIST, ImageNet
+from zoo.data.webdataset import WebDataset
 from zoo.data.zip import Zip
 
 __all__ = [
@@ -23,12 +26,15 @@ __all__ = [
     "FashionMNIST",
     "Folder",
     "Grid",
+    "HuggingFace",
     "ImageNet",
     "Images",
+    "LitData",
     "Pool",
     "Ring",
     "Split",
     "StackedDigits",
     "StackedMNIST",
     "Zip",
+    "WebDataset",
 ]

@@ -20,7 +20,7 @@ from PIL import Image, ImageColor, ImageOps
 from zoo.data.entry import Decoded, Entry, Outcome
 from zoo.data.facts import Facts, facts_of
 from zoo.data.pool import Pool
-from zoo.data.raster import Range, deep_values, storage_of, to_levels
+from zoo.data.raster import Range, Storage, deep_values, storage_of, to_levels
 from zoo.errors import DataError
 from zoo.io.entries import made_by_one
 from zoo.io.files import cache_folder, digest_of_values
@@ -90,7 +90,20 @@ def render(image: Image.Image, rendering: Rendering) -> tuple[NDArray[np.uint8],
     Raises:
         DataError: if it is not known which values are black and white.
     """
-    resolution, channels, crop, storage = rendering.resolution, rendering.channels, rendering.crop, storage_of(image)
+    square, storage, values = _square_of(image, rendering)
+    return square, facts_of(image, storage, values, square, rendering.channels)
+
+
+def square_of(image: Image.Image, rendering: Rendering) -> NDArray[np.uint8]:
+    """Convert an image to a square array as `render` does, without facts about it, which take a third of the time."""
+    return _square_of(image, rendering)[0]
+
+
+def _square_of(
+    image: Image.Image, rendering: Rendering
+) -> tuple[NDArray[np.uint8], Storage, NDArray[np.generic] | None]:
+    """Return the square array, how the file stores values, and the values of a deep image."""
+    storage = storage_of(image)
     upright = ImageOps.exif_transpose(image)
     values = deep_values(upright, storage) if storage.is_deep else None
     if values is not None:
@@ -100,7 +113,13 @@ def render(image: Image.Image, rendering: Rendering) -> tuple[NDArray[np.uint8],
             "it has 16 bits for each colour, of which Pillow reads the upper 8, so data.value_range cannot be applied. "
             "Convert such files to 8 bits or to grey, or leave data.value_range out"
         )
-    upright = _on_background(upright, rendering.background).convert("L" if channels == 1 else "RGB")
+    upright = _on_background(upright, rendering.background).convert("L" if rendering.channels == 1 else "RGB")
+    return cut_square(upright, rendering), storage, values
+
+
+def cut_square(upright: Image.Image, rendering: Rendering) -> NDArray[np.uint8]:
+    """Crop and resize an image in grey or in colour to a square array."""
+    resolution, crop = rendering.resolution, rendering.crop
     if crop is None:
         side = min(upright.size)
         left, top = (upright.width - side) // 2, (upright.height - side) // 2
@@ -108,8 +127,7 @@ def render(image: Image.Image, rendering: Rendering) -> tuple[NDArray[np.uint8],
     upright = upright.crop(crop)
     if upright.size != (resolution, resolution):
         upright = upright.resize((resolution, resolution), Image.Resampling.BICUBIC)
-    square = np.asarray(upright, dtype=np.uint8).reshape(resolution, resolution, channels)
-    return square, facts_of(image, storage, values, square, channels)
+    return np.asarray(upright, dtype=np.uint8).reshape(resolution, resolution, rendering.channels)
 
 
 def _on_background(image: Image.Image, background: str) -> Image.Image:

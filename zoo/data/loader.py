@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch.utils.data import DataLoader
 
 from zoo.data.pool import Split
 from zoo.data.stream import Stream
+from zoo.errors import UserError
 from zoo.training.batch import Batch
 
 
@@ -59,7 +61,8 @@ class Loader:
         pin = torch.cuda.is_available()
         if not self.num_workers and not pin:
             return (reader[draw] for draw in draws)
-        return iter(DataLoader(reader, batch_size=None, sampler=draws, num_workers=self.num_workers, pin_memory=pin))
+        loader = DataLoader(reader, batch_size=None, sampler=draws, num_workers=self.num_workers, pin_memory=pin)
+        return _raising(loader)
 
     def state_dict(self) -> dict[str, Any]:
         """Return nothing: the position follows from the clock. Lightning resumes only loaders that have this method."""
@@ -90,5 +93,25 @@ class _Reader(torch.utils.data.Dataset[Batch]):
 
     def __getitem__(self, draw: tuple[int, int, Tensor]) -> Batch:
         resolution, seen, chosen = draw
-        batch = self.split.batch(chosen, resolution)
+        try:
+            batch = self.split.batch(chosen, resolution)
+        except UserError as error:
+            if torch.utils.data.get_worker_info() is None:
+                raise
+            return _Fault(error)  # type: ignore[return-value]  # raised in the training process, see `_raising`
         return batch if self.finish is None else self.finish(batch, seen)
+
+
+@dataclass(frozen=True)
+class _Fault:
+    """A user's mistake that a process of a `DataLoader` found, which would add its traceback to the message."""
+
+    error: UserError
+
+
+def _raising(batches: Iterable[Batch | _Fault]) -> Iterator[Batch]:
+    """Yield batches, and raise the error of the first that could not be read."""
+    for batch in batches:
+        if isinstance(batch, _Fault):
+            raise batch.error
+        yield batch

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from zoo.data.facts import Facts
+from zoo.data.rows import ImageRows, squares_averaged
 from zoo.errors import DataError
 from zoo.io.files import atomic_write
 from zoo.io.room import mapped_array
@@ -26,7 +27,8 @@ class Pool:
     """The decoded images of a data set at training resolution.
 
     Args:
-        images: images (N, H, W, C) of uint8, or of float32 in [-1, 1] for points in the plane.
+        images: images (N, H, W, C) of uint8, or of float32 in [-1, 1] for points in the plane; `ImageRows` for images
+            that are decoded when they are asked for.
         labels: class indices (N,) of int64, or None.
         digest: digest of the content.
         held_out: indices of the images that the publisher reserves for testing, or None if there is no such split.
@@ -38,7 +40,7 @@ class Pool:
         kept: place (N,) of each image among the files that were to be decoded; None if there are no files.
     """
 
-    images: NDArray[np.uint8] | NDArray[np.float32]
+    images: NDArray[np.uint8] | NDArray[np.float32] | ImageRows
     labels: NDArray[np.int64] | None
     digest: str
     held_out: NDArray[np.int64] | None = None
@@ -47,9 +49,9 @@ class Pool:
     facts: Facts = field(default_factory=Facts)
     left_out: Mapping[str, int] = field(default_factory=dict)
     kept: NDArray[np.int64] | None = None
-    _smaller: dict[int, NDArray[Any]] = field(default_factory=dict, repr=False, compare=False)
+    _smaller: dict[int, NDArray[Any] | ImageRows] = field(default_factory=dict, repr=False, compare=False)
 
-    def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32]:
+    def at(self, resolution: int) -> NDArray[np.uint8] | NDArray[np.float32] | ImageRows:
         """Return all images at a resolution (N, R, R, C), as averages over squares of pixels.
 
         They are computed at the first call. Those of a memory map are stored in a file beside it, for later runs.
@@ -60,7 +62,10 @@ class Pool:
         if resolution == self.images.shape[1]:
             return self.images
         if resolution not in self._smaller:
-            self._smaller[resolution] = downsample(self.images, resolution)
+            images = self.images
+            self._smaller[resolution] = (
+                images.at(resolution) if isinstance(images, ImageRows) else downsample(images, resolution)
+            )
         return self._smaller[resolution]
 
 
@@ -89,11 +94,8 @@ def downsample(images: NDArray[Any], resolution: int) -> NDArray[Any]:
 
 
 def _fill(result: NDArray[Any], images: NDArray[Any]) -> NDArray[Any]:
-    resolution, factor = result.shape[1], images.shape[1] // result.shape[1]
     for first in range(0, len(images), 1000):
-        part = images[first : first + 1000].astype(np.float32)
-        means = part.reshape(len(part), resolution, factor, resolution, factor, -1).mean((2, 4))
-        result[first : first + 1000] = np.rint(means) if images.dtype == np.uint8 else means
+        result[first : first + 1000] = squares_averaged(images[first : first + 1000], result.shape[1])
     return result
 
 

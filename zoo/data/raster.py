@@ -78,12 +78,12 @@ def open_raster(path: Path) -> Image.Image:
     return _opened(path, path.suffix)
 
 
-def open_content(content: bytes, suffix: str) -> Image.Image:
+def open_encoded(content: bytes, suffix: str = "") -> Image.Image:
     """Open the content of an image file of one of `FORMATS` without decoding it.
 
     Args:
         content: the bytes of the file.
-        suffix: ending of its name, such as ".tga".
+        suffix: the ending of its name, such as ".jpg".
 
     Raises:
         OSError: for anything else.

@@ -14,7 +14,7 @@ from zoo.data.array_rows import OF_ZIP
 from zoo.data.image_files import ImageFiles, first_folder
 from zoo.data.label_table import TABLE
 from zoo.data.listing import DECODER, Listing, is_image
-from zoo.data.raster import open_content
+from zoo.data.raster import open_encoded
 from zoo.errors import DataError, first_line
 
 LARGEST = 2**30
@@ -31,7 +31,7 @@ class ZipListing(Listing):
 
     def open(self, i: int) -> Image.Image:
         """Open the i-th image without decoding it."""
-        return open_content(self._read(self.names[i]), self.path(i).suffix)
+        return open_encoded(self._read(self.names[i]), self.path(i).suffix)
 
     def content(self, i: int) -> bytes:
         """Return the bytes of the i-th file, none for one that cannot be read."""
@@ -57,7 +57,7 @@ class ZipListing(Listing):
     def open_named(self, path: Path) -> Image.Image:
         """Open an image by its path without decoding it; the archive's own path is part of it."""
         name = path.relative_to(self.root).as_posix()
-        return open_content(self._read(name), path.suffix)
+        return open_encoded(self._read(name), path.suffix)
 
     def _read(self, name: str) -> bytes:
         """Return the bytes of a file.

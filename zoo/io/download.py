@@ -55,6 +55,30 @@ def download(address: str, path: Path, sha256: str) -> Path:
     return path
 
 
+def fetch(address: str, path: Path) -> Path:
+    """Download a file of which no digest is known to `path`, and return it; a file that is there stays as it is.
+
+    An interrupted transfer is resumed, and several processes share one, as in `download`.
+
+    Args:
+        address: URL of the file.
+        path: where to write the file; until it is complete, its content is in `path` with the suffix `.part`.
+
+    Raises:
+        DownloadError: if it cannot be downloaded.
+    """
+    part = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_name(f".{path.name}.lock")):
+            if not path.is_file():
+                _transfer(address, part)
+                os.replace(part, path)
+    except (OSError, ValueError, HTTPException) as error:
+        raise DownloadError(f"cannot fetch {address}: {first_line(error)}") from error
+    return path
+
+
 def _is_complete(path: Path, sha256: str) -> bool:
     return path.is_file() and sha256_of(path).startswith(sha256)
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from zoo.config.recipe import Recipe
 from zoo.data import Images
+from zoo.data.shards import expanded
 from zoo.errors import DataError
 from zoo.io.run_folder import RunFolder
 
-PATHS = ("root", "data_dir", "cache")
-"""Settings of sources of images that are paths."""
-MADE = ("cache",)
-"""Those of them that need not exist."""
+PATHS = ("root", "data_dir", "urls", "test_urls", "name", "cache")
+"""Settings of sources of images that are paths, patterns of paths, or names that may be paths."""
+MADE = ("cache", "name")
+"""Those of them at which there need not be anything: a cache is made, and a name may be one of the hub."""
 
 
 def paths_of_data(run: RunFolder, recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,21 +40,30 @@ def paths_of_data(run: RunFolder, recipe: Recipe, given: Mapping[str, Any]) -> d
         return {}
     for key in PATHS:
         value = arguments.get(key)
-        if key in given or not value or not isinstance(value, str):
-            continue
-        if value.startswith("~") or Path(value).is_absolute():
+        if key in given or not isinstance(value, str) or _is_seen_alike(value):
             continue
         started_in = next((start["folder"] for start in reversed(run.starts()) if "folder" in start), None)
-        if started_in is not None and (Path(started_in) / value).exists():
+        if started_in is not None and _is_there(Path(started_in) / value):
             if Path(started_in) != Path.cwd():
                 changes[key] = str(Path(started_in) / value)
-        elif not Path(value).exists() and key not in MADE and _must_exist(recipe):
+        elif key not in MADE and not _is_there(Path(value)) and _must_exist(recipe):
             place = "the folder that it was started in, which it did not record" if started_in is None else started_in
             raise DataError(
                 f"the run read data.{key}={value} as seen from {place}; there is nothing at this path there, nor from "
                 f"here. Say where the images are: data.{key}=FOLDER"
             )
     return changes
+
+
+def _is_seen_alike(value: str) -> bool:
+    """Return whether a setting means the same from every folder: an address, an absolute path, or nothing."""
+    return not value or value.startswith("~") or "://" in value or Path(value).is_absolute()
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is anything at a path; of a pattern with braces or stars, the first part counts."""
+    first = expanded(str(path))[0]
+    return bool(glob.glob(first)) if glob.has_magic(first) else Path(first).exists()
 
 
 def _must_exist(recipe: Recipe) -> bool:

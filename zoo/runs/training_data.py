@@ -38,9 +38,18 @@ FROM_OUTSIDE = (
     "samples",
     "modes",
     "side",
+    "split",
+    "test_split",
+    "stream",
+    "window",
+    "cache_limit",
+    "image_column",
+    "label_column",
+    "image_key",
+    "label_key",
 )
 """Settings of the data of a release that are used: none names a folder, a regular expression or a download."""
-OF_PLACE = ("name", "category", "root", "match", "group", "download")
+OF_PLACE = ("name", "urls", "category", "root", "match", "group", "download")
 """Settings that say which images were meant, for messages."""
 MOST_DRAWN = 1_000_000
 """Largest number of images or points that the recipe of a release may ask to be drawn."""

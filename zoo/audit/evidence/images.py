@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from zoo.audit.evidence.stored import MappedImages, Stored
+from zoo.audit.evidence.stored import Stored
 from zoo.data.decode import Rendering
 from zoo.data.pool import to_float
 from zoo.errors import UserError
@@ -77,7 +77,7 @@ class ImageSet:
 
     def take(self, indices: Tensor) -> ImageSet:
         """Return the images at these indices, in this order."""
-        stored = self.stored.take(indices) if isinstance(self.stored, MappedImages) else self.stored[indices]
+        stored = self.stored[indices] if isinstance(self.stored, Tensor) else self.stored.take(indices)
         labels, sides = (None if values is None else values[indices] for values in (self.labels, self.sides))
         files = tuple(self.files[i] for i in indices.tolist()) if self.files else ()
         return replace(self, stored=stored, labels=labels, sides=sides, files=files)

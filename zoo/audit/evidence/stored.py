@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.data.pool import Split
+from zoo.data.rows import ImageRows
 from zoo.errors import UserError
 from zoo.io.files import cache_folder
 
@@ -56,15 +58,47 @@ class MappedImages:
         return MappedImages(self.file, self.offset, self.file_shape, self.rows[indices.numpy()])
 
 
-Stored = Tensor | MappedImages
-"""Images (N, C, H, W) uint8 in memory or in a file."""
+class ReadImages:
+    """Images (N, C, H, W) uint8 that are decoded each time they are read, indexed as a tensor is.
+
+    Args:
+        images: the images (M, H, W, C) of a pool.
+        rows: indices (N,) of the images of this set among them.
+    """
+
+    def __init__(self, images: ImageRows, rows: NDArray[np.int64]) -> None:
+        self.images, self.rows = images, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape (N, C, H, W)."""
+        _, height, width, channels = self.images.shape
+        return torch.Size((len(self), channels, height, width))
+
+    def __getitem__(self, chosen: slice | Tensor) -> Tensor:
+        """Read images (n, C, H, W) by their indices."""
+        rows = self.rows[chosen if isinstance(chosen, slice) else chosen.numpy()]
+        return torch.from_numpy(self.images.read(rows)).permute(0, 3, 1, 2).contiguous()
+
+    def take(self, indices: Tensor) -> ReadImages:
+        """Return the images at these indices, without reading them."""
+        return ReadImages(self.images, self.rows[indices.numpy()])
+
+
+Stored = Tensor | MappedImages | ReadImages
+"""Images (N, C, H, W) uint8 in memory, in a file, or decoded each time they are read."""
 
 
 def split_images(split: Split) -> Stored:
-    """Return the images of a split, as a map of the file where they are decoded in one."""
+    """Return the images of a split: a map of the file where they are decoded in one, unread where they are many."""
     images = split.pool.images
     if isinstance(images, np.memmap) and images.filename is not None:
         return MappedImages(Path(images.filename), images.offset, images.shape, split.indices)
+    if isinstance(images, ImageRows) and len(split) * math.prod(images.shape[1:]) > IN_MEMORY:
+        return ReadImages(images, split.indices)
     return split.batch(torch.arange(len(split))).images.contiguous()
 
 

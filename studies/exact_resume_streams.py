@@ -1,0 +1,163 @@
+"""Does a run on a Hugging Face set or on shards, killed with SIGKILL and resumed, end with the bits of an unbroken one?
+
+    python studies/exact_resume_streams.py kills=3 seed=0
+
+Protocol: `dcgan_digits` at width 8 for 6,400 images, a checkpoint every 320, in real processes, on the 1,797 digits of
+scikit-learn (1,618 of them to train on) in four forms: a set of `datasets` decoded once into the cache; Parquet files
+decoded as they are read; tar shards of WebDataset decoded as they are read by one process, and by three. For each form
+one run is left alone, and `kills` others are killed with SIGKILL a random time after their first checkpoint and resumed
+from their folder. The last of each form is resumed with another number of processes that read. Both networks, the average,
+both optimizers' states and the clock of the last checkpoints are compared bit by bit. Every process writes down which
+images it trained on, by the number that each carries in its pixels: the record of a killed and resumed run is compared
+with that of the unbroken one, and the images of each complete epoch are counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from encoded_digits import numbers_of, write_parquet, write_saved, write_shards
+from exact_resume import final_state, identical, start
+from rows import RESULTS
+
+from zoo.config.command_line import checked_arguments, run_command
+from zoo.data import HuggingFace, WebDataset
+from zoo.io.files import append_jsonl, read_jsonl
+from zoo.io.run_folder import checkpoints_in
+from zoo.training.batch import Batch
+
+COUNT = 1797
+WORDS = (
+    "recipe=dcgan_digits",
+    "images=6400",
+    "model.width=8",
+    "model.num_classes=10",
+    "callbacks.SampleGrid=null",
+    "callbacks.SampleMetrics=null",
+    "callbacks.SaveEvery.every=320",
+    "callbacks.SaveEvery.keep=100",
+    "trainer.accelerator=cpu",
+    "trainer.threads=1",
+)
+
+
+class Recording:
+    """A part of a data module that writes down which images each round trained on."""
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Write the clock and the numbers of the images."""
+        pixels = np.rint((batch.images.float().numpy()[:, 0]) if batch.images.dtype == torch.uint8 else 0)
+        row = {"images_seen": self._images_seen(), "numbers": numbers_of(pixels).tolist()}  # type: ignore[attr-defined]
+        append_jsonl(Path(os.environ["RECORD"]), [row])
+        return super().on_after_batch_transfer(batch, dataloader_idx)  # type: ignore[misc,no-any-return]
+
+
+class RecordedSet(Recording, HuggingFace):
+    """A Hugging Face set that records what is trained on."""
+
+
+class RecordedShards(Recording, WebDataset):
+    """Shards that record what is trained on."""
+
+
+def forms(folder: Path) -> dict[str, tuple[tuple[str, ...], str]]:
+    """Write the digits in each form; return the settings of the data, and those that change in the last resume."""
+    kept = write_saved(folder / "saved", COUNT)
+    parquet = write_parquet(folder / "parquet", COUNT, 600, 100)
+    shards = write_shards(folder / "shards", COUNT, 250)
+    hugging, tar = "data.class=exact_resume_streams.RecordedSet", "data.class=exact_resume_streams.RecordedShards"
+    return {
+        "HuggingFace, decoded once": ((hugging, f"data.name={kept}", "data.stream=false"), "data.num_workers=1"),
+        "HuggingFace, streamed": (
+            (hugging, f"data.name={parquet}", "data.stream=true", "data.window=512"),
+            "data.num_workers=2",
+        ),
+        "WebDataset, 1 worker": (
+            (tar, f"data.urls={shards}", "data.stream=true", "data.window=512", "data.num_workers=1"),
+            "data.num_workers=2",
+        ),
+        "WebDataset, 3 workers": (
+            (tar, f"data.urls={shards}", "data.stream=true", "data.window=512", "data.num_workers=3"),
+            "data.num_workers=0",
+        ),
+    }
+
+
+def train(record: Path, *words: str) -> Any:
+    """Start a training process that records its images in a file."""
+    os.environ["RECORD"] = str(record)
+    return start(*words)
+
+
+def shown(record: Path) -> dict[int, list[int]]:
+    """Return the images of each round by the clock; rounds that were repeated after a kill must show the same."""
+    rounds: dict[int, list[int]] = {}
+    for row in read_jsonl(record):
+        assert rounds.setdefault(row["images_seen"], row["numbers"]) == row["numbers"]
+    return rounds
+
+
+def epochs(record: Path, size: int) -> list[bool]:
+    """Return for each complete epoch whether it shows each image once, and the same images as the others."""
+    rounds = shown(record)
+    row = [number for seen in sorted(rounds) for number in rounds[seen]]
+    parts = [Counter(row[first : first + size]) for first in range(0, len(row) - size + 1, size)]
+    return [len(part) == size and set(part) == set(parts[0]) for part in parts]
+
+
+def study(kills: int = 3, seed: int = 0) -> None:
+    """Kill, resume, compare; write a row for each kill."""
+    chance, rows = random.Random(seed), []
+    with tempfile.TemporaryDirectory() as place:
+        for name, (data, change) in forms(Path(place)).items():
+            words = (*WORDS, *data)
+            whole, record = Path(place) / name, Path(place) / f"{name}.jsonl"
+            began = time.monotonic()
+            assert train(record, *words, f"out={whole}").wait() == 0
+            length = json.loads((whole / "ends.jsonl").read_text().splitlines()[-1])["seconds"]
+            print(name, f"{time.monotonic() - began:.0f} s", flush=True)
+            for number in range(kills):
+                folder, own = Path(place) / f"{name}-{number}", Path(place) / f"{name}-{number}.jsonl"
+                process = train(own, *words, f"out={folder}")
+                while not checkpoints_in(folder):
+                    time.sleep(0.01)
+                time.sleep(chance.uniform(0, length / 2))
+                was_running = process.poll() is None
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                at, last = int(checkpoints_in(folder)[0].stem), max(shown(own))
+                changes = (change,) if number == kills - 1 else ()
+                assert train(own, f"resume={folder}", *changes).wait() == 0
+                row = {
+                    "data": name,
+                    "killed_while_running": was_running,
+                    "killed_after_images": last,
+                    "resumed_from_images": at,
+                    "resumed_with": list(changes),
+                    "bit_identical": identical(final_state(folder), final_state(whole)),
+                    "same_images_in_the_same_order": shown(own) == shown(record),
+                    "epochs_with_every_image_once": epochs(own, COUNT - COUNT // 10),
+                }
+                rows.append(row)
+                print(json.dumps(row), flush=True)
+                result = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
+                (RESULTS / "exact_resume_streams.json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+def main(**words: Any) -> None:
+    """Kill and resume: kills=3 seed=0."""
+    study(**checked_arguments(study, words))
+
+
+if __name__ == "__main__":
+    run_command("studies.exact_resume_streams", main)
