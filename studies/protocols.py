@@ -9,6 +9,9 @@ protocols of a network, because their published weights could not be fetched whe
 FIDs, and show only what the resizing alone changes. For each protocol: the Fréchet distance, its ratio to the first
 protocol of the network, and the relative difference of the features of the generated images.
 
+It also compares what the networks are fed, which needs no network: the mean difference in levels of 256 between the
+resized images of two protocols, for the folder's images and for two photographs of 427 px, which are shrunk.
+
 The second form holds DINOv2 against `facebookresearch/dinov2` and the transform of `layer6ai-labs/dgm-eval`, from
 checkouts of them, on random weights. Rows go to `results/protocols.json`.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,12 +30,14 @@ import numpy as np
 import torch
 from PIL import Image
 from rows import RESULTS
+from sklearn.datasets import load_sample_image
 
 from tests.helpers import random_weights
 from zoo.config.command_line import run_command
 from zoo.data.given_folder import image_folder
 from zoo.data.sizes import sizes_of
 from zoo.features import extractor, features_of
+from zoo.features.resampling import pillow_resize, tensorflow1_resize, torch_resize
 from zoo.metrics.frechet import frechet_distance_of_rows
 from zoo.runs.training_data import set_up_data
 
@@ -66,6 +72,8 @@ def main(
     path = RESULTS / "protocols.json"
     results: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     if real is not None and fake is not None:
+        results["inputs"] = inputs(real, n)
+        path.write_text(json.dumps(results, indent=2) + "\n")
         results["protocols"] = under_all_protocols(real, fake, n)
     if dinov2 is not None and dgm is not None:
         results["dinov2"] = against_the_authors(dinov2, dgm)
@@ -78,6 +86,33 @@ def images_of(folder: str, size: int, n: int) -> torch.Tensor:
     data = set_up_data(image_folder("real", folder, size, 3, {}))
     chosen = torch.from_numpy(np.sort(np.random.default_rng(0).permutation(len(data.train))[:n]))
     return data.train.batch(chosen).images
+
+
+def inputs(real: str, n: int) -> list[dict[str, Any]]:
+    """Return the mean and the largest difference, in levels, between the resized images of two protocols."""
+    photographs = [load_sample_image(name)[:427, 100:527] for name in ("china.jpg", "flower.jpg")]
+    sets = {
+        "images of the folder": images_of(real, sizes_of(image_folder("real", real, 1, 3, {}).files()).common_side, n),
+        "photographs": torch.from_numpy(np.stack(photographs)).permute(0, 3, 1, 2),
+    }
+    rows = []
+    for name, given in sets.items():
+        pixels = given.float()
+        large = {
+            "inception": tensorflow1_resize(pixels, 299),
+            "inception-clean": pillow_resize(pixels, 299, 299, "bicubic", rounds=False).clamp(0, 255),
+            "inception-legacy-pytorch": torch_resize(pixels, 299),
+        }
+        small = {
+            "dinov2-dgm": pillow_resize(pixels, 224, 224, "bicubic", rounds=True),
+            "dinov2-torch-fidelity": tensorflow1_resize(pixels, 224),
+        }
+        for group in (large, small):
+            for first, second in combinations(group, 2):
+                apart = (group[first] - group[second]).abs()
+                row = {"images": name, "size": given.shape[-1], "n": len(given), "protocols": [first, second]}
+                rows.append({**row, "mean": float(apart.mean()), "largest": float(apart.max())})
+    return rows
 
 
 def under_all_protocols(real: str, fake: str, n: int) -> list[dict[str, Any]]:

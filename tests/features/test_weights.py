@@ -124,7 +124,7 @@ def as_modules(state: dict[str, torch.Tensor]) -> torch.nn.Module:
 
 def test_a_failed_download_says_what_else_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inception, "URL", "file:///nowhere/weights.pth")
-    with pytest.raises(FeatureError, match=r"cannot fetch file:///nowhere.*weights=PATH, or use extractor=effnet"):
+    with pytest.raises(FeatureError, match=r"cannot fetch file:///no.*options\.weights=PATH .*, or use extractor=eff"):
         extractor("inception")
 
 

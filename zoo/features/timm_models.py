@@ -73,6 +73,11 @@ class TimmModel(Extractor):
                 f"extractor={PREFIX}{model}: its preprocessing is {config['interpolation']} with crop mode "
                 f"{config['crop_mode']}; known are bicubic and bilinear, with center or squash. Use another model"
             )
+        if config["crop_pct"] > 1:
+            raise FeatureError(
+                f"extractor={PREFIX}{model}: its preprocessing pads images (crop_pct {config['crop_pct']:g}), "
+                "which is not computed here. Use another model"
+            )
         if config["input_size"][0] != 3:
             raise FeatureError(f"extractor={PREFIX}{model}: it takes {config['input_size'][0]} channels, not 3")
 

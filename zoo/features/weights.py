@@ -62,8 +62,8 @@ class PublishedWeights:
             return download(self.address, path, self.sha256)
         except DownloadError as error:
             raise FeatureError(
-                f"{error}. Download it elsewhere and pass it with weights=PATH, or use extractor=effnet-lite0, which "
-                "needs no download but whose numbers are not FIDs"
+                f"{error}. Download it elsewhere and pass it with options.weights=PATH (in Python weights=PATH), or "
+                "use extractor=effnet-lite0, which needs no download but whose numbers are not FIDs"
             ) from error
 
 
