@@ -263,7 +263,7 @@ def test_a_fault_ends_with_code_2_and_draws_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("out", ["grid.gif", "grid", "grid.png.txt"])
+@pytest.mark.parametrize("out", ["grid.tiff", "grid", "grid.png.txt"])
 def test_another_ending_is_refused_with_those_there_are(
     out: str, runs: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -329,3 +329,97 @@ def test_help_explains_every_setting(capsys: pytest.CaptureFixture[str]) -> None
     text = capsys.readouterr().out
     for key in ("checkpoint=", "n=", "seed=", "out=", "labels=", "truncation=", "interpolate="):
         assert key in text
+
+
+# --- seeds of single images, latents, arrays, animations -------------------------------------------------------------
+
+
+def test_each_image_of_seeds_is_the_same_whatever_else_is_drawn(runs: Trained, tmp_path: Path) -> None:
+    """Files are named by their seeds, and the image is that of `model.sample(1, seed=...)`."""
+    model = zoo.load_run(runs["plain"])
+    assert draw(f"checkpoint={runs['plain']}", "seeds=3-5,12", f"out={tmp_path / 'many'}/") == 0
+    assert draw(f"checkpoint={runs['plain']}", "seeds=4", f"out={tmp_path / 'one'}/") == 0
+    assert sorted(path.name for path in (tmp_path / "many").iterdir()) == ["03.png", "04.png", "05.png", "12.png"]
+    for name in ("many/04.png", "one/4.png"):
+        found = np.asarray(Image.open(tmp_path / name)).astype(int)
+        expected = pictures.to_uint8(model.sample(1, seed=4))[0, 0].numpy().astype(int)
+        assert np.abs(found - expected).max() <= 1
+
+
+def test_seeds_of_a_conditional_model_have_the_classes_asked_for(runs: Trained, tmp_path: Path) -> None:
+    model = zoo.load_run(runs["digits"])
+    sample(str(runs["digits"]), seeds="7,8", labels=[3, 5], out=str(tmp_path / "a.npz"))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert arrays["arr_1"].tolist() == [3, 5]
+        assert arrays["arr_0"].shape == (2, 16, 16, 1)
+        assert arrays["arr_0"].dtype == np.uint8
+        expected = pictures.to_uint8(model.sample(1, seed=8, labels=5)).permute(0, 2, 3, 1).numpy()
+        assert np.abs(arrays["arr_0"][1:].astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_seeds_choose_the_generators_of_a_mixture() -> None:
+    from zoo.sampling.by_seed import sample_by_seeds
+
+    torch.manual_seed(0)
+    model = zoo.MixGAN({"class": "DCGAN", "resolution": 16, "channels": 1, "width": 4}, components=3).eval()
+    alone = torch.cat([model.sample(1, seed=seed) for seed in range(8)])
+    assert torch.allclose(sample_by_seeds(model, range(8)), alone, atol=1e-5)
+
+
+def test_latents_of_a_file_are_drawn(runs: Trained, tmp_path: Path) -> None:
+    model = zoo.load_run(runs["plain"])
+    latents = torch.randn(3, model.latent_dim, generator=torch.Generator().manual_seed(5))
+    np.save(tmp_path / "z.npy", latents.numpy())
+    np.savez(tmp_path / "z.npz", z=latents.numpy())
+    expected = pictures.to_uint8(model(latents)).permute(0, 2, 3, 1).numpy()
+    for name in ("z.npy", "z.npz"):
+        sample(str(runs["plain"]), latents=str(tmp_path / name), out=str(tmp_path / "drawn.npz"))
+        with np.load(tmp_path / "drawn.npz") as arrays:
+            assert arrays.files == ["arr_0"]
+            assert np.abs(arrays["arr_0"].astype(int) - expected.astype(int)).max() <= 1
+
+
+def test_pictures_are_enlarged_without_smoothing(runs: Trained, tmp_path: Path) -> None:
+    sample(str(runs["plain"]), seeds=9, out=f"{tmp_path / 'small'}/")
+    sample(str(runs["plain"]), seeds=9, scale=3, out=f"{tmp_path / 'large'}/")
+    small, large = (np.asarray(Image.open(tmp_path / name / "9.png")) for name in ("small", "large"))
+    assert np.array_equal(large, small.repeat(3, 0).repeat(3, 1))
+
+
+def test_an_animation_goes_to_the_other_latents_and_back(runs: Trained, tmp_path: Path) -> None:
+    sample(str(runs["plain"]), n=4, interpolate=6, out=str(tmp_path / "walk.gif"))
+    with Image.open(tmp_path / "walk.gif") as animation:
+        assert animation.n_frames == 10  # six there, four back, and the first again
+        assert animation.size == (2 * 50 + 2, 2 * 50 + 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"seeds": "5-2"},
+            "seeds: whole numbers and spans of up to 1,000,000 joined by commas, such as 0-31 or 3,7; got '5-2'",
+        ),
+        ({"seeds": "a"}, "got 'a'"),
+        ({"seeds": "-4"}, "got '-4'"),
+        ({"seeds": str(2**32)}, f"seeds: whole numbers from 0 to {2**32 - 1}; got {2**32}"),
+        ({"seeds": "1", "interpolate": 3}, "seeds, latents and interpolate each say what is drawn. Give one of them"),
+        ({"latents": "nowhere.npy"}, "latents: nowhere.npy is no .npy file, nor a .npz file with an array z"),
+        ({"scale": 0}, "scale: a whole factor of at least 1; got 0"),
+        ({"out": "walk.gif"}, "out: a .gif shows the way between latents; give interpolate=STEPS as well"),
+    ],
+)
+def test_seeds_latents_and_scales_that_cannot_be(runs: Trained, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as raised:
+        sample(str(runs["plain"]), **options)
+    assert message in str(raised.value)
+
+
+def test_latents_of_another_length_are_refused(runs: Trained, tmp_path: Path) -> None:
+    np.save(tmp_path / "z.npy", np.zeros((2, 5), dtype=np.float32))
+    np.save(tmp_path / "bad.npy", np.full((2, 64), np.nan, dtype=np.float32))
+    length = zoo.load_run(runs["plain"]).latent_dim
+    with pytest.raises(UserError, match=f"latents: 5 numbers for each image; this model takes {length}"):
+        sample(str(runs["plain"]), latents=str(tmp_path / "z.npy"))
+    with pytest.raises(UserError, match=r"latents: a table \(N, Z\) of finite numbers; .*bad.npy has shape \(2, 64\)"):
+        sample(str(runs["plain"]), latents=str(tmp_path / "bad.npy"))

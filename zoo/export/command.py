@@ -10,10 +10,14 @@ from zoo.errors import UserError
 from zoo.export.checking import largest_difference
 from zoo.export.facts import facts_of
 from zoo.export.formats import WRITERS
+from zoo.export.page import write_page
+from zoo.gan import GAN
 from zoo.io.files import atomic_write, with_home
 from zoo.runs.locating import report_name
 from zoo.runs.opening import load_model
 from zoo.sampling.exportable import Pixels
+
+PAGE = "html"
 
 
 def export(
@@ -21,6 +25,7 @@ def export(
     format: str = "onnx",
     out: str = "",
     pixels: Pixels = "float",
+    runtime: str = "",
     cls: str | list[str] | None = None,
 ) -> tuple[Path, float]:
     """Write the averaged generator of a trained model as a file for other runtimes, and check it against the model.
@@ -33,9 +38,11 @@ def export(
 
     Args:
         checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
-        format: `onnx`; `torch`, a program of `torch.export` (.pt2); or `npz`, the weights as arrays of NumPy.
-        out: the file; empty for the name of the model with the ending of the format.
-        pixels: `float` for images in [0, 1], `uint8` for 0 to 255.
+        format: `onnx`; `torch`, a program of `torch.export` (.pt2); `npz`, the weights as arrays of NumPy; or `html`, a
+            folder with a page that draws in the browser, for any static server.
+        out: the file, or the folder of `html`; empty for the name of the model.
+        pixels: `float` for images in [0, 1], `uint8` for 0 to 255; the page has uint8.
+        runtime: for `html`, the npm package onnxruntime-web as a file or folder; empty to fetch it with npm, once.
         cls: import path of your own class that a release was made of.
 
     Returns:
@@ -46,17 +53,18 @@ def export(
 
     Examples:
         python -m zoo.export checkpoint=dcgan_digits format=onnx
+        python -m zoo.export checkpoint=dcgan_digits format=html out=site
         python -m zoo.export checkpoint=runs/progan_celeba/TIME format=torch out=faces.pt2 pixels=uint8
     """
+    if format == PAGE:
+        return _export_page(checkpoint, with_home(out) if out else Path(report_name(checkpoint)), runtime, cls)
     if format not in WRITERS:
-        raise UserError(f"format: one of {', '.join(WRITERS)}; got {format!r}")
+        raise UserError(f"format: one of {', '.join([*WRITERS, PAGE])}; got {format!r}")
     ending, write = WRITERS[format]
     path = with_home(out) if out else Path(report_name(checkpoint) + ending)
     if path.suffix != ending:
         raise UserError(f"out: a file ending in {ending} for format={format}; got {str(path)!r}")
-    model = load_model(checkpoint, cls)
-    if model.resolution == 1:
-        raise UserError(f"checkpoint: {checkpoint} draws points in the plane; only generators of images are exported")
+    model = _load(checkpoint, cls)
     try:
         generator = model.exportable(pixels)
     except ValueError as error:
@@ -70,8 +78,27 @@ def export(
     return path, difference
 
 
+def _load(checkpoint: str, cls: str | list[str] | None) -> GAN:
+    """Load a model of images."""
+    model = load_model(checkpoint, cls)
+    if model.resolution == 1:
+        raise UserError(f"checkpoint: {checkpoint} draws points in the plane; only generators of images are exported")
+    return model
+
+
+def _export_page(checkpoint: str, folder: Path, runtime: str, cls: str | list[str] | None) -> tuple[Path, float]:
+    """Write the folder of a page; returns it with the largest difference in grey levels."""
+    try:
+        return folder, write_page(folder, checkpoint, _load(checkpoint, cls), runtime)
+    except OSError as error:
+        raise UserError(f"out: cannot write {folder}: {error.strerror or error}") from error
+
+
 @wraps(export)
 def main(**options: Any) -> None:
     """Run `export` and print the path of the file and how far it is from the model."""
     path, difference = export(**options)
-    print(f"{path} ({path.stat().st_size / 1e6:,.1f} MB)\nlargest difference from the model: {difference:.1e}")
+    size = sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
+    print(f"{path} ({size / 1e6:,.1f} MB)\nlargest difference from the model: {difference:.1e}")
+    if path.is_dir():
+        print(f"look at it: python -m http.server --directory {path}, and open the address that it prints")

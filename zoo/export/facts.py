@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from zoo.gan import GAN
 from zoo.hub.finding import find
 from zoo.io.environment import environment
@@ -13,6 +15,7 @@ from zoo.releases.card import LICENCE
 from zoo.releases.references import Reference
 from zoo.runs.locating import locate, report_name
 from zoo.sampling.exportable import ExportableGenerator
+from zoo.training.seeding import seeded
 
 RANGES = {"float": "0 to 1", "uint8": "0 to 255"}
 
@@ -25,7 +28,8 @@ class Facts:
         name: name of the run or release.
         model: class of the model.
         inputs: names of the inputs, in order.
-        latent_dim: length of the latents, each coordinate from a standard normal distribution.
+        latent_dim: length of the latents.
+        latent: distribution of each coordinate: `normal` (standard), `uniform` in [-1, 1], or `other`.
         resolution: height and width of the images in pixels.
         channels: channels of the images.
         range: values of the images.
@@ -40,6 +44,7 @@ class Facts:
     model: str
     inputs: tuple[str, ...]
     latent_dim: int
+    latent: str
     resolution: int
     channels: int
     range: str
@@ -62,12 +67,14 @@ def facts_of(where: str, model: GAN, generator: ExportableGenerator) -> Facts:
         model: the model that was loaded from there.
         generator: its generator as a module.
     """
+    latent_dim = model.sample_latent(1).shape[1]
     names = model.class_names or tuple(str(i) for i in range(model.num_classes))
     return Facts(
         name=report_name(where),
         model=type(model).__name__,
         inputs=generator.inputs,
-        latent_dim=model.sample_latent(1).shape[1],
+        latent_dim=latent_dim,
+        latent=latent_distribution(model, latent_dim),
         resolution=model.resolution,
         channels=model.channels,
         range=RANGES[generator.pixels],
@@ -77,6 +84,18 @@ def facts_of(where: str, model: GAN, generator: ExportableGenerator) -> Facts:
         licence=_licence(where),
         made_by=f"gan-zoo {environment()['packages'].get('gan-zoo') or 'from a checkout'}",
     )
+
+
+def latent_distribution(model: GAN, latent_dim: int) -> str:
+    """Return whether a model draws its latents as torch draws normal or uniform numbers, see `Facts.latent`."""
+    with seeded(0, model.device):
+        drawn = model.sample_latent(1).cpu()
+    for name in ("normal", "uniform"):
+        with seeded(0, torch.device("cpu")):
+            expected = torch.randn(1, latent_dim) if name == "normal" else torch.rand(1, latent_dim) * 2 - 1
+        if torch.equal(drawn, expected):
+            return name
+    return "other"
 
 
 def _licence(where: str) -> str:

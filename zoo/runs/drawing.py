@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from functools import wraps
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -13,33 +16,42 @@ from zoo.errors import UserError
 from zoo.gan import GAN
 from zoo.io.files import with_home
 from zoo.models.mix.mixgan import MixGAN
-from zoo.rendering import pictures
 from zoo.runs.opening import load_model
-from zoo.sampling.images import TruncationBy, class_number, interpolate
+from zoo.runs.sample_files import Samples, check_output, write
+from zoo.sampling.by_seed import sample_by_seeds
+from zoo.sampling.images import TruncationBy, class_number, interpolate, render
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
+SPAN = re.compile(r"(\d+)-(\d+)")
+MOST_SEEDS = 1_000_000
 
 
 def sample(
     checkpoint: str,
     n: int = 64,
     seed: int = 0,
+    seeds: str | int | list[int | str] | None = None,
+    latents: str = "",
     out: str = "samples.png",
     labels: int | str | list[int | str] | None = None,
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
     interpolate: int = 0,
     columns: int = 0,
+    scale: int = 1,
     component: int | None = None,
     cls: str | list[str] | None = None,
 ) -> Path:
-    """Draw images from a trained model and write them to one picture or to single files.
+    """Draw images from a trained model and write them to one picture, to single files or to arrays.
 
     Args:
         checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
         n: number of images; with `interpolate`, number of pairs of latents.
         seed: seed of the latents.
-        out: picture file for one grid, or a folder (ending in /) for single PNG files.
+        seeds: seeds of single images, such as 0-31 or 3,7,12, in place of `n` and `seed`: each image has its own, and
+            is the same whatever else is drawn.
+        latents: file of latents (N, Z) to draw, .npy or .npz with the array `z`, in place of `n` and `seed`.
+        out: picture file for one grid; a folder (ending in /) for single PNG files; .npz for arrays, arr_0 of images
+            (N, H, W, C) and arr_1 of classes; or .gif for an animation of `interpolate`.
         labels: one class for all images, or a list of classes that is repeated over the images, by number or by name;
             None for all classes in turn.
         truncation: bound of the latents: coordinates outside [-truncation, truncation] are drawn again; None for none.
@@ -47,11 +59,12 @@ def sample(
         interpolate: number of images along the great circle between two latents, one pair in each row; 0 for
             independent samples.
         columns: columns of the grid; 0 for a number that suits the images.
+        scale: whole factor by which pictures are enlarged, without smoothing.
         component: index of the generator of a mixture that draws all images; None to choose one by weight for each.
         cls: import path of your own class that a release was made of.
 
     Returns:
-        The path of the picture or folder.
+        The path of the picture, the folder or the arrays.
 
     Raises:
         UserError: for values from which no picture can be made.
@@ -60,34 +73,37 @@ def sample(
         python -m zoo.sample checkpoint=dcgan_digits n=80 out=digits.png
         python -m zoo.sample checkpoint=runs/dcgan_digits/TIME labels=[0,1,2] truncation=0.7
         python -m zoo.sample checkpoint=runs/biggan_photos/TIME labels=[cat,dog]
-        python -m zoo.sample checkpoint=dcgan_digits n=8 interpolate=10
-        python -m zoo.sample checkpoint=dcgan_digits n=1000 out=samples/
+        python -m zoo.sample checkpoint=dcgan_digits seeds=0-31 out=digits/ scale=8
+        python -m zoo.sample checkpoint=dcgan_digits n=9 interpolate=20 out=walk.gif
+        python -m zoo.sample checkpoint=dcgan_digits n=50000 out=samples.npz
     """
     if n < 1:
         raise UserError(f"n: at least 1 image; got {n}")
     if columns < 0:
         raise UserError(f"columns: at least 1, or 0 to let the picture choose; got {columns}")
+    if scale < 1:
+        raise UserError(f"scale: a whole factor of at least 1; got {scale}")
     if labels == []:
         raise UserError("labels: name at least one class, or leave labels out for all of them")
+    if sum(map(bool, (seeds is not None, latents, interpolate))) > 1:
+        raise UserError("seeds, latents and interpolate each say what is drawn. Give one of them")
+    numbers = None if seeds is None else seeds_of(seeds)
     place = with_home(out)
     to_folder = out.endswith(("/", "\\")) or place.is_dir()
-    _check_output(place, to_folder)
+    check_output(place, to_folder, interpolate)
     model = load_model(checkpoint, cls)
-    latents: dict[str, Any] = {"seed": seed, "truncation": truncation, "truncation_by": truncation_by}
+    options: dict[str, Any] = {"truncation": truncation, "truncation_by": truncation_by}
     try:
         model = model if component is None else _member(model, component, interpolate)
-        images, suitable_columns = _draw(model, n, labels, interpolate, latents)
+        if numbers is not None:
+            samples = _draw_seeds(model, numbers, labels, options)
+        elif latents:
+            samples = _draw_latents(model, read_latents(with_home(latents)), labels)
+        else:
+            samples = _draw(model, n, labels, interpolate, {"seed": seed, **options})
     except ValueError as error:
         raise UserError(str(error)) from error
-    try:
-        if to_folder:
-            digits = len(str(len(images) - 1))
-            for i, image in enumerate(images):
-                pictures.save(pictures.single(image), place / f"{i:0{digits}d}.png")
-        else:
-            pictures.save(pictures.grid(images, columns or suitable_columns), place)
-    except OSError as error:
-        raise UserError(f"out: cannot write {place}: {error}") from error
+    write(samples, place, to_folder, columns, scale)
     return place
 
 
@@ -97,18 +113,46 @@ def main(**options: Any) -> None:
     print(sample(**options))
 
 
-def _check_output(out: Path, to_folder: bool) -> None:
-    """Check that images can be written to a path.
+def seeds_of(given: str | int | Sequence[int | str]) -> list[int]:
+    """Return seeds from numbers and spans, such as "0-31", "3,7,12" or [0, "8-11"].
 
     Raises:
-        UserError: for another ending than a picture's, or a folder with pictures.
+        UserError: for anything else.
+
+    Example:
+        >>> from zoo.runs.drawing import seeds_of
+        >>> seeds_of("0-3,7")
+        [0, 1, 2, 3, 7]
     """
-    if not to_folder and not str(out).lower().endswith(PICTURE_SUFFIXES):
-        raise UserError(
-            f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in /; got {str(out)!r}"
-        )
-    if to_folder and any(path.suffix.lower() in PICTURE_SUFFIXES for path in out.glob("*")):
-        raise UserError(f"out: {out} holds pictures already, which would be taken for samples. Choose a new folder")
+    parts = str(given).split(",") if isinstance(given, str | int) else [str(part) for part in given]
+    seeds: list[int] = []
+    for part in (part.strip() for part in parts):
+        span = SPAN.fullmatch(part)
+        first, last = (int(span[1]), int(span[2])) if span else (int(part), int(part)) if part.isdecimal() else (1, 0)
+        if last < first or last - first >= MOST_SEEDS:
+            raise UserError(
+                f"seeds: whole numbers and spans of up to {MOST_SEEDS:,} joined by commas, such as 0-31 or 3,7; got "
+                f"{part!r}"
+            )
+        seeds.extend(range(first, last + 1))
+    return seeds
+
+
+def read_latents(path: Path) -> Tensor:
+    """Return the latents (N, Z) of a .npy file, or of the array `z` of a .npz file, as float32.
+
+    Raises:
+        UserError: if there are none, or a number is not finite.
+    """
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        values = loaded if isinstance(loaded, np.ndarray) else loaded["z"]
+        latents = torch.from_numpy(np.array(values, dtype=np.float32))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"latents: {path} is no .npy file, nor a .npz file with an array z ({error})") from error
+    if latents.ndim != 2 or not len(latents) or not bool(latents.isfinite().all()):
+        raise UserError(f"latents: a table (N, Z) of finite numbers; {path} has shape {tuple(latents.shape)}")
+    return latents
 
 
 def _member(model: GAN, component: int, steps: int) -> GAN:
@@ -135,14 +179,42 @@ def _numbers(labels: Any, class_names: tuple[str, ...]) -> list[int]:
     return [class_number(label, class_names) if isinstance(label, str) else label for label in labels]
 
 
-def _draw(model: GAN, n: int, labels: Any, steps: int, latents: dict[str, Any]) -> tuple[Tensor, int]:
-    """Return images (N, C, H, W) in [-1, 1] and the number of columns that suits them."""
+def _classes(model: GAN, n: int, labels: Any) -> tuple[Tensor | None, int]:
+    """Return the class of each of n images, None for an unconditional model, and the columns that suit them."""
     given = [labels] if isinstance(labels, int | str) else labels
     chosen = None if given is None else _numbers(given, model.class_names)
     if chosen is None and model.num_classes:
         chosen = list(range(model.num_classes))
     classes = None if chosen is None else torch.tensor(chosen)[torch.arange(n) % len(chosen)]
+    return classes, len(chosen) if chosen is not None and 1 < len(chosen) <= 16 else max(1, round(n**0.5))
+
+
+def _draw(model: GAN, n: int, labels: Any, steps: int, latents: dict[str, Any]) -> Samples:
+    """Draw n samples, or n interpolations, of one seed."""
+    classes, columns = _classes(model, n, labels)
     if steps:
-        return interpolate(model, n, steps, labels=classes, **latents), steps
-    columns = len(chosen) if chosen is not None and 1 < len(chosen) <= 16 else max(1, round(n**0.5))
-    return model.sample(n, labels=classes, **latents), columns
+        images = interpolate(model, n, steps, labels=classes, **latents)
+        return Samples(images, None if classes is None else classes.repeat_interleave(steps), steps, steps)
+    return Samples(model.sample(n, labels=classes, **latents), classes, columns)
+
+
+def _draw_seeds(model: GAN, seeds: list[int], labels: Any, options: dict[str, Any]) -> Samples:
+    """Draw an image for each seed."""
+    classes, columns = _classes(model, len(seeds), labels)
+    images = sample_by_seeds(model, seeds, labels=classes, **options)
+    return Samples(images, classes, columns, seeds=tuple(seeds))
+
+
+def _draw_latents(model: GAN, latents: Tensor, labels: Any) -> Samples:
+    """Draw the images of latents.
+
+    Raises:
+        ValueError: for latents of another length than the model's.
+    """
+    length = model.sample_latent(1).shape[1]
+    if latents.shape[1] != length:
+        raise ValueError(f"latents: {latents.shape[1]} numbers for each image; this model takes {length}")
+    classes, columns = _classes(model, len(latents), labels)
+    if classes is not None and not model.num_classes:
+        raise ValueError("labels were given, but this model is unconditional (num_classes=0)")
+    return Samples(render(model, latents.to(model.device), classes), classes, columns)
