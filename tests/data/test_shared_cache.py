@@ -178,7 +178,7 @@ def test_a_cache_that_cannot_be_written_is_refused_in_one_line(photos: Path, tmp
     with pytest.raises(
         DataError,
         match=rf"the cache of decoded images cannot be written to {cache}/images: .* It needs 1,536 bytes, [\d,]+ are "
-        r"free. Make room, or set ZOO_CACHE to a folder on another disk \(for one source of images: data.cache=FOLDER\)",
+        r"free. Make room, or set ZOO_CACHE to a folder on another disk \(for one source of images: data.cache=F",
     ):
         Folder(str(photos), resolution=8, channels=1, cache=str(cache)).setup()
 
