@@ -21,7 +21,7 @@ import zoo
 from tests.helpers.training import SMALL_RUN
 from zoo.data import Folder, Pool
 from zoo.data.decode import Rendering, decode_once
-from zoo.errors import UserError
+from zoo.errors import DataError, UserError
 from zoo.io import entries
 from zoo.io.files import cache_folder
 
@@ -168,6 +168,19 @@ def test_a_cache_that_cannot_be_made_is_named(photos: Path, tmp_path: Path) -> N
     )
     with pytest.raises(UserError, match=re.escape(message)):
         data.setup()
+
+
+def test_a_cache_that_cannot_be_written_is_refused_in_one_line(photos: Path, tmp_path: Path) -> None:
+    """As one that is read-only and does not hold the images: rows R7 and R8."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    (cache / "images").write_text("in the way")
+    with pytest.raises(
+        DataError,
+        match=rf"the cache of decoded images cannot be written to {cache}/images: .* It needs 1,536 bytes, [\d,]+ are "
+        r"free. Make room, or set ZOO_CACHE to a folder on another disk \(for one source of images: data.cache=F",
+    ):
+        Folder(str(photos), resolution=8, channels=1, cache=str(cache)).setup()
 
 
 def test_a_relative_cache_is_seen_from_where_the_run_began(

@@ -148,6 +148,16 @@ FAULTS = {
         {},
         r"the class of 00000/img00000000.png is '0.5'; a class is a whole number",
     ),
+    "no number": (
+        '{"labels": {' + ", ".join(f'"{name}": NaN' for name in stylegan_names(6)) + "}}",
+        {},
+        r"the class of 00000/img00000000.png is 'nan'; a class is a whole number",
+    ),
+    "a number of a customer": (
+        {"labels": [[name, 40_000_000_000 + i] for i, name in enumerate(stylegan_names(6))]},
+        {},
+        r"Zip has labels up to 40,000,000,005; class indices are whole numbers below 1,000,000",
+    ),
     "no pairs": ({"labels": [1, 2, 3]}, {}, r'"labels" is a list of pairs of a path and a class index, .*got \[1, 2'),
     "a number": ({"labels": 7}, {}, r'"labels" is a list of pairs of a path and a class index, .*got 7'),
     "a negative class": (

@@ -53,7 +53,7 @@ def run_audit(
     Args:
         checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
         data: settings in place of those of the recipe's data, such as data.class=Folder data.root=photos; for folders
-            those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
+            those of reading files: data.on_corrupt, data.value_range, data.background, data.match and data.cache.
         fake: folder of images of any generator, or a .zip, .npz or .npy file of them, instead of a checkpoint.
         train: folder, or file, of training images: with `fake`, or in place of the recipe's data.
         held_out: folder, or file, of images of the same origin as `train` that the training never saw.

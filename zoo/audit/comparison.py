@@ -91,7 +91,7 @@ def read_comparison(
     about = {"resolution": size or int(sets["train"].shape[-1]), "resolution_by": rule}
     about |= {f"{role}_files": str(folder.sizes) for role, folder in folders.items()}
     about |= {f"{role}_left_out": one.left_out for role, one in read.items() if one.left_out}
-    about |= {f"data.{key}": value for key, value in reading.items()}
+    about |= {f"data.{key}": value for key, value in reading.items() if key != "cache"}
     notes = [mixed_sizes_note(ROLES[role], folder.sizes, size) for role, folder in folders.items()]
     notes += [f"{ROLES[role]}: {note}" for role, one in read.items() for note in one.notes]
     known = sets["train"].labels is not None

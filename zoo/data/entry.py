@@ -25,7 +25,7 @@ from zoo.errors import DataError
 from zoo.io.files import TupleDigest, atomic_write
 from zoo.io.parallel import in_order
 from zoo.io.progress import step
-from zoo.io.room import free_bytes, mapped_array, size_text
+from zoo.io.room import free_bytes, mapped_array, no_room, size_text
 from zoo.io.scratch import scratch_mark, sweep
 
 WAITING, WAITING_BYTES = 64, 2**27
@@ -116,10 +116,13 @@ class Entry:
             DataError: for an image that cannot be decoded, unless it is left out; if none could be decoded; or if the
                 disk has no room.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        sweep(self.folder.parent, "decoding-*", deep=False)
         scratch = self.folder.with_name(f"decoding-{scratch_mark()}-{secrets.token_hex(4)}")
-        scratch.mkdir()  # not by `tempfile`, whose folders no other user may read
+        try:
+            self.folder.parent.mkdir(parents=True, exist_ok=True)
+            sweep(self.folder.parent, "decoding-*", deep=False)
+            scratch.mkdir()  # not by `tempfile`, whose folders no other user may read
+        except OSError as error:
+            raise no_room(scratch / "images.npy", self.size, error) from error
         try:
             _fill(scratch, self, read, name_of, skip)
             try:

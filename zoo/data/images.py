@@ -19,6 +19,7 @@ from zoo.training.batch import Batch
 from zoo.training.seeding import derive_seed
 
 RESIDENT_BYTES = 2**30  # data sets up to this size are kept in the memory of a GPU
+MOST_CLASSES = 10**6  # counts of classes are kept, so a label such as a number of a customer would fill the memory
 
 
 class Images(LightningDataModule):
@@ -96,7 +97,7 @@ class Images(LightningDataModule):
             stage: unused; part of Lightning's interface.
 
         Raises:
-            DataError: if fewer training images are left than one batch needs, or a label is negative.
+            DataError: if fewer training images are left than one batch needs, or a label is negative or very large.
         """
         if self._pool is None:
             self._pool = self.read()
@@ -105,6 +106,11 @@ class Images(LightningDataModule):
             raise DataError(
                 f"{type(self).__name__} has labels from {lowest} on; class indices are whole numbers from 0 on. Number "
                 "the classes from 0, and leave out images without a class"
+            )
+        if labels is not None and len(labels) and (highest := int(labels.max())) >= MOST_CLASSES:
+            raise DataError(
+                f"{type(self).__name__} has labels up to {highest:,}; class indices are whole numbers below "
+                f"{MOST_CLASSES:,}. Number the classes from 0 without gaps"
             )
         self.train, self.held_out = split_pool(self._pool, self.held_out_size, self.split_seed)
         largest = max(self.batch_sizes.values())

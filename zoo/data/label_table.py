@@ -91,7 +91,8 @@ def _numbers(listing: Listing, classes: dict[str, Any], where: str) -> NDArray[n
                 f"{where}: the label of {name[start:]} is a vector of {len(label)} numbers; a class is one whole "
                 "number. Set data.labels=false to read the images without classes"
             )
-        if isinstance(label, bool) or not isinstance(label, int | float) or label != int(label):
+        is_number = isinstance(label, int | float) and not isinstance(label, bool) and abs(label) < 2**62
+        if not is_number or label != int(label):
             raise DataError(f"{where}: the class of {name[start:]} is {str(label)[:40]!r}; a class is a whole number")
         labels[i] = int(label)
     return labels
