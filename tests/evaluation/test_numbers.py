@@ -25,7 +25,9 @@ from zoo.evaluation import (
     reference_features,
 )
 from zoo.evaluation.numbers import SHARES, label_of
-from zoo.features import Features, extractor, features_of
+from zoo.evaluation.reference import with_training_features
+from zoo.features import Features, cached_features, extractor, features_of
+from zoo.metrics import distance_pass
 from zoo.sampling.images import in_batches
 
 
@@ -145,9 +147,10 @@ def test_other_real_images_are_at_the_floor_and_noise_far_above() -> None:
 
 
 def test_the_interval_of_a_share_ends_at_0_and_1() -> None:
-    found = measured(["prdc", "classes"], real_features(60), repeats=4)
-    assert any(found[key].high == 1 or found[key].low == 0 for key in SHARES)  # few samples, wide intervals
-    for key in SHARES:
+    found = measured(["prdc", "classes", "clipped", "authenticity"], real_features(60), repeats=4)
+    shares = set(SHARES) - {"ms_ssim"}
+    assert any(found[key].high == 1 or found[key].low == 0 for key in shares)  # few samples, wide intervals
+    for key in shares:
         low, high = found[key].low, found[key].high
         assert low is not None
         assert high is not None
@@ -170,14 +173,81 @@ def test_too_few_real_images_give_a_floor_at_what_there_is() -> None:
 
 
 def test_every_metric_gives_numbers_with_their_protocol() -> None:
-    found = measured(list(METRICS), real_features(200), n=200, repeats=2)
-    assert {key for kind in METRICS.values() for key in kind.keys} - {"high_quality"} == set(found)
+    usual = {name: kind for name, kind in METRICS.items() if kind.input != "images" and kind.train != "beside"}
+    found = measured(list(usual), real_features(200), n=200, repeats=2)
+    assert {key for kind in usual.values() for key in kind.keys} - {"high_quality"} == set(found)
     for number in found.values():
         assert {"extractor", "weights", "resize", "split", "n_real", "n_fake", "metric"} <= set(number.protocol)
         assert number.protocol["n_real"] == number.protocol["n_fake"] == 200
         assert number.label.endswith("-digits")
         assert number.floor is not None
         assert set(number.as_dict()) == set(vars(number))
+
+
+def test_metrics_of_copying_compare_with_training_images_beside_held_out_ones() -> None:
+    """Their floors: held-out images in place of generated ones, and where both are needed, halves of the held-out."""
+    data, network = ready(Digits()), extractor("digits")
+    reals = with_training_features(reference_features(data, "held_out", network, 150), data, network, 400)
+    found = by_key(measure_numbers(["fld", "ct", "authenticity"], network, reals, real_features(150), {}, repeats=2))
+    assert set(found) == {"fld", "fld_gap", "ct", "authenticity"}
+    assert [found[key].protocol["n_real"] for key in ("fld", "ct", "authenticity")] == [150, 150, 400]
+    assert found["fld"].protocol["n_train"] == 400
+    assert found["authenticity"].floor_n == (400, 150)
+    assert found["fld"].floor_n == found["ct"].floor_n == (89, 89)  # of 179 held-out images
+    assert 0.3 < (found["authenticity"].floor or 0) < 0.8
+    copies = cached_features(network, data.train, np.arange(150))
+    whole = with_training_features(reference_features(data, "held_out", network, 150), data, network, 1_618)
+    copied = by_key(measure_numbers(["fld", "ct", "authenticity"], network, whole, copies, {}))
+    assert copied["ct"].value < -5 < found["ct"].value
+    assert copied["authenticity"].value == 0
+    assert copied["fld_gap"].value < found["fld_gap"].value - 10
+
+
+@pytest.mark.parametrize(("name", "part"), [("fld", "train"), ("ct", "train"), ("mifid", "held_out")])
+def test_metrics_of_copying_say_that_training_images_are_missing(name: str, part: Any) -> None:
+    with pytest.raises(FeatureError, match=rf"metrics: {name} needs training images.* split={part} alone.*held_out"):
+        measured([name], real_features(50), part, n=50)
+
+
+def test_metrics_of_images_take_pixels() -> None:
+    data, network = ready(Digits()), extractor("pixels")
+    reals = reference_features(data, "train", network, 60)
+    noise = features_of(network, torch.rand(60, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1)
+    found = by_key(measure_numbers(["swd", "ms_ssim"], network, reals, noise, {}, repeats=2))
+    assert set(found) == {"swd", "swd_16", "ms_ssim"}
+    assert found["swd"].value == found["swd_16"].value > 3 * (found["swd"].floor or 0) > 0
+    assert found["ms_ssim"].value < (found["ms_ssim"].floor or 0)  # noise varies more than digits
+    assert found["ms_ssim"].low is not None
+    with pytest.raises(FeatureError, match=r"ms_ssim is computed from images.* got extractor digits. Use extractor"):
+        measured(["ms_ssim"], real_features(20), n=20)
+
+
+def test_metrics_of_distances_share_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["prdc", "clipped", "cmmd", "rke", "authenticity", "mifid"]
+    alone = {key: number for name in names for key, number in measured([name], real_features(80), n=100).items()}
+    passes = []
+    whole = distance_pass.distance_pass
+
+    def counted(*given: Any) -> Any:
+        passes.append(given)
+        return whole(*given)
+
+    monkeypatch.setattr(distance_pass, "distance_pass", counted)
+    together = measured([*names, "fid"], real_features(80), n=100)
+    assert len(passes) == 2  # the numbers and their floors
+    for key, number in alone.items():
+        assert together[key].value == pytest.approx(number.value, rel=1e-9), key
+        assert together[key].floor == pytest.approx(number.floor, rel=1e-9), key
+    passes.clear()
+    measured(names, real_features(80), n=100, repeats=3)
+    assert len(passes) == 2 + 3  # and one for each random half
+
+
+def test_one_metric_that_refuses_is_named_among_those_it_shares_a_pass_with() -> None:
+    fake = real_features(40)
+    fake.values[3] = 0
+    with pytest.raises(FeatureError, match=r"^metrics: cmmd: features of 1 generated samples are all 0: they have no"):
+        measured(["prdc", "clipped", "cmmd"], fake, n=50)
 
 
 def test_published_names_belong_to_the_published_network() -> None:
@@ -209,8 +279,8 @@ def test_modes_of_points_are_counted_by_their_centres() -> None:
 
 
 def test_faults_name_the_metric_and_the_remedy() -> None:
-    with pytest.raises(FeatureError, match=r"no metric 'fdi'\. Did you mean fid\?"):
-        measured(["fdi"], real_features(10))
+    with pytest.raises(FeatureError, match=r"no metric 'fidd'\. Did you mean fid\?"):
+        measured(["fidd"], real_features(10))
     with pytest.raises(FeatureError, match=r"kid.* needs at least"):
         measured(["kid"], real_features(1))
     network = extractor("pixels")

@@ -164,7 +164,7 @@ def test_a_metric_and_an_extractor_of_ones_own(capsys: pytest.CaptureFixture[str
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["metrics=Mine"], "prdc. One of your own is named by its path: my_ideas.Mine"),
+        (["metrics=Mine"], "vendi. One of your own is named by its path: my_ideas.Mine"),
         (["metrics=my_ideas.Mien"], "my_ideas has no Mien. Did you mean Mine?"),
         (["metrics=no_ideas.Mine"], "there is no module no_ideas to import no_ideas.Mine from"),
         (["metrics=my_ideas.Symmetry"], "my_ideas.Symmetry is no metric of features. Extend zoo.metrics.FeatureMetric"),

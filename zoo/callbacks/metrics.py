@@ -26,7 +26,8 @@ from zoo.evaluation import (
     reference_features,
 )
 from zoo.evaluation.labels import class_counts
-from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics, metric_spec
+from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics, metric_spec, need_training_images
+from zoo.evaluation.reference import with_training_features
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.gan import GAN
 from zoo.io.files import atomic_write, read_json, read_jsonl
@@ -82,6 +83,12 @@ class SampleMetrics(Every):
         if n < 10:
             raise FeatureError(f"SampleMetrics.n: at least 10 images; got {n}")
         check_metrics(list(metrics))
+        for name in metrics:
+            if metric_spec(name).train == "beside":
+                raise FeatureError(
+                    f"SampleMetrics.metrics: {name} needs held-out images, on which no checkpoint is selected. Measure "
+                    f"it after training: python -m zoo.evaluate checkpoint=RUN metrics={name}"
+                )
         keys = {key: better for name in metrics for key, better in metric_spec(name).keys.items()}
         if select and select not in keys:
             raise FeatureError(
@@ -242,6 +249,8 @@ class SampleMetrics(Every):
         path = self._folder.held_out_report(self._extractor.name)
         report = self._held_out = self._held_out or read_json(path) or {}  # kept, as the file may not be written
         reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
+        if need_training_images(self.metrics):
+            reals = with_training_features(reals, self._data, self._extractor, self.n, self.seed)
         row = self._rows[-1]
         entry = {
             "images_seen": row["images_seen"],

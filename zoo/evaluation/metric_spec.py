@@ -17,6 +17,8 @@ from zoo.metrics import FeatureMetric
 Modes = tuple[Tensor, float]
 """Centres (K, D) and standard deviation of points with known modes."""
 INPUTS = ("values", "logits", "classes")
+Training = Literal["", "instead", "beside"]
+"""Whether a metric needs the features of training images: not, in place of the real images, or beside them."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +27,23 @@ class MetricSpec:
 
     Args:
         description: the metric and its settings; recorded in the protocol.
-        input: input of the metric: `values` (features), `logits`, or `classes` (the largest logit).
+        input: input of the metric: `values` (features), `logits`, `classes` (the largest logit), or `images` (the
+            features of extractor `pixels` in the shape of images).
         keys: names of the reported results, each with whether higher is better; empty for all that the metric computes.
         make: function from the input's width, the smaller number of samples, and the known modes or None, to a new
             metric.
         has_intervals: whether random halves give a valid confidence interval.
         higher_is_better: whether higher is better for results that `keys` does not name.
+        train: whether training images take the place of the real ones, or are needed beside held-out ones.
     """
 
     description: str
-    input: Literal["values", "logits", "classes"]
+    input: Literal["values", "logits", "classes", "images"]
     keys: dict[str, bool]
     make: Callable[[int, int, Modes | None], FeatureMetric]
     has_intervals: bool = True
     higher_is_better: bool = False
+    train: Training = ""
 
 
 def own_metric(path: str) -> MetricSpec:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -12,31 +10,31 @@ import torch
 from torch import Tensor
 
 from zoo import metrics
-from zoo.errors import FeatureError, did_you_mean, first_line
+from zoo.errors import FeatureError, did_you_mean
+from zoo.evaluation.measured import Floor as Floor
+from zoo.evaluation.measured import Measured, Task, measure_tasks, two_sets
 from zoo.evaluation.metric_spec import MetricSpec as MetricSpec
 from zoo.evaluation.metric_spec import Modes as Modes
 from zoo.evaluation.metric_spec import own_metric
+from zoo.evaluation.newer_metrics import NEWER
 from zoo.evaluation.reference import ReferenceSet
-from zoo.features import Extractor, Features
-from zoo.metrics import (
-    FeatureMetric,
-    Rule,
-    StoredFeatures,
-    density_and_coverage,
-    neighbour_statistics,
-    precision_and_recall,
-)
-from zoo.metrics.intervals import measure
+from zoo.features import Extractor, Features, Pixels
+from zoo.metrics import DistanceMetric, Found, Needs, Rule, density_and_coverage, precision_and_recall
 
 
-class NeighbourMetrics(StoredFeatures):
+class NeighbourMetrics(DistanceMetric):
     """Improved precision and recall (k = 3), and density and coverage (k = 5), from one pass over the distances."""
 
     higher_is_better = True
+    rules = Rule(3, strict=False), Rule(5, strict=True)
 
-    def compute(self) -> dict[str, Tensor]:
+    def needs(self, real: Tensor, fake: Tensor) -> Needs:
+        """Ask for the statistics of both rules."""
+        return Needs(rules=self.rules)
+
+    def numbers(self, real: Tensor, fake: Tensor, found: Found) -> dict[str, Tensor]:
         """Return `precision`, `recall`, `density` and `coverage`."""
-        of_three, of_five = neighbour_statistics(*self.features(), [Rule(3, False), Rule(5, True)])
+        of_three, of_five = (found.statistics[rule] for rule in self.rules)
         return precision_and_recall(of_three) | density_and_coverage(of_five, 5)
 
 
@@ -89,11 +87,15 @@ METRICS: dict[str, MetricSpec] = {
         ),
         has_intervals=False,
     ),
+    **NEWER,
 }
 PUBLISHED = {key for spec in METRICS.values() for key in spec.keys}
 COUNTS = ("classes_missing",)  # without interval: a half of the samples misses more classes
 FRECHET = ("fid", "fid_infinity")
-SHARES = ("precision", "recall", "coverage", "class_distance")  # in [0, 1], as their intervals
+SHARES = (  # in [0, 1], as their intervals
+    *("precision", "recall", "coverage", "class_distance"),
+    *("clipped_density", "clipped_coverage", "authenticity", "ms_ssim"),
+)
 INCEPTION_LABELS = {"fid": "FID", "fid_infinity": "FID-infinity", "kid": "KID", "is": "IS"}
 OF_INCEPTION = {"inception": "", "inception-clean": "-clean", "inception-legacy-pytorch": "-legacy-pytorch"}
 """Ends of the published names by extractor: those with the network and weights of the FID, and their protocols."""
@@ -164,6 +166,11 @@ def metric_spec(name: str) -> MetricSpec:
     )
 
 
+def need_training_images(names: list[str]) -> bool:
+    """Check whether a metric needs the features of training images, see `MetricSpec.train`."""
+    return any(metric_spec(name).train for name in names)
+
+
 def label_of(key: str, extractor: str) -> str:
     """Return the label of a number; published names such as FID are reserved for the published network.
 
@@ -214,104 +221,95 @@ def measure_numbers(
         **extractor.protocol,
         "split": reals.split_name,
     }
-    numbers: list[Number] = []
-    for name in names:
-        spec = metric_spec(name)
-        real, generated, all_real = (
-            _input_of(spec, name, features, extractor, modes).to(device or "cpu")
-            for features in (reals.reference, fake, reals.combined)
-        )
-        n = min(len(real), len(generated))
-        if name == "prd":
-            real, generated = real[:n], generated[:n]
-        width = extractor.logits_width if spec.input == "classes" else extractor.width
-
-        def new_metric(spec: MetricSpec = spec, width: int = width, n: int = n) -> FeatureMetric:
-            metric = spec.make(width, n, modes)
-            metric.distributed_available_fn = _not_distributed  # only rank 0 computes: no rank would join a collective
-            return metric
-
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", UserWarning)  # about the bias, which the floor shows
-                if name not in floors:
-                    floors[name] = _floor(new_metric, all_real, len(real), len(generated), seed)
-                numbers += _numbers(
-                    name, new_metric, real, generated, repeats, seed, floors[name], extractor.name, full_protocol
-                )
-        except ValueError as error:
-            raise FeatureError(f"metrics: {name}: {first_line(error)}") from error
-    return numbers
+    inputs, combined = _Inputs(extractor, reals, modes, seed, device), reals.combined
+    tasks = [_task(name, inputs, combined, fake) for name in dict.fromkeys(names)]
+    measured = measure_tasks(tasks, floors, repeats, seed)
+    return [
+        number
+        for task in tasks
+        for number in _numbers(task, measured[task.name], repeats, extractor.name, full_protocol)
+    ]
 
 
-@dataclass(frozen=True)
-class Floor:
-    """Floors of a metric's results; see `Number`.
+class _Inputs:
+    """Inputs of metrics on the device they compute on, each made once, so that metrics can share a pass over them."""
 
-    Args:
-        n: sizes of the two disjoint sets of real images.
-        values: floor of each result; empty if there are too few real images.
-    """
+    def __init__(
+        self, extractor: Extractor, reals: ReferenceSet, modes: Modes | None, seed: int, device: torch.device | None
+    ) -> None:
+        self.extractor, self.reals, self.modes, self.seed, self.device = extractor, reals, modes, seed, device or "cpu"
+        self._made: dict[Any, Any] = {}
 
-    n: tuple[int, int]
-    values: dict[str, float]
+    def of(self, spec: MetricSpec, name: str, features: Features) -> Tensor:
+        """Return the input of a metric; see `_input_of`."""
+        key = spec.input, name == "modes", features.values.data_ptr(), len(features)
+        if key not in self._made:
+            made = _input_of(spec, name, features, self.extractor, self.modes, self.reals).to(self.device)
+            self._made[key] = features, made  # the features too: their address is the key
+        found: Tensor = self._made[key][1]
+        return found
+
+    def two_sets(self, real: Tensor, n_real: int, n_fake: int) -> tuple[Tensor, Tensor]:
+        """Return two sets of real images for the floor; see `measured.two_sets`."""
+        key = real.data_ptr(), len(real), n_real, n_fake
+        if key not in self._made:
+            self._made[key] = two_sets(real, n_real, n_fake, self.seed)
+        found: tuple[Tensor, Tensor] = self._made[key]
+        return found
 
 
-def _not_distributed() -> bool:
-    """Return False: a metric that asks computes on one process, even if there are several."""
-    return False
-
-
-def _floor(new_metric: Callable[[], FeatureMetric], real: Tensor, n_real: int, n_fake: int, seed: int) -> Floor:
-    """Measure the floor at the sizes of the number itself, or on two halves if there are too few real images.
+def _task(name: str, inputs: _Inputs, combined: Features, fake: Features) -> Task:
+    """Return a metric with what it is measured on.
 
     Args:
-        new_metric: factory of the metric.
-        real: inputs of all real images.
-        n_real: number of real images that the number is measured with.
-        n_fake: number of generated images that the number is measured with.
-        seed: seed of the two sets.
+        name: name of the metric.
+        inputs: the inputs made so far.
+        combined: features of all real images.
+        fake: features of generated images.
+
+    Raises:
+        FeatureError: if the metric needs what the extractor or the real images do not have.
     """
-    half = len(real) // 2
-    sizes = (n_real, n_fake) if n_real + n_fake <= len(real) else (half, half)
-    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed)).to(real.device)
-    first, second = real[order[: sizes[0]]], real[order[sizes[0] : sum(sizes)]]
-    try:
-        return Floor(sizes, measure(new_metric, first, second))
-    except ValueError:
-        return Floor(sizes, {})
+    spec, reals = metric_spec(name), inputs.reals
+    if spec.train:
+        reals.require_training_features(name, beside=spec.train == "beside")
+    real, generated = inputs.of(spec, name, reals.reference), inputs.of(spec, name, fake)
+    if name == "prd":
+        real, generated = real[: len(generated)], generated[: len(real)]
+    train = None if reals.train is None or not spec.train else inputs.of(spec, name, reals.train)
+    if train is not None and spec.train == "instead":
+        sides = train, real[: len(generated)]  # held-out images in place of the generated ones
+        real, train = train, None
+    else:
+        all_real = inputs.of(spec, name, combined if train is None else reals.own)
+        sides = inputs.two_sets(all_real, len(real), len(generated))
+    width = inputs.extractor.logits_width if spec.input == "classes" else real.shape[1]
+    n = min(len(real), len(generated))
+    return Task(name, spec, lambda: spec.make(width, n, inputs.modes), real, generated, sides, train)
 
 
-def _numbers(
-    name: str,
-    new_metric: Callable[[], FeatureMetric],
-    real: Tensor,
-    fake: Tensor,
-    repeats: int,
-    seed: int,
-    floor: Floor,
-    extractor: str,
-    protocol: dict[str, Any],
-) -> list[Number]:
-    """Measure all numbers of one metric, with their confidence intervals."""
-    spec = metric_spec(name)
-    computed = measure(new_metric, real, fake)
-    values = {key: value for key, value in computed.items() if not spec.keys or key in spec.keys}
-    if name not in METRICS and values.keys() & PUBLISHED:
+def _numbers(task: Task, measured: Measured, repeats: int, extractor: str, protocol: dict[str, Any]) -> list[Number]:
+    """Return the numbers of one metric, with floors, confidence intervals and protocols.
+
+    Raises:
+        FeatureError: if a metric of the user's own computes a name of this library's metrics.
+    """
+    spec, floor, intervals = task.spec, measured.floor, measured.intervals
+    values = {key: value for key, value in measured.values.items() if not spec.keys or key in spec.keys}
+    if task.name not in METRICS and values.keys() & PUBLISHED:
         raise FeatureError(
-            f"metrics: {name} computes {', '.join(sorted(values.keys() & PUBLISHED))}, a name of a metric of this "
+            f"metrics: {task.name} computes {', '.join(sorted(values.keys() & PUBLISHED))}, a name of a metric of this "
             "library. Give it another one"
         )
-    intervals = (
-        metrics.half_sample_intervals(new_metric, real, fake, repeats, seed) if repeats and spec.has_intervals else {}
-    )
     metric_protocol = {
         **protocol,
         "metric": spec.description,
-        "n_real": len(real),
-        "n_fake": len(fake),
+        "n_real": len(task.real),
+        "n_fake": len(task.fake),
         "interval": f"95 %, {repeats} random halves" if intervals else None,
     }
+    if task.train is not None:
+        metric_protocol["n_train"] = len(task.train)
     result = []
     for key, value in values.items():
         has_interval = key in intervals and key not in COUNTS
@@ -334,12 +332,22 @@ def _numbers(
     return result
 
 
-def _input_of(spec: MetricSpec, name: str, features: Features, extractor: Extractor, modes: Modes | None) -> Tensor:
-    """Return the input of a metric: features (N, D), logits (N, K), or classes (N,).
+def _input_of(
+    spec: MetricSpec, name: str, features: Features, extractor: Extractor, modes: Modes | None, reals: ReferenceSet
+) -> Tensor:
+    """Return the input of a metric: features (N, D), logits (N, K), classes (N,) or images (N, C, H, W).
 
     Raises:
-        FeatureError: if the metric needs classes and the extractor has none.
+        FeatureError: if the metric needs classes or images and the extractor has none.
     """
+    if spec.input == "images":
+        height, width, channels = reals.split.pool.images.shape[1:]
+        if not isinstance(extractor, Pixels) or features.values.shape[1] != channels * height * width:
+            raise FeatureError(
+                f"metrics: {name} is computed from images as they are; got extractor {extractor.name}. Use "
+                "extractor=pixels, without options"
+            )
+        return features.values.view(-1, channels, height, width)
     if spec.input == "values" or (name == "modes" and modes is not None):
         return features.values
     if features.logits is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from zoo.data import Digits, Images, StackedDigits, StackedMNIST
 from zoo.data.points import Points
 from zoo.data.pool import Split
-from zoo.errors import DataError
+from zoo.errors import DataError, FeatureError
 from zoo.features import Extractor, Features, cached_features
 
 SplitName = Literal["held_out", "train"]
@@ -29,6 +29,7 @@ class ReferenceSet:
         reference: features of the N reference images.
         additional: features of further real images, disjoint from the reference, which the floor needs; None if there
             are none.
+        train: features of training images, beside a held-out reference, for the metrics that need them; None otherwise.
     """
 
     split_name: SplitName
@@ -36,6 +37,30 @@ class ReferenceSet:
     indices: NDArray[np.int64]
     reference: Features
     additional: Features | None
+    train: Features | None = None
+
+    @property
+    def own(self) -> Features:
+        """Features of the reference images and of the additional ones of the same split."""
+        return self.combined[: len(self.reference) + max(0, len(self.split) - len(self.indices))]
+
+    def require_training_features(self, metric: str, *, beside: bool) -> None:
+        """Check that a metric that needs training images can have them.
+
+        Args:
+            metric: name of the metric.
+            beside: whether it needs them beside held-out images; otherwise the reference may be training images.
+
+        Raises:
+            FeatureError: if there are none.
+        """
+        if self.train is not None or (self.split_name == "train" and not beside):
+            return
+        needed = "training images beside held-out ones" if beside else "training images"
+        raise FeatureError(
+            f"metrics: {metric} needs {needed}; got those of split={self.split_name} alone. Measure a checkpoint with "
+            "split=held_out, on data that hold images out, or leave this metric out"
+        )
 
     @property
     def combined(self) -> Features:
@@ -111,6 +136,24 @@ def reference_of_splits(
         logits = [part.logits for part in parts if part.logits is not None]
         additional = Features(torch.cat([part.values for part in parts]), torch.cat(logits) if logits else None)
     return ReferenceSet(split_name, split, chosen, reference, additional)
+
+
+def with_training_features(
+    reals: ReferenceSet, data: Images, extractor: Extractor, n: int, seed: int = 0
+) -> ReferenceSet:
+    """Add the features of n training images to a held-out reference; a reference of training images stays as it is.
+
+    Args:
+        reals: the reference.
+        data: data module, set up.
+        extractor: extractor of the features.
+        n: number of training images; fewer if there are not so many.
+        seed: seed of the choice.
+    """
+    if reals.split_name == "train":
+        return reals
+    chosen = _random_indices(len(data.train), n, seed)
+    return replace(reals, train=cached_features(extractor, data.train, chosen))
 
 
 def _random_indices(size: int, n: int, seed: int) -> NDArray[np.int64]:

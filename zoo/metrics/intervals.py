@@ -92,7 +92,13 @@ def floor(metric: Factory, features: Tensor, n: int, seed: int = 0) -> dict[str,
 
 
 def half_sample_intervals(
-    metric: Factory, real: Tensor, fake: Tensor, repeats: int = 50, seed: int = 0, level: float = 0.95
+    metric: Factory,
+    real: Tensor,
+    fake: Tensor,
+    repeats: int = 50,
+    seed: int = 0,
+    level: float = 0.95,
+    values: dict[str, float] | None = None,
 ) -> dict[str, Interval]:
     """Compute a confidence interval for each of a metric's numbers, from random halves of the samples.
 
@@ -116,6 +122,7 @@ def half_sample_intervals(
         repeats: number of halves; the relative error of the standard error is about 1 / sqrt(2 repeats).
         seed: seed of the halves.
         level: confidence level, in (0, 1).
+        values: the metric's numbers on all samples, where they are known already.
 
     Example:
         >>> import torch
@@ -129,7 +136,7 @@ def half_sample_intervals(
     if repeats < 2 or not 0 < level < 1:
         raise ValueError(f"repeats must be at least 2 and level between 0 and 1; got {repeats} and {level}")
     rng = np.random.default_rng(seed)
-    values = measure(metric, real, fake)
+    values = measure(metric, real, fake) if values is None else values
     values_of_halves = []
     for _ in range(repeats):
         halves = (subset(side, torch.from_numpy(rng.permutation(len(side))[: len(side) // 2])) for side in (real, fake))

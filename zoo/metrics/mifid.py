@@ -23,9 +23,10 @@ class MiFID(DistanceMetric):
 
     x are real features, usually those of the training images, and y generated ones. A generator that copies has a small
     s and is punished by the division. The mean is over real samples, as in torchmetrics; the paper, and the code of its
-    competition, average over generated ones (`over="generated"`), which also sees a generator that copies few images. The threshold decides whether anything happens at all: it depends on the
-    features, and 0.1 is that of Kaggle's competition of 2019 and of torchmetrics for Inception. Features of length 0
-    have no angle and are left out of s. The number equals that of torchmetrics 1.9.0, to 1e-6.
+    competition, average over generated ones (`over="generated"`), which also sees a generator that copies few images.
+    The threshold decides whether anything happens at all: it depends on the features, and 0.1 is that of the
+    competition (Kaggle, 2019) and of torchmetrics, for Inception. Features of length 0 have no angle and are left out
+    of s. The number equals that of torchmetrics 1.9.0, to 1e-6.
 
     Args:
         threshold: largest s that divides the distance, in (0, 1].

@@ -18,8 +18,13 @@ from zoo.data.points import Points
 from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
-from zoo.evaluation.numbers import Floor, Modes, measure_numbers
-from zoo.evaluation.reference import SplitName, default_extractor, reference_features
+from zoo.evaluation.numbers import Floor, Modes, measure_numbers, need_training_images
+from zoo.evaluation.reference import (
+    SplitName,
+    default_extractor,
+    reference_features,
+    with_training_features,
+)
 from zoo.features import DigitClassifier, Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.gan import GAN
@@ -87,6 +92,17 @@ def evaluate(
             - prd: precision and recall for distributions: F8 and F1/8, 20 clusters, 10 clusterings
             - classes: total variation between class frequencies; classes that are missing
             - modes: modes reached, divergence from equal shares; points within 3 deviations count
+            - mind: sliced 2-Wasserstein distance of features, 1000 directions (MIND)
+            - clipped: clipped density and coverage (k=5)
+            - vendi: Vendi score: effective number of different images, by cosine similarity
+            - rke: Rényi kernel entropy as a number of modes; bandwidth half the RMS distance of real images
+            - mifid: Fréchet distance over the cosine distance to training images, if that is below 0.1
+            - cmmd: 1000 x squared kernel distance, Gaussian kernel of bandwidth 10, features of length 1
+            - fld: feature likelihood divergence and its generalisation gap, from training and held-out images
+            - authenticity: share of generated images that are no near copies of a training image
+            - ct: data-copying test C_T, 3 cells, 64 components: below 0 is copying
+            - swd: sliced Wasserstein distance of image patches x 1000, at each size (extractor=pixels)
+            - ms_ssim: multi-scale structural similarity of pairs of generated images (extractor=pixels)
             - cas: classification accuracy score, for conditional models
         n: number of generated images; None for as many as there are real ones, 50,000 at most.
         n_real: number of real images; 0 for as many as generated ones.
@@ -235,6 +251,8 @@ def evaluate_checkpoint(
     available = len(data.held_out if request.split == "held_out" else data.train)
     n = request.n or min(MOST, available)
     reals = reference_features(data, request.split, network, request.n_real or n, request.seed)
+    if need_training_images(names):
+        reals = with_training_features(reals, data, network, request.n_real or n, request.seed)
     modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
     labels = None
     if model.num_classes and reals.split.pool.labels is not None:

@@ -16,10 +16,14 @@ from zoo.runs.history import RunHistory
 
 LOWER_IS_BETTER = {"FD": "fid", "FD-infinity": "fid_infinity", "KD": "kid", "FID": "fid", "KID": "kid"}
 LOWER_IS_BETTER |= {"FID-infinity": "fid_infinity"}
-LOWER_IS_BETTER |= {key: key for key in ("class_distance", "classes_missing", "kl")}
+LOWER_IS_BETTER |= {key: key for key in ("class_distance", "classes_missing", "kl", "mind", "mifid", "cmmd", "fld")}
+LOWER_IS_BETTER |= {key: key for key in ("ms_ssim", "swd", *(f"swd_{16 << level}" for level in range(7)))}
 """Keys of metrics of this library of which a lower value is better, by the beginning of their labels. Only a table
 without the records of `SampleMetrics` beside it needs them, since those say it of every number."""
-HIGHER_IS_BETTER = ("precision", "recall", "density", "coverage", "f8", "f1/8", "modes", "high_quality", "IS", "score")
+HIGHER_IS_BETTER = (
+    *("precision", "recall", "density", "coverage", "f8", "f1/8", "modes", "high_quality", "IS", "score"),
+    *("clipped_density", "clipped_coverage", "vendi", "rke", "fld_gap", "authenticity", "ct"),
+)
 METRICS, FLOOR = "metrics/", "-floor"
 OF_ONE_RUN = ("images_seen", "seed", "data", "checkpoint", "model", "interval", "training_time")
 """Entries of a protocol that may differ between runs whose numbers are pooled."""

@@ -1,0 +1,190 @@
+"""Values, floors and intervals of metrics: those of distances are measured together, from one pass."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo.errors import FeatureError, first_line
+from zoo.evaluation.metric_spec import MetricSpec
+from zoo.metrics import DistanceMetric, FeatureMetric, Interval, ThreeSets, Together, half_sample_intervals
+from zoo.metrics.intervals import measure
+
+
+@dataclass(frozen=True)
+class Floor:
+    """Floors of a metric's results; see `Number`.
+
+    Args:
+        n: sizes of the two disjoint sets of real images.
+        values: floor of each result; empty if there are too few real images.
+    """
+
+    n: tuple[int, int]
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """One metric and what it is measured on.
+
+    Args:
+        name: name of the metric.
+        spec: its specification.
+        make: factory of the metric.
+        real: input (N, ...) of the real images.
+        fake: input (M, ...) of the generated images.
+        floor_sides: inputs of two disjoint sets of real images, to measure the floor on.
+        train: features of training images, for a metric that needs them beside held-out ones.
+    """
+
+    name: str
+    spec: MetricSpec
+    make: Callable[[], FeatureMetric]
+    real: Tensor
+    fake: Tensor
+    floor_sides: tuple[Tensor, Tensor]
+    train: Tensor | None = None
+
+    def new(self) -> FeatureMetric:
+        """Return a new metric that computes on this process alone, and knows the training images."""
+        metric = self.make()
+        metric.distributed_available_fn = _not_distributed  # only rank 0 computes: no rank would join a collective
+        if isinstance(metric, ThreeSets) and self.train is not None:
+            metric.to(self.train.device).update(self.train, real=True, train=True)
+        return metric
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one metric.
+
+    Args:
+        values: its numbers by name.
+        floor: its floor.
+        intervals: confidence intervals of its numbers; empty where none were asked for or none are valid.
+    """
+
+    values: dict[str, float]
+    floor: Floor
+    intervals: dict[str, Interval]
+
+
+def _not_distributed() -> bool:
+    """Return False: a metric that asks computes on one process, even if there are several."""
+    return False
+
+
+def measure_tasks(tasks: Sequence[Task], floors: dict[str, Floor], repeats: int, seed: int) -> dict[str, Measured]:
+    """Measure metrics, those of distances between the same features together.
+
+    Args:
+        tasks: the metrics.
+        floors: floors measured before on the same real images, by metric; new ones are added to it.
+        repeats: number of random halves for the confidence intervals; 0 for no intervals.
+        seed: seed of the halves.
+
+    Returns:
+        What was measured, by name.
+
+    Raises:
+        FeatureError: naming the metric that does not accept its input.
+    """
+    found = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # about the bias, which the floor shows
+        for group in _groups(tasks):
+            values = _values(group)
+            new = [task for task in group if task.name not in floors]
+            if new:
+                floors |= _floors(new)
+            valid = [task for task in group if task.spec.has_intervals]
+            intervals: dict[str, Interval] = {}
+            if repeats and valid:
+                intervals = half_sample_intervals(
+                    lambda valid=valid: _new(valid),  # type: ignore[misc]
+                    valid[0].real,
+                    valid[0].fake,
+                    repeats,
+                    seed,
+                    values=_of(valid, values),
+                )
+            for task in group:
+                found[task.name] = Measured(
+                    values[task.name], floors[task.name], intervals if task.spec.has_intervals else {}
+                )
+    return found
+
+
+def _groups(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Return the tasks in groups that one pass over distances can measure, in the order of their first."""
+    groups: dict[object, list[Task]] = {}
+    for task in tasks:
+        shared = isinstance(task.make(), DistanceMetric)
+        groups.setdefault((task.real.data_ptr(), len(task.real)) if shared else task.name, []).append(task)
+    return list(groups.values())
+
+
+def _new(group: Sequence[Task]) -> FeatureMetric:
+    """Return a metric that computes the numbers of a group from one pass."""
+    if len(group) == 1:
+        return group[0].new()
+    metric = Together([metric for task in group if isinstance(metric := task.make(), DistanceMetric)])
+    metric.distributed_available_fn = _not_distributed
+    return metric
+
+
+def _of(group: Sequence[Task], values: dict[str, dict[str, float]]) -> dict[str, float]:
+    return {key: value for task in group for key, value in values[task.name].items()}
+
+
+def _values(group: list[Task]) -> dict[str, dict[str, float]]:
+    """Measure a group; return each metric's numbers by its name.
+
+    Raises:
+        FeatureError: naming the metric that does not accept its input.
+    """
+    try:
+        together = measure(lambda: _new(group), group[0].real, group[0].fake)
+        return {task.name: _own(task, together, group) for task in group}
+    except ValueError as error:
+        if len(group) > 1:  # one by one, to find the metric
+            return {name: values for task in group for name, values in _values([task]).items()}
+        raise FeatureError(f"metrics: {group[0].name}: {first_line(error)}") from error
+
+
+def _own(task: Task, together: dict[str, float], group: Sequence[Task]) -> dict[str, float]:
+    """Return the numbers of one metric of a group: the ones it reports, or all if it is alone."""
+    return together if len(group) == 1 else {key: value for key, value in together.items() if key in task.spec.keys}
+
+
+def _floors(group: list[Task]) -> dict[str, Floor]:
+    """Measure the floors of a group; a metric that two sets of these sizes are too small for has none."""
+    first, second = group[0].floor_sides
+    sizes = len(first), len(second)
+    try:
+        values = measure(lambda: _new(group), first, second)
+    except ValueError:
+        if len(group) == 1:
+            return {group[0].name: Floor(sizes, {})}
+        return {name: floor for task in group for name, floor in _floors([task]).items()}
+    return {task.name: Floor(sizes, values) for task in group}
+
+
+def two_sets(real: Tensor, n_real: int, n_fake: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Choose two disjoint sets of real images, of the sizes of a number itself, or halves if there are too few.
+
+    Args:
+        real: inputs of all real images.
+        n_real: number of real images that the number is measured with.
+        n_fake: number of generated images that the number is measured with.
+        seed: seed of the choice.
+    """
+    half = len(real) // 2
+    sizes = (n_real, n_fake) if n_real + n_fake <= len(real) else (half, half)
+    order = torch.randperm(len(real), generator=torch.Generator().manual_seed(seed)).to(real.device)
+    return real[order[: sizes[0]]], real[order[sizes[0] : sum(sizes)]]
