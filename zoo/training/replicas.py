@@ -134,5 +134,5 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
 
 @lru_cache(maxsize=2)
 def _buffer(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return a vector that is kept for the next round: to have the system find new memory takes as long as to fill it."""
+    """Return a vector that is kept for the next round: to be given new memory takes as long as to fill it."""
     return torch.empty(size, dtype=dtype, device=device)
