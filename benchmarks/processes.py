@@ -1,6 +1,6 @@
 """What several processes gain, and what it costs to exchange gradients: two processes of one thread each against one.
 
-    python benchmarks/processes.py [case=dcgan turns=12 rounds=8 sync=true overlapped=true]
+    python benchmarks/processes.py [case=dcgan turns=12 rounds=8 batch_size=0 sync=true overlapped=true]
 
 Two processes are started on this machine, and all programs take turns in them, in one run: the same model, the same
 loop and equally many images in each process.
@@ -13,6 +13,8 @@ loop and equally many images in each process.
 - *overlapped*: buckets of gradients are reduced while the backward pass goes on.
 - *sync*: `zoo` with `sync_batchnorm`.
 
+The exchange costs the same for any number of images: with `batch_size=2` it is a large part of a round and is measured
+best; the gain of a second process is measured with batches as they are used.
 On a machine with other work a process waits for the other at every exchange, which is no cost of the exchange. So the
 overhead is given in processor time as well, of one process with all its threads, in which waiting does not count.
 Before the times are believed, the weights of *zoo*, *ddp* and *overlapped* are compared: they have to be equal.
@@ -116,9 +118,10 @@ class Program(Callback):
         name: its name, see the module's docstring.
         case: name of the model.
         rounds: rounds in a turn.
+        batch_size: images in a round of each process.
     """
 
-    def __init__(self, name: str, case: str, rounds: int) -> None:
+    def __init__(self, name: str, case: str, rounds: int, batch_size: int) -> None:
         self.rounds = rounds
         exchanges: dict[str, Exchange] = {
             "without exchange": lambda _: None,
@@ -127,9 +130,8 @@ class Program(Callback):
         }
         self.exchange = exchanges.get(name, average_gradients)
         self._go, self._done = threading.Event(), threading.Event()
-        build, batch_size = CASES[case]
         torch.manual_seed(0)
-        self.model = build()
+        self.model = CASES[case][0]()
         data = Loader([zoo.Batch(*batch) for batch in batches_for(self.model, 8, batch_size)])
         strategy: Any = "auto" if name == "one" else DDPStrategy(find_unused_parameters=True)
         if name not in ("one", "ddp"):
@@ -182,11 +184,11 @@ class Program(Callback):
             self._pause()
 
 
-def measure(case: str, turns: int, rounds: int, names: Sequence[str]) -> dict[str, Any]:
+def measure(case: str, turns: int, rounds: int, batch_size: int, names: Sequence[str]) -> dict[str, Any]:
     """Let all programs play in turn, and return times and ratios; called in both processes."""
     vars(zoo.gan)["check_trainer"] = lambda trainer: None  # which refuses ddp
     rank = int(os.environ["RANK"])
-    programs = {name: Program(name, case, rounds) for name in names if name != "one" or rank == 0}
+    programs = {name: Program(name, case, rounds, batch_size) for name in names if name != "one" or rank == 0}
     taken: dict[str, list[float]] = {name: [] for name in names}
     worked: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(turns + 1):  # the first one warms up
@@ -226,7 +228,12 @@ def measure(case: str, turns: int, rounds: int, names: Sequence[str]) -> dict[st
 
 
 def benchmark(
-    case: str = "dcgan", turns: int = 12, rounds: int = 8, sync: bool = True, overlapped: bool = True
+    case: str = "dcgan",
+    turns: int = 12,
+    rounds: int = 8,
+    batch_size: int = 0,
+    sync: bool = True,
+    overlapped: bool = True,
 ) -> dict[str, Any] | None:
     """Start two processes that measure, or measure in one of them; rank 0 leaves the result.
 
@@ -234,6 +241,7 @@ def benchmark(
         case: `digits` (DCGAN 16x16), `dcgan` (32x32, width 64) or `biggan` (32x32, width 32).
         turns: number of turns of each program.
         rounds: rounds in a turn.
+        batch_size: images in a round of each process; 0 for 64, and 16 of `biggan`.
         sync: whether to measure `sync_batchnorm` too.
         overlapped: whether to measure overlapped exchange too.
     """
@@ -247,10 +255,11 @@ def benchmark(
         return None
     torch.set_num_threads(1)
     names = ["one", "zoo", "without exchange", "ddp", *["overlapped"] * overlapped, *["sync"] * sync]
-    result = measure(case, turns, rounds, names)
+    size = batch_size or CASES[case][1]
+    result = measure(case, turns, rounds, size, names)
     result["protocol"] = {
         "case": case,
-        "batch_size_of_a_process": CASES[case][1],
+        "batch_size_of_a_process": size,
         "rounds_in_a_turn": rounds,
         "turns": turns,
         "processes": "one thread each, float32, gloo on one machine",
@@ -258,13 +267,13 @@ def benchmark(
         **machine("cpu"),
     }
     if os.environ["RANK"] == "0":
-        leave(result, f"processes_{case}_cpu")
+        leave(result, f"processes_{case}{f'_batch{size}' if batch_size else ''}_cpu")
     dist.barrier()
     os._exit(0)  # the trainings wait for their next turn
 
 
 def main(**words: Any) -> None:
-    """Measure two processes against one: case=dcgan turns=12 rounds=8 sync=true overlapped=true."""
+    """Measure two processes against one: case=dcgan turns=12 rounds=8 batch_size=0 sync=true overlapped=true."""
     benchmark(**checked_arguments(benchmark, words))
 
 

@@ -93,10 +93,7 @@ class ReACGAN(zoo.BigGAN):
 
 
 def d2d_ce(embeddings: Tensor, proxies: Tensor, labels: Tensor, margin: float, temperature: float) -> Tensor:
-    """Return the D2D-CE for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1.
-
-    The images of other classes are those of the batch, and of all processes where batches are joined.
-    """
+    """Return the D2D-CE for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1."""
     others, classes = rows_of_all(embeddings), rows_of_all(labels)
     attraction = ((embeddings * proxies).sum(1) - margin).clamp(max=0) / temperature
     repulsion = (embeddings @ others.T - (1 - margin)).relu() / temperature

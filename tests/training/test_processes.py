@@ -136,7 +136,7 @@ def roll_call(store: Any, rank: int) -> Any:
 
 
 def test_processes_that_do_not_answer_are_missing() -> None:
-    store = dist.HashStore()
+    store = torch.distributed.HashStore()  # type: ignore[attr-defined]
     left = [roll_call(store, rank) for rank in (0, 2)]
     threads = [Thread(target=lambda call=call: found.append(call.missing(patience=0.5))) for call in left]
     found: list[list[int]] = []

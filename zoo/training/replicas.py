@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -115,15 +116,23 @@ def average_gradients(parameters: Sequence[nn.Parameter]) -> None:
         w.new_zeros(w.numel()) if w.grad is None else w.grad.permute(order).reshape(-1)
         for w, order in zip(parameters, orders)
     ]
-    flat = torch.cat([present.to(parameters[0].device, non_blocking=True), *gradients])
+    sizes = [len(parameters), *(gradient.numel() for gradient in gradients)]
+    flat = _buffer(sum(sizes), parameters[0].dtype, parameters[0].device)
+    torch.cat([present.to(flat.device, flat.dtype, non_blocking=True), *gradients], out=flat)
     dist.all_reduce(flat)
-    flat /= dist.get_world_size()
-    counts, *means = torch.split(flat, [len(parameters), *(parameter.numel() for parameter in parameters)])
+    counts, *totals = torch.split(flat, sizes)
     # The counts are read from the device only if a gradient is missing in this process.
     elsewhere = [True] * len(parameters) if bool(present.all()) else counts.gt(0).tolist()
-    for parameter, order, mean, anywhere in zip(parameters, orders, means, elsewhere):
+    for parameter, order, total, anywhere in zip(parameters, orders, totals, elsewhere):
         if parameter.grad is None and not anywhere:
             continue
         if parameter.grad is None:
             parameter.grad = torch.empty_like(parameter)
-        parameter.grad.permute(order).copy_(mean.view([parameter.shape[i] for i in order]))
+        own = parameter.grad.permute(order)
+        torch.div(total.view(own.shape), dist.get_world_size(), out=own)
+
+
+@lru_cache(maxsize=2)
+def _buffer(size: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return a vector that is kept for the next round: to be given new memory takes as long as to fill it."""
+    return torch.empty(size, dtype=dtype, device=device)

@@ -35,12 +35,12 @@ class RollCall:
     def missing(self, patience: float = PATIENCE) -> list[int]:
         """Answer, and return the ranks that do not within `patience` seconds; for use when a connection broke.
 
-        This process closes its own connections, so that those who wait for it notice, and answer as well.
+        Over gloo this process closes its own connections, so that those who wait for it notice, and answer as well.
         """
         others = [rank for rank in range(self.processes) if rank != self.rank]
         try:
             self._store.set(_key(self.rank), "here")
-            if dist.is_initialized():
+            if dist.is_initialized() and dist.get_backend() == "gloo":  # nccl's may wait for the process that is gone
                 with suppress(RuntimeError):
                     dist.destroy_process_group()
             until = time.monotonic() + patience

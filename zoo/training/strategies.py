@@ -18,5 +18,5 @@ def strategy_fault(strategy: str) -> str | None:
     return (
         f"{strategy} is refused: {kind} divides one network over devices and cannot train two players that take turns. "
         "GANs of this size do not need it: the largest recipe, biggan_imagenet256, has 181 million weights, which take "
-        "3.3 GB with gradients, average and optimizers"
+        "3.2 GB with gradients, average and optimizers"
     )
