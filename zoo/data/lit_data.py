@@ -28,7 +28,7 @@ PROBED = 16
 class LitData(EncodedImages):
     """Images of a folder that `litdata.optimize` wrote.
 
-    Samples are read by their number, which litdata's format allows. Its own loader is not used: it keeps its position in
+    Samples are read by number, which the format of litdata allows. Its own loader is not used: it keeps its position in
     a state that would have to be stored with every checkpoint; here the position follows from the images seen.
 
     Args:

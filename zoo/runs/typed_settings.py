@@ -112,14 +112,17 @@ DataName = Literal[
     "FashionMNIST",
     "Folder",
     "Grid",
+    "HuggingFace",
     "ImageNet",
     "LSUN",
+    "LitData",
     "MNIST",
     "Ring",
     "STL10",
     "SVHN",
     "StackedDigits",
     "StackedMNIST",
+    "WebDataset",
 ]
 DataClass = TypedDict("DataClass", {"class": DataName | str | type}, total=False)
 
@@ -135,21 +138,35 @@ class DataSettings(DataClass, total=False):
     num_workers: int
     seed: int
     split_seed: int
-    root: str  # all but Digits, Grid, Ring, StackedDigits
-    download: bool  # all but Digits, Folder, Grid, Ring, StackedDigits
+    root: str  # all but Digits, Grid, HuggingFace, Ring, StackedDigits, WebDataset
+    download: bool  # all but Digits, Folder, Grid, HuggingFace, LitData, Ring, StackedDigits, WebDataset
     on_corrupt: Literal["raise", "skip"]  # all but Digits, Grid, Ring, StackedDigits, StackedMNIST
     labels: bool  # Folder
     classes: Sequence[str]  # Folder
     match: str  # Folder
     group: str  # Folder
-    value_range: Sequence[float]  # Folder
-    background: str  # Folder
+    value_range: Sequence[float]  # Folder, HuggingFace, LitData, WebDataset
+    background: str  # Folder, HuggingFace, LitData, WebDataset
     samples: int  # Grid, Ring
     side: int  # Grid
+    stream: bool | None  # HuggingFace, LitData, WebDataset
+    window: int  # HuggingFace, LitData, WebDataset
+    cache_limit: float  # HuggingFace, LitData, WebDataset
+    name: str  # HuggingFace
+    config: str  # HuggingFace
+    split: str  # HuggingFace
+    test_split: str  # HuggingFace
+    image_column: str  # HuggingFace
+    label_column: str  # HuggingFace
     category: str  # LSUN
+    image_key: str  # LitData, WebDataset
+    label_key: str  # LitData, WebDataset
     modes: int  # Ring
     triples: int  # StackedDigits, StackedMNIST
     all_digits: bool  # StackedMNIST
+    urls: str  # WebDataset
+    test_urls: str  # WebDataset
+    copy: bool  # WebDataset
 
 
 class TrainerSettings(TypedDict, total=False):
