@@ -114,7 +114,8 @@ def train(record: Path, *words: str) -> Any:
 def _train(record: Path, words: Sequence[str]) -> None:
     os.environ["RECORD"] = str(record)
     sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - for as long as the process lives
-    sys.exit(run_fit(**dict(word.split("=", 1) for word in words)))
+    sys.argv = ["zoo.fit", *words]
+    run_command("zoo.fit", run_fit)
 
 
 def shown(record: Path) -> dict[int, list[int]]:
