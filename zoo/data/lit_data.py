@@ -28,8 +28,8 @@ PROBED = 16
 class LitData(EncodedImages):
     """Images of a folder that `litdata.optimize` wrote.
 
-    Samples are read by their number, which litdata's format allows. Its own loader, whose position is the state of its
-    workers, is not used: a run resumed with another number of workers would see other images.
+    Samples are read by number, which the format of litdata allows. Its own loader is not used: it keeps its position in
+    a state that would have to be stored with every checkpoint; here the position follows from the images seen.
 
     Args:
         root: the folder, with `index.json` and chunks.

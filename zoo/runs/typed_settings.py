@@ -113,14 +113,17 @@ DataName = Literal[
     "FashionMNIST",
     "Folder",
     "Grid",
+    "HuggingFace",
     "ImageNet",
     "LSUN",
+    "LitData",
     "MNIST",
     "Ring",
     "STL10",
     "SVHN",
     "StackedDigits",
     "StackedMNIST",
+    "WebDataset",
     "Zip",
 ]
 DataClass = TypedDict("DataClass", {"class": DataName | str | type}, total=False)
@@ -137,24 +140,38 @@ class DataSettings(DataClass, total=False):
     num_workers: int
     seed: int
     split_seed: int
-    root: str  # all but Digits, Grid, Ring, StackedDigits
+    root: str  # all but Digits, Grid, HuggingFace, Ring, StackedDigits, WebDataset
     labels: bool | None | bool  # Arrays, Folder, Zip
     array: str  # Arrays
     label_array: str  # Arrays
-    value_range: Sequence[float]  # Arrays, Folder, Zip
+    value_range: Sequence[float]  # Arrays, Folder, HuggingFace, LitData, WebDataset, Zip
     on_corrupt: Literal["raise", "skip"]  # all but Digits, Grid, Ring, StackedDigits, StackedMNIST
-    background: str  # Arrays, Folder, Zip
+    background: str  # Arrays, Folder, HuggingFace, LitData, WebDataset, Zip
     cache: str  # all but Digits, Grid, Ring, StackedDigits
-    download: bool  # all but Arrays, Digits, Folder, Grid, Ring, StackedDigits, Zip
+    download: bool  # CIFAR10, CIFAR100, CelebA, FashionMNIST, ImageNet, LSUN, MNIST, STL10, SVHN, StackedMNIST
     classes: Sequence[str]  # Folder, Zip
     match: str  # Folder, Zip
     group: str  # Folder, Zip
     samples: int  # Grid, Ring
     side: int  # Grid
+    stream: bool | None  # HuggingFace, LitData, WebDataset
+    window: int  # HuggingFace, LitData, WebDataset
+    cache_limit: float  # HuggingFace, LitData, WebDataset
+    name: str  # HuggingFace
+    config: str  # HuggingFace
+    split: str  # HuggingFace
+    test_split: str  # HuggingFace
+    image_column: str  # HuggingFace
+    label_column: str  # HuggingFace
     category: str  # LSUN
+    image_key: str  # LitData, WebDataset
+    label_key: str  # LitData, WebDataset
     modes: int  # Ring
     triples: int  # StackedDigits, StackedMNIST
     all_digits: bool  # StackedMNIST
+    urls: str  # WebDataset
+    test_urls: str  # WebDataset
+    copy: bool  # WebDataset
 
 
 class TrainerSettings(TypedDict, total=False):
