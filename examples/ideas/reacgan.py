@@ -96,7 +96,5 @@ def d2d_ce(embeddings: Tensor, proxies: Tensor, labels: Tensor, margin: float, t
     """Return the D2D-CE for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1."""
     attraction = ((embeddings * proxies).sum(1) - margin).clamp(max=0) / temperature
     repulsion = (embeddings @ rows_of_all(embeddings).T - (1 - margin)).relu() / temperature
-    repulsion = repulsion.masked_fill(
-        labels[:, None] == rows_of_all(labels), -torch.inf
-    )  # images of the same class, and itself
+    repulsion = repulsion.masked_fill(labels[:, None] == rows_of_all(labels), -torch.inf)  # of the same class
     return (torch.cat([attraction[:, None], repulsion], 1).logsumexp(1) - attraction).mean()
