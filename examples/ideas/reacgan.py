@@ -94,8 +94,7 @@ class ReACGAN(zoo.BigGAN):
 
 def d2d_ce(embeddings: Tensor, proxies: Tensor, labels: Tensor, margin: float, temperature: float) -> Tensor:
     """Return the D2D-CE for embeddings (B, E) and the proxies (B, E) of their classes, all of length 1."""
-    others, classes = rows_of_all(embeddings), rows_of_all(labels)
     attraction = ((embeddings * proxies).sum(1) - margin).clamp(max=0) / temperature
-    repulsion = (embeddings @ others.T - (1 - margin)).relu() / temperature
-    repulsion = repulsion.masked_fill(labels[:, None] == classes, -torch.inf)  # images of the same class, and itself
+    repulsion = (embeddings @ rows_of_all(embeddings).T - (1 - margin)).relu() / temperature
+    repulsion = repulsion.masked_fill(labels[:, None] == rows_of_all(labels), -torch.inf)  # of the same class
     return (torch.cat([attraction[:, None], repulsion], 1).logsumexp(1) - attraction).mean()
