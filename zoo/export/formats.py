@@ -74,8 +74,9 @@ def write_npz(path: Path, model: GAN, generator: ExportableGenerator, facts: Fac
     The names are those of the module; `facts` is a text in JSON.
     """
     arrays: dict[str, Any] = {name: tensor.numpy() for name, tensor in generator.state_dict().items()}
+    about: dict[str, Any] = {FACTS.removesuffix(".json"): np.array(json.dumps(facts.texts()))}
     with open(path, "wb") as file:  # given a path, NumPy would add an ending
-        np.savez_compressed(file, **{FACTS.removesuffix(".json"): np.array(json.dumps(facts.texts()))}, **arrays)
+        np.savez_compressed(file, **arrays, **about)
     with np.load(path, allow_pickle=False) as archive:
         state = {name: torch.from_numpy(archive[name]) for name in arrays}
     fresh = ExportableGenerator(model, generator.pixels)

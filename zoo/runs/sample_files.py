@@ -112,7 +112,7 @@ def _write_animation(samples: Samples, out: Path, columns: int, scale: int) -> N
     """Write an animation in which each cell goes from one latent to another, and back."""
     pairs = len(samples.images) // samples.steps
     columns = min(pairs, max(1, round(pairs**0.5))) if columns == samples.columns else columns
-    by_step = samples.images.unflatten(0, (pairs, samples.steps)).transpose(0, 1)
+    by_step = samples.images.view(pairs, samples.steps, *samples.images.shape[1:]).transpose(0, 1)
     forth = [_enlarged(pictures.grid(images, columns), scale) for images in by_step]
     frames = [*forth, *forth[-2:0:-1]]
     pictures.save(frames[0], out, save_all=True, append_images=frames[1:], duration=FRAME_MILLISECONDS, loop=0)
