@@ -78,9 +78,7 @@ def merged_dict(name: str, what: str, classes: dict[str, type]) -> str:
             types[setting] = [*types.get(setting, []), *([] if kind in types.get(setting, []) else [kind])]
     lines = []
     for setting, kinds in types.items():
-        alternatives_of_all = dict.fromkeys(part for kind in kinds for part in parts_of_union(kind))
-        ordered = sorted(alternatives_of_all, key=lambda part: part == "None")
-        lines.append(f"{setting}: {' | '.join(ordered)}{owners_comment(owners[setting], list(classes))}")
+        lines.append(f"{setting}: {' | '.join(kinds)}{owners_comment(owners[setting], list(classes))}")
     return typed_dict(f"{name}Settings", f"Settings of {what}.", lines, base=f"{name}Class")
 
 
@@ -110,17 +108,6 @@ def typed_dict(name: str, description: str, lines: list[str], base: str = "Typed
 def lines_of(settings: dict[str, tuple[Any, Any]]) -> list[str]:
     """Return a line with name and type for each setting."""
     return [f"{name}: {python_type(hint)}" for name, (hint, _) in settings.items()]
-
-
-def parts_of_union(kind: str) -> list[str]:
-    """Return the alternatives of a type as source text; those within brackets stay together."""
-    parts, depth, begin = [], 0, 0
-    for i, character in enumerate(kind):
-        depth += {"[": 1, "]": -1}.get(character, 0)
-        if character == "|" and depth == 0:
-            parts.append(kind[begin:i].strip())
-            begin = i + 1
-    return [*parts, kind[begin:].strip()]
 
 
 def python_type(hint: Any) -> str:
