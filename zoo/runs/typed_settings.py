@@ -138,7 +138,7 @@ class DataSettings(DataClass, total=False):
     seed: int
     split_seed: int
     root: str  # all but Digits, Grid, Ring, StackedDigits
-    labels: bool | None | bool  # Arrays, Folder, Zip
+    labels: bool | None  # Arrays, Folder, Zip
     array: str  # Arrays
     label_array: str  # Arrays
     value_range: Sequence[float]  # Arrays, Folder, Zip
