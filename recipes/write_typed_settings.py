@@ -77,7 +77,8 @@ def merged_dict(name: str, what: str, classes: dict[str, type]) -> str:
             kind = f"{name}Settings | str | Mapping[str, Any]" if setting in nested_in(target) else python_type(hint)
             types[setting] = [*types.get(setting, []), *([] if kind in types.get(setting, []) else [kind])]
     lines = []
-    for setting, kinds in types.items():
+    for setting, named in types.items():
+        kinds = [kind for kind in named if f"{kind} | None" not in named]  # the longer one includes it
         lines.append(f"{setting}: {' | '.join(kinds)}{owners_comment(owners[setting], list(classes))}")
     return typed_dict(f"{name}Settings", f"Settings of {what}.", lines, base=f"{name}Class")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import audit_memory
 import bf16_stability
+import big_folder
 import growth
 import loop
 import pytest
@@ -200,3 +201,22 @@ def test_the_memory_of_an_audit_of_photographs_is_that_of_the_text() -> None:
     assert found["largest_GB"] < 3
     page = " ".join((SPEEDS.parent.parent / "docs/audit.md").read_text().split())
     assert f"An audit of 3,400 of them at 400 px needs {found['largest_GB']:.1f} GB" in page
+
+
+def test_the_folder_of_many_images_is_made_of_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(big_folder, "DIFFERENT", 3)
+    monkeypatch.setattr(big_folder, "A_FOLDER", 4)
+    big_folder.make_folder(tmp_path / "set" / "images", 10)
+    files = sorted((tmp_path / "set" / "images").rglob("*.jpg"))
+    assert [len(list(folder.iterdir())) for folder in sorted((tmp_path / "set" / "images").iterdir())] == [4, 4, 2]
+    assert len({file.stat().st_ino for file in files}) == 3
+    assert Image.open(files[0]).size == (64, 64)
+
+
+def test_a_million_images_take_the_memory_of_the_text() -> None:
+    found = json.loads((SPEEDS / "big_folder_1000000_full_cache.json").read_text())
+    beyond = found["megabytes_beyond_those_of_the_small_set"]
+    whole = found["megabytes_and_seconds"]["1,000,000 images, full cache"]
+    assert max(whole["largest_before_training"], whole["largest_in_training"]) < 1500  # MB, with those of torch
+    row = f"| {beyond['largest_before_training']} | {beyond['largest_in_training']} |"
+    assert row in (SPEEDS.parent / "README.md").read_text()

@@ -35,6 +35,6 @@ __all__ = [
     "Split",
     "StackedDigits",
     "StackedMNIST",
-    "Zip",
     "WebDataset",
+    "Zip",
 ]
