@@ -26,7 +26,7 @@ def test_a_share_of_bad_samples_is_the_fall_of_clipped_density_and_coverage() ->
 
 def test_vendi_and_rke_count_clusters() -> None:
     centres = 100 * torch.eye(6)
-    fake = centres[torch.arange(60) % 6] + 0.01 * gaussian(60, 6, 1)
+    fake = centres[torch.arange(60) % 6] + 0.001 * gaussian(60, 6, 1)
     assert values(metrics.Vendi(), centres, fake)["vendi"] == pytest.approx(6, rel=1e-3)
     found = values(metrics.RKE(bandwidth=1.0), centres, fake)
     assert found["rke"] == pytest.approx(6, rel=1e-3)

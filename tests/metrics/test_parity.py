@@ -57,12 +57,16 @@ def test_frechet_distance_is_that_with_a_matrix_root() -> None:
     assert frechet_distance(m1, c1, m2, c2).item() == pytest.approx(theirs, rel=1e-6)
 
 
-def test_kid_is_that_of_torch_fidelity_on_the_same_subsets(sides: tuple[torch.Tensor, torch.Tensor]) -> None:
+@pytest.mark.parametrize("subsets", [7, 40])
+def test_kid_is_that_of_torch_fidelity_on_the_same_subsets(
+    sides: tuple[torch.Tensor, torch.Tensor], subsets: int
+) -> None:
+    """Few subsets one by one, and many from one pass over the kernel."""
     real, fake = (side.double() for side in sides)
     theirs = fidelity_kid.kid_features_to_metric(
-        fake, real, kid_subsets=7, kid_subset_size=300, rng_seed=11, verbose=False
+        fake, real, kid_subsets=subsets, kid_subset_size=300, rng_seed=11, verbose=False
     )
-    ours = values(KID(subsets=7, subset_size=300, seed=11), *sides)
+    ours = values(KID(subsets=subsets, subset_size=300, seed=11), *sides)
     assert ours["kid"] == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
     assert ours["kid_std"] == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-9)
 

@@ -264,6 +264,8 @@ def _within(
     for i, rows in enumerate(parts):
         for columns in parts[i:]:  # the matrix is symmetric
             block = squared_distances(cloud, rows, cloud, columns)
+            if rows == columns:
+                block.fill_diagonal_(0)  # where rounding leaves a little, which a narrow kernel would see
             for each in sums.values():
                 each.visit(rows, columns, block)
             if own is not None:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.metrics.accumulate import StoredFeatures, require_samples, subset
+from zoo.metrics.pairwise_distances import tiles
 
 
 def polynomial_kernel(x: Tensor, y: Tensor) -> Tensor:
@@ -25,6 +26,43 @@ def squared_discrepancy(x: Tensor, y: Tensor) -> Tensor:
     m = len(x)
     within = sum(kernel.sum() - kernel.trace() for kernel in (polynomial_kernel(x, x), polynomial_kernel(y, y)))
     return within / (m * (m - 1)) - 2 * polynomial_kernel(x, y).mean()
+
+
+def discrepancies_of_subsets(x: Tensor, y: Tensor, rows: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """Compute `squared_discrepancy` of many subsets from one pass over the kernel of all pairs.
+
+    This takes fewer products than the subsets one by one if these repeat most pairs. Sums over a subset are products of
+    the kernel with the subset's indicator.
+
+    Args:
+        x: features (N, D).
+        y: features (M, D).
+        rows: for each of S subsets, the indices (n,) of its rows of `x` and of `y`.
+
+    Returns:
+        Discrepancies (S,) in float64.
+    """
+    n = len(rows[0][0])
+    chosen = [torch.zeros(len(side), len(rows), dtype=torch.float64, device=side.device) for side in (x, y)]
+    for i, pair in enumerate(rows):
+        for indicator, indices in zip(chosen, pair):
+            indicator[indices.to(indicator.device), i] = 1
+
+    def total(a: Tensor, b: Tensor, of_a: Tensor, of_b: Tensor) -> Tensor:
+        result = torch.zeros(len(rows), dtype=torch.float64, device=a.device)
+        for i in tiles(len(a)):
+            for j in tiles(len(b)):
+                if a is not b or j.start >= i.start:  # the kernel of one side is symmetric
+                    sums = polynomial_kernel(a[i].double(), b[j].double()) @ of_b[j]
+                    result += (of_a[i] * sums).sum(0) * (2 if a is b and j.start > i.start else 1)
+        return result
+
+    within = torch.zeros(len(rows), dtype=torch.float64, device=x.device)
+    for side, indicator in zip((x, y), chosen):
+        lengths = torch.cat([part.double().square().sum(1) for part in torch.split(side, 4096)])
+        diagonal = (lengths / side.shape[1] + 1) ** 3
+        within += total(side, side, indicator, indicator) - diagonal @ indicator
+    return within / (n * (n - 1)) - 2 * total(x, y, *chosen) / n**2
 
 
 class KID(StoredFeatures):
@@ -67,12 +105,18 @@ class KID(StoredFeatures):
         real, fake = self.features()
         require_samples(self.subset_size, f"{self.name} with subset_size={self.subset_size}", len(real), len(fake))
         rng = np.random.RandomState(self.seed)
-        discrepancies = []
-        for _ in range(self.subsets):
-            x, y = (
-                subset(side, torch.from_numpy(rng.choice(len(side), self.subset_size, replace=False))).double()
-                for side in (fake, real)
+        rows = [
+            (
+                torch.from_numpy(rng.choice(len(fake), self.subset_size, replace=False)),
+                torch.from_numpy(rng.choice(len(real), self.subset_size, replace=False)),
             )
-            discrepancies.append(squared_discrepancy(x, y))
-        values = torch.stack(discrepancies)
+            for _ in range(self.subsets)
+        ]
+        pairs = len(fake) ** 2 / 2 + len(real) ** 2 / 2 + len(fake) * len(real)
+        if pairs < 3 * self.subsets * self.subset_size**2:
+            values = discrepancies_of_subsets(fake, real, rows)
+        else:
+            values = torch.stack(
+                [squared_discrepancy(subset(fake, i).double(), subset(real, j).double()) for i, j in rows]
+            )
         return self.named(**{self.name: values.mean(), f"{self.name}_std": values.std(correction=0)})

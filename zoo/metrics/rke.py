@@ -17,7 +17,8 @@ class RKE(DistanceMetric):
         rke = 1 / mean_{i,j} k(x_i, x_j)^2,    k(x, y) = exp(-|x - y|^2 / (2 sigma^2))
 
     It is the exponential of the entropy ("RKE-MC" in the paper): c equal clusters, each tight and far from the others
-    by the measure of sigma, give c. The mean is over all pairs of generated samples. Only numbers with the same
+    by the measure of sigma, give c. Distances are in float32: a sigma below 1/1000 of the features' extent is not
+    resolved. The mean is over all pairs of generated samples. Only numbers with the same
     bandwidth compare, and `rke_real` (also the floor) is that of the real samples. It equals the inverse of
     `compute_rke_mc_frobenius_norm` of mjalali/renyi-kernel-entropy (e97951b) to 1e-6.
 
