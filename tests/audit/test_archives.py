@@ -13,6 +13,7 @@ from tests.audit.test_folders import photographs, saved
 from zoo.audit import audit
 from zoo.audit.evidence.folders import list_folder, resized
 from zoo.config.command_line import run_command
+from zoo.errors import UserError
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +61,18 @@ def test_subfolders_of_an_archive_are_classes(sets: tuple[str, str, str]) -> Non
     _, train, new = sets
     report = audit(sets[0], zipped(train), zipped(new), features="pixels", only="sharpness")
     assert report.about["images"]["classes"] == "2 (a, b), names of subfolders"
+
+
+def test_images_of_an_array_are_of_unknown_class_beside_those_of_subfolders(sets: tuple[str, str, str]) -> None:
+    fake, train, new = sets
+    report = audit(stacked(fake, "npz"), zipped(train), zipped(new), features="pixels", only="sharpness")
+    assert report.about["images"]["classes"] == "2 (a, b), names of subfolders"
+    for labels in ("subfolders", "classes.csv"):
+        Path("classes.csv").write_text("".join(f"{'ab'[i % 2]}/{i:02d}.png,{i % 2}\n" for i in range(60)))
+        found = audit(stacked(fake, "npy"), train, new, features="pixels", only="sharpness", labels=labels)
+        assert found.about["images"]["classes"].startswith("2 (")
+        with pytest.raises(UserError, match=rf"labels={labels}: the images of train are an array, and {labels} names"):
+            audit(fake, stacked(train, "npz"), new, features="pixels", only="sharpness", labels=labels)
 
 
 def test_a_file_in_an_archive_is_opened_again_for_another_size(sets: tuple[str, str, str]) -> None:

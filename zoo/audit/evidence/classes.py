@@ -52,6 +52,12 @@ def classes_of(folders: Sequence[ImageFolder], wanted: str | None) -> Classes | 
     if wanted is None:
         found = {folder.name: subfolder_names(folder) for folder in folders}
         return _numbered(found, "names of subfolders") if _agree(found) else None
+    for folder in folders:
+        if not folder.files and folder.name != "generated":
+            raise UserError(
+                f"labels={wanted}: the images of {folder.name} are an array, and {wanted} names classes by the paths "
+                "of files. Leave labels out, or give a folder or a .zip file of images"
+            )
     if wanted == SUBFOLDERS:
         found = {folder.name: subfolder_names(folder) for folder in folders}
         for folder in folders:
@@ -66,9 +72,9 @@ def classes_of(folders: Sequence[ImageFolder], wanted: str | None) -> Classes | 
 
 
 def subfolder_names(folder: ImageFolder) -> list[str] | None:
-    """Return the name of the first subfolder on the way to each image; None if an image lies in none."""
+    """Return the name of the first subfolder on the way to each image; None if an image lies in none, or is no file."""
     parts = [file.relative_to(folder.path).parts for file in folder.files]
-    return [first for first, *_ in parts] if all(len(names) > 1 for names in parts) else None
+    return [first for first, *_ in parts] if parts and all(len(names) > 1 for names in parts) else None
 
 
 def _agree(found: dict[str, list[str] | None]) -> bool:
@@ -126,7 +132,7 @@ def _named_by_file(folders: Sequence[ImageFolder], path: Path) -> dict[str, list
                 f"{missing[0].relative_to(folder.path).as_posix()}. Each row is path,class; the path is relative to "
                 f"the folder of the images, or to that of the file"
             )
-        found[folder.name] = None if missing else [value for value in named if value is not None]
+        found[folder.name] = None if missing or not named else [value for value in named if value is not None]
     return found
 
 
