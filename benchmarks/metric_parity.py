@@ -33,6 +33,7 @@ from zoo.config.command_line import checked_arguments, run_command
 from zoo.errors import UserError
 from zoo.metrics import sliced_wasserstein as swd
 from zoo.metrics.ms_ssim import ms_ssim
+from zoo.metrics.training_features import ThreeSets
 
 RESULTS = Path(__file__).parent / "results" / "metric_parity.json"
 SOURCES = {
@@ -71,7 +72,7 @@ class Peers:
 def numbers(metric: metrics.FeatureMetric, real: Tensor, fake: Tensor, train: Tensor | None = None) -> dict[str, float]:
     """Return a metric's numbers."""
     if train is not None:
-        assert isinstance(metric, metrics.ThreeSets)
+        assert isinstance(metric, ThreeSets)
         metric.update(train, real=True, train=True)
     metric.update(real, real=True)
     metric.update(fake, real=False)

@@ -290,7 +290,7 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     "run and folder": ("checkpoint=RUN fake=x", ["give either", "data.class=Folder data.root=FOLDER"]),
     "no such run": ("checkpoint=nowhere", ["there is no run folder or checkpoint nowhere"]),
     "no such folder": ("real=nowhere fake=nowhere", ["there is no folder nowhere"]),
-    "unknown metric": ("checkpoint=RUN metrics=fdi", ["there is no metric 'fdi'. Did you mean fid?"]),
+    "unknown metric": ("checkpoint=RUN metrics=fidd", ["there is no metric 'fidd'. Did you mean fid?"]),
     "unknown extractor": ("checkpoint=RUN extractor=incepton", ["Did you mean inception?"]),
     "unknown option": ("checkpoint=RUN options.sise=3", ["sise: digits has no setting of that name"]),
     "no classes": ("checkpoint=RUN extractor=pixels metrics=is", ["is needs classes, which extractor pixels"]),

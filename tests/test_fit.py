@@ -368,7 +368,7 @@ def test_a_run_leaves_its_recipe_its_samples_and_its_checkpoint(
     folder = elsewhere / "run"
     assert [path.name for path in (folder / "checkpoints").iterdir()] == ["000000000512.ckpt"]
     assert list((folder / "tensorboard").glob("events.*"))
-    assert {"000000000000.png", "000000000512.png", "evolution.png", "evolution.gif"} == {
+    assert {"000000000000.png", "000000000512.png", "evolution.png", "evolution.gif", "real.png"} == {
         path.name for path in (folder / "samples").iterdir()
     }
     with Image.open(folder / "samples/000000000512.png") as picture:

@@ -234,8 +234,8 @@ def test_on_a_full_disk_measurements_go_on_and_what_is_missing_is_said_at_the_en
 
 
 def test_faults_of_the_settings_are_named() -> None:
-    with pytest.raises(FeatureError, match=r"no metric 'fdi'\. Did you mean fid\?"):
-        SampleMetrics(100, metrics=("fdi",))
+    with pytest.raises(FeatureError, match=r"no metric 'fidd'\. Did you mean fid\?"):
+        SampleMetrics(100, metrics=("fidd",))
     with pytest.raises(FeatureError, match=r"select: 'kid' is not measured\..*Add its metric"):
         SampleMetrics(100, select="kid")
     with pytest.raises(FeatureError, match="at least 10 images; got 3"):

@@ -162,7 +162,12 @@ def planning_only() -> Iterator[None]:
 
     places = [
         *("zoo.runs.fitting._train", "zoo.runs.drawing.load_model", "zoo.runs.measuring.open_trained"),
-        *("zoo.runs.measuring.set_up_data", "zoo.audit.command.open_checkpoint", "zoo.audit.command.open_folders"),
+        *(
+            "zoo.runs.measuring_sets.set_up_data",
+            "zoo.runs.measuring_on_file.open_trained",
+            "zoo.export.command.load_model",
+        ),
+        *("zoo.runs.run.planned_overrides", "zoo.audit.command.open_checkpoint", "zoo.audit.command.open_folders"),
         *("zoo.runs.watching.read_run", "zoo.runs.releasing.packing.pack", "zoo.runs.releasing.hub.push"),
         *("zoo.runs.releasing.hub.verify", "zoo.runs.releasing.hub.attach", "zoo.runs.releasing.write_card"),
         *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page"),

@@ -1,6 +1,6 @@
 """A program for `test_synchronised.py`: trains every variant on digits with `sync_batchnorm`, on one process or two.
 
-    python -m tests.helpers.joined_batches FOLDER PROCESSES
+    python -m tests.helpers.joined_batches FOLDER PROCESSES [ROUNDS=6]
 
 Every process leaves FOLDER/NAME-RANK.pt. All that is random is drawn for the joined batch, of which each process takes
 its rows; and computed in double precision, since Adam makes whole steps of the rounding errors of gradients that are 0.
@@ -183,11 +183,11 @@ def norms(rank: int, processes: int) -> dict[str, Tensor]:
     return found
 
 
-def main(folder: Path, processes: int) -> None:
+def main(folder: Path, processes: int, rounds_each: int = 6) -> None:
     """Train every variant and leave what came of it."""
     torch.set_num_threads(1)
     rank = int(os.environ.get("LOCAL_RANK", 0))
-    for dtype, rounds, names in ((torch.float64, 20, VARIANTS), (torch.float32, 1, IN_SINGLE_PRECISION)):
+    for dtype, rounds, names in ((torch.float64, rounds_each, VARIANTS), (torch.float32, 1, IN_SINGLE_PRECISION)):
         torch.set_default_dtype(dtype)
         for name in names:
             state = trained(name, rounds, folder, rank, processes)
@@ -202,4 +202,4 @@ def main(folder: Path, processes: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

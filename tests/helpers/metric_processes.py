@@ -17,6 +17,7 @@ from torch import Tensor
 
 from tests.helpers.metric_features import correlated
 from zoo import metrics
+from zoo.metrics.training_features import ThreeSets
 
 SHARES = (130, 70)
 
@@ -43,7 +44,7 @@ def newer(features: dict[bool, Tensor], rank: int, processes: int) -> dict[str, 
         metrics.Together([metrics.PrecisionRecall(), metrics.CMMD()]),
     )
     for metric in of_features:
-        if isinstance(metric, metrics.ThreeSets):
+        if isinstance(metric, ThreeSets):
             metric.update(share(features[True].flip(0) + 0.1, rank, processes), real=True, train=True)
         for real, side in features.items():
             metric.update(share(side, rank, processes), real=real)

@@ -17,6 +17,7 @@ from tests.helpers.metric_features import correlated, gaussian, values
 from zoo import metrics
 from zoo.metrics.clipped_density_coverage import expected_clipped_coverage
 from zoo.metrics.ms_ssim import ms_ssim
+from zoo.metrics.training_features import ThreeSets
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def between(a: Tensor, b: Tensor) -> Tensor:
     return (a.double()[:, None] - b.double()[None]).square().sum(2).sqrt()
 
 
-def three(metric: metrics.ThreeSets, train: Tensor, held_out: Tensor, generated: Tensor) -> dict[str, float]:
+def three(metric: ThreeSets, train: Tensor, held_out: Tensor, generated: Tensor) -> dict[str, float]:
     metric.update(train, real=True, train=True)
     return values(metric, held_out, generated)
 

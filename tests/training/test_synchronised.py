@@ -56,7 +56,7 @@ def test_every_variant_is_compared() -> None:
 
 @pytest.mark.parametrize("name", program.VARIANTS)
 def test_two_processes_train_as_one_on_the_joined_batch(left: Left, name: str) -> None:
-    """Weights, averages, running statistics, gradients and terms after 20 rounds of digits: issue 24, point 3."""
+    """Weights, averages, running statistics, gradients and terms after rounds of digits."""
     first, second, one = (left[f"{name} float64-{who}"] for who in ("0", "1", "one"))
     for kind in ("weights", "first", "latest"):
         assert_close(first[kind], second[kind], 0)

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from zoo.errors import FeatureError, first_line
 from zoo.evaluation.metric_spec import MetricSpec
-from zoo.metrics import DistanceMetric, FeatureMetric, Interval, ThreeSets, Together, half_sample_intervals
+from zoo.metrics import FeatureMetric, Interval, Together, half_sample_intervals
+from zoo.metrics.distance_pass import DistanceMetric
 from zoo.metrics.intervals import measure
+from zoo.metrics.training_features import ThreeSets
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from zoo.evaluation.metric_spec import own_metric
 from zoo.evaluation.newer_metrics import NEWER
 from zoo.evaluation.reference import ReferenceSet
 from zoo.features import Extractor, Features, Pixels
-from zoo.metrics import DistanceMetric, Found, Needs, Rule, density_and_coverage, precision_and_recall
+from zoo.metrics import Rule, density_and_coverage, precision_and_recall
+from zoo.metrics.distance_pass import DistanceMetric, Found, Needs
 
 
 class NeighbourMetrics(DistanceMetric):

@@ -20,7 +20,7 @@ from zoo.metrics.clipped_density_coverage import ClippedDensityCoverage
 from zoo.metrics.cmmd import CMMD
 from zoo.metrics.data_copying import DataCopying
 from zoo.metrics.density_coverage import DensityCoverage, density_and_coverage, expected_coverage
-from zoo.metrics.distance_pass import DistanceMetric, Found, Kernel, Needs, Together, neighbour_statistics
+from zoo.metrics.distance_pass import Together, neighbour_statistics
 from zoo.metrics.fid import FID
 from zoo.metrics.fid_infinity import FIDInfinity
 from zoo.metrics.fld import FLD
@@ -38,7 +38,6 @@ from zoo.metrics.precision_recall import PrecisionRecall, precision_and_recall
 from zoo.metrics.rke import RKE
 from zoo.metrics.sliced_wasserstein import SlicedWasserstein
 from zoo.metrics.spatial_fid import SpatialFID
-from zoo.metrics.training_features import ThreeSets
 from zoo.metrics.vendi import Vendi
 
 __all__ = [
@@ -55,23 +54,18 @@ __all__ = [
     "ClippedDensityCoverage",
     "DataCopying",
     "DensityCoverage",
-    "DistanceMetric",
     "FIDInfinity",
     "FeatureMetric",
-    "Found",
     "InceptionScore",
     "Interval",
-    "Kernel",
     "MiFID",
     "ModeCount",
-    "Needs",
     "NeighbourStatistics",
     "PrecisionRecall",
     "Rule",
     "SlicedWasserstein",
     "SpatialFID",
     "StoredFeatures",
-    "ThreeSets",
     "Together",
     "Vendi",
     "bootstrap",

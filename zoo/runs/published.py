@@ -112,7 +112,7 @@ def _earlier(run: Path | None) -> Iterator[dict[str, Any]]:
     """Yield the numbers in the files of earlier evaluations of a run, the newest first."""
     if run is None:
         return
-    files = sorted((run / "evaluation").glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    files = sorted(RunFolder(run).all_evaluations(), key=lambda path: path.stat().st_mtime, reverse=True)
     for path in files:
         try:
             yield from list(_measured(json.loads(path.read_text())))

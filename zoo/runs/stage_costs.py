@@ -56,10 +56,10 @@ def growing_costs(recipe: Recipe, model: GAN, data: Any) -> Sequence[Stage]:
 
 def _seconds(recipe: Recipe, model: GAN, data: Images, stage: Stage, turn: float) -> float:
     """Return the seconds of an image in the middle of a stage."""
-    batch_size = data.batch_size_at(stage.resolution)
-    player = copy_at(model, (stage.first + stage.last) // 2, batch_size)
+    player = copy_at(model, (stage.first + stage.last) // 2)
+    resolution = player.data_resolution(player.progress)
     stopwatch = _Stopwatch(turn)
-    play(player, recipe, batch_size, stage.resolution, stopwatch)
+    play(player, recipe, data.batch_size_at(resolution), resolution, stopwatch)
     return stopwatch.seconds / max(stopwatch.images, 1)
 
 
@@ -76,8 +76,10 @@ class _Stopwatch(Callback):
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
         """At the end of a cycle, begin to measure, or add the cycle and stop if that was enough."""
+        shown = pl_module.images_seen - pl_module.images_before
+        pl_module.images_undone += shown  # so that it stays in its stage
         if self._began is not None:
-            self.images += pl_module.images_seen - pl_module.images_before
+            self.images += shown
         if pl_module.rounds % pl_module.critic_steps:
             return
         if pl_module.device.type == "cuda":

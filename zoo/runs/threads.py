@@ -113,7 +113,7 @@ def choose_by_trial(recipe: Recipe, model: GAN, data: Images, own: int) -> Choic
     """
     images = recipe.images - 1
     batch_size = batch_size_at_end(recipe, model, data)
-    player = copy_at(model, images, batch_size)
+    player = copy_at(model, images - images % batch_size)
     cycles = max(recipe.images // (batch_size * player.critic_steps), 1)
     trial = Trial(candidates(own), cycles)
     play(player, recipe, batch_size, player.data_resolution(images), trial)

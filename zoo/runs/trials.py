@@ -19,10 +19,10 @@ from zoo.training.batch import Batch
 DEVICE = ("accelerator", "devices")
 
 
-def copy_at(model: GAN, images: int, batch_size: int) -> GAN:
-    """Return a copy of a model whose clock is at a number of images, rounded down to whole batches."""
+def copy_at(model: GAN, images: int) -> GAN:
+    """Return a copy of a model whose clock is at a number of images."""
     player = copy.deepcopy(model)
-    player.set_clock(images - images % batch_size, 0)
+    player.set_clock(images)
     return player
 
 
