@@ -128,7 +128,8 @@ def test_a_run_has_its_report_in_its_folder(elsewhere: Path) -> None:
         (["checkpoint=a", "train=b"], "held_out=FOLDER is missing"),
         (
             [f"checkpoint={RELEASE}", "data.root=x", "train=a", "held_out=b"],
-            "data.root=x: folders of images take only data.on_corrupt, data.value_range, data.background, data.match, data.cache. ",
+            "data.root=x: folders of images take only data.on_corrupt, data.value_range, data.background, data.match, "
+            "data.cache. ",
         ),
         ([f"checkpoint={RELEASE}", "only=copyin"], "there is no question 'copyin'. Did you mean copying?"),
         ([f"checkpoint={RELEASE}", "budget=fast"], "budget: quick, standard or full; got 'fast'"),

@@ -62,20 +62,6 @@ def image_source(name: str, path: str | Path, resolution: int, channels: int, re
     return _built(source, path, resolution, channels, reading)
 
 
-def image_folder(name: str, path: str | Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Folder:
-    """Build a source of the images of a folder that a command names, without reading them; see `image_source`.
-
-    Raises:
-        UserError: if there is no such folder, or a setting has a value that `Folder` refuses.
-    """
-    folder = with_home(path)
-    if not folder.is_dir():
-        raise UserError(f"{name}: there is no folder {folder}. Give the path of a folder of images")
-    source = _built(Folder, folder, resolution, channels, reading)
-    assert isinstance(source, Folder)
-    return source
-
-
 def _built(source: type[Source], path: Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Source:
     """Build a source that holds nothing out.
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from zoo.data.given_folder import faults_of, image_folder
+from zoo.data.given_folder import faults_of, image_source
 from zoo.data.pool import Pool, Split, content_digest
-from zoo.data.sizes import Sizes, mixed_sizes_note, sizes_of
+from zoo.data.sizes import Sizes, mixed_sizes_note
 from zoo.errors import UserError
 from zoo.evaluation.against_statistics import POSSIBLE, check_possible, distance_to, statistics_of
 from zoo.evaluation.numbers import Floor, Modes, Number, measure_numbers
@@ -84,7 +84,7 @@ class Side:
         """
         if self.file is None:
             with faults_of(self.name):
-                data = set_up_data(image_folder(self.name, self.where, size, 3, reading))
+                data = set_up_data(image_source(self.name, self.where, size, 3, reading))
             print(data.describe(), file=sys.stderr)
             return data.train
         images = self.file.images
@@ -111,7 +111,7 @@ def open_side(name: str, where: str, reading: Mapping[str, Any]) -> Side:
     if is_reference_file(path):
         return Side(name, where, read_reference(name, path), None)
     with faults_of(name):
-        return Side(name, where, None, sizes_of(image_folder(name, where, 1, 3, reading).files()))
+        return Side(name, where, None, image_source(name, where, 1, 3, reading).sizes())
 
 
 def evaluate_sets(
