@@ -521,3 +521,15 @@ def test_a_misspelt_class_is_answered_with_the_key(section: str) -> None:
     (fault,) = caught.value.faults
     assert fault.startswith(f"{section}.clas: ")
     assert fault.endswith(" has no setting of that name. Did you mean class?")
+
+
+def test_a_pattern_that_a_shell_has_expanded_is_refused() -> None:
+    """Of two values the last counts; of the shards of a pattern without quotes only the last would be read."""
+    words = [f"data.urls=train-{i:03d}.tar" for i in range(3)]
+    with pytest.raises(UserError) as raised:
+        parse_arguments(words)
+    assert str(raised.value) == (
+        "data.urls is given 3 times, from 'data.urls=train-000.tar' to 'data.urls=train-002.tar': a shell makes "
+        "several arguments of a pattern with braces. Put it in quotes: 'data.urls=shards/train-{000..999}.tar'"
+    )
+    assert parse_arguments(["images=1", "images=2"]) == {"images": 2}

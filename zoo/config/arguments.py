@@ -14,6 +14,8 @@ from zoo.errors import UserError, first_line
 
 KEY = re.compile(r"[^\s.=\[\]{}]+(\.[^\s.=\[\]{}]+)*")
 """Names joined by dots."""
+PATTERNS = ("data.urls", "data.test_urls")
+"""Settings with braces, which a shell turns into several arguments unless they are quoted."""
 
 
 def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
@@ -21,12 +23,20 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
 
     Args:
         arguments: the arguments; dots in a key nest, and `zoo.config.values.read_argument` reads the values. Of two
-            values for one key the last counts; mappings are merged.
+            values for one key the last counts, except for `PATTERNS`, of which one is allowed; mappings are merged.
 
     Raises:
         UserError: for an argument that is not of this form.
     """
     nested: dict[str, Any] = {}
+    patterns = [argument for argument in arguments if argument.partition("=")[0] in PATTERNS]
+    for key in {argument.partition("=")[0] for argument in patterns}:
+        given = [argument for argument in patterns if argument.startswith(f"{key}=")]
+        if len(given) > 1:
+            raise UserError(
+                f"{key} is given {len(given)} times, from {given[0]!r} to {given[-1]!r}: a shell makes several arguments "
+                f"of a pattern with braces. Put it in quotes: '{key}=shards/train-{{000..999}}.tar'"
+            )
     for argument in arguments:
         key, equals, text = argument.partition("=")
         if not equals or not key:
