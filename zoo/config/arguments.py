@@ -34,8 +34,8 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
         given = [argument for argument in patterns if argument.startswith(f"{key}=")]
         if len(given) > 1:
             raise UserError(
-                f"{key} is given {len(given)} times, from {given[0]!r} to {given[-1]!r}: a shell makes several arguments "
-                f"of a pattern with braces. Put it in quotes: '{key}=shards/train-{{000..999}}.tar'"
+                f"{key} is given {len(given)} times, from {given[0]!r} to {given[-1]!r}: a shell makes several "
+                f"arguments of a pattern with braces. Put it in quotes: '{key}=shards/train-{{000..999}}.tar'"
             )
     for argument in arguments:
         key, equals, text = argument.partition("=")
