@@ -14,7 +14,7 @@ from PIL import Image
 
 from zoo.data import Arrays, Folder
 from zoo.data import array_rows as rows_module
-from zoo.data.array_rows import StreamedRows
+from zoo.data.array_rows import NpzRows
 from zoo.errors import DataError
 
 
@@ -285,7 +285,7 @@ def test_an_array_by_columns_is_read_where_it_can_be(images: NDArray[np.uint8], 
 def test_rows_of_an_npz_come_in_blocks_in_any_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows_module, "BLOCK", 1)
     array = np.arange(1000 * 6).reshape(1000, 2, 3)
-    rows = StreamedRows(npz(tmp_path / "a.npz", array, compressed=True), "arr_0")
+    rows = NpzRows(npz(tmp_path / "a.npz", array, compressed=True), "arr_0")
     for i in (0, 63, 64, 999, 900, 5, 70, 1, 500):
         assert np.array_equal(rows[i], array[i])
         assert sum(len(block) for _, block in rows._blocks) <= 2 * rows_module.ROWS

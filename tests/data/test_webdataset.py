@@ -310,3 +310,19 @@ def test_a_disk_without_room_for_the_copies(served: str, monkeypatch: pytest.Mon
 def test_it_is_public() -> None:
     assert {"HuggingFace", "LitData", "WebDataset"} <= set(zoo.data.__all__)
     assert TIMEOUT > 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"on_corrupt": "ignore"}, "on_corrupt is 'raise' or 'skip'; got 'ignore'"),
+        ({"channels": 2}, r"channels of image files are 1 \(grey\) or 3 \(colour\); got 2"),
+        ({"value_range": (5.0, 1.0)}, r"value_range is the value of black and a larger one of white, \[0, 4095\]"),
+        ({"background": "nocolour"}, "background is a colour such as black, white or #rrggbb; got 'nocolour'"),
+    ],
+)
+def test_settings_of_reading_are_refused_as_those_of_a_folder(settings: dict[str, Any], message: str) -> None:
+    for source in (WebDataset, zoo.data.Folder):
+        where = {"urls": "a.tar"} if source is WebDataset else {"root": "a"}
+        with pytest.raises(ValueError, match=message):
+            source(resolution=8, **where, **settings)

@@ -70,7 +70,7 @@ class MappedRows(Rows):
         return row
 
 
-class StreamedRows(Rows):
+class NpzRows(Rows):
     """An array of an .npz file, compressed or not, of which two blocks of rows are in memory.
 
     Rows that are asked for in about their order are read once; for an earlier row the array is read from its beginning.

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo.data.array_rows import FAULTS, MappedRows, Rows, StreamedRows
-from zoo.data.decode import OnCorrupt, Rendering, decode_once, decoding_plan, entry_of
-from zoo.data.image_files import checked_colour, checked_range
+from zoo.data.array_rows import FAULTS, MappedRows, NpzRows, Rows
+from zoo.data.decode import OnCorrupt, decode_once, decoding_plan, entry_of
+from zoo.data.image_files import checked_rendering
 from zoo.data.images import Images
 from zoo.data.pool import Pool
 from zoo.data.raster import Range, Storage, suggested_range, to_levels
@@ -104,14 +104,11 @@ class Arrays(Images):
         cache: str = "",
         **images: Any,
     ) -> None:
-        if channels not in (1, 3):
-            raise ValueError(f"channels of image files are 1 (grey) or 3 (colour); got {channels}")
-        if on_corrupt not in ("raise", "skip"):
-            raise ValueError(f"on_corrupt is 'raise' or 'skip'; got {on_corrupt!r}")
+        rendering = checked_rendering(resolution, channels, on_corrupt, value_range, background)
         super().__init__(resolution=resolution, channels=channels, **images)
         self.root, self.labels, self.array, self.label_array = with_home(root), labels, array, label_array
         self.on_corrupt, self.cache = on_corrupt, cache
-        self.rendering = Rendering(resolution, channels, None, checked_range(value_range), checked_colour(background))
+        self.rendering = rendering
 
     def read(self) -> Pool:
         """Convert all images to levels at training resolution, or take them from the cache.
@@ -190,7 +187,7 @@ class Arrays(Images):
         except FAULTS as error:
             raise DataError(f"{self.root} cannot be read: {first_line(error)}. Copy or write it again") from error
         name = self._name_of_images(tuple(members))
-        rows = StreamedRows(self.root, name)
+        rows = NpzRows(self.root, name)
         if rows.by_columns:
             raise DataError(
                 f"{rows.where} is stored by columns (Fortran order), so that no image lies in one piece. Write it "
@@ -209,7 +206,7 @@ class Arrays(Images):
         known = [name for name in IMAGE_ARRAYS if name in names]
         if known:
             return known[0]
-        shapes = {name: StreamedRows(self.root, name).shape for name in names if name not in LABEL_ARRAYS}
+        shapes = {name: NpzRows(self.root, name).shape for name in names if name not in LABEL_ARRAYS}
         possible = [name for name, shape in shapes.items() if len(shape) in (3, 4)]
         if len(possible) != 1:
             found = ", ".join(f"{name} {shapes.get(name, '')}".strip() for name in names) or "none"
@@ -237,7 +234,7 @@ class Arrays(Images):
                     "them with data.label_array=NAME, or set data.labels=false"
                 )
             return None
-        classes = StreamedRows(self.root, name)
+        classes = NpzRows(self.root, name)
         count = rows.shape[0]
         if classes.shape not in ((count,), (count, 1)) or classes.dtype.kind not in "iu":
             raise DataError(

@@ -20,7 +20,7 @@ from PIL import Image, ImageColor, ImageOps
 from zoo.data.entry import Decoded, Entry, Outcome
 from zoo.data.facts import Facts, facts_of
 from zoo.data.pool import Pool
-from zoo.data.raster import Range, Storage, deep_values, storage_of, to_levels
+from zoo.data.raster import UNDECODABLE, Range, Storage, deep_values, storage_of, to_levels
 from zoo.errors import DataError
 from zoo.io.entries import made_by_one
 from zoo.io.files import cache_folder, digest_of_values
@@ -270,7 +270,7 @@ def _reader(
             return render(open_image(i), rendering)
         except DataError as error:  # a setting is missing, so the image is not left out
             raise DataError(f"{name_of(i)}: {error}") from error
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:  # all that Pillow raises
+        except UNDECODABLE as error:
             return f"{name_of(i)}: {error}"
 
     def read(i: int) -> Outcome:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from zoo.data.decode import OnCorrupt, Rendering, decode_once
-from zoo.data.image_files import checked_colour, checked_range
+from zoo.data.decode import OnCorrupt, decode_once
+from zoo.data.image_files import checked_rendering
 from zoo.data.images import Images
 from zoo.data.pool import Pool
 from zoo.data.samples import Joined, Samples
@@ -16,6 +17,23 @@ from zoo.data.stream import ChunkStream, Stream
 from zoo.data.streamed import StreamedRows, streamed_pool
 from zoo.errors import DataError, require_at_least
 from zoo.io.files import digest_of_values
+
+
+def require_package(source: str, package: str) -> None:
+    """Check that the package that a source reads with is installed.
+
+    Args:
+        source: name of the class, as in `data.class=HuggingFace`.
+        package: name of the package, which is also that of the extra.
+
+    Raises:
+        DataError: if it is missing.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise DataError(
+            f"data.class={source} needs the package {package}, which is missing: pip install "
+            f'"gan-zoo[{package}]" (in a checkout: pip install ".[{package}]")'
+        )
 
 
 class EncodedImages(Images):
@@ -54,16 +72,13 @@ class EncodedImages(Images):
         cache: str = "",
         **images: Any,
     ) -> None:
-        if channels not in (1, 3):
-            raise ValueError(f"channels of image files are 1 (grey) or 3 (colour); got {channels}")
+        rendering = checked_rendering(resolution, channels, on_corrupt, value_range, background)
         super().__init__(resolution=resolution, channels=channels, **images)
         require_at_least(1, window=window)
         require_at_least(0, cache_limit=cache_limit)
         self.stream, self.window, self.cache_limit, self.on_corrupt = stream, window, cache_limit, on_corrupt
         self.cache = cache
-        self.rendering = Rendering(
-            resolution, channels, value_range=checked_range(value_range), background=checked_colour(background)
-        )
+        self.rendering = rendering
         self._notes: tuple[str, ...] = ()
 
     # --- implemented by a source -------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.data.encoded import EncodedImages
+from zoo.data.encoded import EncodedImages, require_package
 from zoo.data.samples import Samples, named_labels
 from zoo.data.tables import ArrowSamples, ParquetSamples, open_parquet
 from zoo.errors import DataError, did_you_mean, first_line
@@ -64,11 +63,7 @@ class HuggingFace(EncodedImages):
         Raises:
             DataError: if one of them is missing.
         """
-        if importlib.util.find_spec("datasets") is None:
-            raise DataError(
-                'data.class=HuggingFace needs the package datasets, which is missing: pip install "gan-zoo[datasets]" '
-                '(in a checkout: pip install ".[datasets]")'
-            )
+        require_package("HuggingFace", "datasets")
         place = with_home(self.source)
         is_path = place.is_absolute() or self.source.startswith((".", "~")) or self.source.count("/") > 1
         is_path = is_path or self.source.endswith(".parquet")

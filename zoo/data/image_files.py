@@ -76,16 +76,13 @@ class ImageFiles(Images):
         cache: str = "",
         **images: Any,
     ) -> None:
-        if channels not in (1, 3):
-            raise ValueError(f"channels of image files are 1 (grey) or 3 (colour); got {channels}")
-        if on_corrupt not in ("raise", "skip"):
-            raise ValueError(f"on_corrupt is 'raise' or 'skip'; got {on_corrupt!r}")
+        rendering = checked_rendering(resolution, channels, on_corrupt, value_range, background)
         if len(set(classes)) < len(classes) or (classes and not labels):
             raise ValueError(f"classes are different names of subfolders, with labels=true; got {list(classes)}")
         super().__init__(resolution=resolution, channels=channels, **images)
         self.root, self.labels, self.on_corrupt, self.cache = with_home(root), labels, on_corrupt, cache
         self.classes = tuple(str(name) for name in classes)
-        self.rendering = Rendering(resolution, channels, None, checked_range(value_range), checked_colour(background))
+        self.rendering = rendering
         self.match, self.group = compile_pattern("data.match", match), compile_pattern("data.group", group)
 
     def listed(self) -> Listing:
@@ -268,6 +265,28 @@ def first_folder(name: str, start: int = 0) -> str:
     """Return the first folder on a path, from a character on; empty for a file without one."""
     slash = name.find("/", start)
     return name[start:slash] if slash > 0 else ""
+
+
+def checked_rendering(
+    resolution: int, channels: int, on_corrupt: OnCorrupt, value_range: tuple[float, ...], background: str
+) -> Rendering:
+    """Return how the images of a source are converted, by the settings that sources of files share.
+
+    Args:
+        resolution: height and width in pixels.
+        channels: 3 for colour, or 1 for grey.
+        on_corrupt: `raise` or `skip`, which is only checked.
+        value_range: values that become black and white, or empty.
+        background: colour under transparent pixels.
+
+    Raises:
+        ValueError: for other values.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels of image files are 1 (grey) or 3 (colour); got {channels}")
+    if on_corrupt not in ("raise", "skip"):
+        raise ValueError(f"on_corrupt is 'raise' or 'skip'; got {on_corrupt!r}")
+    return Rendering(resolution, channels, None, checked_range(value_range), checked_colour(background))
 
 
 def checked_range(values: tuple[float, ...]) -> tuple[float, float] | None:

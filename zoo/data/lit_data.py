@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo.data.encoded import EncodedImages
+from zoo.data.encoded import EncodedImages, require_package
 from zoo.data.samples import Encoded, SampleFacts, Samples, chunk_starts, named_labels
 from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values, with_home
@@ -50,11 +49,7 @@ class LitData(EncodedImages):
         Raises:
             DataError: if one of them is missing.
         """
-        if importlib.util.find_spec("litdata") is None:
-            raise DataError(
-                'data.class=LitData needs the package litdata, which is missing: pip install "gan-zoo[litdata]" (in a '
-                'checkout: pip install ".[litdata]")'
-            )
+        require_package("LitData", "litdata")
         if not (self.root / "index.json").is_file():
             raise DataError(
                 f"data.root={self.root}: there is no index.json. Give a folder that litdata.optimize(output_dir=...) "

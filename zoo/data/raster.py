@@ -20,6 +20,9 @@ FORMATS = ("PNG", "JPEG", "MPO", "WEBP", "BMP", "DIB", "GIF", "TIFF", "PPM", "JP
 """Raster formats that Pillow decodes itself and tells by their first bytes, whatever the name of the file. Others, such
 as EPS, would start another program or cannot be told from damaged files."""
 
+UNDECODABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+"""All that Pillow raises for a file that it cannot decode. A `DataError`, of a missing setting, is among them."""
+
 FORMAT_OF_SUFFIX = {
     **dict.fromkeys((".png", ".apng"), "PNG"),
     **dict.fromkeys((".jpg", ".jpeg", ".jpe", ".jfif"), "JPEG"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from zoo.data.raster import open_raster
+from zoo.data.raster import UNDECODABLE, open_raster
 from zoo.errors import DataError
 from zoo.io.parallel import in_order
 
@@ -81,7 +81,7 @@ def sizes_by(open_image: Callable[[int], Image.Image], count: int, name_of: Call
             with open_image(i) as image:
                 width, height = image.size
                 return width, height
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        except UNDECODABLE:
             return 0, 0  # decoding says what is wrong with it
 
     sizes = tuple(size for _, size in in_order(size, count))

@@ -22,14 +22,13 @@ from PIL import Image
 from zoo.data.decode import UNDECODED, OnCorrupt, Rendering, cut_square, render, square_of
 from zoo.data.facts import Facts
 from zoo.data.pool import Pool
+from zoo.data.raster import UNDECODABLE
 from zoo.data.rows import ImageRows
 from zoo.data.samples import Encoded, Samples, opened
 from zoo.errors import DataError
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
 
-UNREADABLE = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
-"""Errors of files that cannot be decoded; a `DataError` among them is a missing setting."""
 LOOKED_AT = 64
 """Images that are decoded at the start, evenly spread: for notes, and to compare both decoders."""
 THREADS = 8
@@ -59,7 +58,7 @@ class Decoder:
         """Return an array (resolution, resolution, channels).
 
         Raises:
-            OSError: if it is no image, and the other errors of `UNREADABLE`.
+            OSError: if it is no image, and the other errors of `zoo.data.raster.UNDECODABLE`.
         """
         square = self._quickly(encoded) if self.is_quick and isinstance(encoded, bytes) else None
         return square_of(opened(encoded), self.rendering) if square is None else square
@@ -135,7 +134,7 @@ class StreamedRows(ImageRows):
             return self.decoder(encoded)
         except DataError as error:  # a setting is missing
             raise DataError(f"{self.samples.name(number)}: {error}") from error
-        except UNREADABLE as error:
+        except UNDECODABLE as error:
             raise DataError(
                 f"an image cannot be decoded: {self.samples.name(number)}: {error}. Repair or remove it, or set "
                 "data.on_corrupt=skip to leave such images out, for which all are decoded once at the start"
@@ -199,11 +198,10 @@ def _look(samples: Samples, numbers: NDArray[np.int64], decoder: Decoder) -> tup
     facts, agrees = Facts(), True
     rows = StreamedRows(samples, decoder)
     for number in numbers.tolist():
-        rows.read(np.array([number]))  # for its message, if the image cannot be read
-        encoded = samples.read(np.array([number]))[0]
-        square, own = render(opened(encoded), decoder.rendering)
+        decoded = rows.read(np.array([number]))[0]  # its error names the image
+        square, own = render(opened(samples.read(np.array([number]))[0]), decoder.rendering)
         facts.add(own)
-        agrees = agrees and bool(np.array_equal(square, decoder(encoded)))
+        agrees = agrees and bool(np.array_equal(square, decoded))
     return facts, agrees
 
 
@@ -237,7 +235,7 @@ def _decode_all(samples: Samples, rendering: Rendering) -> dict[str, Any]:
             return render(opened(encoded), rendering)[1]
         except DataError:
             raise
-        except UNREADABLE as error:
+        except UNDECODABLE as error:
             return str(error)
 
     skipped, facts = [], Facts()

@@ -19,6 +19,7 @@ from zoo.config.recipe import Recipe
 from zoo.data import Images
 from zoo.gan import GAN
 from zoo.runs.trials import copy_at, play
+from zoo.training.hardware import is_one_process
 from zoo.training.stages import Stage, stages_of
 
 TURN = 0.5
@@ -47,9 +48,8 @@ def stage_costs(recipe: Recipe, model: GAN, data: Any, turn: float = TURN, short
 
 def growing_costs(recipe: Recipe, model: GAN, data: Any) -> Sequence[Stage]:
     """Return the stages of a run with their costs if the model grows and trains in one process; else none."""
-    stages = stages_of(model.data_resolution, recipe.images)
-    processes = str(recipe.trainer.get("devices", "auto")), str(recipe.trainer.get("num_nodes", 1))
-    if len(stages) == 1 or processes not in (("auto", "1"), ("1", "1")) or not isinstance(data, Images):
+    grows = len(stages_of(model.data_resolution, recipe.images)) > 1
+    if not grows or not is_one_process(recipe.trainer) or not isinstance(data, Images):
         return []
     return stage_costs(recipe, model, data)
 

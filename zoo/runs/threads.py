@@ -25,6 +25,7 @@ from zoo.data import Images
 from zoo.gan import GAN
 from zoo.io.run_folder import run_of
 from zoo.runs.trials import copy_at, play
+from zoo.training.hardware import is_one_process
 from zoo.training.threads import SHORT, candidates, fastest
 
 FEWEST = 50
@@ -90,8 +91,7 @@ def is_tried(recipe: Recipe, model: GAN, data: Any, own: int) -> bool:
     trainer = recipe.trainer
     accelerator = trainer.get("accelerator", "auto")
     on_cpu = accelerator == "cpu" or (accelerator == "auto" and not has_accelerator())
-    processes = str(trainer.get("devices", "auto")), str(trainer.get("num_nodes", 1))  # `auto` is one on a CPU
-    if own == 1 or not on_cpu or processes not in (("auto", "1"), ("1", "1")) or not isinstance(data, Images):
+    if own == 1 or not on_cpu or not is_one_process(trainer) or not isinstance(data, Images):
         return False
     return recipe.images >= FEWEST * batch_size_at_end(recipe, model, data)
 

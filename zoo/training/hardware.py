@@ -43,6 +43,12 @@ def is_single_device(trainer: Mapping[str, Any]) -> bool:
     return asked == ("auto", "1", 1)
 
 
+def is_one_process(trainer: Mapping[str, Any]) -> bool:
+    """Return whether a trainer is for one process, where `devices=auto` counts as one, which it is on a CPU."""
+    processes = str(trainer.get("devices", "auto")), str(trainer.get("num_nodes", 1))
+    return processes in (("auto", "1"), ("1", "1"))
+
+
 def lightning_strategy(trainer: Mapping[str, Any]) -> Strategy:
     """Return the strategy that Lightning chooses for a trainer on this machine."""
     devices = {key: trainer[key] for key in ("accelerator", "devices", "num_nodes") if key in trainer}
