@@ -19,6 +19,7 @@ from torch import Tensor
 
 from zoo.audit.statistics.distances import NEIGHBOURS, Nearest, nearest
 from zoo.audit.statistics.significance import wilson
+from zoo.metrics.data_copying import closeness_score
 
 RATIO_RANK = NEIGHBOURS
 """Rank of the neighbour whose distance the nearest one is divided by. With the fifth, copies of training images that
@@ -196,9 +197,7 @@ def data_copying(train: Tensor, held_out: Tensor, generated: Tensor, cells: int,
         if len(made) < 20 or not len(new) or not len(known):
             continue
         a, b = nearest(made, known).distances[:, 0], nearest(new, known).distances[:, 0]
-        n, m = len(b), len(a)
-        u = float(stats.mannwhitneyu(a.numpy(), b.numpy()).statistic)
-        z = (u - (n * m / 2 - 0.5)) / math.sqrt(n * m * (n + m + 1) / 12)
+        n, z = len(b), closeness_score(a, b)
         total, weight, squares, used = total + n * z, weight + n, squares + n * n, used + 1
     if not used:
         return DataCopying(math.nan, math.nan, 0)
