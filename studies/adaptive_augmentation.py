@@ -28,20 +28,15 @@ import csv
 import logging
 import tempfile
 import time
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
+from measured import features, images_of, likeness, scores
 from rows import RESULTS, Rows
-from torch import Tensor
 
 import zoo
-import zoo.data.pool
 from zoo.audit.statistics.significance import auc
 from zoo.config.command_line import checked_arguments, run_command
-from zoo.features import extractor
-from zoo.metrics import FID, Rule, density_and_coverage, neighbour_statistics
 from zoo.rendering import pictures
 
 NAME = "adaptive_augmentation"
@@ -71,48 +66,6 @@ def source(name: str, root: str) -> dict[str, Any]:
     return {"class": "Folder", "root": root, "held_out": share, "flip": name == "faces", **without_variants}
 
 
-@torch.no_grad()
-def scores(model: zoo.GAN, images: Tensor, augmented: bool) -> Tensor:
-    """Scores (B,) of images as in training: in batches of 64, in training mode; buffers are put back."""
-    kept = {name: buffer.clone() for name, buffer in model.discriminator.named_buffers()}
-    model.discriminator.train()
-    torch.manual_seed(0)
-    parts = [zoo.Batch(part) for part in images[: len(images) // 64 * 64].split(64)]
-    found = torch.cat([model.score(model.shown(part) if augmented else part) for part in parts])
-    for name, buffer in model.discriminator.named_buffers():
-        buffer.copy_(kept[name])
-    return found
-
-
-def images_of(split: Any, most: int = SAMPLES) -> Tensor:
-    """Images of a split in random order."""
-    order = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most]
-    return zoo.data.pool.to_float(split.batch(order).images)
-
-
-def features(images: Tensor) -> Tensor:
-    """Features (B, W) of images."""
-    judge = judged()
-    return torch.cat([judge(part).float() for part in images.split(judge.batch_size)])
-
-
-@cache
-def judged() -> Any:
-    """The extractor."""
-    return extractor("effnet-lite0")
-
-
-def likeness(real: Tensor, other: Tensor) -> dict[str, float]:
-    """Fréchet distance and coverage of features."""
-    metric = FID(width=real.shape[1])
-    metric.update(real, real=True)
-    metric.update(other, real=False)
-    n = min(len(real), len(other))
-    (statistics,) = neighbour_statistics(real[:n], other[:n], [Rule(5, True)])
-    coverage = density_and_coverage(statistics, 5)["coverage"]
-    return {"fd": round(float(metric.compute()["fid"]), 1), "coverage": round(float(coverage), 4)}
-
-
 def row(data: str, root: str, kind: str, seed: int, images: int, grid: Path) -> dict[str, Any]:
     """One run, measured."""
     began = time.monotonic()
@@ -133,7 +86,7 @@ def row(data: str, root: str, kind: str, seed: int, images: int, grid: Path) -> 
     source_of = run.recipe.data.build()
     source_of.setup()
     model = run.model.eval()
-    train, held_out = images_of(source_of.train), images_of(source_of.held_out)
+    train, held_out = images_of(source_of.train, SAMPLES), images_of(source_of.held_out, SAMPLES)
     samples = model.sample(SAMPLES, seed=1)
     grid.parent.mkdir(parents=True, exist_ok=True)
     pictures.save(pictures.grid(samples[:64], 8), grid)
