@@ -8,8 +8,9 @@
   `vendi_score.score_dual`, the faster of its two ways. MIND and the clipped ones are in no package on PyPI: FOLDER has
   `torch-fidelity` and `ClippedDensityCoverage` at the commits of `metric_parity.py`.
 - *added*: `measure_numbers` of the Fréchet distance alone, and with prdc, clipped, mind, vendi and cmmd, with 10 random
-  halves for intervals as `zoo.evaluate` has by default, beside the time of `effnet-lite0` for the features of as many
-  generated images of 64 px. Two ratios: with features of the real images from the cache, and without.
+  halves for intervals as `zoo.evaluate` has by default, beside the time for the features of as many generated images of
+  64 px: of `effnet-lite0`, and of `inception` with random weights, measured on 100 images. Two ratios of each: with
+  features of the real images from the cache, and without.
 - *memory*: time and peak memory of a new process that computes the numbers of *speed* for `large` real and `large`
   generated features, beyond the memory of the features (Linux).
 
@@ -26,6 +27,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -155,11 +157,30 @@ def speed(n: int, width: int, turns: int, sources: str) -> dict[str, Any]:
     }
 
 
+def random_inception() -> Extractor:
+    """Build torchvision's Inception with random weights, which takes as long as with any others."""
+    from torchvision.models import inception_v3
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "random.pth"
+        torch.save(inception_v3(weights=None, init_weights=False).state_dict(), path)
+        return extractor("inception-torchvision", weights=str(path))
+
+
 def added(n: int) -> dict[str, Any]:
-    """Measure what five metrics cost beside the Fréchet distance."""
-    network: Extractor = extractor("effnet-lite0")
-    images = torch.rand(n, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    of_images, _ = timed(lambda: features_of(network, images))
+    """Measure what five metrics cost beside the Fréchet distance, for two extractors."""
+    return {
+        "n": n,
+        "effnet-lite0": _added(n, extractor("effnet-lite0"), n),
+        "inception-torchvision, random weights": _added(n, random_inception(), min(n, 100)),
+    }
+
+
+def _added(n: int, network: Extractor, measured_images: int) -> dict[str, Any]:
+    """Measure what five metrics cost beside the Fréchet distance; features are timed on some of the n images."""
+    images = torch.rand(measured_images, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    of_some, _ = timed(lambda: features_of(network, images))
+    of_images = of_some * n / measured_images
     width = network.width
     fake = Features(features(n, width, 2, shift=0.1))
     split: Any = SimpleNamespace(pool=None)
@@ -172,7 +193,6 @@ def added(n: int) -> dict[str, Any]:
     }
     alone, together = seconds.values()
     return {
-        "n": n,
         "width": width,
         "cpu_seconds": {"features of n generated images": round(of_images, 1)}
         | {name: round(value, 1) for name, value in seconds.items()},

@@ -132,3 +132,33 @@ def test_an_audit_notes_precision_above_real_images() -> None:
     assert "density (" in found.answer
     honest = coverage(evidence(torch.cat([spare, spare.flip(3)])[:600], train, held_out))
     assert "Higher than of real images" not in honest.answer
+
+
+def test_training_images_beside_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Generated images that are the training images: C_T is far below 0, and none is authentic."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    digits, _ = load_digits(16, 3)
+    for name, start in (("real", 0), ("train", 300), ("fake", 300)):
+        Path(name).mkdir()
+        for i in range(300):
+            Image.fromarray(digits[start + i]).save(Path(name) / f"{i:03d}.png")
+    words = ["real=real", "train=train", "fake=fake", "metrics=ct,authenticity", "extractor=pixels", "out=n.json"]
+    with pytest.raises(SystemExit) as ended:
+        run_command("evaluate", main, words)
+    assert ended.value.code == 0
+    numbers = {n["key"]: n for n in json.loads(Path("n.json").read_text())["rows"][0]["numbers"]}
+    assert numbers["ct"]["value"] < -5
+    assert numbers["authenticity"]["value"] == 0
+    assert numbers["ct"]["protocol"]["n_train"] == 300
+    assert numbers["ct"]["protocol"]["train"] == "train"
+
+
+@pytest.mark.parametrize("words", [["checkpoint=dcgan_digits", "train=train"], ["real=real", "stats=s.npz", "train=x"]])
+def test_training_images_go_beside_two_folders(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        run_command("evaluate", main, words)
+    assert ended.value.code == 2
+    assert "goes beside real=FOLDER of held-out images and fake=FOLDER" in " ".join(capsys.readouterr().err.split())

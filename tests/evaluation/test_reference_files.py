@@ -148,6 +148,8 @@ def test_files_of_pytorch_fid_edm_and_adm_are_told_apart(
         assert given.statistics is not None
         np.testing.assert_allclose(given.statistics.mean, features.mean(0), rtol=1e-4, atol=1e-6)
     adm = read_reference("real", Path("adm.npz"))
+    assert adm.spatial is not None
+    np.testing.assert_allclose(adm.spatial.mean, wide[:, :23].mean(0))
     assert adm.images is not None
     assert adm.images.shape == (4, 8, 8, 3)
 

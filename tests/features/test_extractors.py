@@ -343,6 +343,7 @@ def test_every_extractor_is_named_in_the_registry() -> None:
         "inception-clean",
         "inception-legacy-pytorch",
         "inception-torchvision",
+        "inception-spatial",
         "dinov2-dgm",
         "dinov2-torch-fidelity",
         "clip-vit-b32",

@@ -29,7 +29,7 @@ from zoo.features.resampling import pillow_resize, tensorflow1_resize
 pytest.importorskip("torch_fidelity")
 timm = pytest.importorskip("timm")
 
-OF_2015 = ("inception", "inception-clean", "inception-legacy-pytorch")
+OF_2015 = ("inception", "inception-clean", "inception-legacy-pytorch", "inception-spatial")
 WRITERS: dict[str, Callable[[Path], Path]] = {
     **dict.fromkeys(OF_2015, random_weights.random_inception),
     "inception-torchvision": random_weights.random_torchvision_inception,
@@ -178,6 +178,22 @@ def test_the_legacy_protocol_is_the_mode_of_clean_fid(
 
 
 @torch.no_grad()
+def test_the_spatial_features_are_seven_maps_of_the_inner_layer(build: Callable[[str], Any]) -> None:
+    """The maps that torch-fidelity's own pass goes through, at 7 of 192 channels of 17 x 17 positions."""
+    whole, spatial = build("inception"), build("inception-spatial")
+    seen: list[Tensor] = []
+    handle = whole.network.Mixed_6d.branch1x1.register_forward_hook(lambda module, given, out: seen.append(out))
+    images = pictures(2, 40, 60)
+    whole(images)
+    handle.remove()
+    features, logits = spatial.features_and_logits(images)
+    assert seen[0].shape == (2, 192, 17, 17)
+    assert features.shape == (2, spatial.width) == (2, 2023)
+    assert logits is None
+    agree(features, seen[0][:, :7].flatten(1))
+
+
+@torch.no_grad()
 @pytest.mark.parametrize("shape", [(32, 32), (310, 340)])
 @pytest.mark.filterwarnings("ignore")
 def test_the_network_of_torchvision_is_that_of_pytorch_fid(
@@ -230,8 +246,8 @@ def test_layers_one_by_one_are_torch_fidelitys_whole_network(build: Callable[[st
 def test_protocols_of_one_network_differ_in_their_resizing(build: Callable[[str], Any]) -> None:
     """One name for all of them would hide it: their features of a small image are apart by more than rounding."""
     images = pictures(2, 32, 32)
-    found = {name: build(name)(images) for name in OF_2015}
-    for first, second in combinations(OF_2015, 2):
+    found = {name: build(name)(images) for name in OF_2015[:3]}  # of the same layer
+    for first, second in combinations(OF_2015[:3], 2):
         assert (found[first] - found[second]).norm() > 1e-2 * found[first].norm()
 
 
@@ -353,6 +369,8 @@ def test_a_fid_is_called_by_its_protocol() -> None:
     assert label_of("kid", "inception-clean") == "KID-clean"
     assert label_of("fid", "inception-legacy-pytorch") == "FID-legacy-pytorch"
     assert label_of("fid", "inception-torchvision") == "FD-inception-torchvision"  # another network
+    assert label_of("sfid", "inception-spatial") == "sFID"
+    assert label_of("fid", "inception-spatial") == "FD-inception-spatial"
     assert label_of("fid", "inception-clean-0123abcd") == "FD-inception-clean-0123abcd"  # other weights
     assert label_of("precision", "inception-clean") == "precision-inception-clean"
 
@@ -363,7 +381,7 @@ def test_two_protocols_never_share_cached_features(build: Callable[[str], Any], 
     chosen = np.arange(2)
     paths = {name: entry_path(build(name), data.held_out, chosen) for name in WRITERS}
     assert len(set(paths.values())) == len(WRITERS)
-    for name in OF_2015:  # one file of weights, three entries
+    for name in OF_2015:  # one file of weights, four entries
         values = cached_features(build(name), data.held_out, chosen).values
         assert torch.equal(values, build(name)(data.held_out.tensor(2)))
-    assert len(list((tmp_path / "cache" / "features").iterdir())) == 3
+    assert len(list((tmp_path / "cache" / "features").iterdir())) == 4

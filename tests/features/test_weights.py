@@ -25,6 +25,7 @@ TAKING_WEIGHTS = [
     "inception-clean",
     "inception-legacy-pytorch",
     "inception-torchvision",
+    "inception-spatial",
     "dinov2-dgm",
     "dinov2-torch-fidelity",
     "clip-vit-b32",
@@ -54,13 +55,13 @@ def test_the_download_is_verified_and_leaves_nothing_when_it_is_another_file(
     assert extractor("inception").name == "inception"
     monkeypatch.setattr(inception, "URL", "file:///nowhere")
     extractor("inception")  # from the cache
-    for name in ("inception-clean", "inception-legacy-pytorch"):  # which share the file
+    for name in ("inception-clean", "inception-legacy-pytorch", "inception-spatial"):  # which share the file
         built = extractor(name)
         assert built.name == name
         assert built.compares_with
     (file,) = (tmp_path / "cache" / "weights").iterdir()
     file.write_bytes(file.read_bytes()[:-1])
-    for name in ("inception", "inception-clean", "inception-legacy-pytorch"):
+    for name in ("inception", "inception-clean", "inception-legacy-pytorch", "inception-spatial"):
         with pytest.raises(FeatureError, match="damaged"):
             extractor(name)
 

@@ -15,8 +15,8 @@ from zoo.features import Extractor, Features
 from zoo.metrics.frechet import frechet_distance, mean_and_covariance, moments
 from zoo.metrics.intervals import Z95
 
-POSSIBLE = "fid"
-"""The only metric that mean and covariance are enough for."""
+POSSIBLE = ("fid", "sfid")
+"""The metrics that mean and covariance are enough for."""
 
 
 def check_possible(names: list[str], given: ReferenceFile) -> None:
@@ -26,14 +26,15 @@ def check_possible(names: list[str], given: ReferenceFile) -> None:
         FeatureError: for another metric.
     """
     for name in names:
-        if name != POSSIBLE:
+        if name not in POSSIBLE:
             raise FeatureError(
                 f"metrics: {name} needs the features of single real images; {given.path} holds their mean and "
-                f"covariance alone. Use metrics={POSSIBLE}, or give the real images: a folder, or an array of them"
+                f"covariance alone. Use metrics={POSSIBLE[0]}, or give the real images: a folder, or an array of them"
             )
 
 
 def distance_to(
+    name: str,
     statistics: Statistics,
     given: ReferenceFile,
     network: Extractor,
@@ -50,6 +51,7 @@ def distance_to(
     generated images; that of the real ones is not known.
 
     Args:
+        name: name of the metric, one of POSSIBLE.
         statistics: mean and covariance of real images.
         given: the file that they are from.
         network: extractor of the features.
@@ -64,7 +66,7 @@ def distance_to(
     """
     values = fake.values.to(device or "cpu")
     if len(values) < 2:
-        raise FeatureError(f"metrics: {POSSIBLE} needs at least 2 generated samples; got {len(values)}")
+        raise FeatureError(f"metrics: {name} needs at least 2 generated samples; got {len(values)}")
     mean, covariance = statistics.mean.to(values.device), statistics.covariance.to(values.device)
 
     def distance(rows: Tensor) -> float:
@@ -78,8 +80,8 @@ def distance_to(
         error = float(np.std([distance(values[half.to(values.device)]) for half in halves], ddof=1))
         low, high = value - Z95 * error, value + Z95 * error
     return Number(
-        key=POSSIBLE,
-        label=label_of(POSSIBLE, network.name),
+        key=name,
+        label=label_of(name, network.name),
         value=value,
         low=low,
         high=high,
@@ -89,7 +91,7 @@ def distance_to(
             "extractor": network.name,
             **network.protocol,
             "split": "of the file",
-            "metric": METRICS[POSSIBLE].description,
+            "metric": METRICS[name].description,
             "n_real": statistics.n,
             "n_fake": len(values),
             "reference": f"mean and covariance from {given.path.name}, sha256 {given.digest()}",

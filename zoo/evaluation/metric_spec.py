@@ -27,8 +27,9 @@ class MetricSpec:
 
     Args:
         description: the metric and its settings; recorded in the protocol.
-        input: input of the metric: `values` (features), `logits`, `classes` (the largest logit), or `images` (the
-            features of extractor `pixels` in the shape of images).
+        input: input of the metric: `values` (features), `logits`, `classes` (the largest logit), `images` (the
+            features of extractor `pixels` in the shape of images), or `spatial` (features of extractor
+            `inception-spatial`).
         keys: names of the reported results, each with whether higher is better; empty for all that the metric computes.
         make: function from the input's width, the smaller number of samples, and the known modes or None, to a new
             metric.
@@ -38,7 +39,7 @@ class MetricSpec:
     """
 
     description: str
-    input: Literal["values", "logits", "classes", "images"]
+    input: Literal["values", "logits", "classes", "images", "spatial"]
     keys: dict[str, bool]
     make: Callable[[int, int, Modes | None], FeatureMetric]
     has_intervals: bool = True

@@ -22,13 +22,19 @@ NEWER: dict[str, MetricSpec] = {
         "Vendi score: effective number of different images, by cosine similarity",
         "values",
         {"vendi": True},
-        lambda width, n, modes: metrics.Vendi(),
+        lambda width, n, modes: metrics.Vendi(of_real=False),  # the floor is that of real ones
     ),
     "rke": MetricSpec(
         "Rényi kernel entropy as a number of modes; bandwidth half the RMS distance of real images",
         "values",
         {"rke": True},
         lambda width, n, modes: metrics.RKE(),
+    ),
+    "sfid": MetricSpec(
+        "spatial Fréchet distance (extractor=inception-spatial)",
+        "spatial",
+        {"sfid": False},
+        lambda width, n, modes: metrics.SpatialFID(width),
     ),
     "mifid": MetricSpec(
         "Fréchet distance over the cosine distance to training images, if that is below 0.1",

@@ -18,7 +18,7 @@ from zoo.evaluation.metric_spec import Modes as Modes
 from zoo.evaluation.metric_spec import own_metric
 from zoo.evaluation.newer_metrics import NEWER
 from zoo.evaluation.reference import ReferenceSet
-from zoo.features import Extractor, Features, Pixels
+from zoo.features import Extractor, Features, InceptionSpatial, Pixels
 from zoo.metrics import Rule, density_and_coverage, precision_and_recall
 from zoo.metrics.distance_pass import DistanceMetric, Found, Needs
 
@@ -92,7 +92,7 @@ METRICS: dict[str, MetricSpec] = {
 }
 PUBLISHED = {key for spec in METRICS.values() for key in spec.keys}
 COUNTS = ("classes_missing",)  # without interval: a half of the samples misses more classes
-FRECHET = ("fid", "fid_infinity")
+FRECHET = ("fid", "fid_infinity", "sfid")
 SHARES = (  # in [0, 1], as their intervals
     *("precision", "recall", "coverage", "class_distance"),
     *("clipped_density", "clipped_coverage", "authenticity", "ms_ssim"),
@@ -179,6 +179,8 @@ def label_of(key: str, extractor: str) -> str:
         key: name of the metric's result.
         extractor: name of the extractor.
     """
+    if key == "sfid":
+        return extractor.replace("inception-spatial", "sFID")
     if extractor in OF_INCEPTION and key in INCEPTION_LABELS:
         return INCEPTION_LABELS[key] + OF_INCEPTION[extractor]
     return f"{OTHER_LABELS.get(key, key)}-{extractor}"
@@ -349,7 +351,12 @@ def _input_of(
                 "extractor=pixels, without options"
             )
         return features.values.view(-1, channels, height, width)
-    if spec.input == "values" or (name == "modes" and modes is not None):
+    if spec.input == "spatial" and not isinstance(extractor, InceptionSpatial):
+        raise FeatureError(
+            f"metrics: {name} is computed from maps of an inner layer, whose positions are kept; got extractor "
+            f"{extractor.name}. Use extractor=inception-spatial"
+        )
+    if spec.input in ("values", "spatial") or (name == "modes" and modes is not None):
         return features.values
     if features.logits is None:
         raise FeatureError(

@@ -59,7 +59,7 @@ class ReferenceSet:
         needed = "training images beside held-out ones" if beside else "training images"
         raise FeatureError(
             f"metrics: {metric} needs {needed}; got those of split={self.split_name} alone. Measure a checkpoint with "
-            "split=held_out, on data that hold images out, or leave this metric out"
+            "split=held_out, on data that hold images out; beside folders give train=FOLDER; or leave this metric out"
         )
 
     @property

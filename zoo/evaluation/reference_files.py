@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import zipfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.errors import UserError, first_line
-from zoo.features import EXTRACTORS, Extractor
+from zoo.features import EXTRACTORS, Extractor, InceptionSpatial
 from zoo.features.weights import load_array_records
 from zoo.io.files import atomic_write, sha256_of
 
@@ -67,6 +67,7 @@ class ReferenceFile:
         statistics: mean and covariance of features, or None.
         features: features (N, D) of single images, float32, or None.
         images: images (N, H, W, C) of uint8, or None.
+        spatial: mean and covariance of the features of `inception-spatial`, which ADM's files have besides, or None.
         extractor: name of the extractor that most likely measured them; empty if nothing tells.
         made_by: the package that most likely wrote the file, in words; empty if nothing tells.
     """
@@ -75,8 +76,19 @@ class ReferenceFile:
     statistics: Statistics | None = None
     features: Tensor | None = None
     images: NDArray[np.uint8] | None = None
+    spatial: Statistics | None = None
     extractor: str = ""
     made_by: str = ""
+
+    def seen_by(self, network: Extractor) -> ReferenceFile:
+        """Return the file with those of its statistics that an extractor can be held against.
+
+        Args:
+            network: the extractor of the generated images.
+        """
+        if self.spatial is None or not isinstance(network, InceptionSpatial):
+            return self
+        return replace(self, statistics=self.spatial, features=None, spatial=None, extractor=network.title)
 
     @property
     def width(self) -> int:
@@ -194,6 +206,7 @@ def _content(path: Path) -> dict[str, NDArray[Any]]:
 def _understood(name: str, path: Path, content: dict[str, NDArray[Any]]) -> ReferenceFile:
     """Tell statistics, features and images apart by their names, shapes and types."""
     statistics = _statistics(name, path, content) if {"mu", "sigma"} <= content.keys() else None
+    spatial = {key: content[f"{key}_s"] for key in ("mu", "sigma") if f"{key}_s" in content}
     features = images = None
     for key, array in content.items():
         if key in ("feats", "arr_0") and array.ndim == 2 and np.issubdtype(array.dtype, np.floating):
@@ -211,7 +224,8 @@ def _understood(name: str, path: Path, content: dict[str, NDArray[Any]]) -> Refe
     likely = _likely(path, content, len(statistics.mean) if statistics else width)
     if statistics is not None and statistics.protocol:
         likely = str(statistics.protocol.get("extractor", "")), "this library"
-    return ReferenceFile(path, statistics, features, images, *likely)
+    of_maps = _statistics(name, path, spatial) if len(spatial) == 2 else None
+    return ReferenceFile(path, statistics, features, images, of_maps, *likely)
 
 
 def _channels_last(name: str, path: Path, array: NDArray[Any]) -> NDArray[np.uint8]:

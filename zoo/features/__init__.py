@@ -17,7 +17,13 @@ from zoo.features.digits import DigitClassifier
 from zoo.features.dinov2 import DINOv2DGM, DINOv2TorchFidelity
 from zoo.features.effnet import EffNetLite0
 from zoo.features.extractor import Extractor, quantised
-from zoo.features.inception import Inception, InceptionClean, InceptionLegacyPytorch, InceptionTorchvision
+from zoo.features.inception import (
+    Inception,
+    InceptionClean,
+    InceptionLegacyPytorch,
+    InceptionSpatial,
+    InceptionTorchvision,
+)
 from zoo.features.pixels import Pixels, Points
 from zoo.features.timm_models import PREFIX, TimmModel
 from zoo.io.files import sha256_of
@@ -35,6 +41,7 @@ __all__ = [
     "Inception",
     "InceptionClean",
     "InceptionLegacyPytorch",
+    "InceptionSpatial",
     "InceptionTorchvision",
     "Pixels",
     "Points",
@@ -68,6 +75,7 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "inception-clean": InceptionClean,
     "inception-legacy-pytorch": InceptionLegacyPytorch,
     "inception-torchvision": InceptionTorchvision,
+    "inception-spatial": InceptionSpatial,
     "dinov2-dgm": DINOv2DGM,
     "dinov2-torch-fidelity": DINOv2TorchFidelity,
     "clip-vit-b32": ClipViTB32,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from zoo.errors import FeatureError
 from zoo.features.extractor import Extractor
-from zoo.features.resampling import pillow_resize, torch_resize
+from zoo.features.resampling import pillow_resize, tensorflow1_resize, torch_resize
 from zoo.features.weights import PublishedWeights, described, fill, load_tensors, named
 
 URL = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
@@ -20,6 +20,7 @@ TORCHVISION = PublishedWeights(
     "https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth", "0cc3c7bd", "inception_v3_google.pth"
 )
 SIZE = 299  # pixels of the network's input
+SPATIAL_CHANNELS = 7  # of the spatial FID
 LAYERS = (
     *("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3", "MaxPool_1", "Conv2d_3b_1x1", "Conv2d_4a_3x3", "MaxPool_2"),
     *("Mixed_5b", "Mixed_5c", "Mixed_5d", "Mixed_6a", "Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"),
@@ -129,6 +130,39 @@ class InceptionLegacyPytorch(Inception):
     def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Compute features and logits; see `Extractor.forward_pixels`."""
         return self.from_input(2 * (torch_resize(pixels, SIZE) / 255) - 1)
+
+
+class InceptionSpatial(Inception):
+    """Maps of an inner layer of the network of the FID, of which positions are kept, for the spatial FID (sFID).
+
+    These are the first seven channels of the first convolution of block `mixed_6` (torch-fidelity's `Mixed_6d`), after
+    its ReLU: 7 x 17 x 17 = 2023 features, as in the evaluation of ADM (openai/guided-diffusion). Network, weights and
+    resizing are those of `inception`. There are no logits.
+
+    Args:
+        weights: path of a local file; None uses the file in the cache, which is downloaded on first use (91 MB).
+    """
+
+    logits_width = 0
+    title = "inception-spatial"
+    agrees_with = "sFIDs of ADM (guided-diffusion) and of papers that use its evaluation"
+
+    def __init__(self, weights: str | None = None) -> None:
+        super().__init__(weights)
+        self.width = SPATIAL_CHANNELS * 17 * 17
+        self.protocol["layer"] = "mixed_6/conv, first 7 channels, 17 x 17 positions"
+
+    def forward_pixels(self, pixels: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        """Compute the maps (B, 2023); see `Extractor.forward_pixels`."""
+        return self.from_input((tensorflow1_resize(pixels, SIZE) - 128) / 128)
+
+    def from_input(self, x: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        """Compute the maps (B, 2023) from the network's own input (B, 3, 299, 299)."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        for name in LAYERS[: LAYERS.index("Mixed_6d")]:
+            x = getattr(self.network, name)(x)
+        maps: Tensor = self.network.Mixed_6d.branch1x1(x)
+        return maps[:, :SPATIAL_CHANNELS].flatten(1), None
 
 
 class InceptionTorchvision(Extractor):

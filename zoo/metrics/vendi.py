@@ -66,6 +66,7 @@ class Vendi(StoredFeatures):
     Args:
         order: order of the entropy; 1 in the paper.
         normalise: divide features by their length; otherwise the similarity is their product.
+        of_real: also compute `vendi_real` where there are real samples.
 
     Example:
         >>> import torch
@@ -78,17 +79,17 @@ class Vendi(StoredFeatures):
 
     higher_is_better = True
 
-    def __init__(self, order: float = 1.0, normalise: bool = True) -> None:
+    def __init__(self, order: float = 1.0, normalise: bool = True, of_real: bool = True) -> None:
         super().__init__()
         if not order > 0:
             raise ValueError(f"order must be above 0; got {order}")
-        self.order, self.normalise = order, normalise
+        self.order, self.normalise, self.of_real = order, normalise, of_real
 
     def compute(self) -> dict[str, Tensor]:
         """Return `vendi`, and `vendi_real` if there are real samples."""
         real, fake = self.features()
         require_samples(1, "the Vendi score", len(fake))
         numbers = {"vendi": vendi_score(fake, self.order, self.normalise)}
-        if len(real):
+        if len(real) and self.of_real:
             numbers["vendi_real"] = vendi_score(real, self.order, self.normalise)
         return self.named(**numbers)

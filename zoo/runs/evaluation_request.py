@@ -53,12 +53,19 @@ class Request:
         return CAS in self.metrics
 
 
-def check_sources(checkpoint: str | None, real: str | None, fake: str | None, stats: str | None = None) -> None:
+def check_sources(
+    checkpoint: str | None, real: str | None, fake: str | None, stats: str | None = None, train: str | None = None
+) -> None:
     """Check that either a checkpoint or two sets of images are given, or one set to write statistics of.
 
     Raises:
         UserError: when both or neither are given, or only one set.
     """
+    if train is not None and (real is None or fake is None):
+        raise UserError(
+            f"train: {train} goes beside real=FOLDER of held-out images and fake=FOLDER; a checkpoint has its training "
+            "images from its run's data"
+        )
     if stats is not None:
         if (checkpoint is None) == (real is None) or fake is not None:
             raise UserError("stats: give real=FOLDER or checkpoint=RUN, whose real images are measured, and no fake=")

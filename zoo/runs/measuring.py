@@ -48,6 +48,7 @@ def evaluate(
     checkpoint: str | None = None,
     real: str | None = None,
     fake: str | None = None,
+    train: str | None = None,
     data: dict[str, Any] | None = None,
     best: bool = False,
     metrics: str | list[str] | None = None,
@@ -79,6 +80,8 @@ def evaluate(
             statistics, beside `fake` or `checkpoint`: mu and sigma of clean-fid, pytorch-fid, ADM, EDM or of `stats`
             (.npz), or torch-fidelity's cache (.pt).
         fake: folder of generated images, or an array of them (.npz or .npy, uint8), beside `real`.
+        train: folder of the generator's training images, or an array of them, beside `real` and `fake`, for the metrics
+            that need them: fld and ct, and mifid and authenticity. `real` are then held-out images.
         data: settings in place of those of the run's data, such as data.class=Folder data.root=photos; for two folders
             those of reading files: data.on_corrupt, data.value_range, data.background and data.match.
         best: whether to take the run's best checkpoint instead of the last.
@@ -96,6 +99,7 @@ def evaluate(
             - clipped: clipped density and coverage (k=5)
             - vendi: Vendi score: effective number of different images, by cosine similarity
             - rke: Rényi kernel entropy as a number of modes; bandwidth half the RMS distance of real images
+            - sfid: spatial Fréchet distance (extractor=inception-spatial)
             - mifid: Fréchet distance over the cosine distance to training images, if that is below 0.1
             - cmmd: 1000 x squared kernel distance, Gaussian kernel of bandwidth 10, features of length 1
             - fld: feature likelihood divergence and its generalisation gap, from training and held-out images
@@ -109,10 +113,10 @@ def evaluate(
         split: part of the data that the real images are from; published FIDs are measured on `train`.
         extractor: network that computes the features, with the resizing of the package that it is named after:
             inception (for FIDs that compare with papers), inception-clean (clean-fid), inception-legacy-pytorch
-            (pytorch-fid), inception-torchvision, dinov2-dgm (dgm-eval), dinov2-torch-fidelity, clip-vit-b32,
-            clip-vit-b32-torch-fidelity, timm:NAME (any model of timm), effnet-lite0, digits, stacked-digits, mnist,
-            stacked-mnist, pixels or points; or the path of your own class; empty for the one that suits the data
-            without a download.
+            (pytorch-fid), inception-torchvision, inception-spatial (for sfid), dinov2-dgm (dgm-eval),
+            dinov2-torch-fidelity, clip-vit-b32, clip-vit-b32-torch-fidelity, timm:NAME (any model of timm),
+            effnet-lite0, digits, stacked-digits, mnist, stacked-mnist, pixels or points; or the path of your own class;
+            empty for the one that suits the data without a download.
         options: settings of the extractor, such as options.weights=PATH, options.model=vits14 (dinov2),
             options.size=128 or options.features=320.
         truncation: bound of the latents: a number, or a list of numbers for a curve; None for none.
@@ -145,10 +149,11 @@ def evaluate(
         python -m zoo.evaluate checkpoint=runs/biggan_cifar10/TIME truncation=[0.5,0.7,1.0]
         python -m zoo.evaluate checkpoint=runs/dcgan_cifar10/TIME extractor=inception split=train compare=published
         python -m zoo.evaluate real=photos fake=samples metrics=fid,prdc
+        python -m zoo.evaluate real=held_out train=photos fake=samples metrics=fld,ct
         python -m zoo.evaluate real=cifar10-32x32.npz fake=samples.npz extractor=inception
         python -m zoo.evaluate real=photos stats=photos.npz extractor=inception-clean
     """
-    check_sources(checkpoint, real, fake, stats)
+    check_sources(checkpoint, real, fake, stats, train)
     check_output(out, stats)
     request = Request(
         metrics=metric_names(metrics),
@@ -175,7 +180,7 @@ def evaluate(
     if checkpoint is None:
         assert real is not None
         assert fake is not None
-        evaluation = evaluate_sets(real, fake, resolution, request, folder_settings(data))
+        evaluation = evaluate_sets(real, fake, resolution, request, folder_settings(data), train)
     elif real is None:
         evaluation = evaluate_checkpoint(checkpoint, best, dict(data or {}), request, cls)
     else:

@@ -53,6 +53,7 @@ def evaluate_on_file(
     opened = open_trained(where, {}, best=best, with_data=False, cls=cls)
     model = opened.model.to(request.device)
     network = extractor_for(request, given)
+    given = given.seen_by(network)
     notes, names = given.check(network), metrics_for(request, given, with_images=False)
     known = given.statistics.n if given.statistics is not None else None
     n = request.n or min(MOST, known or (MOST if given.features is None else len(given.features)))

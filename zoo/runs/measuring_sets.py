@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from zoo.runs.evaluation_results import PACKAGES, Evaluation, notes_on_rows
 from zoo.runs.training_data import set_up_data
 
 MOST = 50_000  # images, if `n` is not given
-NAMED = {"real": "real images", "fake": "generated images"}
+NAMED = {"real": "real images", "fake": "generated images", "train": "training images"}
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Side:
     """One of the two sides of a measurement, before its features are computed.
 
     Args:
-        name: the option that names it, `real` or `fake`.
+        name: the option that names it, `real`, `fake` or `train`.
         where: folder or file, as the user gave it.
         file: content of a file; None for a folder.
         sizes: sizes of the files of a folder; None for a file.
@@ -115,7 +115,12 @@ def open_side(name: str, where: str, reading: Mapping[str, Any]) -> Side:
 
 
 def evaluate_sets(
-    real: str, fake: str, resolution: int, request: Request, reading: Mapping[str, Any] | None = None
+    real: str,
+    fake: str,
+    resolution: int,
+    request: Request,
+    reading: Mapping[str, Any] | None = None,
+    train: str | None = None,
 ) -> Evaluation:
     """Measure one set of images against another.
 
@@ -125,6 +130,7 @@ def evaluate_sets(
         resolution: resolution to compare at, in pixels; 0 for the most common size of the generated images.
         request: the checked options.
         reading: settings of `Folder` for reading files, see `folder_settings`.
+        train: folder or file of training images, beside which `real` are held-out ones; None if there are none.
 
     Raises:
         UserError: for sides without images, or a metric that needs a model.
@@ -135,9 +141,11 @@ def evaluate_sets(
         )
     if resolution < 0:
         raise UserError(f"resolution: pixels, or 0 for the most common size of the generated images; got {resolution}")
-    sides = {name: open_side(name, where, reading or {}) for name, where in (("real", real), ("fake", fake))}
+    named = {"real": real, "fake": fake} | ({} if train is None else {"train": train})
+    sides = {name: open_side(name, where, reading or {}) for name, where in named.items()}
     given = sides["real"].file
     network = extractor_for(request, given)
+    given = given and given.seen_by(network)
     names = metrics_for(request, given)
     from_file = [] if given is None else names_from_file(given, names, network)
     notes = [] if given is None or not from_file else given.check(network)
@@ -159,9 +167,8 @@ def evaluate_sets(
         numbers = numbers_against(given, from_file, network, fake_features, protocol, request)
     others = [name for name in names if name not in from_file]
     if others:
-        reals = sides["real"].images(size, reading or {})
-        chosen = _chosen(reals, network, request.n_real or n, request.seed)
-        protocol["real_digest"] = reals.pool.digest
+        wanted = replace(request, n_real=request.n_real or n)
+        chosen = _real_side(sides, network, wanted, lambda side: side.images(size, reading or {}), protocol)
         measured = measure_numbers(
             others,
             network,
@@ -179,6 +186,25 @@ def evaluate_sets(
     mixed = [mixed_sizes_note(NAMED[name], side.sizes, size) for name, side in sides.items() if side.sizes]
     notes = [*notes_on_rows(rows, network), *notes, *(note for note in mixed if note)]
     return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, notes, versions_of(PACKAGES))
+
+
+def _real_side(
+    sides: Mapping[str, Side],
+    network: Extractor,
+    request: Request,
+    read: Callable[[Side], Split],
+    protocol: dict[str, Any],
+) -> ReferenceSet:
+    """Return the features of real images, with those of training images if they are given; note digests."""
+    reals = read(sides["real"])
+    protocol["real_digest"] = reals.pool.digest
+    chosen = _chosen(reals, network, request.n_real, request.seed)
+    if "train" not in sides:
+        return chosen
+    known = read(sides["train"])
+    protocol |= {"train": sides["train"].where, "train_digest": known.pool.digest}
+    features = _chosen(known, network, request.n_real, request.seed, further=False).reference
+    return replace(chosen, split_name="held_out", train=features)
 
 
 def extractor_for(request: Request, given: ReferenceFile | None) -> Extractor:
@@ -219,7 +245,7 @@ def names_from_file(given: ReferenceFile, names: list[str], network: Extractor) 
     """
     if given.images is None:
         return names
-    return [name for name in names if given.statistics and name == POSSIBLE and given.extractor == network.name]
+    return [name for name in names if given.statistics and name in POSSIBLE and given.extractor == network.name]
 
 
 def numbers_against(
@@ -249,7 +275,7 @@ def numbers_against(
     if given.features is None:
         assert given.statistics is not None
         settings: dict[str, Any] = {"repeats": request.repeats, "seed": request.seed, "device": request.device}
-        return [distance_to(given.statistics, given, network, fake, about, **settings)]
+        return [distance_to(name, given.statistics, given, network, fake, about, **settings) for name in names]
     count = min(request.n_real or len(given.features), len(given.features))
     order = torch.randperm(len(given.features), generator=torch.Generator().manual_seed(request.seed))
     first, others = given.features[order[:count]], given.features[order[count:]]
