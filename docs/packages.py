@@ -26,6 +26,7 @@ FLOORS = [
     ["hub"],
     ["runs"],
     ["audit", "export"],
+    ["project"],
     [
         "__init__",
         "__main__",

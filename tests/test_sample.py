@@ -393,6 +393,39 @@ def test_an_animation_goes_to_the_other_latents_and_back(runs: Trained, tmp_path
         assert animation.size == (2 * 50 + 2, 2 * 50 + 2)
 
 
+def test_a_video_has_the_frames_of_the_animation(runs: Trained, tmp_path: Path) -> None:
+    av = pytest.importorskip("av")
+    for name in ("walk.gif", "walk.mp4"):
+        sample(str(runs["plain"]), n=4, interpolate=6, out=str(tmp_path / name))
+    with av.open(str(tmp_path / "walk.mp4")) as video, Image.open(tmp_path / "walk.gif") as animation:
+        frames = [frame.to_image() for frame in video.decode(video=0)]
+        assert len(frames) == animation.n_frames == 10
+        assert float(video.streams.video[0].average_rate) == 12.5  # 80 ms for each
+        for i in (0, 5):
+            animation.seek(i)
+            expected = np.asarray(animation.convert("RGB"), np.float32)
+            assert np.abs(np.asarray(frames[i], np.float32) - expected).mean() < 4  # its compression
+
+
+def test_without_pyav_a_video_is_refused_before_the_model_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.runs.sample_files.find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r"needs PyAV. Install it with pip install 'gan-zoo\[video\]', or write a .gif"):
+        sample("nowhere", interpolate=3, out=str(tmp_path / "walk.mp4"))
+
+
+def test_every_truncation_has_a_row_of_the_same_seed(runs: Trained, tmp_path: Path) -> None:
+    sample(str(runs["plain"]), truncation=[0.2, 1.0], n=3, seed=5, out=str(tmp_path / "rows.npz"))
+    with np.load(tmp_path / "rows.npz") as arrays:
+        rows = arrays["arr_0"]
+    assert len(rows) == 6
+    for i, level in enumerate((0.2, 1.0)):
+        sample(str(runs["plain"]), truncation=level, n=3, seed=5, out=str(tmp_path / "one.npz"))
+        with np.load(tmp_path / "one.npz") as arrays:
+            assert np.array_equal(rows[3 * i : 3 * i + 3], arrays["arr_0"])
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -403,10 +436,15 @@ def test_an_animation_goes_to_the_other_latents_and_back(runs: Trained, tmp_path
         ({"seeds": "a"}, "got 'a'"),
         ({"seeds": "-4"}, "got '-4'"),
         ({"seeds": str(2**32)}, f"seeds: whole numbers from 0 to {2**32 - 1}; got {2**32}"),
-        ({"seeds": "1", "interpolate": 3}, "seeds, latents and interpolate each say what is drawn. Give one of them"),
+        ({"seeds": "1", "interpolate": 3}, "seeds, latents, interpolate and a list of truncations each say"),
+        (
+            {"truncation": [0.5, 1.0], "interpolate": 3},
+            "a list of truncations each say what is drawn. Give one of them",
+        ),
         ({"latents": "nowhere.npy"}, "latents: nowhere.npy is no .npy file, nor a .npz file with an array z"),
         ({"scale": 0}, "scale: a whole factor of at least 1; got 0"),
         ({"out": "walk.gif"}, "out: a .gif shows the way between latents; give interpolate=STEPS as well"),
+        ({"out": "walk.mp4"}, "out: a .mp4 shows the way between latents; give interpolate=STEPS as well"),
     ],
 )
 def test_seeds_latents_and_scales_that_cannot_be(runs: Trained, options: dict[str, Any], message: str) -> None:

@@ -16,6 +16,7 @@ COMMANDS = {
     "python -m zoo.compare RUN RUN ...": "zoo.runs.comparing.command.main",
     "python -m zoo.audit checkpoint=RUN": "zoo.audit.command.main",
     "python -m zoo.export checkpoint=RUN": "zoo.export.command.main",
+    "python -m zoo.project checkpoint=RUN image=FILE": "zoo.project.command.main",
 }
 """Import path of the function of each command, by its usual call."""
 

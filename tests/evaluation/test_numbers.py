@@ -173,7 +173,11 @@ def test_too_few_real_images_give_a_floor_at_what_there_is() -> None:
 
 
 def test_every_metric_gives_numbers_with_their_protocol() -> None:
-    usual = {name: kind for name, kind in METRICS.items() if kind.input not in ("images", "spatial") and kind.train != "beside"}
+    usual = {
+        name: kind
+        for name, kind in METRICS.items()
+        if kind.input not in ("images", "spatial") and kind.train != "beside"
+    }
     found = measured(list(usual), real_features(200), n=200, repeats=2)
     assert {key for kind in usual.values() for key in kind.keys} - {"high_quality"} == set(found)
     for number in found.values():

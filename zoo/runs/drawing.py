@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -23,17 +24,18 @@ from zoo.sampling.images import TruncationBy, class_number, interpolate, render
 
 SPAN = re.compile(r"(\d+)-(\d+)")
 MOST_SEEDS = 1_000_000
+USUAL, OF_EACH_LEVEL = 64, 8  # images, if their number is not given
 
 
 def sample(
     checkpoint: str,
-    n: int = 64,
+    n: int | None = None,
     seed: int = 0,
     seeds: str | int | list[int | str] | None = None,
     latents: str = "",
     out: str = "samples.png",
     labels: int | str | list[int | str] | None = None,
-    truncation: float | None = None,
+    truncation: float | list[float] | None = None,
     truncation_by: TruncationBy = "redrawing",
     interpolate: int = 0,
     columns: int = 0,
@@ -45,16 +47,20 @@ def sample(
 
     Args:
         checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
-        n: number of images; with `interpolate`, number of pairs of latents.
+        n: number of images; with `interpolate`, number of pairs of latents; with several truncations, number of images
+            of each. None for 64, or 8 for each of several truncations.
         seed: seed of the latents.
         seeds: seeds of single images, such as 0-31 or 3,7,12, in place of `n` and `seed`: each image has its own, and
             is the same whatever else is drawn.
-        latents: file of latents (N, Z) to draw, .npy or .npz with the array `z`, in place of `n` and `seed`.
+        latents: file of latents (N, Z) to draw, .npy or .npz with the array `z`, in place of `n` and `seed`. The arrays
+            `labels` and `component` (N,) of an .npz file, as `zoo.project` writes them, are used where the options of
+            these names are not given.
         out: picture file for one grid; a folder (ending in /) for single PNG files; .npz for arrays, arr_0 of images
-            (N, H, W, C) and arr_1 of classes; or .gif for an animation of `interpolate`.
+            (N, H, W, C) and arr_1 of classes; .gif or .mp4 for an animation of `interpolate`.
         labels: one class for all images, or a list of classes that is repeated over the images, by number or by name;
             None for all classes in turn.
-        truncation: bound of the latents: coordinates outside [-truncation, truncation] are drawn again; None for none.
+        truncation: bound of the latents: coordinates outside [-truncation, truncation] are drawn again; a list for a
+            row of images for each bound, of the same seed; None for none.
         truncation_by: method of the truncation; `scaling` draws again outside [-2, 2] and multiplies by `truncation`.
         interpolate: number of images along the great circle between two latents, one pair in each row; 0 for
             independent samples.
@@ -75,8 +81,11 @@ def sample(
         python -m zoo.sample checkpoint=runs/biggan_photos/TIME labels=[cat,dog]
         python -m zoo.sample checkpoint=dcgan_digits seeds=0-31 out=digits/ scale=8
         python -m zoo.sample checkpoint=dcgan_digits n=9 interpolate=20 out=walk.gif
+        python -m zoo.sample checkpoint=biggan_digits truncation=[0.2,0.5,1,2] n=10
         python -m zoo.sample checkpoint=dcgan_digits n=50000 out=samples.npz
     """
+    levels = truncation if isinstance(truncation, list) else [truncation]
+    n = n if n is not None else OF_EACH_LEVEL if len(levels) > 1 else USUAL
     if n < 1:
         raise UserError(f"n: at least 1 image; got {n}")
     if columns < 0:
@@ -85,20 +94,24 @@ def sample(
         raise UserError(f"scale: a whole factor of at least 1; got {scale}")
     if labels == []:
         raise UserError("labels: name at least one class, or leave labels out for all of them")
-    if sum(map(bool, (seeds is not None, latents, interpolate))) > 1:
-        raise UserError("seeds, latents and interpolate each say what is drawn. Give one of them")
+    if sum(map(bool, (seeds is not None, latents, interpolate, len(levels) != 1))) > 1:
+        raise UserError(
+            "seeds, latents, interpolate and a list of truncations each say what is drawn. Give one of them"
+        )
     numbers = None if seeds is None else seeds_of(seeds)
     place = with_home(out)
     to_folder = out.endswith(("/", "\\")) or place.is_dir()
     check_output(place, to_folder, interpolate)
     model = load_model(checkpoint, cls)
-    options: dict[str, Any] = {"truncation": truncation, "truncation_by": truncation_by}
+    options: dict[str, Any] = {"truncation": levels[0], "truncation_by": truncation_by}
     try:
         model = model if component is None else _member(model, component, interpolate)
         if numbers is not None:
             samples = _draw_seeds(model, numbers, labels, options)
         elif latents:
             samples = _draw_latents(model, read_latents(with_home(latents)), labels)
+        elif len(levels) > 1:
+            samples = _draw_levels(model, n, labels, levels, {"seed": seed, "truncation_by": truncation_by})
         else:
             samples = _draw(model, n, labels, interpolate, {"seed": seed, **options})
     except ValueError as error:
@@ -138,21 +151,42 @@ def seeds_of(given: str | int | Sequence[int | str]) -> list[int]:
     return seeds
 
 
-def read_latents(path: Path) -> Tensor:
-    """Return the latents (N, Z) of a .npy file, or of the array `z` of a .npz file, as float32.
+class GivenLatents(NamedTuple):
+    """Latents from a file.
+
+    Args:
+        z: latents (N, Z), float32.
+        labels: class of each (N,); None if the file does not say it.
+        component: generator of a mixture that draws each (N,); None if the file does not say it.
+    """
+
+    z: Tensor
+    labels: Tensor | None = None
+    component: Tensor | None = None
+
+
+def read_latents(path: Path) -> GivenLatents:
+    """Return the latents of a .npy file, or of the arrays `z`, `labels` and `component` of a .npz file.
 
     Raises:
-        UserError: if there are none, or a number is not finite.
+        UserError: if there are none, a number is not finite, or the arrays do not have as many rows.
     """
+    others: dict[str, Tensor] = {}
     try:
         loaded = np.load(path, allow_pickle=False)
         values = loaded if isinstance(loaded, np.ndarray) else loaded["z"]
         latents = torch.from_numpy(np.array(values, dtype=np.float32))
+        if not isinstance(loaded, np.ndarray):
+            names = [name for name in ("labels", "component") if name in loaded]
+            others = {name: torch.from_numpy(np.array(loaded[name], dtype=np.int64)) for name in names}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"latents: {path} is no .npy file, nor a .npz file with an array z ({error})") from error
     if latents.ndim != 2 or not len(latents) or not bool(latents.isfinite().all()):
         raise UserError(f"latents: a table (N, Z) of finite numbers; {path} has shape {tuple(latents.shape)}")
-    return latents
+    for name, array in others.items():
+        if array.shape != latents.shape[:1]:
+            raise UserError(f"latents: {name} of {path} has shape {tuple(array.shape)}; z has {len(latents)} rows")
+    return GivenLatents(latents, **others)
 
 
 def _member(model: GAN, component: int, steps: int) -> GAN:
@@ -167,7 +201,7 @@ def _member(model: GAN, component: int, steps: int) -> GAN:
     return model.member(component)
 
 
-def _numbers(labels: Any, class_names: tuple[str, ...]) -> list[int]:
+def class_numbers(labels: Any, class_names: tuple[str, ...]) -> list[int]:
     """Return the numbers of classes that are given by number or by name.
 
     Raises:
@@ -182,7 +216,7 @@ def _numbers(labels: Any, class_names: tuple[str, ...]) -> list[int]:
 def _classes(model: GAN, n: int, labels: Any) -> tuple[Tensor | None, int]:
     """Return the class of each of n images, None for an unconditional model, and the columns that suit them."""
     given = [labels] if isinstance(labels, int | str) else labels
-    chosen = None if given is None else _numbers(given, model.class_names)
+    chosen = None if given is None else class_numbers(given, model.class_names)
     if chosen is None and model.num_classes:
         chosen = list(range(model.num_classes))
     classes = None if chosen is None else torch.tensor(chosen)[torch.arange(n) % len(chosen)]
@@ -205,16 +239,34 @@ def _draw_seeds(model: GAN, seeds: list[int], labels: Any, options: dict[str, An
     return Samples(images, classes, columns, seeds=tuple(seeds))
 
 
-def _draw_latents(model: GAN, latents: Tensor, labels: Any) -> Samples:
+def _draw_levels(model: GAN, n: int, labels: Any, levels: Sequence[float | None], options: dict[str, Any]) -> Samples:
+    """Draw a row of n images of one seed for each truncation."""
+    classes, _ = _classes(model, n, labels)
+    images = torch.cat([model.sample(n, labels=classes, truncation=level, **options) for level in levels])
+    return Samples(images, None if classes is None else classes.repeat(len(levels)), n)
+
+
+def _draw_latents(model: GAN, given: GivenLatents, labels: Any) -> Samples:
     """Draw the images of latents.
 
     Raises:
-        ValueError: for latents of another length than the model's.
+        ValueError: for latents of another length than the model's, or classes or generators that it does not have.
     """
+    latents = given.z
     length = model.sample_latent(1).shape[1]
     if latents.shape[1] != length:
         raise ValueError(f"latents: {latents.shape[1]} numbers for each image; this model takes {length}")
     classes, columns = _classes(model, len(latents), labels)
+    if labels is None and given.labels is not None:
+        classes, columns = given.labels, max(1, round(len(latents) ** 0.5))
     if classes is not None and not model.num_classes:
         raise ValueError("labels were given, but this model is unconditional (num_classes=0)")
-    return Samples(render(model, latents.to(model.device), classes), classes, columns)
+    if classes is not None and not bool(((classes >= 0) & (classes < model.num_classes)).all()):
+        raise ValueError(f"labels: classes are numbered 0 to {model.num_classes - 1}; got {classes.tolist()[:8]}")
+    networks = None
+    if given.component is not None and isinstance(model, MixGAN):
+        networks = model.choose_networks(1)
+        if not bool(((given.component >= 0) & (given.component < len(networks.networks))).all()):
+            raise ValueError(f"component: generators are numbered 0 to {len(networks.networks) - 1} in this mixture")
+        networks = replace(networks, choice=given.component.to(model.device))
+    return Samples(render(model, latents.to(model.device), classes, networks), classes, columns)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -14,7 +18,7 @@ from zoo.io.files import atomic_write
 from zoo.rendering import pictures
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
-ANIMATION, ARRAYS = ".gif", ".npz"
+ANIMATIONS, ARRAYS = (".gif", ".mp4"), ".npz"
 FRAME_MILLISECONDS = 80
 
 
@@ -53,14 +57,16 @@ def check_output(out: Path, to_folder: bool, steps: int) -> None:
     if to_folder:
         if any(path.suffix.lower() in PICTURE_SUFFIXES for path in out.glob("*")):
             raise UserError(f"out: {out} holds pictures already, which would be taken for samples. Choose a new folder")
-    elif ending == ANIMATION:
+    elif ending in ANIMATIONS:
         if not steps:
-            raise UserError("out: a .gif shows the way between latents; give interpolate=STEPS as well")
+            raise UserError(f"out: a {ending} shows the way between latents; give interpolate=STEPS as well")
     elif ending not in (*PICTURE_SUFFIXES, ARRAYS):
         raise UserError(
             f"out: a picture ending in {', '.join(PICTURE_SUFFIXES)}, or a folder ending in / for single pictures, or "
-            f"{ARRAYS} for arrays, or {ANIMATION} for an animation of interpolate=STEPS; got {str(out)!r}"
+            f"{ARRAYS} for arrays, or {' or '.join(ANIMATIONS)} for an animation of interpolate=STEPS; got {str(out)!r}"
         )
+    if ending == ".mp4" and find_spec("av") is None:
+        raise UserError("out: a .mp4 needs PyAV. Install it with pip install 'gan-zoo[video]', or write a .gif")
 
 
 def write(samples: Samples, out: Path, to_folder: bool, columns: int, scale: int) -> None:
@@ -85,7 +91,7 @@ def write(samples: Samples, out: Path, to_folder: bool, columns: int, scale: int
                 pictures.save(_enlarged(pictures.single(image), scale), out / f"{name:0{digits}d}.png")
         elif out.suffix.lower() == ARRAYS:
             _write_arrays(samples, out)
-        elif out.suffix.lower() == ANIMATION:
+        elif out.suffix.lower() in ANIMATIONS:
             _write_animation(samples, out, columns, scale)
         else:
             pictures.save(_enlarged(pictures.grid(samples.images, columns), scale), out)
@@ -115,4 +121,23 @@ def _write_animation(samples: Samples, out: Path, columns: int, scale: int) -> N
     by_step = samples.images.view(pairs, samples.steps, *samples.images.shape[1:]).transpose(0, 1)
     forth = [_enlarged(pictures.grid(images, columns), scale) for images in by_step]
     frames = [*forth, *forth[-2:0:-1]]
+    if out.suffix.lower() == ".mp4":
+        _write_video(frames, out)
+        return
     pictures.save(frames[0], out, save_all=True, append_images=frames[1:], duration=FRAME_MILLISECONDS, loop=0)
+
+
+def _write_video(frames: list[Image.Image], out: Path) -> None:
+    """Write frames as H.264, which every browser plays; an odd side is made even, as its colours need."""
+    av: Any = import_module("av")  # an extra, partly without types
+
+    width, height = (side + side % 2 for side in frames[0].size)
+    with atomic_write(out) as scratch, av.open(str(scratch), "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=Fraction(1000, FRAME_MILLISECONDS))
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.options = {"crf": "12"}  # close to lossless: samples are judged by their detail
+        for frame in frames:
+            even = Image.new("RGB", (width, height), "white")
+            even.paste(frame)
+            container.mux(stream.encode(av.VideoFrame.from_image(even)))
+        container.mux(stream.encode())

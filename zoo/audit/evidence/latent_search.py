@@ -28,11 +28,17 @@ class Reconstructions(NamedTuple):
         errors: reconstruction errors (N,): root mean squared difference of pixels in [-1, 1].
         norms: Euclidean norms (N,) of the latents.
         images: reconstructions (N, C, H, W) in [-1, 1].
+        latents: the latents (N, Z).
+        labels: classes (N,) of the reconstructions; None for a subject without classes.
+        networks: the network that draws each; None for the only one.
     """
 
     errors: Tensor
     norms: Tensor
     images: Tensor
+    latents: Tensor
+    labels: Tensor | None
+    networks: RowNetworks | None
 
 
 def reconstruct(
@@ -43,7 +49,8 @@ def reconstruct(
     Args:
         subject: a subject with `generate`.
         images: images (N, C, H, W) in [-1, 1] to reconstruct.
-        labels: classes (N,) of the images; used if the subject has classes.
+        labels: classes (N,) of the images; used if the subject has classes. None then finds the classes too: those of
+            the nearest draws.
         prior: latents (P, Z) drawn from the prior, which set the learning rate and the radius of the ball.
         steps: number of steps of Adam.
         restarts: number of searches for each image, of which the best counts.
@@ -53,9 +60,8 @@ def reconstruct(
     classes = labels if subject.num_classes else None
     radius = float(prior.norm(dim=1).quantile(PRIOR_SHARE))
     scale = float(prior.std())
-    latents, networks = _starts(subject, images, classes, restarts, seed)
+    latents, many, networks = _starts(subject, images, classes, restarts, seed)
     targets = images.repeat_interleave(restarts, 0)
-    many = None if classes is None else classes.repeat_interleave(restarts)
     chunk = images_at_once(images[0].numel())
     errors, reached = [], []
     with subject.frozen():
@@ -71,23 +77,29 @@ def reconstruct(
     error, best = torch.cat(errors).view(n, restarts).min(1)
     chosen = torch.arange(n) * restarts + best
     nearest = torch.cat(reached)[chosen]
-    shown = subject.render(nearest, classes, None if networks is None else networks[chosen])
-    return Reconstructions(error.sqrt().double(), nearest.norm(dim=1), shown)
+    found = None if many is None else many[chosen]
+    drawn_by = None if networks is None else networks[chosen]
+    shown = subject.render(nearest, found, drawn_by)
+    return Reconstructions(error.sqrt().double(), nearest.norm(dim=1), shown, nearest, found, drawn_by)
 
 
 def _starts(
     subject: SubjectAdapter, images: Tensor, labels: Tensor | None, restarts: int, seed: int
-) -> tuple[Tensor, RowNetworks | None]:
+) -> tuple[Tensor, Tensor | None, RowNetworks | None]:
     """Choose the draws from the prior that are nearest to each image, from a pool that images of a class share.
 
+    Without labels, the pool has all classes in equal shares, and images of every class share it.
+
     Returns:
-        Latents (N * restarts, Z), and the network that draws each, or None for the only one.
+        Latents (N * restarts, Z), their classes or None, and the network that draws each, or None for the only one.
     """
     n = len(images)
     size = n * CANDIDATES * restarts
     latents = subject.sample_latent(size, seed).detach().float().cpu()
     networks = subject.choose_networks(size, seed)
     classes = None if labels is None else labels.repeat_interleave(size // n)
+    if labels is None and subject.num_classes:
+        classes = torch.arange(size) % subject.num_classes
     distances = torch.empty(size, n)
     for first in range(0, size, CHUNK):
         rows = slice(first, first + CHUNK)
@@ -103,7 +115,11 @@ def _starts(
     if classes is not None and labels is not None:
         distances[classes[:, None] != labels[None]] = torch.inf
     chosen = distances.topk(restarts, dim=0, largest=False).indices.T.flatten()
-    return latents[chosen], None if networks is None else networks[chosen]
+    return (
+        latents[chosen],
+        None if classes is None else classes[chosen],
+        None if networks is None else networks[chosen],
+    )
 
 
 @torch.enable_grad()

@@ -1,0 +1,1 @@
+"""Projection: find the latents of a trained generator whose images are nearest to given pictures."""
