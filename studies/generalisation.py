@@ -159,7 +159,7 @@ def copying(model: zoo.GAN, source: Any) -> dict[str, Any]:
         model, source.train, source.held_out, budget="quick", only=["copying"], features="pixels", name=NAME
     )
     (finding,) = report.findings
-    wanted = {"excess": "excess train-set win rate in pixels", "rate": "copying rate at 1 % in pixels"}
+    wanted = {"excess": "excess train-set win rate in pixels", "rate": "copying rate at 1.0 % in pixels"}
     named = {s.name: s for s in finding.statistics}
     found = {key: named[name] for key, name in wanted.items() if name in named}
     return {
@@ -199,7 +199,9 @@ def row(setting: dict[str, Any], root: str, grid: Path) -> dict[str, Any]:
             trainer={"accelerator": "cpu", "threads": 1, "precision": "32-true"},
         )
         course = [json.loads(line) for line in Path(folder, "course.jsonl").read_text().splitlines()]
-        alarms = [path.name for path in sorted((run.folder / "alarms").glob("*"))]
+        events = run.folder / "alarms" / "events.jsonl"
+        lines = [json.loads(line) for line in events.read_text().splitlines()] if events.is_file() else []
+        alarms = [[event["images_seen"], event["alarm"]] for event in lines if "alarm" in event]
     trained = time.monotonic() - began
     model = run.model.eval()
     samples = model.sample(SAMPLES, seed=2)
