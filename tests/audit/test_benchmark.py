@@ -1,0 +1,237 @@
+"""The benchmark of tests for memorisation: copies as described, statistics by hand, and powers known beforehand."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from zoo.audit.benchmark import plants
+from zoo.audit.benchmark.bank import View, view_of
+from zoo.audit.benchmark.command import benchmark
+from zoo.audit.benchmark.detectors import Half, detectors
+from zoo.audit.benchmark.power import Design, interval, power
+from zoo.audit.benchmark.table import markdown
+from zoo.audit.statistics.distances import nearest
+from zoo.audit.statistics.memory import real_neighbours
+from zoo.data.digits import load_digits
+from zoo.errors import UserError
+from zoo.metrics.data_copying import closeness_score
+
+
+def pictures(n: int, size: int = 16) -> Tensor:
+    levels = torch.randint(0, 256, (n, 3, size, size), generator=torch.Generator().manual_seed(n))
+    return levels.float() / 127.5 - 1
+
+
+def copies(kind: str, images: Tensor) -> Tensor:
+    return plants.planted_copies(kind, images, torch.Generator().manual_seed(0))
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def test_copies_are_what_they_are_called() -> None:
+    images = pictures(40)
+    level = 1 / 127.5
+    assert torch.equal(copies("exact", images), images)
+    assert torch.equal(copies("mirrored", images).flip(3), images)
+    noise = copies("noisy", images) - images
+    assert float(noise[images.abs() < 0.5].std()) == pytest.approx(plants.NOISE, rel=0.03)
+    brighter = (images + plants.BRIGHTER).clamp(-1, 1)
+    assert float((copies("brightened", images) - brighter).abs().max()) <= level / 2 + 1e-6
+    blend = 0.7 * images + 0.3 * images.roll(1, 0)
+    assert float((copies("blended", images) - blend).abs().max()) <= level / 2 + 1e-6
+    patched = copies("patched", images)
+    assert torch.equal(patched[..., :8], images[..., :8])
+    assert torch.equal(patched[..., 8:], images.roll(1, 0)[..., 8:])
+
+
+def test_shifts_are_by_an_eighth_of_the_side_in_eight_directions() -> None:
+    images = pictures(60)
+    moved, seen = copies("shifted", images), set()
+    for image, copy in zip(images, moved):
+        for y in (-2, 0, 2):
+            for x in (-2, 0, 2):
+                if torch.equal(image[:, 4:12, 4:12], copy[:, 4 + y : 12 + y, 4 + x : 12 + x]):
+                    seen.add((y, x))
+    assert len(seen) == 8
+    assert (0, 0) not in seen
+
+
+def test_crops_are_enlarged_parts() -> None:
+    """A ramp from left to right stays one, over 0.8 of its range."""
+    ramp = torch.linspace(-1, 1, 20).expand(5, 3, 20, 20)
+    found = copies("cropped", ramp)
+    assert found.shape == ramp.shape
+    span = found[..., -3].mean((1, 2)) - found[..., 2].mean((1, 2))
+    assert torch.allclose(span, torch.full((5,), 0.8 * 2 * 15 / 19), atol=0.05)
+
+
+def test_jpeg_is_lossy_and_close() -> None:
+    smooth = torch.nn.functional.avg_pool2d(pictures(8, 24), 9, 1)
+    difference = (copies("jpeg", smooth) - smooth).abs()
+    assert 0 < float(difference.mean()) < 0.1
+    grey = smooth[:, :1]
+    assert copies("jpeg", grey).shape == grey.shape
+
+
+# --- statistics ------------------------------------------------------------------------------------------------------
+
+
+def normal(n: int, seed: int, width: int = 4) -> Tensor:
+    return torch.randn(n, width, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def known() -> tuple[View, Half, tuple[Tensor, Tensor, Tensor]]:
+    """A view of 300 training points, 200 held-out ones and 60 exact copies, with half of the held-out as reference."""
+    train, held_out = normal(300, 1), normal(200, 2)
+    made = train[:60].clone()
+    order = torch.randperm(200, generator=torch.Generator().manual_seed(3))
+    mask = torch.zeros(200, dtype=torch.bool)
+    mask[order[:100]] = True
+    return view_of("points", train, held_out, made, 0), Half(order[:100], mask), (train, held_out, made)
+
+
+def test_neighbours_are_those_among_the_training_images_and_the_reference(known: Any) -> None:
+    view, half, (train, held_out, made) = known
+    found = view.neighbours(half.mask)
+    queries = torch.cat([held_out[half.rows], made])
+    reference = held_out[half.rows]
+    to_reference = nearest(queries, reference, 6)
+    ours = torch.cat([half.rows, torch.arange(200, 260)])
+    for i, row in enumerate(ours.tolist()):
+        own = i < 100  # an image of the reference is no neighbour of itself
+        distances = to_reference.distances[i, 1:] if own else to_reference.distances[i, :5]
+        joined = torch.cat([nearest(queries[i : i + 1], train, 5).distances[0], distances]).sort().values
+        assert float(found.ratios[row]) == pytest.approx(float(joined[0] / joined[4]), abs=1e-12)
+    assert found.held_out == 100
+    assert found.train == 300
+    assert (found.winners[200:] == torch.arange(60)).all()  # copies are nearest to what they copy
+
+
+def test_the_statistics_are_those_of_their_definitions(known: Any) -> None:
+    view, half, (train, held_out, made) = known
+    tests = detectors({"points": view}, half)
+    others = torch.tensor([row for row in range(200) if not half.mask[row]])
+    rows = torch.cat([others[:70], torch.arange(200, 230)])
+    images = torch.cat([held_out, made])[rows]
+    distances = nearest(images, train).distances[:, 0]
+    assert tests["mean nearest distance, points"](rows) == pytest.approx(-float(distances.mean()), rel=1e-12)
+    bound = nearest(held_out[half.rows], train).distances[:, 0].quantile(0.01)
+    assert tests["share closer than 99 % of held-out, points"](rows) == float((distances <= bound).double().mean())
+    cosines = torch.nn.functional.cosine_similarity(images[:, None], train[None], dim=2).abs().amax(1)
+    assert tests["MiFID's distance, points"](rows) == pytest.approx(-float((1 - cosines).mean()), abs=1e-6)
+    total = weight = 0.0
+    for cell in range(3):
+        inside, reference = rows[view.cells[rows] == cell], half.rows[view.cells[half.rows] == cell]
+        if len(inside) > 20:
+            z = closeness_score(view.cell_distances[inside], view.cell_distances[reference])
+            total, weight = total + len(reference) * z, weight + len(reference)
+    assert weight
+    assert tests["C_T, points"](rows) == pytest.approx(-total / weight, rel=1e-9)
+    joined = real_neighbours(
+        nearest(images, train, 5), nearest(images, held_out[half.rows], 5), 300, 100
+    )  # none of the images is in the reference
+    assert tests["exchange test, points"](rows) == pytest.approx(-math.log10(joined.exchange().p), rel=1e-9)
+
+
+# --- power -----------------------------------------------------------------------------------------------------------
+
+
+def test_powers_that_are_known_beforehand() -> None:
+    """Fifty copies of 100 are found by every test of single distances; copies far away by none but by chance."""
+    train, held_out, width = normal(400, 1, 8), normal(800, 2, 8), 8
+    far = 50 + normal(60, 3, width)
+    view = view_of("points", train, held_out, torch.cat([train[:60], far]), 0)
+    rows = {"near": torch.arange(800, 860), "far": torch.arange(860, 920)}
+    found = power({"points": view}, rows, 800, Design(100, (0.5,), seeds=2, honest=150, planted=10))
+    by = {(row["test"], row["kind"]): row["found"] for row in found}
+    tests = {row["test"] for row in found}
+    assert tests == {
+        *(f"{name}, points" for name in ("mean nearest distance", "C_T", "AuthPct", "exchange test")),
+        *("share closer than 99 % of held-out, points", "MiFID's distance, points", "audit: all views"),
+    }
+    for test in tests - {"MiFID's distance, points"}:
+        assert by[test, "near"] == [1.0, 1.0], test
+    for test in ("mean nearest distance, points", "share closer than 99 % of held-out, points", "AuthPct, points"):
+        assert by[test, "far"] == [0.0, 0.0], test
+    alarms = [value for row in found if row["kind"] == "honest" for value in row["found"]]
+    assert np.mean(alarms) < 0.04
+
+
+def test_an_interval_over_seeds() -> None:
+    assert interval([1.0, 1.0, 1.0]) == (1.0, 1.0, 1.0)
+    mean, low, high = interval([0.0, 1.0] * 5)
+    assert mean == 0.5
+    assert 0.1 < low < 0.4 < 0.6 < high < 0.9
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def digits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    images, _ = load_digits(16, 1)
+    np.save("train.npy", images[:800])
+    np.save("held_out.npy", images[800:1400])
+    return tmp_path
+
+
+def test_the_command_writes_numbers_and_a_table(digits: Path) -> None:
+    result = benchmark(
+        "train.npy",
+        "held_out.npy",
+        extractor="pixels",
+        options={"size": 8},
+        kinds="exact,shifted",
+        shares=0.2,
+        n=150,
+        seeds=2,
+        honest=100,
+        planted=4,
+        copies=20,
+    )
+    assert json.loads(Path("power.json").read_text()) == json.loads(json.dumps(result))
+    assert result["protocol"]["n"] == 150
+    assert result["protocol"]["training images that copies are made of"] == 30  # a fifth of 150
+    by = {(row["test"], row["kind"]): row["found"] for row in result["rows"]}
+    assert by["audit: all views", "exact"] == [1.0, 1.0]
+    text = Path("power.md").read_text()
+    assert text == markdown(result) + "\n"
+    assert "**20 % of a set are copies** (30 of 150)" in text
+    assert "| audit: all views | " in text
+    assert "| test | honest | exact | shifted |" in text
+    assert "FLD gap" in text.partition("Not run:")[2]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"kinds": "exakt"}, "kinds: there is no kind 'exakt'. Did you mean exact? Known: exact, noisy"),
+        ({"shares": [0.1, 0]}, "shares: numbers above 0 and at most 1; got 0"),
+        ({"shares": []}, "shares: numbers above 0 and at most 1; got []"),
+        ({"seeds": 0}, "seeds: at least 1; got 0"),
+        ({"honest": 50}, "honest: at least 100 sets, since the threshold is what 1% of them exceed; got 50"),
+        ({"out": "power.txt"}, "out: a file ending in .json; got 'power.txt'"),
+        ({"held_out": "few.npy"}, "held_out: at least 400 images; few.npy has 50"),
+        ({"train": "few.npy", "shares": 1.0}, "train: 500 images to copy are needed, which few.npy has not: 50"),
+        ({"train": "nowhere"}, "train: there is no folder nowhere"),
+    ],
+)
+def test_mistakes_are_explained(digits: Path, options: dict[str, Any], message: str) -> None:
+    np.save("few.npy", np.load("train.npy")[:50])
+    given = {"train": "train.npy", "held_out": "held_out.npy", "extractor": "pixels", **options}
+    with pytest.raises(UserError) as raised:
+        benchmark(**given)
+    assert message in str(raised.value)
+    assert not Path("power.json").exists()

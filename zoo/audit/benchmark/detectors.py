@@ -1,0 +1,141 @@
+"""Tests for memorisation, each a number of a set of images that is higher the more it looks like copying."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from zoo.audit.benchmark.bank import View
+from zoo.audit.statistics.memory import RealNeighbours, ratio_threshold
+from zoo.audit.statistics.significance import fisher_exact, holm
+
+RATES = (0.001, 0.01)  # shares of the held-out images below the thresholds of the copying rate, as in the audit
+CLOSE = 0.01  # share of the held-out images that are as close to a training image as the calibrated distance
+
+Statistic = Callable[[Tensor], float]
+"""Function of a set of images, given as rows (n,) of the views, to the number of a test."""
+
+
+@dataclass(frozen=True)
+class Half:
+    """One seed's reference: the rows of held-out images that no set contains.
+
+    Args:
+        rows: rows (R,) of the reference in the views.
+        mask: mask (M,) of the reference among the held-out images.
+    """
+
+    rows: Tensor
+    mask: Tensor
+
+
+def detectors(views: dict[str, View], half: Half) -> dict[str, Statistic]:
+    """Return all tests by name, for one choice of the reference.
+
+    Args:
+        views: views by name of the space.
+        half: the reference.
+    """
+    found: dict[str, Statistic] = {}
+    neighbours = {name: view.neighbours(half.mask) for name, view in views.items()}
+    for name, view in views.items():
+        if name.startswith("mirrored"):
+            continue
+        found[f"mean nearest distance, {name}"] = _mean_distance(view)
+        found[f"share closer than 99 % of held-out, {name}"] = _share_close(view, half)
+        found[f"C_T, {name}"] = _c_t(view, half)
+        found[f"AuthPct, {name}"] = _mean_of(~view.authentic)
+        found[f"MiFID's distance, {name}"] = _mean_of(-view.cosines)
+        found[f"exchange test, {name}"] = _exchange(neighbours[name])
+    found["audit: all views"] = _audit(neighbours, half)
+    return found
+
+
+def _mean_of(values: Tensor) -> Statistic:
+    return lambda rows: float(values[rows].double().mean())
+
+
+def _mean_distance(view: View) -> Statistic:
+    """Return minus the mean distance to the nearest training image."""
+    return _mean_of(-view.to_train.distances[:, 0])
+
+
+def _share_close(view: View, half: Half) -> Statistic:
+    """Return the share of images closer to a training image than all but CLOSE of the reference are."""
+    distances = view.to_train.distances[:, 0]
+    return _mean_of(distances <= distances[half.rows].quantile(CLOSE))
+
+
+def _c_t(view: View, half: Half) -> Statistic:
+    """Return -C_T of Meehan et al. 2020: the Mann-Whitney z-score of distances in cells, weighted by the reference."""
+    places = torch.zeros(len(view.cells), dtype=torch.float64)  # reference distances below each image's, ties half
+    counts = torch.zeros(int(view.cells.max()) + 1, dtype=torch.float64)
+    for cell in range(len(counts)):
+        ordered = view.cell_distances[half.rows[view.cells[half.rows] == cell]].sort().values
+        counts[cell] = len(ordered)
+        inside = view.cells == cell
+        own = view.cell_distances[inside]
+        below = torch.searchsorted(ordered, own) + torch.searchsorted(ordered, own, right=True)
+        places[inside] = below.double() / 2
+
+    def statistic(rows: Tensor) -> float:
+        total = weight = 0.0
+        for cell, n in enumerate(counts.tolist()):
+            inside = rows[view.cells[rows] == cell]
+            m = len(inside)
+            if m > 20 and n:
+                z = (float(places[inside].sum()) - (n * m / 2 - 0.5)) / math.sqrt(n * m * (n + m + 1) / 12)
+                total, weight = total + n * z, weight + n
+        return -total / weight if weight else 0.0
+
+    return statistic
+
+
+def _exchange(neighbours: RealNeighbours) -> Statistic:
+    """Return -log10 of the p-value of the audit's exchange test."""
+    return lambda rows: _evidence(_of(neighbours, rows).exchange().p)
+
+
+def _audit(neighbours: dict[str, RealNeighbours], half: Half) -> Statistic:
+    """Return -log10 of the audit's smallest p-value over all views, corrected for their number (Holm).
+
+    As in the audit's question on copying: the exchange test, and the copying rate at two thresholds, which one half of
+    the reference sets and the other checks.
+    """
+    setting, checking = half.rows[::2], half.rows[1::2]
+    thresholds = {
+        (name, rate): ratio_threshold(view.ratios[setting], rate) for name, view in neighbours.items() for rate in RATES
+    }
+    null = {
+        key: int((neighbours[key[0]].ratios[checking] <= threshold).sum())
+        for key, threshold in thresholds.items()
+        if threshold is not None
+    }
+
+    def statistic(rows: Tensor) -> float:
+        p = []
+        for name, view in neighbours.items():
+            own = _of(view, rows)
+            p.append(own.exchange().p)
+            for rate in RATES:
+                threshold = thresholds[name, rate]
+                if threshold is None:
+                    continue
+                close = own.ratios <= threshold
+                more = fisher_exact(int(close.sum()), len(rows), null[name, rate], len(checking))
+                p.append(max(more, own.exchange(close).p))
+        return _evidence(float(holm(p).min()))
+
+    return statistic
+
+
+def _of(neighbours: RealNeighbours, rows: Tensor) -> RealNeighbours:
+    return RealNeighbours(neighbours.ratios[rows], neighbours.winners[rows], neighbours.train, neighbours.held_out)
+
+
+def _evidence(p: float) -> float:
+    return -math.log10(max(p, 1e-300))
