@@ -11,8 +11,8 @@ distribution on m other training images. A discriminator (three dense layers of 
 n parameters) is trained to tell them apart, by the logistic loss and Adam at 1e-3, for `steps` steps with 128 images of
 each. Its distance is E D(x) over the m images less E D(x) over test images, which it never saw: 0 if it cannot tell
 them apart, 1 if it knows all m by heart. Measured every 100 steps on one half of the test images, and reported for the
-step with the largest value on the other half (`distance`), so that the choice does not favour it. `own` is the same with
-the training images that stand for the data in place of test images: what it achieves on what it was trained on.
+step with the largest value on the other half (`distance`), so that the choice does not favour it. `own` is the same
+with the training images that stand for the data in place of test images: what it achieves on what it was trained on.
 
 `m_half` of each width is the m at which the distance falls to a half, interpolated in log m. FOLDER has the data set in
 torchvision's layout. Rows are written as they come; those that are there are not computed again.
@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def halves(rows: list[dict[str, Any]]) -> dict[int, list[float]]:
     for n in sorted({r["parameters"] for r in rows}):
         for seed in sorted({r["seed"] for r in rows}):
             course = sorted((r["m"], r["distance"]) for r in rows if r["parameters"] == n and r["seed"] == seed)
-            for (m0, d0), (m1, d1) in zip(course, course[1:]):
+            for (m0, d0), (m1, d1) in pairwise(course):
                 if d0 >= 0.5 > d1:
                     share = (d0 - 0.5) / (d0 - d1)
                     found.setdefault(n, []).append(math.exp(math.log(m0) + share * math.log(m1 / m0)))

@@ -15,6 +15,7 @@ COMMANDS = {
     "python -m zoo.evaluate checkpoint=RUN": "zoo.runs.measuring.main",
     "python -m zoo.compare RUN RUN ...": "zoo.runs.comparing.command.main",
     "python -m zoo.audit checkpoint=RUN": "zoo.audit.command.main",
+    "python -m zoo.audit.benchmark train=FOLDER held_out=FOLDER": "zoo.audit.benchmark.command.main",
     "python -m zoo.export checkpoint=RUN": "zoo.export.command.main",
     "python -m zoo.project checkpoint=RUN image=FILE": "zoo.project.command.main",
 }
