@@ -22,7 +22,7 @@ AUDIT_FLOORS = [
     ["questions", "zoo_model"],
     ["reporting", "comparison"],
     ["auditing"],
-    ["planted"],
+    ["planted", "benchmark"],
     ["opening", "__init__"],
     ["command"],
     ["__main__"],

@@ -24,7 +24,6 @@ from zoo.features import Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.io.environment import versions_of
 from zoo.io.files import atomic_write, with_home
-from zoo.runs.training_data import set_up_data
 from zoo.training.hardware import select_device
 
 FEWEST_HELD_OUT = 400
@@ -178,9 +177,13 @@ def _images(train: str, held_out: str, resolution: int, reading: Mapping[str, An
     """Read the training and the held-out images at one resolution."""
     with faults_of("train"):
         size = resolution or image_source("train", train, 1, 3, reading).sizes().common_side
-        known = set_up_data(image_source("train", train, size, 3, reading)).train
-    with faults_of("held_out"):
-        return known, set_up_data(image_source("held_out", held_out, size, 3, reading)).train
+    known, unseen = (
+        image_source(name, path, size, 3, reading) for name, path in (("train", train), ("held_out", held_out))
+    )
+    for name, source in (("train", known), ("held_out", unseen)):
+        with faults_of(name):
+            source.setup()
+    return known.train, unseen.train
 
 
 def _views(
