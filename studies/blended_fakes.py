@@ -16,12 +16,12 @@ place of the generator's images (`gan`):
 
 The generator's loss is the usual one everywhere. Measured at ten moments:
 
-- `fd`, `coverage` (k = 5): Fréchet distance of 1,000 samples of the averaged generator to as many held-out images, or as
-  there are, in the features of effnet-lite0 or, for digits, of their classifier;
+- `fd`, `coverage` (k = 5): Fréchet distance of 1,000 samples of the averaged generator to as many held-out images, or
+  as there are, in the features of effnet-lite0 or, for digits, of their classifier;
 - `score`: mean score of the generator's images, beside those of held-out images and of the negative examples;
 - `gradient`: mean norm of the discriminator's gradient by the pixels at the generator's images, per pixel;
-- `pull`: cosine between that gradient and the way from each generated image to the nearest of the held-out ones: above 0
-  if it leads towards real images.
+- `pull`: cosine between that gradient and the way from each generated image to the nearest of the held-out ones: above
+  0 if it leads towards real images.
 
 A grid of each run lies beside the results. Rows are written as they come; those that are there are not computed again.
 """
@@ -143,8 +143,9 @@ def measures(model: BlendedDCGAN, held_out: Tensor, judge: Extractor) -> dict[st
         scores = model.score(zoo.Batch(fakes, None))
         (gradient,) = torch.autograd.grad(scores.sum(), fakes)
     others = {"held_out": held_out[:256], "negatives": negatives}
+    means = {"generated": float(scores.detach().mean())}
     with torch.no_grad():
-        means = {name: float(model.score(zoo.Batch(x, None)).mean()) for name, x in others.items()}
+        means |= {name: float(model.score(zoo.Batch(x, None)).mean()) for name, x in others.items()}
     flat, pixels = fakes.detach().flatten(1), held_out.flatten(1)
     way = pixels[torch.cdist(flat, pixels).argmin(1)] - flat
     pull = torch.cosine_similarity(gradient.flatten(1), way, dim=1)

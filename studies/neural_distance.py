@@ -1,7 +1,6 @@
 """How many images must a generator know by heart before a discriminator of n parameters cannot tell it from the data?
 
     python studies/neural_distance.py root=FOLDER [seeds=[0,1,2] widths=[4,16,64,256,1024] sizes=[10,...,30000]]
-    python studies/neural_distance.py figure=true
 
 Arora et al. 2017 (arXiv:1703.00573, corollary 3.2 and the text around it): the uniform distribution on m samples of the
 data is within eps of the data for every discriminator of n parameters once m is of the order of n log n / eps^2.
@@ -110,58 +109,30 @@ def halves(rows: list[dict[str, Any]]) -> dict[int, list[float]]:
     return found
 
 
-def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw the distance against m for every width, and m at a half against the number of parameters."""
-    from matplotlib import pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for n in sorted({r["parameters"] for r in rows}):
-        own = [r for r in rows if r["parameters"] == n]
-        ms = sorted({r["m"] for r in own})
-        values = [[r["distance"] for r in own if r["m"] == m] for m in ms]
-        left.errorbar(
-            ms,
-            [np.mean(v) for v in values],
-            [[np.mean(v) - min(v) for v in values], [max(v) - np.mean(v) for v in values]],
-            marker=".",
-            label=f"{n:,} parameters",
-        )
-    left.set(xscale="log", xlabel="m, images that the generator knows", ylabel="distance on test images")
-    left.legend(fontsize=8)
-    found = halves(rows)
-    right.plot(list(found), [np.mean(v) for v in found.values()], "o-")
-    right.set(xscale="log", yscale="log", xlabel="n, parameters of the discriminator", ylabel="m at a distance of 0.5")
-    figure.savefig(path)
-
-
 def study(
-    root: str = "",
+    root: str,
     seeds: list[int] = [0, 1, 2],
     widths: list[int] = [4, 16, 64, 256, 1024],
     sizes: list[int] = [10, 30, 100, 300, 1000, 3000, 10000, 30000],
     steps: int = 3_000,
-    figure: bool = False,
     out: str = str(RESULTS),
 ) -> None:
-    """Compute the rows that are missing and print all; with `figure`, draw what is there."""
+    """Compute the rows that are missing, and print at which m the distance falls to a half."""
     rows = Rows(Path(out) / f"{NAME}.json", __doc__)
-    if root:
-        torch.set_num_threads(1)
-        train, test = images_of(root)
-        for seed in seeds:
-            for width in widths:
-                for m in sizes:
-                    if not rows.has(width=width, m=m, seed=seed, steps=steps):
-                        rows.leave([row(train, test, width, m, seed, steps)])
-                        print(rows[-1], flush=True)
+    torch.set_num_threads(1)
+    train, test = images_of(root)
+    for seed in seeds:
+        for width in widths:
+            for m in sizes:
+                if not rows.has(width=width, m=m, seed=seed, steps=steps):
+                    rows.leave([row(train, test, width, m, seed, steps)])
+                    print(rows[-1], flush=True)
     for n, values in halves(rows).items():
         print(f"{n:,} parameters: m at a half {', '.join(f'{value:,.0f}' for value in values)}")
-    if figure:
-        draw(rows, Path(out) / f"{NAME}.png")
 
 
 def main(**words: Any) -> None:
-    """Measure the neural-net distance against the number of known images: root=FOLDER seeds= widths= sizes= figure=."""
+    """Measure the neural-net distance against the number of known images: root=FOLDER seeds= widths= sizes=."""
     study(**checked_arguments(study, words))
 
 

@@ -1,0 +1,157 @@
+"""Draw the figures of the pages in `docs/questions` from the results of the studies.
+
+python studies/figures.py [results=studies/results out=docs/images]
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from neural_distance import halves
+from rows import RESULTS
+
+from zoo.config.command_line import checked_arguments, run_command
+
+matplotlib.use("agg")
+
+from matplotlib import pyplot as plt
+
+Row = dict[str, Any]
+COLOURS = {"train": "tab:blue", "held_out": "tab:orange", "generated": "tab:green"}
+NAMES = {"train": "training images", "held_out": "held-out images", "generated": "generated images"}
+REGULARISERS = {"none": "no penalty", "r1r2": "R1 and R2"}
+KINDS = {
+    "gan": "the generator's images",
+    "both": "half blends, half the generator's",
+    "rising": "blends, ever closer to real",
+    "falling": "blends, ever farther from real",
+    "uniform": "blends of all degrees",
+    "patches": "shuffled real images",
+    "blurred": "blurred real images",
+}
+
+
+def rows_of(path: Path) -> list[Row]:
+    """Rows of a results file; none if there is no file."""
+    return json.loads(path.read_text())["rows"] if path.is_file() else []
+
+
+def draw_accuracy(rows: list[Row], path: Path) -> None:
+    """Accuracy of DCGAN's discriminator on training and held-out images over the run, for each number of images."""
+    kinds = [kind for kind in REGULARISERS if any(r["regulariser"] == kind for r in rows)]
+    figure, axes = plt.subplots(
+        1, len(kinds), figsize=(5.2 * len(kinds), 4), sharey=True, layout="constrained", squeeze=False
+    )
+    numbers = sorted({r["few"] for r in rows})
+    shades = plt.get_cmap("viridis")(np.linspace(0, 0.9, len(numbers)))
+    for ax, kind in zip(axes[0], kinds):
+        for few, colour in zip(numbers, shades):
+            own = [r for r in rows if r["few"] == few and r["regulariser"] == kind]
+            for part, style in (("held_out", "-"), ("train", ":")):
+                for i, r in enumerate(own):
+                    label = f"{few:,} images" if part == "held_out" and not i else None
+                    course = [(c["images"], 100 * c["accuracy"][part]) for c in r["course"]]
+                    ax.plot(*zip(*course), style, color=colour, label=label)
+        ax.axhspan(50, 55, color="0.85", zorder=0)
+        ax.set(title=REGULARISERS[kind], xlabel="images shown", ylim=(0, 102))
+    axes[0][0].set_ylabel("scored as real, %")
+    axes[0][0].legend(fontsize=8, title="held out (dotted: training)", title_fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_histograms(rows: list[Row], path: Path) -> None:
+    """Scores of the three kinds of images at four moments of the run with the fewest images and without a penalty."""
+    plain = [r for r in rows if r["regulariser"] == "none"]
+    row = min(plain, key=lambda r: (r["few"], r["seed"]))
+    course = row["course"]
+    chosen = [course[i] for i in (1, 4, 6, len(course) - 1)]
+    figure, axes = plt.subplots(1, 4, figsize=(12, 2.8), layout="constrained", sharey=True)
+    for ax, moment in zip(axes, chosen):
+        found = moment["histograms"]
+        edges = np.linspace(found["from"], found["to"], len(found["train"]) + 1)
+        for name, colour in COLOURS.items():
+            ax.stairs(100 * np.array(found[name]), edges, color=colour, label=NAMES[name], linewidth=1.5)
+        ax.axvline(0, color="0.6", linewidth=0.8)
+        ax.set(title=f"{moment['images']:,} images shown", xlabel="score")
+        ax.title.set_fontsize(9)
+    axes[0].set_ylabel("% of the images")
+    axes[0].legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_distance(rows: list[Row], path: Path) -> None:
+    """Distance against m for every width, and m at a half against the number of parameters."""
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for n in sorted({r["parameters"] for r in rows}):
+        own = [r for r in rows if r["parameters"] == n]
+        ms = sorted({r["m"] for r in own})
+        values = [[r["distance"] for r in own if r["m"] == m] for m in ms]
+        spread = [[np.mean(v) - min(v) for v in values], [max(v) - np.mean(v) for v in values]]
+        left.errorbar(ms, [np.mean(v) for v in values], spread, marker=".", label=f"{n:,} parameters")
+    left.axhline(0.5, color="0.7", linewidth=0.8)
+    left.set(xscale="log", xlabel="m: images that the generator knows", ylabel="distance, on test images")
+    left.legend(fontsize=8)
+    found = halves(rows)
+    n = np.array(list(found), float)
+    m = np.array([np.exp(np.mean(np.log(v))) for v in found.values()])
+    right.plot(n, m, "o-", label="measured")
+    if len(n):
+        right.plot(
+            n, m[0] * n * np.log(n) / (n[0] * np.log(n[0])), "--", color="0.6", label="n log n, through the first"
+        )
+    right.set(xscale="log", yscale="log", xlabel="n: parameters of the discriminator", ylabel="m at a distance of 0.5")
+    right.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_blends(rows: list[Row], path: Path) -> None:
+    """Distance of the samples and the pull of the gradient over the run, for every kind of negative examples."""
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    kinds = [kind for kind in KINDS if any(r["kind"] == kind for r in rows)]
+    for kind in kinds:
+        own = [r for r in rows if r["kind"] == kind]
+        images = [c["images"] for c in own[0]["course"]]
+        for ax, key in zip(axes, ("fd", "pull")):
+            ax.plot(
+                images, [np.mean([r["course"][i][key] for r in own]) for i in range(len(images))], label=KINDS[kind]
+            )
+    axes[0].set(yscale="log", xlabel="images shown", ylabel="Fréchet distance")
+    axes[1].set(xlabel="images shown", ylabel="cosine of the gradient with the way to a real image")
+    axes[1].axhline(0, color="0.7", linewidth=0.8)
+    axes[0].legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
+    """Draw the figures whose results are there."""
+    source, place = Path(results), Path(out)
+    place.mkdir(parents=True, exist_ok=True)
+    trained = [r for r in rows_of(source / "generalisation.json") if r["model"] == "dcgan"]
+    distances = rows_of(source / "neural_distance.json")
+    blends = [r for r in rows_of(source / "blended_fakes.json") if r["recipe"] == "dcgan_digits"]
+    for rows, function, name in (
+        (trained, draw_accuracy, "question_accuracy.png"),
+        (trained, draw_histograms, "question_scores.png"),
+        (distances, draw_distance, "question_distance.png"),
+        (blends, draw_blends, "question_blends.png"),
+    ):
+        if rows:
+            function(rows, place / name)
+            print(place / name)
+
+
+def main(**words: Any) -> None:
+    """Draw the figures of the questions: results=studies/results out=docs/images."""
+    draw(**checked_arguments(draw, words))
+
+
+if __name__ == "__main__":
+    run_command("studies.figures", main)
