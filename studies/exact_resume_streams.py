@@ -184,7 +184,7 @@ def rows_of(name: str, place: Path, data: Sequence[str], change: str, kills: int
 
 
 def study(kills: int = 3, seed: int = 0) -> None:
-    """Kill, resume, compare; write a row for each kill."""
+    """Kill, resume, compare; write a row for each kill, beside those of other seeds."""
     chance, rows = random.Random(seed), []
     with tempfile.TemporaryDirectory() as place:
         writer = FORKS.Process(target=write, args=(Path(place),))
@@ -193,8 +193,11 @@ def study(kills: int = 3, seed: int = 0) -> None:
         for name, (data, change) in forms(Path(place)).items():
             rows += rows_of(name, Path(place), data, change, kills, chance)
             print("\n".join(json.dumps(row) for row in rows[-kills:]), flush=True)
+    path = RESULTS / "exact_resume_streams.json"
+    others = json.loads(path.read_text())["rows"] if path.is_file() else []
+    rows = [row for row in others if row["seed"] != seed] + [{"seed": seed, **row} for row in rows]
     result = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
-    (RESULTS / "exact_resume_streams.json").write_text(json.dumps(result, indent=2) + "\n")
+    path.write_text(json.dumps(result, indent=2) + "\n")
 
 
 def main(**words: Any) -> None:
