@@ -1,0 +1,98 @@
+"""The studies behind the pages of questions: small versions, and statistics whose values are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import blended_fakes
+import figures
+import generalisation
+import neural_distance
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from zoo.data.pool import Pool
+
+
+def test_the_statistics_of_scores_are_those_of_their_definitions() -> None:
+    train, held_out, generated = (
+        torch.tensor([1.0, 2.0, 3.0]),
+        torch.tensor([-1.0, 1.0, 1.5]),
+        torch.tensor([-3.0, -2.0]),
+    )
+    found = generalisation.score_statistics(train.double(), held_out.double(), generated.double())
+    assert found["accuracy"] == {"train": 1.0, "held_out": 0.6667, "generated": 1.0}
+    assert found["r_t"] == 1.0
+    assert found["r_v"] == pytest.approx((2 - 0.5) / (2 + 2.5), abs=1e-4)
+    assert found["auc"][0] == pytest.approx((3 + 3 + 1.5 + 0) / 9 + 0, abs=0.2)  # 7.5 of 9 pairs, one of them a tie
+    assert sum(found["histograms"]["train"]) == pytest.approx(1, abs=1e-3)
+
+
+def test_few_images_are_chosen_and_all_test_images_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
+    pool = Pool(images, np.zeros(40, np.int64), "digest", held_out=np.arange(30, 40))
+    monkeypatch.setattr(zoo.data.FashionMNIST, "read", lambda self: pool)
+    settings: dict[str, Any] = {"root": "r", "resolution": 1, "channels": 1, "batch_size": 2}
+    few = generalisation.FewFashionImages(few=5, split_seed=1, **settings)
+    few.setup()
+    assert len(few.train) == 5
+    assert len(few.held_out) == 10
+    assert few.num_classes == 0
+    kept = set(few.read().images.ravel().tolist())
+    assert {*range(30, 40)} <= kept
+    other = set(generalisation.FewFashionImages(few=5, split_seed=2, **settings).read().images.ravel().tolist())
+    assert kept != other
+
+
+def test_a_discriminator_knows_few_images_and_not_many() -> None:
+    """Of normal points it can keep ten apart from all others, and cannot tell a thousand from them."""
+    train, test = torch.randn(27_000, 256), torch.randn(2_000, 256)
+    few, many = (neural_distance.row(train, test, 4, m, 0, steps=300) for m in (10, 2_000))
+    assert few["parameters"] == 256 * 4 + 4 + 4 * 4 + 4 + 4 + 1
+    assert few["distance"] > 0.8
+    assert many["distance"] < 0.2
+
+
+def test_the_half_is_interpolated_in_log_m() -> None:
+    rows = [
+        {"parameters": 7, "seed": 0, "m": m, "distance": d}
+        for m, d in ((10, 1.0), (100, 0.75), (1000, 0.25), (10_000, 0.0))
+    ]
+    assert neural_distance.halves(rows) == {7: [pytest.approx(10**2.5)]}
+
+
+def test_negative_examples_are_what_they_are_called() -> None:
+    real = torch.rand(6, 1, 16, 16) * 2 - 1
+    fake = torch.full_like(real, 0.5)
+
+    def negatives(kind: str, progress: int) -> torch.Tensor:
+        model = blended_fakes.BlendedDCGAN(
+            kind=kind, horizon=100, resolution=16, channels=1, latent_dim=4, width=2, num_classes=0
+        )
+        model.images_seen = progress
+        return model.negatives(real, fake)
+
+    assert torch.equal(negatives("gan", 50), fake)
+    assert torch.equal(negatives("rising", 100), real)
+    assert torch.equal(negatives("falling", 0), real)
+    noise = negatives("rising", 0)
+    assert float((noise - real).abs().mean()) > 0.3
+    both = negatives("both", 100)
+    assert torch.equal(both, torch.cat([real[:3], fake[3:]]))
+    shuffled = negatives("patches", 0)
+    assert torch.equal(shuffled.flatten(1).sort(1).values, real.flatten(1).sort(1).values)
+    assert not torch.equal(shuffled, real)
+    assert torch.allclose(negatives("blurred", 100), real, atol=1e-5)
+    assert float(negatives("blurred", 0).std()) < 0.3 * float(real.std())
+
+
+def test_figures_are_drawn_from_results(tmp_path: Path) -> None:
+    (tmp_path / "neural_distance.json").write_text(
+        '{"rows": [{"parameters": 7, "seed": 0, "m": 10, "distance": 0.9}, '
+        '{"parameters": 7, "seed": 0, "m": 100, "distance": 0.1}]}'
+    )
+    figures.draw(str(tmp_path), str(tmp_path / "images"))
+    assert [path.name for path in (tmp_path / "images").iterdir()] == ["question_distance.png"]
