@@ -125,6 +125,7 @@ def ideas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     (tmp_path / "my_ideas.py").write_text(IDEAS)
+    sys.modules.pop("my_ideas", None)  # of another test in the same process
     yield
     sys.modules.pop("my_ideas", None)
 
