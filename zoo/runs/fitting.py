@@ -14,6 +14,7 @@ from zoo.runs.group_fitting import fit_group
 from zoo.runs.groups import asked_group
 from zoo.runs.recipes import load_recipe
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
+from zoo.runs.verdict.lines import verdict_lines
 from zoo.training.terms import NonFiniteLossError
 
 
@@ -133,4 +134,4 @@ def summary(run: Run) -> str:
     if samples:
         lines.append(f"samples: {samples[-1]}")
     lines.append(f"draw more: python -m zoo.sample checkpoint={run.folder}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *verdict_lines(run.folder)])
