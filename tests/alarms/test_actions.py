@@ -26,7 +26,7 @@ from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.fitting import summary
 from zoo.runs.history import read_run
-from zoo.runs.page import describe_progress
+from zoo.runs.watching.page import describe_progress
 
 BATCH = 32
 HEALTHY = 90

@@ -78,27 +78,29 @@ def test_the_end_of_a_curve_is_recognised(values: list[float], state: State, sin
 def test_the_gain_of_the_last_quarter_is_that_of_the_best_values() -> None:
     trend = trend_of(curve([100, 80, 50, 40]))  # the best of the first three quarters is 50
     assert trend.gained == pytest.approx(0.2)
-    assert trend.words == "still improving, by 20% over the last quarter"
+    assert (trend.words, trend.gain) == ("still improving", "20% better over the last quarter of the run")
 
 
 def test_a_run_that_improves_is_to_go_on() -> None:
     found = judge(evidence([400, 200, 150, 120, 100]))
     assert found.headline == (
-        "10 times as far from the training images as real images are from each other; still improving, by 33% over the "
-        "last quarter."
+        "10 times as far from the training images as real images are from each other, and still improving."
     )
     assert found.tone == "fair"
-    assert found.advice[0].text == "Train longer: python -m zoo.fit resume=RUN images=100000"
+    assert remark(found, "progress").text == (  # 100 against 150, the best of the first three quarters
+        "FD-pixels: still improving, 33% better over the last quarter of the run."
+    )
+    assert found.advice[0].text == "Train longer: `python -m zoo.fit resume=RUN images=100000`"
     assert judge(evidence([400, 200, 150, 120, 100], ended=False, images=10**6)).advice[0].text == "Let it run on."
 
 
 def test_a_plateau_calls_for_another_model_or_loss() -> None:
     found = judge(evidence([400, 100, 60, 60, 60, 60]))
     assert found.headline.endswith("flat since 30,000 images.")
-    assert "6 times as far" in found.headline
+    assert "6.0 times as far" in found.headline
     texts = [each.text for each in found.advice]
     assert texts[0].startswith("Another model")
-    assert texts[1].startswith("Another loss: model.objective=relativistic")
+    assert texts[1].startswith("Another loss: `model.objective=relativistic`")
     assert remark(found, "progress").text == "FD-pixels: flat since 30,000 images."
     relativistic = judge(evidence([400, 100, 60, 60, 60, 60], model={"class": "R3GAN", "objective": "relativistic"}))
     assert relativistic.advice == ()
@@ -116,6 +118,7 @@ def test_a_collapse_is_the_headline() -> None:
         "as much as real ones, and 90% have a near-duplicate."
     )
     assert "rollback" in found.advice[0].text
+    assert found.advice[1].text == "Use the best checkpoint, that of 30,000 images, not the last one."
     assert "Train longer" not in " ".join(each.text for each in found.advice)
     mended = judge(evidence([400, 100, 60, 50, 40], events=[event]))  # the signals are healthy again
     assert not mended.headline.startswith("Collapsed")
@@ -135,7 +138,7 @@ def test_a_discriminator_that_overfits_is_no_copying_generator() -> None:
     assert "it overfits" in remark(found, "alarms").text
     assert remark(found, "memorising").tone == "unknown"
     assert "does not mean that the generator has" in remark(found, "memorising").text
-    assert found.advice[0].text == "More images, or augmentation: model.augment=adaptive"
+    assert found.advice[0].text == "More images, or augmentation: `model.augment=adaptive`"
     uncertain = judge(evidence([60, 60], signals={"overfitting/r_v": 0.9, "overfitting/certainty": 2.0}))
     assert "overfits" not in remark(uncertain, "alarms").text
 
@@ -147,7 +150,7 @@ def test_nothing_is_said_of_what_was_not_measured() -> None:
         "Not measured: no number in this run says how good its images are.",
     )
     assert {each.tone for each in found.remarks} == {"unknown"}
-    assert found.advice[0].text == "Measure the samples: python -m zoo.evaluate checkpoint=RUN"
+    assert found.advice[0].text == "Measure the samples: `python -m zoo.evaluate checkpoint=RUN`"
     assert "zoo.audit checkpoint=RUN" in remark(found, "memorising").text
 
 
@@ -184,7 +187,8 @@ def test_a_distance_like_that_of_real_images_calls_for_audit_and_release() -> No
     rare = judge(evidence([50, 20, 12, 11], latest={"coverage": curve([0.3], 0.95, "coverage", True)[0]}))
     assert (rare.tone, rare.headline) == (
         "fair",
-        "About as near to the training images as real images are to each other, but parts of the data are rarely drawn.",
+        "About as near to the training images as real images are to each other, but parts of the data are rarely "
+        "drawn.",
     )
 
 
@@ -256,7 +260,7 @@ def test_a_real_run_says_its_verdict_while_it_measures_and_at_its_end(
     row = json.loads(RunFolder(run.folder).measured_in_training()[0].read_text().splitlines()[-1])
     number = next(each for each in row["numbers"] if each["key"] == "fid")
     ratio = number["value"] / number["floor"]
-    expected = f"{ratio:,.0f}" if ratio >= 1000 else f"{ratio:.3g}"
+    expected = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
     assert found.headline.startswith(f"{expected} times as far from the training images")
     assert f"verdict: {found.headline}" in summary(run).splitlines()
 

@@ -130,8 +130,9 @@ def summary(run: Run) -> str:
             if healthy
             else "no state had been judged healthy yet"
         )
+    lines += verdict_lines(run.folder)
     samples = RunFolder(run.folder).sample_grids()
     if samples:
         lines.append(f"samples: {samples[-1]}")
     lines.append(f"draw more: python -m zoo.sample checkpoint={run.folder}")
-    return "\n".join([*lines, *verdict_lines(run.folder)])
+    return "\n".join(lines)

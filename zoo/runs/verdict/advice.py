@@ -81,7 +81,7 @@ def _mend(now: Situation) -> Iterator[Advice]:
         last = str(events[-1].get("alarm", "")) if events else "loss of diversity"
         remedy = REMEDIES.get(last) or REMEDIES["loss of diversity"]
         yield Advice(
-            f"Train again with callbacks.Alarms.action=rollback, or {remedy}.",
+            f"Train again with `callbacks.Alarms.action=rollback`, or {remedy}.",
             "In ten small runs that were broken by a learning rate 30 times too high, those with rollback ended within "
             "7.3 % of undisturbed ones, those without 33 % worse on average.",
             "docs/alarms.md#what-to-do",
@@ -105,7 +105,7 @@ def _measure(now: Situation) -> Iterator[Advice]:
     """Measure what was not measured."""
     if not now.evidence.curve and not now.evidence.held_out:
         yield Advice(
-            "Measure the samples: python -m zoo.evaluate checkpoint=RUN",
+            "Measure the samples: `python -m zoo.evaluate checkpoint=RUN`",
             "Losses do not tell: they measure which network is ahead, not how good the images are.",
             "docs/evaluation.md#metrics",
         )
@@ -114,25 +114,25 @@ def _measure(now: Situation) -> Iterator[Advice]:
 def _train_longer(now: Situation) -> Iterator[Advice]:
     """Go on with a run that still improves; go back where it became worse."""
     trend, evidence = now.trend, now.evidence
-    if trend is None or now.collapsed:
+    if trend is None:
         return
     label = evidence.curve[-1].label
     if trend.state is State.WORSE:
         yield Advice(
-            f"Use the best checkpoint, in best/, of {trend.since:,} images, not the last one.",
+            f"Use the best checkpoint, that of {trend.since:,} images, not the last one.",
             f"{label} has become worse since then.",
             "docs/evaluation.md#during-training",
         )
-    elif trend.state is State.IMPROVING and not now.is_near:
+    elif trend.state is State.IMPROVING and not (now.is_near or now.collapsed):
         if evidence.ended or evidence.images_seen >= evidence.images:
-            text = f"Train longer: python -m zoo.fit resume=RUN images={2 * max(evidence.images, 1)}"
+            text = f"Train longer: `python -m zoo.fit resume=RUN images={2 * max(evidence.images, 1)}`"
         else:
             text = "Let it run on."
-        yield Advice(text, f"{label} is {trend.words}.", "docs/recipes.md#resuming")
-    elif trend.state is State.FEW and not now.is_near:
+        yield Advice(text, f"{label} is {trend.words}{trend.gain and ', ' + trend.gain}.", "docs/recipes.md#resuming")
+    elif trend.state is State.FEW and not (now.is_near or now.collapsed):
         yield Advice(
-            "Measure more often, to see whether a longer run would help: callbacks.SampleMetrics.every= at a tenth of "
-            "the run.",
+            "Measure more often, to see whether a longer run would help: `callbacks.SampleMetrics.every=` at a tenth "
+            "of the run.",
             f"So far: {trend.words}.",
             "docs/evaluation.md#during-training",
         )
@@ -142,7 +142,7 @@ def _augment(now: Situation) -> Iterator[Advice]:
     """Augment where the discriminator memorises."""
     if now.overfits and not now.evidence.model.get("augment"):
         yield Advice(
-            "More images, or augmentation: model.augment=adaptive",
+            "More images, or augmentation: `model.augment=adaptive`",
             "On 1,226 images of land at 64 px, augmentation kept the discriminator from memorising them: it scored a "
             "training image above a held-out one in 46 % of pairs instead of 74 %. The images became no better "
             "(FD-effnet-lite0 799 and 770), so expect it to help only in a longer run.",
@@ -155,7 +155,7 @@ def _change_model(now: Situation) -> Iterator[Advice]:
     stuck = now.trend is not None and now.trend.state in (State.FLAT, State.WORSE)
     if stuck and not (now.is_near or now.collapsed) and now.evidence.model.get("class") in WEAKER:
         yield Advice(
-            "Another model, such as BigGAN where there are classes; python -m zoo lists recipes.",
+            "Another model, such as BigGAN where there are classes; `python -m zoo` lists recipes.",
             "On Fashion-MNIST, 400,000 images each: FD-effnet-lite0 193 with BigGAN, 249 with WGAN-GP, 291 with DCGAN "
             "(one run each; real images 35).",
             "docs/models.md",
@@ -170,7 +170,7 @@ def _change_loss(now: Situation) -> Iterator[Advice]:
         return
     if model.get("objective") != "relativistic":
         yield Advice(
-            "Another loss: model.objective=relativistic with model.r1= and model.r2=",
+            "Another loss: `model.objective=relativistic` with `model.r1=` and `model.r2=`",
             "Published (Huang et al. 2024, arXiv:2501.05441); not compared at equal budgets in this project, so an "
             "experiment. The strength of the penalties depends on the resolution.",
             "docs/models.md#losses",
@@ -181,14 +181,14 @@ def _release(now: Situation) -> Iterator[Advice]:
     """Audit and release a run that is near."""
     if now.is_near and not now.collapsed and now.evidence.audit is None:
         yield Advice(
-            "Audit it before it is used: python -m zoo.audit checkpoint=RUN",
+            "Audit it before it is used: `python -m zoo.audit checkpoint=RUN`",
             "A distance cannot tell new images from copies of training images; the audit named each of 14 planted "
             "faults in 20 of 20 seeds.",
             "docs/audit.md",
         )
     if now.is_near and now.covers:
         yield Advice(
-            "Release it: python -m zoo.hub run=RUN out=FOLDER",
+            "Release it: `python -m zoo.hub run=RUN out=FOLDER`",
             "Distance and coverage are near those of real images.",
             "docs/pretrained.md#packing-verifying-and-uploading",
         )

@@ -65,7 +65,7 @@ def read_evidence(run: RunHistory) -> Evidence:
         run.events,
         {name: values[-1] for name, (_, values) in run.signals.items() if values},
         max((len(seen) for seen, _ in run.signals.values()), default=0),
-        read_json(RunFolder(run.folder).audit / "report.json") or None,
+        read_json(RunFolder(run.folder).audit_report) or None,
         dict(run.recipe["model"]),
     )
 

@@ -64,14 +64,19 @@ class Trend:
     count: int
 
     @property
+    def gain(self) -> str:
+        """The gain over the last quarter as part of a sentence; empty if it is too small to count."""
+        counts = self.state is State.IMPROVING and self.gained >= TOLERANCE
+        return f"{self.gained:.0%} better over the last quarter of the run" if counts else ""
+
+    @property
     def words(self) -> str:
         """The trend as part of a sentence."""
         if self.state is State.FEW:
             plural = "" if self.count == 1 else "s"
             return f"{self.count} measurement{plural}, too few to say whether it still improves"
         if self.state is State.IMPROVING:
-            last = f", by {self.gained:.0%} over the last quarter" if self.gained >= TOLERANCE else ""
-            return f"still improving{last}"
+            return "still improving"
         since = f"{self.since:,} images"
         return f"flat since {since}" if self.state is State.FLAT else f"worse since {since}"
 

@@ -24,13 +24,13 @@ GOOD, FAIR, BAD, UNKNOWN = "good", "fair", "bad", "unknown"
 RATIOS = ("fid", "mind", "cmmd", "mifid")
 """Distances whose value between two sets of real images is positive, so that a quotient with it means something."""
 AT_FLOOR = 1.3
-"""Quotient of a distance and that of real images up to which the two are called the same. `dcgan_digits`, whose digits a
-classifier reads as well as real ones, has 0.7 in features of digits and 1.26 in effnet-lite0. Distances of so little
+"""Quotient of a distance and that of real images up to which the two are called the same. `dcgan_digits`, whose digits
+a classifier reads as well as real ones, has 0.7 in features of digits and 1.26 in effnet-lite0. Distances of so little
 cannot be told from those of real images: their 95 % intervals are 14 to 54 % wide on each side there."""
 FAR = 10.0
 """Quotient beyond which the distance counts as bad. The releases of photographs and drawings have 3.9 to 8.4, so a run
-beyond it is worse than anything that was worth releasing. It depends on extractor and number of images, so it is a rough
-guide, not a measure."""
+beyond it is worse than anything that was worth releasing. It depends on extractor and number of images, so it is a
+rough guide, not a measure."""
 AUTHENTIC = 0.8
 """Share of the authenticity of real images below which copies are suspected. It says nothing near 1: real images
 themselves reach 1/3 to 1/2."""
@@ -113,6 +113,11 @@ def shown(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
+def brief(ratio: float) -> str:
+    """Format a quotient with two significant digits."""
+    return f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
+
+
 def ratio_of(reading: Reading) -> float | None:
     """Return a distance as a multiple of that between two sets of real images; None where that means nothing."""
     if reading.key not in RATIOS or reading.floor is None or reading.floor <= 0:
@@ -137,13 +142,14 @@ def _headline(evidence: Evidence, trend: Trend | None, collapsed: bool, remarks:
     elif ratio <= AT_FLOOR:
         where, tone = "About as near to the training images as real images are to each other", GOOD
     else:
-        where = f"{shown(ratio)} times as far from the training images as real images are from each other"
+        where = f"{brief(ratio)} times as far from the training images as real images are from each other"
         tone = BAD if ratio > FAR else FAIR
     if memorising.tone == BAD:
         return BAD, f"{where}, but it copies training images."
     if tone == GOOD and remarks[1].tone == BAD:
         return FAIR, f"{where}, but parts of the data are rarely drawn."
-    return tone, f"{where}; {trend.words}." if tone != GOOD or trend.state is State.WORSE else f"{where}."
+    joint = ", and" if trend.state is State.IMPROVING else ";"
+    return tone, f"{where}{joint} {trend.words}." if tone != GOOD or trend.state is State.WORSE else f"{where}."
 
 
 def _real(reading: Reading) -> str:
@@ -161,7 +167,7 @@ def _distance(evidence: Evidence) -> Remark:
         tone = GOOD if ratio <= AT_FLOOR else BAD if ratio > FAR else FAIR
         text = (
             f"{last.label} to training images is {shown(last.value)}; between two sets of real images it is "
-            f"{shown(last.floor)}, so {shown(ratio)} times as much."
+            f"{shown(last.floor)}, so {brief(ratio)} times as much."
         )
     else:
         tone, text = _by_floor(last), f"{last.label} is {shown(last.value)}{_real(last)}."
@@ -195,7 +201,7 @@ def _coverage(evidence: Evidence) -> Remark:
     if precision is not None:
         low = _by_floor(precision) == BAD
         tone = FAIR if low and tone == GOOD else tone
-        text += f" precision is {shown(precision.value)}{_real(precision)}"
+        text += f" Precision is {shown(precision.value)}{_real(precision)}"
         text += f": {MEANING_OF_LOW['precision']}." if low else "."
     return Remark("coverage", tone, text[0].upper() + text[1:])
 
@@ -286,5 +292,5 @@ def _progress(evidence: Evidence, trend: Trend | None) -> Remark:
     if trend is None:
         return Remark("progress", UNKNOWN, "Unknown: nothing was measured that could improve.")
     tone = {State.IMPROVING: GOOD, State.WORSE: BAD}.get(trend.state, FAIR)
-    words = trend.words[0].upper() + trend.words[1:]
-    return Remark("progress", tone, f"{evidence.curve[-1].label}: {words[0].lower() + words[1:]}.")
+    gain = f", {trend.gain}" if trend.gain else ""
+    return Remark("progress", tone, f"{evidence.curve[-1].label}: {trend.words}{gain}.")
