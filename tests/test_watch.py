@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ from typing import Any
 import pytest
 
 import zoo
+from tests.runs.test_watching import planted_run
 from zoo.config.command_line import run_command
 from zoo.errors import CheckpointError, UserError
+from zoo.io.group_folder import GroupFolder
 from zoo.runs.history import read_run
 from zoo.runs.watching.page import write_page
 from zoo.watch import main, watch
@@ -213,3 +216,33 @@ def test_a_page_of_a_run_in_progress_loads_itself_again(run: Path, tmp_path: Pat
     structure(html)
     write_page(records, tmp_path / "ended.html")
     assert 'http-equiv="refresh"' not in (tmp_path / "ended.html").read_text()
+
+
+def test_a_group_has_a_page_with_the_page_of_each_run(run: Path, tmp_path: Path) -> None:
+    group = tmp_path / "group"
+    for name in ("seed=0", "seed=1"):
+        shutil.copytree(run, group / name)
+    recipe = group / "seed=1" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("seed: 0", "seed: 1"))
+    GroupFolder(group).write(recipe, {}, {"seed": ["0", "1"]})
+    path = watch(str(group))
+    assert path == group / "watch.html"
+    found = structure(path.read_text())
+    links = [reference for reference in found.references if not reference.startswith("data:")]
+    assert links == ["seed=0/watch.html", "seed=1/watch.html"]
+    assert all((group / link).is_file() for link in links)
+    assert "No comparison: these runs recorded no metrics." in found.text
+    assert "finished, 1,536 of 1,536 images (100%)" in found.text
+
+
+def test_runs_of_which_one_has_metrics_are_compared(tmp_path: Path) -> None:
+    runs = [planted_run(tmp_path / name) for name in ("one", "two")]
+    recipe = runs[1] / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("seed: 3", "seed: 4"))
+    path = watch([str(run) for run in runs], out=str(tmp_path / "both.html"))
+    text = structure(path.read_text()).text
+    assert "FD-pixels on training images" in text
+    assert "11.9" in text  # 1000 / 40^1.2, the last value of both
+    with pytest.raises(UserError) as caught:
+        watch(f"{runs[0]},{runs[1]}")
+    assert str(caught.value) == "out: the page of several runs needs a file, such as out=runs.html; or serve=true"

@@ -154,6 +154,15 @@ def test_nothing_is_said_of_what_was_not_measured() -> None:
     assert "zoo.audit checkpoint=RUN" in remark(found, "memorising").text
 
 
+def test_a_measurement_that_is_to_come_is_waited_for() -> None:
+    found = judge(Evidence(5000, 80_000, False, measured_every=9600))
+    assert found.headline == "Not measured yet: the first measurement comes at 9,600 images."
+    assert found.advice == ()
+    assert judge(Evidence(5000, 8000, False, measured_every=9600)).headline.endswith("comes at 8,000 images.")
+    ended = judge(Evidence(8000, 8000, True, measured_every=9600))  # a kill, or a disk without room
+    assert ended.headline == "Not measured: no number in this run says how good its images are."
+
+
 @pytest.mark.parametrize(
     ("values", "tone"),
     [({"authenticity": 0.4}, "good"), ({"authenticity": 0.05}, "bad"), ({"ct": -0.5}, "good"), ({"ct": -9.0}, "bad")],

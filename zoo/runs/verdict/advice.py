@@ -103,6 +103,8 @@ def _heed(now: Situation) -> Iterator[Advice]:
 
 def _measure(now: Situation) -> Iterator[Advice]:
     """Measure what was not measured."""
+    if now.evidence.first_measurement:
+        return
     if not now.evidence.curve and not now.evidence.held_out:
         yield Advice(
             "Measure the samples: `python -m zoo.evaluate checkpoint=RUN`",

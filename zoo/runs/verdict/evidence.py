@@ -29,6 +29,7 @@ class Evidence:
         readings: number of readings of the alarms that are recorded.
         audit: the report of `python -m zoo.audit` in the run folder; None without one.
         model: settings of the model.
+        measured_every: interval of `SampleMetrics` in images; 0 if the recipe has no such callback.
     """
 
     images_seen: int
@@ -43,6 +44,13 @@ class Evidence:
     readings: int = 0
     audit: Mapping[str, Any] | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
+    measured_every: int = 0
+
+    @property
+    def first_measurement(self) -> int:
+        """Images seen at the first measurement, which is still to come; 0 if none is."""
+        is_to_come = not self.ended and not self.curve and self.images_seen < self.images
+        return min(self.measured_every, self.images) if is_to_come else 0
 
 
 def read_evidence(run: RunHistory) -> Evidence:
@@ -67,6 +75,7 @@ def read_evidence(run: RunHistory) -> Evidence:
         max((len(seen) for seen, _ in run.signals.values()), default=0),
         read_json(RunFolder(run.folder).audit_report) or None,
         dict(run.recipe["model"]),
+        int(metric_settings(run).get("every") or 0),
     )
 
 

@@ -132,6 +132,8 @@ def _headline(evidence: Evidence, trend: Trend | None, collapsed: bool, remarks:
     if collapsed:
         return BAD, "Collapsed: the images of different latents are nearly the same."
     memorising = next(remark for remark in remarks if remark.topic == "memorising")
+    if evidence.first_measurement:
+        return UNKNOWN, f"Not measured yet: the first measurement comes at {evidence.first_measurement:,} images."
     if not evidence.curve or trend is None:
         return UNKNOWN, "Not measured: no number in this run says how good its images are."
     last = evidence.curve[-1]
@@ -158,6 +160,8 @@ def _real(reading: Reading) -> str:
 
 def _distance(evidence: Evidence) -> Remark:
     """Say how far generated images are from real ones, beside the distance of real images from each other."""
+    if evidence.first_measurement:
+        return Remark("distance", UNKNOWN, "Not measured yet.")
     if not evidence.curve:
         command = "python -m zoo.evaluate checkpoint=RUN"
         return Remark("distance", UNKNOWN, f"Not measured. `{command}` compares samples with held-out images.")
@@ -191,6 +195,8 @@ def _coverage(evidence: Evidence) -> Remark:
     """Say how much of the data is drawn, and whether samples look like real images."""
     found = {**evidence.held_out, **evidence.latest}  # those on training images are of the newest measurement
     covered = next((found[key] for key in ("coverage", "recall", "modes") if key in found), None)
+    if covered is None and evidence.first_measurement:
+        return Remark("coverage", UNKNOWN, "Not measured yet.")
     if covered is None:
         command = "python -m zoo.evaluate checkpoint=RUN metrics=prdc"
         return Remark("coverage", UNKNOWN, f"Not measured. `{command}` measures coverage and precision.")
@@ -290,7 +296,8 @@ def _alarms(evidence: Evidence, collapsed: bool) -> Remark:
 def _progress(evidence: Evidence, trend: Trend | None) -> Remark:
     """Say whether the number that selects the best checkpoint still improves."""
     if trend is None:
-        return Remark("progress", UNKNOWN, "Unknown: nothing was measured that could improve.")
+        text = "Not known yet." if evidence.first_measurement else "Unknown: nothing was measured that could improve."
+        return Remark("progress", UNKNOWN, text)
     tone = {State.IMPROVING: GOOD, State.WORSE: BAD}.get(trend.state, FAIR)
     gain = f", {trend.gain}" if trend.gain else ""
     return Remark("progress", tone, f"{evidence.curve[-1].label}: {trend.words}{gain}.")

@@ -120,7 +120,9 @@ def _signal_panels(run: RunHistory) -> list[Panel]:
             "gradients",
             "Norms of the gradients",
             _named(signals, ["gradient/d", "gradient/g", "slope/mean"], whole=True),
-            "slope/mean: mean norm of the discriminator's gradient between real and generated images.",
+            "slope/mean: mean norm of the discriminator's gradient between real and generated images."
+            if "slope/mean" in signals
+            else "",
             SIGNALS,
             True,
         ),

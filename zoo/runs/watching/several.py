@@ -9,7 +9,7 @@ from typing import Any
 from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
 from zoo.rendering.templating import data_uri, render
-from zoo.runs.comparing.comparison import Comparison, compare_groups
+from zoo.runs.comparing.comparison import Comparison, Table, compare_groups
 from zoo.runs.comparing.grouping import find_runs, group_runs
 from zoo.runs.comparing.output import EXPLANATION, HEAD, cells, sentence
 from zoo.runs.history import read_run
@@ -50,8 +50,7 @@ def several_text(runs: Sequence[Path], addresses: Sequence[str], refresh: int = 
         tables=comparison.tables if comparison else [],
         notes=[*(comparison.notes if comparison else []), *([note] if note else [])],
         explanation=EXPLANATION,
-        head=HEAD,
-        rows_of=lambda table: [cells(row) for row in table.rows],
+        table_of=_filled_columns,
         sentence=sentence,
     )
 
@@ -64,6 +63,13 @@ def _comparison(runs: Sequence[Path]) -> tuple[Comparison | None, str]:
         return compare_groups(groups, (), [*notes, *said]), ""
     except UserError as error:
         return None, f"No comparison: {error}."
+
+
+def _filled_columns(table: Table) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of a table, without the columns that are empty in every row."""
+    rows = [cells(row) for row in table.rows]
+    shown = [i for i in range(len(HEAD)) if any(row[i] for row in rows)]
+    return [HEAD[i] for i in shown], [[row[i] for i in shown] for row in rows]
 
 
 def _entry(run: Path, address: str) -> dict[str, Any]:
