@@ -204,8 +204,9 @@ def test_a_distance_like_that_of_real_images_calls_for_audit_and_release() -> No
 def test_a_distance_without_a_floor_is_only_stated() -> None:
     points = curve([0.5, 0.2], None, "kid")
     found = judge(evidence([1], curve=points, latest={"kid": points[-1]}))
-    assert found.headline == "kid is 0.2; 2 measurements, too few to say whether it still improves."
+    assert found.headline == "kid is 0.2."
     assert "times" not in remark(found, "distance").text
+    assert remark(found, "progress").text == "kid: 2 measurements, too few to say whether it still improves."
 
 
 def headings(page: Path) -> set[str]:

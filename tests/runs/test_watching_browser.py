@@ -72,8 +72,7 @@ const until = async (test) => { for (let i = 0; i < 600 && !test(); i++) await w
   found.folded = id("signals").querySelectorAll(".curve").length;
   id("time").value = "1";
   id("time").dispatchEvent(new view.Event("input", { bubbles: true }));
-  view.scrollTo(0, 700);
-  await wait(50);
+  view.scrollTo({ top: 700, behavior: "instant" });
   const before = page.body.dataset.version, height = view.scrollY;
   await fetch("/grow", { method: "POST", body: "" });
   await until(() => page.body.dataset.version !== before);

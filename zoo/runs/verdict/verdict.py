@@ -150,6 +150,8 @@ def _headline(evidence: Evidence, trend: Trend | None, collapsed: bool, remarks:
         return BAD, f"{where}, but it copies training images."
     if tone == GOOD and remarks[1].tone == BAD:
         return FAIR, f"{where}, but parts of the data are rarely drawn."
+    if trend.state is State.FEW:
+        return tone, f"{where}."
     joint = ", and" if trend.state is State.IMPROVING else ";"
     return tone, f"{where}{joint} {trend.words}." if tone != GOOD or trend.state is State.WORSE else f"{where}."
 

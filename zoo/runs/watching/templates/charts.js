@@ -241,11 +241,14 @@ function markFrame(images) {
 function showPanels(state) {
   const keys = new Set(state.panels.map((each) => each.key));
   for (const [key, chart] of charts) if (!keys.has(key)) { chart.figure.remove(); charts.delete(key); }
+  const places = {};
   for (const panel of state.panels) {
     const place = byId(panel.place === "signals" ? "signals" : "curves");
     if (!charts.has(panel.key)) charts.set(panel.key, new Chart(panel.key, place));
     const chart = charts.get(panel.key);
-    place.append(chart.figure);
+    const number = places[place.id] ?? 0;
+    if (place.children[number] !== chart.figure) place.insertBefore(chart.figure, place.children[number] ?? null);
+    places[place.id] = number + 1;
     chart.set(panel, state);
   }
 }
