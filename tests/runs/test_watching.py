@@ -218,9 +218,9 @@ def test_the_status_of_a_run_that_trains(run: Path) -> None:
 
 def test_the_status_of_a_run_that_has_ended(run: Path) -> None:
     files = RunFolder(run)
-    files.record_end({"seconds": 20.0, "images_seen": 4000, "start": 1, "complete": False})
+    files.record_end({"seconds": 20.0, "images_seen": 4040, "start": 1, "complete": False})
     status = status_of(read_run(run))
-    assert (status.state, status.images_per_second) == ("stopped early", 200.0)
+    assert (status.state, status.progress, status.images_per_second) == ("stopped early", 4040, 202.0)
     files.record_start({"recipe": "mine", "resumed_from": "000000004000.ckpt"})
     files.record_end({"seconds": 80.0, "images_seen": 8000, "start": 2, "complete": True})
     status = status_of(read_run(run))
@@ -246,3 +246,22 @@ def test_a_run_of_ten_thousand_rows_is_rendered_within_seconds(run: Path) -> Non
     assert time.process_time() - began < 8  # about 1 s alone; the processor's time, not that of others
     assert max(len(panel["x"]) for panel in state["panels"]) <= 1200
     assert len(text) < 3_000_000
+
+
+def test_an_end_of_an_earlier_version_counts_by_its_images(run: Path) -> None:
+    """The last row of its log is from before the end, and it does not say whether the run was complete."""
+    RunFolder(run).record_end({"seconds": 20.0, "images_seen": 8000, "start": 1})
+    assert status_of(read_run(run)).state == "finished"
+
+
+def test_a_rollback_is_said_beside_the_progress(run: Path) -> None:
+    event = {"images_seen": 2000, "alarm": "loss of diversity", "action": "rollback to 000000001000.ckpt"}
+    RunFolder(run).events.write_text(json.dumps(event) + "\n")
+    lock(run)
+    record(run, progress=3100)
+    assert status_of(read_run(run)).facts == [
+        "3,100 of 8,000 images (39%)",
+        "50 images/s",
+        "1 min 18 s left",
+        "4,000 images seen, including those of rounds that a rollback undid, which do not count",
+    ]

@@ -16,7 +16,6 @@ from zoo.runs.history import RunHistory
 from zoo.runs.watching.frames import embedded_frames, linked_frames
 from zoo.runs.watching.plots import plots_of
 from zoo.runs.watching.state import TEMPLATES, state_of
-from zoo.runs.watching.status import TRAINING, status_of
 
 
 def write_page(run: RunHistory, path: Path, refresh: int = 0) -> None:
@@ -69,16 +68,3 @@ def page_text(state: dict[str, Any], refresh: int = 0, poll: int = 0, home: str 
 def json_in_html(value: Any) -> Markup:
     """Return a value as JSON that can stand in a script element, which no text in it can end."""
     return Markup(json.dumps(value, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c"))
-
-
-def describe_progress(run: RunHistory) -> str:
-    """Describe in a sentence how far a run has got and whether it has ended."""
-    trains = not run.ended and status_of(run).state == TRAINING
-    state = "ended" if run.ended else "training" if trains else "not running: it was killed, or has not begun"
-    images = f"{run.images_seen:,} of {run.recipe['images']:,} images seen"
-    if any(str(event.get("action", "")).startswith("rollback") for event in run.events):
-        images = (
-            f"{run.images_seen:,} images seen, including those of rounds that a rollback undid, which do not count "
-            f"towards the recipe's {run.recipe['images']:,}"
-        )
-    return f"{images}; {state}. Seed {run.recipe['seed']}."

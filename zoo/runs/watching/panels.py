@@ -153,7 +153,7 @@ def as_values(panel: Panel, rows: int = ROWS) -> dict[str, Any]:
     Args:
         panel: the panel.
         rows: largest number of rows. A panel of more is thinned out: of each stretch of rows the smallest and the
-            largest value of every curve is kept, and the first and the last row.
+            largest value of every curve is kept, and the first and the last row; then others, evenly spread.
     """
     seen, values = matrix(list(panel.curves.values()))
     finite = np.where(np.isfinite(values), values, np.nan)
@@ -217,4 +217,5 @@ def _kept(values: NDArray[Any], rows: int) -> NDArray[Any]:
         for first, last in pairwise(edges):
             if known[first:last].any():
                 kept |= {first + int(np.nanargmin(row[first:last])), first + int(np.nanargmax(row[first:last]))}
-    return np.array(sorted(kept))
+    evenly = np.linspace(0, count - 1, max(rows - len(kept), 0)).astype(int)  # several curves often share their rows
+    return np.array(sorted(kept | set(evenly.tolist())))

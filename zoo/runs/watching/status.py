@@ -28,6 +28,7 @@ class Status:
         images: length of the run, in images.
         images_per_second: speed, now or of the last start; None where it is not known.
         seconds_left: time left; None where it is not known.
+        seen_with_undone: images seen where a rollback undid some of them, which do not count; 0 without a rollback.
     """
 
     state: str
@@ -35,6 +36,7 @@ class Status:
     images: int
     images_per_second: float | None = None
     seconds_left: float | None = None
+    seen_with_undone: int = 0
 
     @property
     def share(self) -> float:
@@ -51,6 +53,11 @@ class Status:
             facts.append(f"{rate:,.0f} images/s{when}" if rate >= 10 else f"{rate:.2g} images/s{when}")
         if self.seconds_left is not None and self.state == TRAINING:
             facts.append(f"{duration(self.seconds_left)} left")
+        if self.seen_with_undone:
+            facts.append(
+                f"{self.seen_with_undone:,} images seen, including those of rounds that a rollback undid, which do not "
+                "count"
+            )
         return facts
 
 
@@ -65,6 +72,7 @@ def status_of(run: RunHistory, now: float | None = None) -> Status:
     record, images = _progress(files), int(run.recipe["images"])
     undone = any(str(event.get("action", "")).startswith("rollback") for event in run.events)
     seen = run.images_seen
+    whole = seen if undone else 0
     if record and int(record["images_seen"]) >= seen:
         progress = int(record["progress"])
     else:  # of a rollback, only the record knows how many images do not count
@@ -73,13 +81,17 @@ def status_of(run: RunHistory, now: float | None = None) -> Status:
         state = TRAINING if holder(run.folder) else GONE
         fresh = record and (time.time() if now is None else now) - float(record["written"]) < FRESH
         if state == TRAINING and fresh:
-            return Status(state, progress, images, record["images_per_second"], record["seconds_left"])
-        return Status(state, progress, images)
+            return Status(state, progress, images, record["images_per_second"], record["seconds_left"], whole)
+        return Status(state, progress, images, seen_with_undone=whole)
     end, starts = files.ends()[-1], files.starts()
-    progress = max(progress, images) if end.get("complete") else progress
+    if end.get("complete"):
+        progress = max(progress, images)
+    elif not undone:  # the last row of the log may be from before the end
+        progress = max(progress, int(end["images_seen"]))
     from_before = _start_of(starts[-1]) if starts else 0
     rate = (int(end["images_seen"]) - from_before) / end["seconds"] if end["seconds"] else 0.0
-    return Status(FINISHED if progress >= images else STOPPED, min(progress, images), images, max(rate, 0.0) or None)
+    state = FINISHED if progress >= images else STOPPED
+    return Status(state, min(progress, images), images, max(rate, 0.0) or None, None, whole)
 
 
 def duration(seconds: float) -> str:

@@ -87,7 +87,7 @@ class Chart {
     this.title.textContent = panel.title;
     const facts = [panel.note];
     if (panel.x.length < panel.total)
-      facts.push(`${count(panel.x.length)} of ${count(panel.total)} rows are drawn; smallest and largest values are kept.`);
+      facts.push(`${count(panel.x.length)} of ${count(panel.total)} rows are drawn, with all smallest and largest values.`);
     if (panel.notFinite) facts.push(`${count(panel.notFinite)} values are not finite and not drawn.`);
     this.note.textContent = facts.filter(Boolean).join(" ");
     this.choice.hidden = !panel.canLog;
