@@ -91,7 +91,19 @@ def test_a_run_that_improves_is_to_go_on() -> None:
         "FD-pixels: still improving, 33% better over the last quarter of the run."
     )
     assert found.advice[0].text == "Train longer: `python -m zoo.fit resume=RUN images=100000`"
-    assert judge(evidence([400, 200, 150, 120, 100], ended=False, images=10**6)).advice[0].text == "Let it run on."
+    running = evidence([400, 200, 150, 120, 100], ended=False, images=10**6, trains=True)
+    assert judge(running).advice[0].text == "Let it run on."
+    stopped = judge(replace(running, trains=False)).advice[0].text
+    assert stopped == "Go on with it: `python -m zoo.fit resume=RUN`"
+
+
+def test_a_low_recall_beside_a_good_coverage_is_said() -> None:
+    numbers = {key: curve([value], 0.9, key, True)[0] for key, value in (("coverage", 0.88), ("recall", 0.1))}
+    found = remark(judge(evidence([12, 11], latest=numbers)), "coverage")
+    assert (found.tone, found.text) == (
+        "fair",
+        "Coverage is 0.88 (real images: 0.9). Recall, which is stricter, is 0.1 (real images: 0.9).",
+    )
 
 
 def test_a_plateau_calls_for_another_model_or_loss() -> None:

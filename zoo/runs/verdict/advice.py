@@ -47,7 +47,7 @@ class Situation:
         trend: what its selecting number does; None where nothing was measured.
         collapsed: whether images of different latents are the same.
         is_near: whether the distance is that of real images.
-        covers: whether coverage is near that of real images.
+        covers: whether coverage is near that of real images, whatever recall and precision are.
         overfits: whether the discriminator has memorised its training images.
     """
 
@@ -126,10 +126,10 @@ def _train_longer(now: Situation) -> Iterator[Advice]:
             "docs/evaluation.md#during-training",
         )
     elif trend.state is State.IMPROVING and not (now.is_near or now.collapsed):
-        if evidence.ended or evidence.images_seen >= evidence.images:
-            text = f"Train longer: `python -m zoo.fit resume=RUN images={2 * max(evidence.images, 1)}`"
+        if evidence.images_seen >= evidence.images:
+            text = f"Train longer: `python -m zoo.fit resume=RUN images={2 * evidence.images}`"
         else:
-            text = "Let it run on."
+            text = "Let it run on." if evidence.trains else "Go on with it: `python -m zoo.fit resume=RUN`"
         yield Advice(text, f"{label} is {trend.words}{trend.gain and ', ' + trend.gain}.", "docs/recipes.md#resuming")
     elif trend.state is State.FEW and not (now.is_near or now.collapsed):
         yield Advice(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zoo.io.claims import holder
 from zoo.io.files import read_json
 from zoo.io.run_folder import RunFolder
 from zoo.runs.comparing.readings import FLOOR, METRICS, TABLE, TRAIN, Reading, metric_settings, read_record
@@ -29,6 +30,7 @@ class Evidence:
         readings: number of readings of the alarms that are recorded.
         audit: the report of `python -m zoo.audit` in the run folder; None without one.
         model: settings of the model.
+        trains: whether a process trains the run now.
         measured_every: interval of `SampleMetrics` in images; 0 if the recipe has no such callback.
     """
 
@@ -44,6 +46,7 @@ class Evidence:
     readings: int = 0
     audit: Mapping[str, Any] | None = None
     model: Mapping[str, Any] = field(default_factory=dict)
+    trains: bool = False
     measured_every: int = 0
 
     @property
@@ -62,8 +65,9 @@ def read_evidence(run: RunHistory) -> Evidence:
     same = [reading for reading in measured if reading.protocol.get("extractor") == extractor]
     held_out = [r for readings in record.at.values() for r in readings if r.split not in (TRAIN, TABLE)]
     held_out.sort(key=lambda r: (r.protocol.get("extractor") == extractor, r.images_seen))
+    ends = RunFolder(run.folder).ends() if run.ended else []
     return Evidence(
-        record.images_seen,
+        max([record.images_seen, *(int(end["images_seen"]) for end in ends[-1:])]),
         int(run.recipe["images"]),
         run.ended,
         curve,
@@ -75,6 +79,7 @@ def read_evidence(run: RunHistory) -> Evidence:
         max((len(seen) for seen, _ in run.signals.values()), default=0),
         read_json(RunFolder(run.folder).audit_report) or None,
         dict(run.recipe["model"]),
+        not run.ended and bool(holder(run.folder)),
         int(metric_settings(run).get("every") or 0),
     )
 

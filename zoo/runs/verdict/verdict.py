@@ -101,7 +101,7 @@ def judge(evidence: Evidence) -> Verdict:
         trend,
         collapsed,
         is_near=remarks[0].tone == GOOD,
-        covers=remarks[1].tone == GOOD,
+        covers=remarks[1].tone in (GOOD, FAIR),
         overfits=_overfits(evidence),
     )
     tone, headline = _headline(evidence, trend, collapsed, remarks)
@@ -205,6 +205,10 @@ def _coverage(evidence: Evidence) -> Remark:
     tone = _by_floor(covered)
     text = f"{covered.name} is {shown(covered.value)}{_real(covered)}"
     text += f": {MEANING_OF_LOW.get(covered.key, 'some modes are missing')}." if tone == BAD else "."
+    recall = found.get("recall")
+    if recall is not None and recall is not covered and _by_floor(recall) == BAD:
+        tone = FAIR if tone == GOOD else tone
+        text += f" Recall, which is stricter, is {shown(recall.value)}{_real(recall)}."
     precision = found.get("precision")
     if precision is not None:
         low = _by_floor(precision) == BAD

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
 from zoo.io.run_folder import RunFolder, spread
 from zoo.rendering.templating import data_uri
 
@@ -88,6 +86,8 @@ def _exact(path: Path) -> str:
 
 def _compressed(path: Path) -> str:
     """Return a picture compressed as WebP; empty if it cannot be read."""
+    from PIL import Image  # here: a fault of the command line is said without it
+
     buffer = io.BytesIO()
     try:
         with Image.open(path) as picture:

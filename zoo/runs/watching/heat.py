@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from zoo.runs.history import RunHistory
 from zoo.runs.watching.panels import matrix
@@ -77,6 +76,8 @@ def _heat_map(run: RunHistory, prefix: str, title: str) -> HeatMap | None:
 
 def _png(logarithms: NDArray[Any]) -> bytes:
     """Return a PNG of binary logarithms (C, N), from -2 to 2; what is not known is transparent."""
+    from PIL import Image  # here: a fault of the command line is said without it
+
     stops = np.linspace(-2, 2, len(COLOURS))
     channels = np.array([[int(colour[i : i + 2], 16) for i in (1, 3, 5)] for colour in COLOURS])
     known = ~(np.isnan(logarithms) | np.isinf(logarithms))

@@ -84,7 +84,7 @@ def _loss_panels(run: RunHistory) -> list[Panel]:
         Panel(
             "augmentation",
             "Augmentation",
-            _named(run.metrics, prefix="augment/"),
+            _named(run.metrics, prefix="augment/", whole=True),
             "p: probability of each transformation. r_t: mean sign of the scores of real images in training, which an "
             "adaptive p steers to its target.",
         ),
