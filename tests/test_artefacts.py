@@ -151,7 +151,7 @@ def test_a_run_is_watched(name: str, copy: Path, command: Any) -> None:
     pytest.importorskip("matplotlib")
     command("zoo.watch", f"run={copy / name}", f"out={copy / 'page.html'}")
     seen = EXPECTED[name]["images_seen"]
-    assert f"{seen} of {seen} images seen; ended" in (copy / "page.html").read_text()
+    assert f"{seen} of {seen} images (100%)" in (copy / "page.html").read_text()
     assert len(list((copy / "watch").glob("*.png"))) > 5
 
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("matplotlib")
-
 import zoo
+from tests.runs.test_watching import planted_run
 from zoo.config.command_line import run_command
 from zoo.errors import CheckpointError, UserError
-from zoo.rendering.svg import INK
+from zoo.io.group_folder import GroupFolder
 from zoo.runs.history import read_run
-from zoo.runs.page import write_page
+from zoo.runs.watching.page import write_page
 from zoo.watch import main, watch
 
 VOID = {"meta", "link", "img", "br", "input"}
@@ -90,23 +91,44 @@ def test_the_page_holds_everything_and_fetches_nothing(run: Path, tmp_path: Path
     found = structure(html)
     assert found.headings == [
         "DCGAN on Digits: a<b>",
-        "Alarms",
-        "Losses",
-        "Discriminator",
-        "Generator",
-        "Signals",
         "Samples",
+        "How good is it?",
+        "Alarms",
+        "Curves",
+        "Settings and environment",
+        "Signals",
     ]
     assert "all <the> same" in found.text
-    assert "1,536 of 1,536 images seen; ended. Seed 0." in found.text
+    assert "1,536 of 1,536 images (100%)" in found.text
+    assert "seed 0" in found.text
+    assert "Not measured: no number in this run says how good its images are." in found.text
     assert all(reference.startswith(("data:", "#")) for reference in found.references)
-    assert "script" not in found.tags
-    assert "prefers-color-scheme: dark" in html
+    assert found.tags.count("script") == 2  # the data, and the script
+    assert "default-src 'none'" in html
+    assert "http" not in re.sub(r"http-equiv|http://www.w3.org/2000/svg", "", html)
     assert "color-scheme: light dark" in html
-    assert "var(--ink)" in html
-    assert INK not in html
-    assert html.count("<svg") == html.count("</svg>") == len(list((tmp_path / "watch").glob("*.png"))) > 8
-    assert all(f.read_bytes()[:4] == b"\x89PNG" for f in (tmp_path / "watch").glob("*.png"))
+    assert "prefers-reduced-motion: reduce" in html
+    data = json.loads(html.split('id="state">')[1].split("</script>")[0])
+    assert [frame["images"] for frame in data["frames"]] == [0, 640, 1280, 1536]
+    assert {panel["key"] for panel in data["panels"]} >= {"loss-d", "loss-g", "scores", "diversity", "gradients"}
+    assert data["alarms"] == [{"images": 640, "name": "loss of diversity"}]
+    (losses,) = [panel for panel in data["panels"] if panel["key"] == "loss-d"]
+    assert losses["x"] == [384, 768, 1152, 1536]
+    assert losses["series"][0]["values"] == read_run(run).metrics["d/adversarial"][1]
+
+
+def test_the_plots_are_written_beside_the_page(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    watch(str(run), out=str(tmp_path / "page.html"))
+    names = {path.stem for path in (tmp_path / "watch").glob("*.png")}
+    assert names >= {"loss-d", "loss-g", "scores", "diversity", "gradients", "activation", "weight", "sigma1"}
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in (tmp_path / "watch").glob("*.png"))
+
+
+def test_without_matplotlib_there_is_the_page_alone(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.rendering.svg.can_plot", lambda: False)
+    watch(str(run), out=str(tmp_path / "page.html"))
+    assert [path.name for path in tmp_path.iterdir()] == ["page.html"]
 
 
 def test_signals_and_numbers_are_read_as_they_were_written(run: Path) -> None:
@@ -125,8 +147,9 @@ def test_a_run_in_progress_and_one_without_alarms_say_so(run: Path, tmp_path: Pa
     for name in ("recipe.yaml", "environment.jsonl"):
         (tmp_path / name).write_text((run / name).read_text())
     found = structure(watch(str(tmp_path)).read_text())
-    assert "0 of 1,536 images seen; running, or killed" in found.text
+    assert "Not running 0 of 1,536 images (0%)" in found.text
     assert "No reading has been written yet." in found.text
+    assert "There is no grid of samples yet." in found.text
     recipe = (run / "recipe.yaml").read_text()
     (tmp_path / "recipe.yaml").write_text(recipe[: recipe.index("callbacks:")] + "callbacks: {}\nloggers: {}\n")
     found = structure(watch(str(tmp_path)).read_text())
@@ -192,4 +215,34 @@ def test_a_page_of_a_run_in_progress_loads_itself_again(run: Path, tmp_path: Pat
     assert '<meta http-equiv="refresh" content="5">' in html
     structure(html)
     write_page(records, tmp_path / "ended.html")
-    assert "refresh" not in (tmp_path / "ended.html").read_text()
+    assert 'http-equiv="refresh"' not in (tmp_path / "ended.html").read_text()
+
+
+def test_a_group_has_a_page_with_the_page_of_each_run(run: Path, tmp_path: Path) -> None:
+    group = tmp_path / "group"
+    for name in ("seed=0", "seed=1"):
+        shutil.copytree(run, group / name)
+    recipe = group / "seed=1" / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("seed: 0", "seed: 1"))
+    GroupFolder(group).write(recipe, {}, {"seed": ["0", "1"]})
+    path = watch(str(group))
+    assert path == group / "watch.html"
+    found = structure(path.read_text())
+    links = [reference for reference in found.references if not reference.startswith("data:")]
+    assert links == ["seed=0/watch.html", "seed=1/watch.html"]
+    assert all((group / link).is_file() for link in links)
+    assert "No comparison: these runs recorded no metrics." in found.text
+    assert "finished, 1,536 of 1,536 images (100%)" in found.text
+
+
+def test_runs_of_which_one_has_metrics_are_compared(tmp_path: Path) -> None:
+    runs = [planted_run(tmp_path / name) for name in ("one", "two")]
+    recipe = runs[1] / "recipe.yaml"
+    recipe.write_text(recipe.read_text().replace("seed: 3", "seed: 4"))
+    path = watch([str(run) for run in runs], out=str(tmp_path / "both.html"))
+    text = structure(path.read_text()).text
+    assert "FD-pixels on training images" in text
+    assert "11.9" in text  # 1000 / 40^1.2, the last value of both
+    with pytest.raises(UserError) as caught:
+        watch(f"{runs[0]},{runs[1]}")
+    assert str(caught.value) == "out: the page of several runs needs a file, such as out=runs.html; or serve=true"

@@ -11,7 +11,7 @@ COMMANDS = {
     "python -m zoo.fit recipe=NAME": "zoo.runs.fitting.main",
     "python -m zoo.sample checkpoint=RUN": "zoo.runs.drawing.main",
     "python -m zoo.hub": "zoo.hub.__main__.main",
-    "python -m zoo.watch run=FOLDER": "zoo.runs.watching.main",
+    "python -m zoo.watch run=FOLDER": "zoo.runs.watching.command.main",
     "python -m zoo.evaluate checkpoint=RUN": "zoo.runs.measuring.main",
     "python -m zoo.compare RUN RUN ...": "zoo.runs.comparing.command.main",
     "python -m zoo.audit checkpoint=RUN": "zoo.audit.command.main",

@@ -1,4 +1,4 @@
-"""`python -m zoo.watch run=FOLDER`: write a page about a run. The work is in `zoo/runs/watching.py`."""
+"""`python -m zoo.watch run=FOLDER`: show a run on a page. The work is in `zoo/runs/watching/`."""
 
 from contextlib import suppress
 
@@ -6,8 +6,8 @@ from zoo.config.command_line import run_command
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):  # the way to end every=SECONDS
-        run_command("watch", "zoo.runs.watching.main")
+        run_command("watch", "zoo.runs.watching.command.main")
 else:
-    from zoo.runs.watching import main, watch
+    from zoo.runs.watching.command import main, watch
 
     __all__ = ["main", "watch"]

@@ -26,7 +26,7 @@ from zoo.io.files import read_jsonl
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.fitting import summary
 from zoo.runs.history import read_run
-from zoo.runs.page import describe_progress
+from zoo.runs.watching.status import status_of
 
 BATCH = 32
 HEALTHY = 90
@@ -106,7 +106,7 @@ def test_rollback_restores_what_was_healthy_and_lets_rates_rise_again(
     length = BATCH * (WARM + 40)
     assert (run.model.images_seen, run.model.images_undone) == (length + undone, undone)
     assert run.model.progress == length
-    sentence = describe_progress(read_run(tmp_path))
+    sentence = " ".join(status_of(read_run(tmp_path)).facts)
     assert f"{run.model.images_seen:,} images seen, including those of rounds that a rollback undid" in sentence
     assert zoo.fit(resume=tmp_path).model.images_seen == length + undone
     output = capsys.readouterr().out

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 import zoo
 from tests.helpers.training import tiny_dcgan, tiny_mlp, train
 from zoo.callbacks import Every, MetricsTable, RunProgress, SampleGrid, StopAt
-from zoo.callbacks.samples import spread
+from zoo.io.run_folder import RunFolder, spread
 from zoo.rendering import pictures
 
 
@@ -139,6 +141,28 @@ def test_without_a_terminal_progress_is_plain_lines(tmp_path: Path, capsys: pyte
     assert "d/adversarial" in lines[2]
     assert lines[-1].startswith("48 of 48 images · ")
     assert lines[-1].endswith("0:00:00 left")
+
+
+def test_the_progress_is_recorded_for_the_page_of_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.callbacks.progress.RECORD_SECONDS", 0.0)
+    train(tiny_mlp(), 4, tmp_path, callbacks=[RunProgress(images=48)], enable_progress_bar=True)
+    record = json.loads(RunFolder(tmp_path).progress.read_text())
+    assert (record["images_seen"], record["progress"], record["images"]) == (32, 32, 48)
+    assert record["images_per_second"] > 0
+    assert record["seconds_left"] == pytest.approx(16 / record["images_per_second"], rel=0.01, abs=0.1)
+    assert time.time() - record["written"] < 600
+
+
+def test_a_disk_without_room_costs_the_record_of_the_progress_and_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("zoo.callbacks.progress.RECORD_SECONDS", 0.0)
+    monkeypatch.setattr("zoo.callbacks.progress.atomic_write", full)
+    train(tiny_mlp(), 4, tmp_path, callbacks=[RunProgress(images=48)], enable_progress_bar=True)
+    assert not RunFolder(tmp_path).progress.exists()
 
 
 def test_pictures_keep_their_values() -> None:

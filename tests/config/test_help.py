@@ -35,7 +35,7 @@ COMMANDS = {
     "sample": "zoo.runs.drawing.main",
     "evaluate": "zoo.runs.measuring.main",
     "compare": "zoo.runs.comparing.command.main",
-    "watch": "zoo.runs.watching.main",
+    "watch": "zoo.runs.watching.command.main",
     "audit": "zoo.audit.command.main",
     "hub": "zoo.hub.__main__.main",
 }

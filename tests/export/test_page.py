@@ -16,13 +16,14 @@ import pytest
 import torch
 
 import zoo
+from tests.helpers.browser import CHROMIUM, Folder, visit
 from zoo.errors import UserError
 from zoo.export import page
 from zoo.export.facts import facts_of, latent_distribution
 from zoo.export.page import RUNTIME, TEMPLATES, runtime_files, write_page
 from zoo.sampling.images import truncated
 
-NODE, CHROMIUM, NPM = shutil.which("node"), shutil.which("chromium"), shutil.which("npm")
+NODE, NPM = shutil.which("node"), shutil.which("npm")
 PROBE = """<!doctype html><iframe id="page" src="index.html" width="390" height="900"></iframe><script>
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const errors = [];
@@ -84,23 +85,6 @@ def test_the_distribution_of_latents_is_recognised() -> None:
     assert latent_distribution(Laplace(**settings), 100) == "other"
 
 
-class Folder(http.server.SimpleHTTPRequestHandler):
-    """A server of one folder that keeps what is posted to it."""
-
-    found: dict[str, Any]
-    arrived: threading.Event
-
-    def do_POST(self) -> None:
-        length = int(self.headers["Content-Length"])
-        type(self).found = json.loads(self.rfile.read(length))
-        self.send_response(204)
-        self.end_headers()
-        type(self).arrived.set()
-
-    def log_message(self, *args: Any) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
     Folder.arrived = threading.Event()
@@ -121,15 +105,7 @@ def test_a_browser_draws_what_python_draws(tmp_path: Path, address: str) -> None
     size = sum(path.stat().st_size for path in (tmp_path / "site").iterdir())
     assert size < 15e6
     (tmp_path / "site/probe.html").write_text(PROBE)
-    command = [str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
-    browser = subprocess.Popen(
-        [*command, f"{address}/probe.html"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    try:
-        assert Folder.arrived.wait(120)
-    finally:
-        browser.terminate()
-        browser.wait(30)
+    visit(f"{address}/probe.html", tmp_path / "profile", Folder.arrived)
     found = Folder.found
     for first, images in ((0, found["first"]), (16, found["second"])):
         for place, pixels in enumerate(images):

@@ -50,7 +50,7 @@ COMMANDS = {
     "sample": "zoo.runs.drawing.main",
     "evaluate": "zoo.runs.measuring.main",
     "audit": "zoo.audit.command.main",
-    "watch": "zoo.runs.watching.main",
+    "watch": "zoo.runs.watching.command.main",
     "hub": "zoo.hub.__main__.main",
 }
 KEYS = {
@@ -83,7 +83,7 @@ KEYS = {
         *("checkpoint", "data", "data.root", "fake", "train", "held_out", "only", "budget", "out", "seed", "extractor"),
         *("options", "options.size", "device", "cls"),
     ],
-    "watch": ["run", "out", "every"],
+    "watch": ["run", "out", "every", "port"],
     "hub": [
         *(*ACTIONS, "out", "source", "report", "repo", "private", "cls", "generator", "discriminator", "facts"),
         *("facts.truncation", "dtype", "licence", "weaknesses", "metrics", "hours", "machine"),
@@ -168,7 +168,7 @@ def planning_only() -> Iterator[None]:
             "zoo.export.command.load_model",
         ),
         *("zoo.runs.run.planned_overrides", "zoo.audit.command.open_checkpoint", "zoo.audit.command.open_folders"),
-        *("zoo.runs.watching.read_run", "zoo.runs.releasing.packing.pack", "zoo.runs.releasing.hub.push"),
+        *("zoo.runs.watching.command.read_run", "zoo.runs.releasing.packing.pack", "zoo.runs.releasing.hub.push"),
         *("zoo.runs.releasing.hub.verify", "zoo.runs.releasing.hub.attach", "zoo.runs.releasing.write_card"),
         *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page"),
     ]

@@ -31,5 +31,5 @@ def test_a_real_command_that_takes_too_long_is_noticed(tmp_path: Path, monkeypat
 
 
 def test_a_traceback_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.runs.watching.can_plot", lambda: 1 / 0)
+    monkeypatch.setattr("zoo.runs.watching.command.read_run", lambda folder: 1 / 0)
     assert "ZeroDivisionError" in fault_of("watch", ["run=."])

@@ -15,7 +15,7 @@ from zoo.io.files import atomic_write
 from zoo.io.run_folder import RunFolder, checkpoints_in, run_of, watch_picture
 
 FILE = re.compile(
-    r"environment\.jsonl|ends\.jsonl|metrics\.csv|signals\.jsonl|events\.jsonl|recipe\.yaml|watch\.html"
+    r"environment\.jsonl|ends\.jsonl|metrics\.csv|signals\.jsonl|events\.jsonl|recipe\.yaml|progress\.json|watch\.html"
     r"|evolution\.(png|gif)|\.ckpt|(checkpoints|best|healthy|samples|evaluation|alarms|watch|audit|tensorboard)/"
 )
 """File names of a run folder, in any string."""

@@ -26,7 +26,7 @@ from zoo.runs.listing import show
 from zoo.runs.loggers import build_loggers
 from zoo.runs.packing import pack
 from zoo.runs.run import plan_run
-from zoo.runs.watching import watch
+from zoo.runs.watching.command import watch
 
 SMALL: dict[str, Any] = {
     "images": 64,

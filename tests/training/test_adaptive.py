@@ -16,7 +16,7 @@ from zoo.io.checkpoints import read_checkpoint
 from zoo.io.files import read_table
 from zoo.io.run_folder import STEP, checkpoints_in
 from zoo.runs.history import read_run
-from zoo.runs.page import write_page
+from zoo.runs.watching.page import write_page
 from zoo.training.adaptive import AdaptiveStrength, Reading
 from zoo.training.objectives import LeastSquares, Objective, Terms, Wasserstein, objective
 

@@ -28,6 +28,11 @@ images."""
 DUPLICATES = 0.45
 """Share of fixed latents whose images have near-duplicates. In the healthy `progan_earth`, whose forests look alike, up
 to six of sixteen had one for a single reading; in collapses made on purpose at least nine (`studies/alarms.py`)."""
+OVERFITTING, CERTAIN = 0.75, 4.0
+"""r_v above which a discriminator scores held-out images like generated ones, and how many standard errors must lie
+between the mean scores of training and held-out images."""
+LITTLE_DIVERSITY = 0.7
+"""Diversity, as a multiple of that of real images, below which a fall of it counts."""
 IMAGE_RMS = 1.0
 """Largest RMS of an image in [-1, 1]. An output that doubles but stays below it is a `to_rgb` layer that draws brighter
 images: in `progan_earth` a newly grown one did so without harm, until its images were as bright as real ones."""
@@ -65,7 +70,7 @@ def loss_of_diversity(now: Reading) -> str | None:
     if (rose and share - max(rose.before, 0.0) >= DUPLICATES) or share - usual >= 0.5:
         return f"{share:.0%} of images of fixed latents have a near-duplicate among them, usually {usual:.0%}"
     moved = now.fell("diversity", by=1.6)
-    if moved and moved.now < 0.7:
+    if moved and moved.now < LITTLE_DIVERSITY:
         return (
             f"images of fixed latents differ {moved.now:.2f} times as much as real ones do, {moved.before:.2f} times "
             "before"
@@ -121,7 +126,7 @@ def discriminator_overfitting(now: Reading) -> str | None:
     The sign is that it scores held-out images like generated ones.
     """
     r_v, certainty = now.get("overfitting/r_v"), now.get("overfitting/certainty")
-    if r_v > 0.75 and certainty > 4 and now.usual("overfitting/r_v") > 0.6:
+    if r_v > OVERFITTING and certainty > CERTAIN and now.usual("overfitting/r_v") > 0.6:
         return (
             f"held-out images score {r_v:.0%} of the way from training to generated images (r_v); the mean sign of "
             f"training images' scores is {now['overfitting/r_t']:+.2f} (r_t)"

@@ -105,6 +105,11 @@ class SampleMetrics(Every):
         self._drawn_at = 0.0
         self._begin()
 
+    @property
+    def measurements(self) -> int:
+        """Number of measurements of this run on rank 0, with those before a resume; 0 on other ranks."""
+        return len(self._rows)
+
     # --- hooks -------------------------------------------------------------------------------------------------------
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
@@ -17,9 +20,13 @@ from zoo.callbacks.cost import note_on_cost
 from zoo.callbacks.samples import SampleGrid
 from zoo.callbacks.speed import RecentSpeed
 from zoo.gan import GAN
+from zoo.io.files import atomic_write
+from zoo.io.run_folder import RunFolder
 from zoo.training.stages import Stage, seconds_left, stages_of
 
 REFRESH_SECONDS = 0.25
+RECORD_SECONDS = 5.0
+"""Seconds between two records of the progress in the run folder, for its page."""
 
 
 class RunProgress(ProgressBar):
@@ -42,7 +49,7 @@ class RunProgress(ProgressBar):
         self.images, self.line_seconds = images, line_seconds
         self.stages: Sequence[Stage] = ()
         self._live: Progress | None = None
-        self._shown_at = 0.0
+        self._shown_at = self._recorded_at = 0.0
         self._speed = RecentSpeed()
         self._pictures: list[SampleGrid] = []
         self._enabled = True
@@ -86,6 +93,9 @@ class RunProgress(ProgressBar):
         if self._enabled and now - self._shown_at >= interval:
             self._shown_at = now
             self._show(pl_module)
+        if self._enabled and now - self._recorded_at >= RECORD_SECONDS:
+            self._recorded_at = now
+            self._record(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the final state and close the display."""
@@ -113,6 +123,21 @@ class RunProgress(ProgressBar):
             self._live.update(self._task, completed=model.progress, line=line, refresh=True)
         else:
             print(line, flush=True)
+
+    def _record(self, trainer: Trainer, model: GAN) -> None:
+        """Write progress, speed and time left into the run folder; without room on the disk, nothing."""
+        rate = self._speed.images_per_second
+        record = {
+            "images_seen": model.images_seen,
+            "progress": model.progress,
+            "images": self.images,
+            "images_per_second": round(rate, 3),
+            "seconds_left": round(seconds_left(self.stages, model.progress, rate), 1),
+            "written": round(time.time(), 1),
+        }
+        path = RunFolder(Path(trainer.default_root_dir)).progress
+        with suppress(OSError), atomic_write(path) as scratch:
+            scratch.write_text(json.dumps(record) + "\n", encoding="utf-8")
 
     def _next_picture(self, model: GAN, rate: float) -> list[str]:
         """Return how long it takes until the next grid of samples; nothing at the end and without grids."""

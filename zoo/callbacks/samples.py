@@ -13,7 +13,7 @@ from zoo.callbacks.every import Every
 from zoo.data import Images
 from zoo.gan import GAN
 from zoo.io.room import spared
-from zoo.io.run_folder import RunFolder
+from zoo.io.run_folder import RunFolder, spread
 from zoo.rendering import pictures
 from zoo.sampling.grids import POINTS, columns_of, draw
 
@@ -95,10 +95,3 @@ class SampleGrid(Every):
         else:
             strip = pictures.evolution(grids, (grids[0].height - pictures.MARGIN) // self.rows)
         pictures.save(strip, folder.evolution_strip)
-
-
-def spread(paths: list[Path], count: int) -> list[Path]:
-    """Select at most `count` of the paths, evenly spaced, including the first and the last."""
-    if len(paths) <= count:
-        return paths
-    return [paths[round(i * (len(paths) - 1) / (count - 1))] for i in range(count)]

@@ -5,6 +5,7 @@ RUN/
   environment.jsonl           one line for each start of the run
   run.lock                    which process trains in the folder, while it does
   ends.jsonl                  one line for each end that was not a kill
+  progress.json               how far the run is and how fast, while it trains
   metrics.csv                 logged loss terms and metrics, one row for each logged round
   tensorboard/                the same for TensorBoard
   checkpoints/IMAGES.ckpt     state of the run; checkpoints/left/ holds those that a resume set aside
@@ -33,6 +34,7 @@ FINISHED = f"[!.]*{CHECKPOINT_SUFFIX}"  # a killed run may leave a hidden file, 
 CHECKPOINTS = "checkpoints"
 BEST = "best"
 STARTS = "environment.jsonl"
+ENDS = "ends.jsonl"
 TENSORBOARD = "tensorboard"
 STEP = "images_seen"  # first column of metrics.csv
 
@@ -70,8 +72,22 @@ class RunFolder:
 
     def ends(self) -> list[dict[str, Any]]:
         """Return the records of all ends except kills: seconds, images seen, number of the start; no other rows."""
-        rows = [row for row in read_jsonl(self.path / "ends.jsonl") if isinstance(row.get("images_seen"), int)]
+        rows = [row for row in read_jsonl(self.path / ENDS) if isinstance(row.get("images_seen"), int)]
         return [row for row in rows if isinstance(row.get("seconds"), int | float)]
+
+    @property
+    def progress(self) -> Path:
+        """The file that says how far the run is and how fast, every few seconds while it trains."""
+        return self.path / "progress.json"
+
+    @property
+    def audit_report(self) -> Path:
+        """The report of `python -m zoo.audit` as data."""
+        return self.audit / "report.json"
+
+    def records(self) -> list[Path]:
+        """Return the files with the records of starts and of ends."""
+        return [self.path / STARTS, self.path / ENDS]
 
     def record_start(self, record: dict[str, Any]) -> None:
         """Append the record of a start."""
@@ -79,7 +95,7 @@ class RunFolder:
 
     def record_end(self, record: dict[str, Any]) -> None:
         """Append the record of an end."""
-        append_jsonl(self.path / "ends.jsonl", [record])
+        append_jsonl(self.path / ENDS, [record])
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -158,9 +174,13 @@ class RunFolder:
         """Return the path of an extractor's report on the best and the last checkpoint on held-out images."""
         return self.path / "evaluation" / f"report-{extractor}.json"
 
+    def held_out_report_paths(self) -> list[Path]:
+        """Return the paths of the reports on the best and the last checkpoint, one for each extractor."""
+        return sorted((self.path / "evaluation").glob("report-*.json"))
+
     def held_out_reports(self) -> list[dict[str, Any]]:
         """Return the readable reports on the best and the last checkpoint, one for each extractor."""
-        paths = sorted((self.path / "evaluation").glob("report-*.json"))
+        paths = self.held_out_report_paths()
         return [report for path in paths if (report := read_json(path)) is not None]
 
     def evaluation(self, checkpoint: Path, split: str, extractor: str) -> Path:
@@ -209,6 +229,13 @@ def run_of(checkpoint: Path) -> RunFolder:
 def checkpoints_in(folder: str | Path) -> list[Path]:
     """Return the checkpoints of a run folder, the newest first."""
     return RunFolder(Path(folder)).checkpoints()
+
+
+def spread(paths: list[Path], count: int) -> list[Path]:
+    """Select at most `count` of the paths, evenly spaced, including the first and the last."""
+    if len(paths) <= count:
+        return paths
+    return [paths[round(i * (len(paths) - 1) / (count - 1))] for i in range(count)]
 
 
 def watch_picture(page: Path, name: str) -> Path:

@@ -16,6 +16,7 @@ import yaml
 from zoo.errors import ReleaseError, did_you_mean, first_line
 from zoo.releases.card_wording import CURRENT
 from zoo.releases.release_format import user_class_paths
+from zoo.releases.weakness import LOW_COVERAGE, MEANING_OF_LOW
 from zoo.rendering.templating import render
 
 TEMPLATE = Path(__file__).with_name("templates") / "card.md"
@@ -23,11 +24,6 @@ LICENCE = "apache-2.0"  # of the weights, unless `about` has another
 CLASSES_SHOWN = 100  # names of classes on a card
 NOT_RECORDED = "not recorded"
 TASK = "unconditional-image-generation"  # the closest task of the hub, which has none for classes as the only condition
-LOW_COVERAGE = 0.8  # share of the value of real images below which a number is a weakness
-MEANING_OF_LOW = {
-    **dict.fromkeys(("coverage", "recall"), "parts of the data are rarely drawn"),
-    **dict.fromkeys(("density", "precision"), "some samples look like no real image"),
-}
 
 ABOUT: dict[str, Any] = {
     "name": str,

@@ -2,8 +2,8 @@
 
 A template lies in a folder `templates` beside the module that fills it in. A page extends `page.html` and imports the
 macros of `parts.html`; both are in `zoo/rendering/templates`, with `page.css`, the style sheet of every page. A page is
-one file for light and dark screens that runs no script and fetches nothing, so it opens from disk and can be sent by
-mail.
+one file for light and dark screens that fetches nothing, so it opens from disk and can be sent by mail. Only the page
+of a run has a script, which is part of it.
 
 In a template whose name ends in `.html`, every value is escaped unless it is a `markupsafe.Markup`.
 """

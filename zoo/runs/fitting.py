@@ -14,6 +14,7 @@ from zoo.runs.group_fitting import fit_group
 from zoo.runs.groups import asked_group
 from zoo.runs.recipes import load_recipe
 from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
+from zoo.runs.verdict.lines import verdict_lines
 from zoo.training.terms import NonFiniteLossError
 
 
@@ -129,6 +130,7 @@ def summary(run: Run) -> str:
             if healthy
             else "no state had been judged healthy yet"
         )
+    lines += verdict_lines(run.folder)
     samples = RunFolder(run.folder).sample_grids()
     if samples:
         lines.append(f"samples: {samples[-1]}")

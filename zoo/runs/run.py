@@ -54,6 +54,7 @@ from zoo.runs.recorder import RunRecorder
 from zoo.runs.resuming import check_optimizers, find_start, restored_from, resumed_recipe
 from zoo.runs.stage_costs import growing_costs
 from zoo.runs.threads import chosen_threads
+from zoo.runs.verdict_callback import SayVerdict
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
 from zoo.training.processes import check_processes, describe_lost_process, refuse_several
@@ -305,7 +306,8 @@ class Plan:
         stop = StopOnSignal()
         recorder = RunRecorder(self.folder, recipe, self.start, pretrained)
         progress = RunProgress(recipe.images)
-        trainer = self._trainer([recorder, StopAt(recipe.images), stop, progress, *callbacks], images_seen, loggers)
+        own = [recorder, StopAt(recipe.images), stop, progress]
+        trainer = self._trainer([*own, *callbacks, SayVerdict()], images_seen, loggers)
         began, is_complete = time.monotonic(), False
         try:
             with chosen_threads(recipe, model, data, self.start) as choice, restored_from(self.start):

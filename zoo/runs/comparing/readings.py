@@ -176,7 +176,7 @@ def _of_numbers(numbers: Iterable[Mapping[str, Any]]) -> list[Reading]:
 
 def _of_table(history: RunHistory, known: set[str]) -> list[Reading]:
     """Return the numbers of `metrics.csv` that have no better record: metrics, losses and all else that was logged."""
-    settings = _sample_metrics(history)
+    settings = metric_settings(history)
     protocol = {key: settings[key] for key in ("n", "extractor", "options") if settings.get(key) not in (None, "")}
     readings: list[Reading] = []
     for column, (seen, values) in history.metrics.items():
@@ -213,7 +213,7 @@ def _direction(label: str) -> tuple[str, str, bool | None]:
 
 def _best_of_table(history: RunHistory, curves: Sequence[Reading]) -> int | None:
     """Return the images seen at the best value of the selecting metric; None if it was not measured."""
-    select = _sample_metrics(history).get("select", "fid")
+    select = metric_settings(history).get("select", "fid")
     rows = [reading for reading in curves if reading.key == select and reading.higher_is_better is not None]
     if not rows:
         return None
@@ -221,7 +221,7 @@ def _best_of_table(history: RunHistory, curves: Sequence[Reading]) -> int | None
     return min(rows, key=lambda reading: sign * reading.value).images_seen
 
 
-def _sample_metrics(history: RunHistory) -> dict[str, Any]:
+def metric_settings(history: RunHistory) -> dict[str, Any]:
     """Return the settings of the run's callback `SampleMetrics`; none if it has no such callback."""
     callbacks: dict[str, Any] = history.recipe["callbacks"] or {}
     found = [part for name, part in callbacks.items() if part and part.get("class", name) == "SampleMetrics"]
