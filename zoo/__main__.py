@@ -15,6 +15,7 @@ COMMANDS = {
     "python -m zoo.evaluate checkpoint=RUN": "zoo.runs.measuring.main",
     "python -m zoo.compare RUN RUN ...": "zoo.runs.comparing.command.main",
     "python -m zoo.audit checkpoint=RUN": "zoo.audit.command.main",
+    "python -m zoo.data root=FOLDER": "zoo.runs.data_report.main",
     "python -m zoo.export checkpoint=RUN": "zoo.export.command.main",
 }
 """Import path of the function of each command, by its usual call."""

@@ -52,6 +52,7 @@ COMMANDS = {
     "audit": "zoo.audit.command.main",
     "watch": "zoo.runs.watching.main",
     "hub": "zoo.hub.__main__.main",
+    "data": "zoo.runs.data_report.main",
 }
 KEYS = {
     "fit": [
@@ -167,10 +168,15 @@ def planning_only() -> Iterator[None]:
             "zoo.runs.measuring_on_file.open_trained",
             "zoo.export.command.load_model",
         ),
-        *("zoo.runs.run.planned_overrides", "zoo.audit.command.open_checkpoint", "zoo.audit.command.open_folders"),
+        *(
+            "zoo.runs.run.planned_overrides",
+            "zoo.runs.run.plan_photos",
+            "zoo.audit.command.open_checkpoint",
+            "zoo.audit.command.open_folders",
+        ),
         *("zoo.runs.watching.read_run", "zoo.runs.releasing.packing.pack", "zoo.runs.releasing.hub.push"),
         *("zoo.runs.releasing.hub.verify", "zoo.runs.releasing.hub.attach", "zoo.runs.releasing.write_card"),
-        *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page"),
+        *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page", "zoo.runs.data_report.survey"),
     ]
     with contextlib.ExitStack() as stack:
         for place in places:

@@ -8,6 +8,9 @@ from typing import Any
 
 from zoo.errors import UserError
 
+PHOTOS = "photos"
+"""Name of the recipe that is planned from the images and a measurement, see `zoo.runs.photos`."""
+
 
 def check_hours(hours: float, overrides: Mapping[str, Any]) -> None:
     """Check that a run can be planned by hours.
@@ -33,6 +36,20 @@ def refuse_hours_of_group(hours: float | None) -> None:
         raise UserError(
             f"hours={hours:g} plans one run, as the speed is measured; the runs of a group are to be equally long. "
             "Give images=NUMBER instead; a run with hours= alone prints the number for this machine"
+        )
+
+
+def refuse_plan_of_group(recipe: Any) -> None:
+    """Check that a group of runs is not one of the recipe that is planned: its runs are to be of one plan.
+
+    Raises:
+        UserError: if it is.
+    """
+    if str(recipe) == PHOTOS:
+        raise UserError(
+            "recipe=photos plans one run, as the speed is measured; the runs of a group are to have one plan. Write it "
+            "down and give it as the recipe: python -m zoo.fit recipe=photos data.root=FOLDER check=true > mine.yaml, "
+            "then recipe=mine.yaml"
         )
 
 
