@@ -85,6 +85,7 @@ KEYS = {
         *("options", "options.size", "device", "cls"),
     ],
     "watch": ["run", "out", "every"],
+    "data": ["root", "resolution", "out", "data", "data.match", "data.held_out", "data.group", "data.background"],
     "hub": [
         *(*ACTIONS, "out", "source", "report", "repo", "private", "cls", "generator", "discriminator", "facts"),
         *("facts.truncation", "dtype", "licence", "weaknesses", "metrics", "hours", "machine"),
@@ -176,7 +177,7 @@ def planning_only() -> Iterator[None]:
         ),
         *("zoo.runs.watching.read_run", "zoo.runs.releasing.packing.pack", "zoo.runs.releasing.hub.push"),
         *("zoo.runs.releasing.hub.verify", "zoo.runs.releasing.hub.attach", "zoo.runs.releasing.write_card"),
-        *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page", "zoo.runs.data_report.survey"),
+        *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page"),
     ]
     with contextlib.ExitStack() as stack:
         for place in places:

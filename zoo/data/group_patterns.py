@@ -18,9 +18,9 @@ from zoo.errors import DataError
 PLAIN = (
     r"([^/]+)\.[^./]+$",
     r"^(.*)/[^/]+$",
-    r"^(.*?)[-_ .]*\(?[0-9]+\)?\.[^./]+$",
-    r"^(.*)[-_ .][^-_ ./]*\.[^./]+$",
-    r"^((?:.*/)?[^-_ ./]+)[-_ .]",
+    r"^(.*?)[-_\s.]*\(?[0-9]+\)?\.[^./]+$",
+    r"^(.*)[-_\s.][^-_\s./]*\.[^./]+$",
+    r"^((?:.*/)?[^-_\s./]+)[-_\s.]",
 )
 """Expressions that are tried: one name in several folders, a folder each, a number at the end, all but the last word,
 the first word."""
@@ -110,11 +110,11 @@ def _of_words(names: Sequence[str], pairs: NearDuplicates) -> Iterator[str]:
     if sum(words[word] for word in common) < EXPLAINED * len(pairs):
         return
     either = "|".join(re.escape(word) for word in sorted(common))
-    yield rf"^(.*?)(?:[-_ .]\(?(?:{either})\)?)?\.[^./]+$"
+    yield rf"^(.*?)(?:[-_\s.]\(?(?:{either})\)?)?\.[^./]+$"
     for place, _ in places.most_common(2):
         if place:
-            before = "[^-_ ./]+" + (rf"(?:[-_ ./]+[^-_ ./]+){{{place - 1}}}" if place > 1 else "")
-            yield rf"^({before})(?:[-_ ./](?:{either}))?(?![^-_ ./])(.*)$"
+            before = r"[^-_\s./]+" + (rf"(?:[-_\s./]+[^-_\s./]+){{{place - 1}}}" if place > 1 else "")
+            yield rf"^({before})(?:[-_\s./](?:{either}))?(?![^-_\s./])(.*)$"
 
 
 def _difference(a: str, b: str) -> tuple[int, tuple[str, str]] | None:

@@ -7,6 +7,7 @@ its smallest images.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -53,7 +54,7 @@ def stage_costs(
     """
     stages, known = stages_of(model.data_resolution, recipe.images), known or {}
     for i in reversed(range(len(stages))):
-        found = known.get(stages[i].resolution) or _seconds(recipe, model, data, stages[i], turn)
+        found = known.get(stages[i].resolution) or seconds_in(recipe, model, data, stages[i], turn)
         stages[i] = replace(stages[i], seconds=found)
         if stages[-1].seconds * recipe.images < short:
             break
@@ -78,18 +79,30 @@ def growing_costs(recipe: Recipe, model: GAN, data: Any, known: Mapping[int, flo
     return stage_costs(recipe, model, data)
 
 
-def _seconds(recipe: Recipe, model: GAN, data: Images, stage: Stage, turn: float) -> float:
+def seconds_in(
+    recipe: Recipe, model: GAN, data: Images, stage: Stage, turn: float = TURN, most: float = math.inf
+) -> float:
     """Return the seconds of an image in the middle of a stage.
 
     Rounds without a gradient penalty and rounds with one are measured apart, as a lazy penalty is due only in every
     n-th round.
+
+    Args:
+        recipe: recipe of the run.
+        model: model that is to be trained; it is copied.
+        data: source of images, which tells the sizes of batches.
+        stage: the stage.
+        turn: seconds for which each kind of rounds is played at least.
+        most: seconds of an image above which the measurement is given up and infinity is returned.
     """
     player = copy_at(model, (stage.first + stage.last) // 2)
     if player.augmentation.adaptive is not None:  # by then it has risen from 0, where it costs nothing
         player.augmentation.adaptive.strength = STRENGTH
     every, resolution = player.penalty_every, player.data_resolution(player.progress)
-    stopwatch = _Stopwatch(turn)
+    stopwatch = _Stopwatch(turn, most)
     play(player, recipe, data.batch_size_at(resolution), resolution, stopwatch)
+    if every == 1:
+        return stopwatch.with_penalty
     return stopwatch.with_penalty / every + stopwatch.without * (every - 1) / every
 
 
@@ -98,17 +111,18 @@ class _Stopwatch(Callback):
 
     Args:
         turn: seconds to measure at least, of each kind of rounds.
+        most: seconds of an image above which the measurement is given up.
     """
 
-    def __init__(self, turn: float) -> None:
-        self.turn, self.without, self.with_penalty = turn, 0.0, 0.0  # seconds for an image
+    def __init__(self, turn: float, most: float = math.inf) -> None:
+        self.turn, self.most = turn, most
+        self.without, self.with_penalty = 0.0, 0.0  # seconds for an image
         self._began: float | None = None
-        self._images, self._is_lazy = 0, False
+        self._images = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         """Measure rounds without a penalty first, if most have none."""
-        self._is_lazy = pl_module.penalty_every > 1
-        pl_module.penalty_every = NEVER if self._is_lazy else 1
+        pl_module.penalty_every = NEVER if pl_module.penalty_every > 1 else 1
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
         """At the end of a cycle, begin to measure, or add the cycle and stop if that was enough."""
@@ -127,6 +141,10 @@ class _Stopwatch(Callback):
         if now - self._began < self.turn:
             return
         seconds = (now - self._began) / max(self._images, 1)
+        if seconds > self.most:
+            self.without = self.with_penalty = math.inf
+            trainer.should_stop = True
+            return
         self._began = None
         if pl_module.penalty_every == NEVER:
             self.without = seconds

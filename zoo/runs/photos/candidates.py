@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import torch
@@ -11,7 +12,8 @@ from zoo.io.progress import step
 from zoo.runs.photos.asked import Asked, built, threads_of
 from zoo.runs.photos.choices import ADAPTIVE_BELOW, GIVEN, largest_resolution, plain
 from zoo.runs.photos.models import FEWEST, LIKE, PLENTY, SETTINGS, Candidate, best_model, reason_of_given
-from zoo.runs.stage_costs import stage_costs
+from zoo.runs.stage_costs import seconds_in
+from zoo.training.stages import stages_of
 
 
 class Selection:
@@ -105,11 +107,12 @@ class Selection:
             {"images": candidate.nominal, "model": model, "data": {**data, "labels": bool(self.classes)}}
         )
         network, source = built(recipe), recipe.data.build()
-        costs: dict[int, float] = {}
+        last, costs = stages_of(network.data_resolution, recipe.images)[-1], dict[int, float]()
         with step(f"measuring {candidate.name} at {candidate.resolution} px"):
             for threads in self._threads_to_try():
+                most = min(costs.values(), default=math.inf)
                 with threads_of(threads):
-                    costs[threads] = stage_costs(recipe, network, source, short=float("inf"))[-1].seconds
+                    costs[threads] = seconds_in(recipe, network, source, last, most=most)
         self.threads = min(costs, key=costs.__getitem__)
         self.measured[candidate] = costs[self.threads]
         return costs[self.threads]

@@ -79,7 +79,8 @@ def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None) -
     asked = _asked(load, overrides, hours)
     choices, found = asked.choices, asked.found
     left_out = sum(found.left_out.values()) + found.num_unreadable
-    why = f"; {left_out:,} files are left out (python -m zoo.data root=FOLDER says why)" if left_out else ""
+    files = "1 file is" if left_out == 1 else f"{left_out:,} files are"
+    why = f"; {files} left out (python -m zoo.data root=FOLDER says why)" if left_out else ""
     choices.say("data", f"{found.count:,} images", f"{asked.train:,} to train on{why}")
     channels, classes = choose_channels(choices, found), choose_classes(choices, found)
     selection = Selection(asked, channels, classes)
