@@ -2,17 +2,17 @@
 
     python benchmarks/plan.py FOLDER [FOLDER ...] hours=0.1
 
-Protocol: each folder is trained on once by `python -m zoo.fit recipe=photos data.root=FOLDER hours=HOURS`, in a process of
-its own with an empty cache. Time: from the first round to the end, as the run records it, against the hours that were asked
-for. Memory: the largest resident memory without mapped files (RssAnon) of the whole process, looked at ten times a second,
-against the line `memory` of the plan. First sight: seconds from the start of the process to `samples/real.png` and the grid
-of the untrained generator, to the first grid of the trained one, and to the first checkpoint. The load average of the
-machine is recorded before each run; beside other work the times of the plan and of the run are those of two different loads.
+Protocol: each folder is trained on once by `python -m zoo.fit recipe=photos data.root=FOLDER hours=HOURS`, in a
+process of its own with an empty cache. Time: from the first round to the end, as the run records it, against the
+hours that were asked for. Memory: the largest resident memory without mapped files (RssAnon) of the whole process,
+looked at ten times a second, against the line `memory` of the plan. First sight: seconds from the start of the
+process to `samples/real.png` and the grid of the untrained generator, to the first grid of the trained one, and to
+the first checkpoint. The load average of the machine is recorded before each run; beside other work the times of the
+plan and of the run are those of two different loads.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -125,8 +125,3 @@ if __name__ == "__main__":
         sys.exit("python benchmarks/plan.py FOLDER [FOLDER ...] hours=0.1 [KEY=VALUE ...]")
     result = benchmark(given, float(time_given[0]) if time_given else 0.1, others)
     leave(result, "plan_cpu")
-    print(
-        json.dumps(
-            {name: {key: each[key] for key in ("seconds", "megabytes")} for name, each in result["folders"].items()}
-        )
-    )

@@ -77,7 +77,7 @@ def value_of(text: str, what: str) -> str:
 
 def test_few_photographs_are_planned_at_32_px_with_the_model_that_did_best_there(machine: Any, photos: Path) -> None:
     found = planned(photos, hours=1)
-    recipe = load_recipe("photos", found.overrides)
+    recipe = found.recipe
     assert (recipe.model.target.__name__, recipe.model.arguments["resolution"]) == ("R3GAN", 32)
     assert recipe.data.arguments["resolution"] == 32
     assert recipe.data.arguments["batch_size"] == 16  # of 54 training images at most half
@@ -105,7 +105,7 @@ def test_the_resolution_follows_the_speed(
     """At 10 ms for an image of 64 px and four times as much for twice the size, 0.5 h are 171,000 images of 64 px."""
     monkeypatch.setattr("zoo.runs.photos.choices.FEW", {})
     found = planned(photos, hours=hours)
-    recipe = load_recipe("photos", found.overrides)
+    recipe = found.recipe
     assert (recipe.model.arguments["resolution"], recipe.model.target.__name__) == (resolution, model)
     assert [name for name, size in machine if size == resolution][-1] == model
     lines = value_of(found.text, "model.resolution")
@@ -128,7 +128,7 @@ def test_what_is_given_stays_and_counts(machine: Any, photos: Path) -> None:
         "callbacks": {"SaveEvery": {"every": 11}, "SampleGrid": None},
         "trainer": {"threads": 1},
     }
-    recipe = load_recipe("photos", planned(photos, **given).overrides)
+    recipe = planned(photos, **given).recipe
     assert recipe.images == 5000
     model = recipe.model.arguments
     assert (model["resolution"], model["fade_images"], model["augment"]) == (16, 7, ("translation",))
@@ -143,10 +143,10 @@ def test_grey_images_of_classes(machine: Any, tmp_path: Path) -> None:
     for name in ("left", "right"):
         (tmp_path / name).mkdir()
         folder(tmp_path / name, 100, (40, 40), "L")
-    recipe = load_recipe("photos", planned(tmp_path, hours=0.1).overrides)
+    recipe = planned(tmp_path, hours=0.1).recipe
     assert (recipe.model.arguments["channels"], recipe.data.arguments["channels"]) == (1, 1)
     assert (recipe.model.arguments["num_classes"], recipe.data.arguments["labels"]) == (2, True)
-    without = load_recipe("photos", planned(tmp_path, hours=0.1, data={"labels": False}).overrides)
+    without = planned(tmp_path, hours=0.1, data={"labels": False}).recipe
     assert (without.model.arguments["num_classes"], without.data.arguments["labels"]) == (0, False)
 
 
@@ -250,7 +250,7 @@ def test_a_release_of_the_size_is_named_and_its_widths_are_taken(machine: Any, p
     changes: dict[str, Any] = {"model": {"resolution": 64}}
     assert "pretrained=progan_earth or pretrained=progan_emoji" in value_of(planned(photos, **changes).text, "start")
     found = planned(photos, pretrained="progan_emoji")
-    recipe = load_recipe("photos", found.overrides)
+    recipe = found.recipe
     model = recipe.model.arguments
     assert (recipe.model.target.__name__, model["resolution"], model["width"]) == ("ProGAN", 64, 256)
     assert model["initial_resolution"] == 64

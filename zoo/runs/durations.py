@@ -26,21 +26,12 @@ def check_hours(hours: float, overrides: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_hours_of_group(hours: float | None) -> None:
-    """Check that a group of runs is not planned by hours.
+def refuse_group_of_plan(recipe: Any, hours: float | None) -> None:
+    """Check that a group of runs is not planned by hours, nor of the recipe that is planned by itself.
 
-    Raises:
-        UserError: if it is.
-    """
-    if hours is not None:
-        raise UserError(
-            f"hours={hours:g} plans one run, as the speed is measured; the runs of a group are to be equally long. "
-            "Give images=NUMBER instead; a run with hours= alone prints the number for this machine"
-        )
-
-
-def refuse_plan_of_group(recipe: Any) -> None:
-    """Check that a group of runs is not one of the recipe that is planned: its runs are to be of one plan.
+    Args:
+        recipe: name or path of the recipe.
+        hours: length of a run in hours, or None.
 
     Raises:
         UserError: if it is.
@@ -50,6 +41,11 @@ def refuse_plan_of_group(recipe: Any) -> None:
             "recipe=photos plans one run, as the speed is measured; the runs of a group are to have one plan. Write it "
             "down and give it as the recipe: python -m zoo.fit recipe=photos data.root=FOLDER check=true > mine.yaml, "
             "then recipe=mine.yaml"
+        )
+    if hours is not None:
+        raise UserError(
+            f"hours={hours:g} plans one run, as the speed is measured; the runs of a group are to be equally long. "
+            "Give images=NUMBER instead; a run with hours= alone prints the number for this machine"
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from zoo.errors import LostProcessError
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.checking import check_model_and_images
-from zoo.runs.durations import refuse_hours_of_group, refuse_plan_of_group
+from zoo.runs.durations import refuse_group_of_plan
 from zoo.runs.group_fitting import fit_group
 from zoo.runs.groups import asked_group
 from zoo.runs.recipes import load_recipe
@@ -63,8 +63,7 @@ def main(
     """
     group = asked_group(load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides)
     if group is not None:
-        refuse_hours_of_group(hours)
-        refuse_plan_of_group(recipe)
+        refuse_group_of_plan(recipe, hours)
         return fit_group(group, _train, check)
     plan = plan_run(recipe, out=out, resume=resume, hours=hours, overrides=overrides)
     plan.print_notes(sys.stderr if check else sys.stdout)

@@ -36,17 +36,12 @@ from zoo.data import Images
 from zoo.errors import LostProcessError, UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
-from zoo.io.files import atomic_write, with_home
+from zoo.io.files import with_home
 from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.runs.changes import note_early_end
 from zoo.runs.checking import check_model
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
-from zoo.runs.durations import (
-    PHOTOS,
-    refuse_hours_of_group,
-    refuse_hours_of_resumed,
-    refuse_plan_of_group,
-)
+from zoo.runs.durations import PHOTOS, refuse_group_of_plan, refuse_hours_of_resumed
 from zoo.runs.finetuning import recipe_of, start_from
 from zoo.runs.finishing import finished_line
 from zoo.runs.groups import asked_group
@@ -68,9 +63,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from zoo.runs.typed_settings import Overrides
-
-MODEL_CHANGED = "model.class was changed"
-"""Beginning of a note that is none where a plan chooses the model."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -154,8 +146,7 @@ def fit(
     """
     if seeds is None:
         return _fit(recipe, out=out, resume=resume, hours=hours, overrides=overrides)
-    refuse_hours_of_group(hours)
-    refuse_plan_of_group(recipe)
+    refuse_group_of_plan(recipe, hours)
     group = asked_group(
         load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides, with_commas=False
     )
@@ -218,8 +209,7 @@ def _plan_new_run(
     planned = None
     if str(recipe) == PHOTOS:
         planned = plan_photos(partial(load_recipe, recipe), overrides, hours)
-        checked = load_recipe(recipe, planned.overrides)
-        checked.notes[:] = [note for note in checked.notes if not note.startswith(MODEL_CHANGED)]
+        checked = planned.recipe
     elif hours is None:
         checked = load_recipe(recipe, overrides)
     else:
@@ -308,8 +298,7 @@ class Plan:
             return Run(load_run(self.start), self.folder, recipe, None, 0.0)
         check_model(recipe)
         if self.photos is not None and is_rank_zero():
-            with atomic_write(RunFolder(self.folder).plan) as scratch:
-                scratch.write_text(f"{self.photos.text}\n", encoding="utf-8")
+            self.photos.write(RunFolder(self.folder).plan)
         loggers = build_loggers(recipe, self.folder)
         torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()

@@ -14,6 +14,7 @@ from zoo.data.image_files import ImageFiles
 from zoo.data.near_duplicates import near_duplicates
 from zoo.data.survey import survey
 from zoo.errors import UserError
+from zoo.io.files import atomic_write
 from zoo.io.progress import step
 from zoo.io.room import free_bytes, size_text
 from zoo.runs.durations import check_hours
@@ -44,6 +45,8 @@ COMPARED = 4000
 """Images among which a plan looks for near-duplicates; `python -m zoo.data` compares more."""
 FULL = 0.8
 """Share of the memory from which on the plan warns."""
+MODEL_CHANGED = "model.class was changed"
+"""Beginning of a note that is none where the plan chooses the model."""
 SIDE, FRAMES = 48, 60
 """Smallest side of a cell of a grid in pixels, and the most frames of the animation of grids."""
 
@@ -53,14 +56,19 @@ class PhotoPlan:
     """The plan of a run.
 
     Args:
-        overrides: nested values that replace those of the recipe, with the user's own.
+        recipe: the recipe that is planned, an ordinary one.
         text: the plan as a table for the user.
         costs: measured seconds of an image by resolution in pixels.
     """
 
-    overrides: dict[str, Any]
+    recipe: Recipe
     text: str
     costs: dict[int, float]
+
+    def write(self, path: Path) -> None:
+        """Write the table into a file."""
+        with atomic_write(path) as scratch:
+            scratch.write_text(f"{self.text}\n", encoding="utf-8")
 
 
 def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None) -> PhotoPlan:
@@ -100,9 +108,11 @@ def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None) -
     length = choose_length(asked, recipe, stages, metric)
     planned = merged(length.settings, {"trainer": {"threads": selection.threads}})
     planned = merged(planned, choices.given)
-    _say_estimates(asked, load(planned), model, data, peak.bytes, length)
-    choices.lines.append(start_line(load(planned), chosen))
-    return PhotoPlan(planned, table(choices.lines), {stage.resolution: stage.seconds for stage in stages})
+    final = load(planned)
+    final.notes[:] = [note for note in final.notes if not note.startswith(MODEL_CHANGED)]
+    _say_estimates(asked, final, model, data, peak.bytes, length)
+    choices.lines.append(start_line(final, chosen))
+    return PhotoPlan(final, table(choices.lines), {stage.resolution: stage.seconds for stage in stages})
 
 
 def _asked(load: Load, overrides: Mapping[str, Any], hours: float | None) -> Asked:
