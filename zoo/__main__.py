@@ -16,6 +16,7 @@ COMMANDS = {
     "python -m zoo.compare RUN RUN ...": "zoo.runs.comparing.command.main",
     "python -m zoo.audit checkpoint=RUN": "zoo.audit.command.main",
     "python -m zoo.audit.benchmark train=FOLDER held_out=FOLDER": "zoo.audit.benchmark.command.main",
+    "python -m zoo.data root=FOLDER": "zoo.runs.data_report.main",
     "python -m zoo.export checkpoint=RUN": "zoo.export.command.main",
     "python -m zoo.project checkpoint=RUN image=FILE": "zoo.project.command.main",
 }

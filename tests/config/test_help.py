@@ -38,6 +38,7 @@ COMMANDS = {
     "watch": "zoo.runs.watching.command.main",
     "audit": "zoo.audit.command.main",
     "hub": "zoo.hub.__main__.main",
+    "data": "zoo.runs.data_report.main",
 }
 FUNCTIONS = [*COMMANDS.values(), *ACTIONS.values()]
 

@@ -52,6 +52,7 @@ COMMANDS = {
     "audit": "zoo.audit.command.main",
     "watch": "zoo.runs.watching.command.main",
     "hub": "zoo.hub.__main__.main",
+    "data": "zoo.runs.data_report.main",
 }
 KEYS = {
     "fit": [
@@ -84,6 +85,7 @@ KEYS = {
         *("options", "options.size", "device", "cls"),
     ],
     "watch": ["run", "out", "every", "port"],
+    "data": ["root", "resolution", "out", "data", "data.match", "data.held_out", "data.group", "data.background"],
     "hub": [
         *(*ACTIONS, "out", "source", "report", "repo", "private", "cls", "generator", "discriminator", "facts"),
         *("facts.truncation", "dtype", "licence", "weaknesses", "metrics", "hours", "machine"),
@@ -167,7 +169,12 @@ def planning_only() -> Iterator[None]:
             "zoo.runs.measuring_on_file.open_trained",
             "zoo.export.command.load_model",
         ),
-        *("zoo.runs.run.planned_overrides", "zoo.audit.command.open_checkpoint", "zoo.audit.command.open_folders"),
+        *(
+            "zoo.runs.run.planned_overrides",
+            "zoo.runs.run.plan_photos",
+            "zoo.audit.command.open_checkpoint",
+            "zoo.audit.command.open_folders",
+        ),
         *("zoo.runs.watching.command.read_run", "zoo.runs.releasing.packing.pack", "zoo.runs.releasing.hub.push"),
         *("zoo.runs.releasing.hub.verify", "zoo.runs.releasing.hub.attach", "zoo.runs.releasing.write_card"),
         *("zoo.runs.releasing.read_file", "zoo.audit.opening.report_page"),

@@ -28,7 +28,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> None:
         half = recipe.images // 2
         return Choice(1), [Stage(0, half, 4, 0.01), Stage(half, recipe.images, 8, 0.03)]
 
-    monkeypatch.setattr(hours, "_measure", measure)
+    monkeypatch.setattr(hours, "measured_stages", measure)
 
 
 def test_a_quarter_of_the_time_is_a_quarter_of_every_schedule(measured: None) -> None:

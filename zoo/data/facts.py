@@ -133,7 +133,7 @@ def facts_of(
     return Facts(
         images=1,
         flat=int(bool((square == square[0, 0]).all())),
-        coloured=int(channels == 1 and _is_coloured(image)),
+        coloured=int(channels == 1 and is_coloured(image)),
         transparent=int(_is_transparent(image)),
         pages=int(_has_pages(image)),
         deep=int(storage.is_deep or storage.has_deep_colours),
@@ -145,7 +145,7 @@ def facts_of(
     )
 
 
-def _is_coloured(image: Image.Image) -> bool:
+def is_coloured(image: Image.Image) -> bool:
     """Return whether some of 256 evenly spread pixels are no shade of grey."""
     if image.mode[0] in "1LIF":
         return image.mode == "LAB"

@@ -164,6 +164,13 @@ class ImageFiles(Images):
             listing.keep(kept, "not matched by data.match")
         return listing
 
+    def names(self) -> list[str]:
+        """Return the paths below the root of the decoded images, in their order, with forward slashes."""
+        kept = self.pool.kept
+        listing = self.listing()
+        self._labels(listing)  # leaves out files that are in no class, as `read` does
+        return listing.names if kept is None else [listing.names[i] for i in kept]
+
     def found_settings(self) -> dict[str, Any]:
         """Return the classes that were found, for the record of the run."""
         return {"classes": self.class_names} if self.class_names else {}

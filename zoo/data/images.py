@@ -146,6 +146,11 @@ class Images(LightningDataModule):
         """Return notes about what is likely a mistake, such as images of one colour, or colour that is read in grey."""
         return self._ready_pool().facts.notes(self.channels)
 
+    @property
+    def pool(self) -> Pool:
+        """The decoded images and what is known about them; they are read if that has not been done."""
+        return self._ready_pool()
+
     def _ready_pool(self) -> Pool:
         """Return the images, after reading and splitting them if that has not been done."""
         if self._pool is None or not hasattr(self, "train"):

@@ -157,6 +157,11 @@ class RunFolder:
         return self.path / "samples" / "real.png"
 
     @property
+    def plan(self) -> Path:
+        """The plan of a run of `recipe=photos`, with the reason of each choice, as text."""
+        return self.path / "plan.txt"
+
+    @property
     def evolution_strip(self) -> Path:
         """The picture that shows the first row of the grid over time."""
         return self.path / "samples" / "evolution.png"

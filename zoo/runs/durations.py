@@ -8,6 +8,9 @@ from typing import Any
 
 from zoo.errors import UserError
 
+PHOTOS = "photos"
+"""Name of the recipe that is planned from the images and a measurement, see `zoo.runs.photos`."""
+
 
 def check_hours(hours: float, overrides: Mapping[str, Any]) -> None:
     """Check that a run can be planned by hours.
@@ -23,12 +26,22 @@ def check_hours(hours: float, overrides: Mapping[str, Any]) -> None:
         )
 
 
-def refuse_hours_of_group(hours: float | None) -> None:
-    """Check that a group of runs is not planned by hours.
+def refuse_group_of_plan(recipe: Any, hours: float | None) -> None:
+    """Check that a group of runs is not planned by hours, nor of the recipe that is planned by itself.
+
+    Args:
+        recipe: name or path of the recipe.
+        hours: length of a run in hours, or None.
 
     Raises:
         UserError: if it is.
     """
+    if str(recipe) == PHOTOS:
+        raise UserError(
+            "recipe=photos plans one run, as the speed is measured; the runs of a group are to have one plan. Write it "
+            "down and give it as the recipe: python -m zoo.fit recipe=photos data.root=FOLDER check=true > mine.yaml, "
+            "then recipe=mine.yaml"
+        )
     if hours is not None:
         raise UserError(
             f"hours={hours:g} plans one run, as the speed is measured; the runs of a group are to be equally long. "

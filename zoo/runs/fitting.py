@@ -9,7 +9,7 @@ from typing import Any
 from zoo.errors import LostProcessError
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.checking import check_model_and_images
-from zoo.runs.durations import refuse_hours_of_group
+from zoo.runs.durations import refuse_group_of_plan
 from zoo.runs.group_fitting import fit_group
 from zoo.runs.groups import asked_group
 from zoo.runs.recipes import load_recipe
@@ -41,7 +41,8 @@ def main(
             are trained one after another, in folders such as seed=0 below the folder of the group. Beside the resume
             of a group, seeds to add to it.
         hours: length of the run in hours, instead of images=: the speed is measured, and the length, the schedules and
-            the intervals of the recipe are scaled to it and kept. For one run, in one process.
+            the intervals of the recipe are scaled to it and kept. For one run, in one process. recipe=photos chooses
+            model and resolution by it as well, and takes 3 hours without it.
         check: whether to build the model without memory, to look for the images, to print the recipe with every default
             written out, and to stop, without training.
         overrides: values in place of the recipe's, such as images=20000 model.width=32 data.class=Folder
@@ -53,6 +54,7 @@ def main(
 
     Examples:
         python -m zoo.fit recipe=dcgan_digits
+        python -m zoo.fit recipe=photos data.root=photos hours=2
         python -m zoo.fit recipe=dcgan_digits images=20000 model.width=32 out=runs/small
         python -m zoo.fit recipe=dcgan_celeba data.class=Folder data.root=photos check=true
         python -m zoo.fit recipe=dcgan_digits resume=auto
@@ -62,7 +64,7 @@ def main(
     """
     group = asked_group(load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides)
     if group is not None:
-        refuse_hours_of_group(hours)
+        refuse_group_of_plan(recipe, hours)
         return fit_group(group, _train, check)
     plan = plan_run(recipe, out=out, resume=resume, hours=hours, overrides=overrides)
     plan.print_notes(sys.stderr if check else sys.stdout)

@@ -58,14 +58,26 @@ def planned_overrides(load: Load, overrides: Mapping[str, Any], hours: float) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = recipe.model.build()
-    choice, stages = _measure(recipe, model, data)
+    choice, stages = measured_stages(recipe, model, data)
     factor = 3600 * hours * ROUNDS_ALONE / sum((stage.last - stage.first) * stage.seconds for stage in stages)
-    images = max(1, _rounded(recipe.images * factor))
+    images = max(1, rounded(recipe.images * factor))
+    planned = scaled_settings(recipe, images) | {"trainer": {"threads": choice.threads}}
+    return merged(planned, overrides), describe(hours, images, stages, images / recipe.images)
+
+
+def scaled_settings(recipe: Recipe, images: int) -> dict[str, Any]:
+    """Return a length, and the schedules of the model and the intervals of callbacks scaled to it, as overrides.
+
+    Args:
+        recipe: recipe of another length.
+        images: the length in images.
+    """
     factor = images / recipe.images
-    planned: dict[str, Any] = {"images": images, "trainer": {"threads": choice.threads}}
-    planned["model"] = _scaled_model(recipe, factor)
-    planned["callbacks"] = _scaled_callbacks(recipe, factor)
-    return merged(planned, overrides), describe(hours, images, stages, factor)
+    return {
+        "images": images,
+        "model": _scaled_model(recipe, factor),
+        "callbacks": _scaled_callbacks(recipe, factor),
+    }
 
 
 def describe(hours: float, images: int, stages: Sequence[Stage], factor: float) -> str:
@@ -77,7 +89,7 @@ def describe(hours: float, images: int, stages: Sequence[Stage], factor: float) 
     )
 
 
-def _measure(recipe: Recipe, model: GAN, data: Images) -> tuple[Choice, list[Stage]]:
+def measured_stages(recipe: Recipe, model: GAN, data: Images) -> tuple[Choice, list[Stage]]:
     """Choose the number of threads and measure all stages with it."""
     own = torch.get_num_threads()
     choice = choose(recipe, model, data, None, own)
@@ -110,10 +122,10 @@ def _scaled(value: Any, factor: float) -> Any:
     """Return a number of images, or a mapping of such, multiplied by a factor."""
     if isinstance(value, Mapping):
         return {key: _scaled(each, factor) for key, each in value.items()}
-    return _rounded(value * factor)
+    return rounded(value * factor)
 
 
-def _rounded(images: float) -> int:
+def rounded(images: float) -> int:
     """Return a number of images with three digits that count."""
     digits = max(0, int(math.log10(images)) - 2) if images >= 1 else 0
     return int(round(images / 10**digits) * 10**digits)

@@ -37,17 +37,18 @@ from zoo.errors import LostProcessError, UserError, first_line
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.files import with_home
-from zoo.io.run_folder import TENSORBOARD, run_of
+from zoo.io.run_folder import TENSORBOARD, RunFolder, run_of
 from zoo.runs.changes import note_early_end
 from zoo.runs.checking import check_model
 from zoo.runs.claiming import claimed_folder, default_folder, refuse_folder_of_run
-from zoo.runs.durations import refuse_hours_of_group, refuse_hours_of_resumed
+from zoo.runs.durations import PHOTOS, refuse_group_of_plan, refuse_hours_of_resumed
 from zoo.runs.finetuning import recipe_of, start_from
 from zoo.runs.finishing import finished_line
 from zoo.runs.groups import asked_group
 from zoo.runs.hours import planned_overrides
 from zoo.runs.loggers import build_loggers, quiet_lightning
 from zoo.runs.opening import load_run
+from zoo.runs.photos.plan import PhotoPlan, plan_photos
 from zoo.runs.recipe_text import NO_RECIPE
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recorder import RunRecorder
@@ -146,7 +147,7 @@ def fit(
     """
     if seeds is None:
         return _fit(recipe, out=out, resume=resume, hours=hours, overrides=overrides)
-    refuse_hours_of_group(hours)
+    refuse_group_of_plan(recipe, hours)
     group = asked_group(
         load_recipe, recipe, resume=resume, out=out, seeds=seeds, overrides=overrides, with_commas=False
     )
@@ -184,35 +185,39 @@ def plan_run(
     overrides = dict(overrides or {})
     refuse_hours_of_resumed(hours, resume)
     start = None if resume is None else find_start(recipe, resume)
+    planned = None
     if start is None:
-        checked, folder = _plan_new_run(recipe, out, overrides, hours)
+        checked, folder, planned = _plan_new_run(recipe, out, overrides, hours)
     else:
         checked, folder = _plan_resumed_run(recipe, out, overrides, start)
     checked.notes.extend(note_early_end(checked))
     check_processes(checked.trainer)
     checked.trainer["precision"] = choose_precision(checked.trainer)
-    return Plan(checked, folder, start, is_default_folder=start is None and out is None)
+    return Plan(checked, folder, start, is_default_folder=start is None and out is None, photos=planned)
 
 
 def _plan_new_run(
     recipe: str | Path | None, out: str | Path | None, overrides: Mapping[str, Any], hours: float | None
-) -> tuple[Recipe, Path]:
+) -> tuple[Recipe, Path, PhotoPlan | None]:
     """Load the recipe of a new run, plan its hours, and choose the run folder, which must not contain a run."""
     if recipe is None and overrides.get("pretrained"):
         recipe = recipe_of(str(overrides["pretrained"]))
     if recipe is None:
         raise UserError(NO_RECIPE)
-    if hours is None:
+    folder = None if out is None else with_home(out)
+    if folder is not None:
+        refuse_folder_of_run(folder)
+    planned = None
+    if str(recipe) == PHOTOS:
+        planned = plan_photos(partial(load_recipe, recipe), overrides, hours)
+        checked = planned.recipe
+    elif hours is None:
         checked = load_recipe(recipe, overrides)
     else:
         overrides, note = planned_overrides(partial(load_recipe, recipe), overrides, hours)
         checked = load_recipe(recipe, overrides)
         checked.notes.append(note)
-    if out is None:
-        return checked, default_folder(checked.name)
-    folder = with_home(out)
-    refuse_folder_of_run(folder)
-    return checked, folder
+    return checked, folder or default_folder(checked.name), planned
 
 
 def _plan_resumed_run(
@@ -240,12 +245,14 @@ class Plan:
         folder: the run folder, which need not exist.
         start: the checkpoint to resume from; None for a new run.
         is_default_folder: whether the folder has a default name, and gets a suffix if that is taken.
+        photos: the plan of `recipe=photos`, or None.
     """
 
     recipe: Recipe
     folder: Path
     start: Path | None
     is_default_folder: bool = False
+    photos: PhotoPlan | None = None
 
     @cached_property
     def finished(self) -> str | None:
@@ -272,6 +279,8 @@ class Plan:
 
     def print_notes(self, file: TextIO | None = None) -> None:
         """Print the decisions made on the user's behalf, on rank 0, to standard output or another file."""
+        if self.photos is not None and is_rank_zero():
+            print(self.photos.text, file=file or sys.stdout, flush=True)
         for note in self.recipe.notes if is_rank_zero() else []:
             print(f"note: {note}", file=file or sys.stdout, flush=True)
 
@@ -289,6 +298,8 @@ class Plan:
             print(self.finished, flush=True)
             return Run(load_run(self.start), self.folder, recipe, None, 0.0)
         check_model(recipe)
+        if self.photos is not None and is_rank_zero():
+            self.photos.write(RunFolder(self.folder).plan)
         loggers = build_loggers(recipe, self.folder)
         torch.manual_seed(recipe.seed)  # determines the initial weights
         data = recipe.data.build()
@@ -313,7 +324,7 @@ class Plan:
             with chosen_threads(recipe, model, data, self.start) as choice, restored_from(self.start):
                 if choice.reason and is_rank_zero():
                     print(choice.reason, flush=True)
-                progress.stages = growing_costs(recipe, model, data)
+                progress.stages = growing_costs(recipe, model, data, self.photos.costs if self.photos else None)
                 recorder.before = time.monotonic() - began
                 trainer.fit(model, datamodule=data, ckpt_path=self.start, weights_only=True)
             trainer.strategy.barrier()  # Lightning kills rank 0 if another process exits first with a code other than 0

@@ -7,8 +7,9 @@ its smallest images.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,11 +25,23 @@ from zoo.training.stages import Stage, stages_of
 
 TURN = 0.5
 """Seconds of a stage's rounds, if a cycle of rounds is not longer, after one cycle that is not counted."""
+STRENGTH = 0.4
+"""Probability of each transformation of an adaptive augmentation while it is measured; measured runs settled there
+(`studies/README.md`, adaptive augmentation)."""
+NEVER = 10**9
+"""Rounds between two gradient penalties in a measurement of rounds that have none."""
 SHORT = 60.0
 """Seconds of a run, by the cost of its last stage, below which the other stages are not measured."""
 
 
-def stage_costs(recipe: Recipe, model: GAN, data: Any, turn: float = TURN, short: float = SHORT) -> list[Stage]:
+def stage_costs(
+    recipe: Recipe,
+    model: GAN,
+    data: Any,
+    turn: float = TURN,
+    short: float = SHORT,
+    known: Mapping[int, float] | None = None,
+) -> list[Stage]:
     """Return the stages of a run with the measured seconds of an image.
 
     Args:
@@ -37,56 +50,105 @@ def stage_costs(recipe: Recipe, model: GAN, data: Any, turn: float = TURN, short
         data: source of images, which tells the sizes of batches.
         turn: seconds for which each stage is played at least.
         short: seconds of the run below which only the last stage is measured, so that the others have no costs.
+        known: seconds of an image by resolution in pixels, where they have been measured already.
     """
-    stages = stages_of(model.data_resolution, recipe.images)
+    stages, known = stages_of(model.data_resolution, recipe.images), known or {}
     for i in reversed(range(len(stages))):
-        stages[i] = replace(stages[i], seconds=_seconds(recipe, model, data, stages[i], turn))
+        found = known.get(stages[i].resolution) or seconds_in(recipe, model, data, stages[i], turn)
+        stages[i] = replace(stages[i], seconds=found)
         if stages[-1].seconds * recipe.images < short:
             break
     return stages
 
 
-def growing_costs(recipe: Recipe, model: GAN, data: Any) -> Sequence[Stage]:
-    """Return the stages of a run with their costs if the model grows and trains in one process; else none."""
-    grows = len(stages_of(model.data_resolution, recipe.images)) > 1
+def growing_costs(recipe: Recipe, model: GAN, data: Any, known: Mapping[int, float] | None = None) -> Sequence[Stage]:
+    """Return the stages of a run with their costs if the model grows and trains in one process; else none.
+
+    Args:
+        recipe: recipe of the run.
+        model: model that is to be trained; it is copied.
+        data: source of images, which tells the sizes of batches.
+        known: seconds of an image by resolution in pixels, if a plan has measured them.
+    """
+    stages = stages_of(model.data_resolution, recipe.images)
+    grows = len(stages) > 1
+    if known and all(stage.resolution in known for stage in stages):
+        return [replace(stage, seconds=known[stage.resolution]) for stage in stages] if grows else []
     if not grows or not is_one_process(recipe.trainer) or not isinstance(data, Images):
         return []
     return stage_costs(recipe, model, data)
 
 
-def _seconds(recipe: Recipe, model: GAN, data: Images, stage: Stage, turn: float) -> float:
-    """Return the seconds of an image in the middle of a stage."""
+def seconds_in(
+    recipe: Recipe, model: GAN, data: Images, stage: Stage, turn: float = TURN, most: float = math.inf
+) -> float:
+    """Return the seconds of an image in the middle of a stage.
+
+    Rounds without a gradient penalty and rounds with one are measured apart, as a lazy penalty is due only in every
+    n-th round.
+
+    Args:
+        recipe: recipe of the run.
+        model: model that is to be trained; it is copied.
+        data: source of images, which tells the sizes of batches.
+        stage: the stage.
+        turn: seconds for which each kind of rounds is played at least.
+        most: seconds of an image above which the measurement is given up and infinity is returned.
+    """
     player = copy_at(model, (stage.first + stage.last) // 2)
-    resolution = player.data_resolution(player.progress)
-    stopwatch = _Stopwatch(turn)
+    if player.augmentation.adaptive is not None:  # by then it has risen from 0, where it costs nothing
+        player.augmentation.adaptive.strength = STRENGTH
+    every, resolution = player.penalty_every, player.data_resolution(player.progress)
+    stopwatch = _Stopwatch(turn, most)
     play(player, recipe, data.batch_size_at(resolution), resolution, stopwatch)
-    return stopwatch.seconds / max(stopwatch.images, 1)
+    if every == 1:
+        return stopwatch.with_penalty
+    return stopwatch.with_penalty / every + stopwatch.without * (every - 1) / every
 
 
 class _Stopwatch(Callback):
     """A callback that measures whole cycles of rounds, after a first one, and stops the training.
 
     Args:
-        turn: seconds to measure at least.
+        turn: seconds to measure at least, of each kind of rounds.
+        most: seconds of an image above which the measurement is given up.
     """
 
-    def __init__(self, turn: float) -> None:
-        self.turn, self.seconds, self.images = turn, 0.0, 0
+    def __init__(self, turn: float, most: float = math.inf) -> None:
+        self.turn, self.most = turn, most
+        self.without, self.with_penalty = 0.0, 0.0  # seconds for an image
         self._began: float | None = None
+        self._images = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
+        """Measure rounds without a penalty first, if most have none."""
+        pl_module.penalty_every = NEVER if pl_module.penalty_every > 1 else 1
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: Any, *args: Any) -> None:
         """At the end of a cycle, begin to measure, or add the cycle and stop if that was enough."""
         shown = pl_module.images_seen - pl_module.images_before
         pl_module.images_undone += shown  # so that it stays in its stage
         if self._began is not None:
-            self.images += shown
+            self._images += shown
         if pl_module.rounds % pl_module.critic_steps:
             return
         if pl_module.device.type == "cuda":
             torch.cuda.synchronize(pl_module.device)
         now = time.perf_counter()
         if self._began is None:
-            self._began = now
+            self._began, self._images = now, 0
             return
-        self.seconds = now - self._began
-        trainer.should_stop = self.seconds >= self.turn
+        if now - self._began < self.turn:
+            return
+        seconds = (now - self._began) / max(self._images, 1)
+        if seconds > self.most:
+            self.without = self.with_penalty = math.inf
+            trainer.should_stop = True
+            return
+        self._began = None
+        if pl_module.penalty_every == NEVER:
+            self.without = seconds
+            pl_module.penalty_every = 1
+        else:
+            self.with_penalty = seconds
+            trainer.should_stop = True
