@@ -17,7 +17,7 @@ from zoo.runs.recipes import load_recipe
 
 ROOT = Path(__file__).parent.parent
 DOCS = sorted((ROOT / "docs").glob("*.md"))
-PAGES = [ROOT / "README.md", *DOCS]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FOLDERS = ("studies", "benchmarks", "checkpoints", "examples")
 LINKED = [*PAGES, ROOT / "CHANGELOG.md", *(ROOT / folder / "README.md" for folder in FOLDERS)]
 FENCED = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
@@ -57,7 +57,8 @@ def test_every_relative_link_leads_to_a_file_and_to_a_heading(page: str) -> None
             continue
         path, _, anchor = link.partition("#")
         target = (ROOT / page).parent / path if path else ROOT / page
-        if not target.exists() or (anchor and anchor not in anchors(target)):
+        made = target.parent.name == "api"  # by mkdocstrings; building the site checks those
+        if not target.exists() or (anchor and not made and anchor not in anchors(target)):
             missing.append(link)
     assert missing == []
 

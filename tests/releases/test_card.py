@@ -21,7 +21,9 @@ from zoo import hub
 from zoo.errors import ReleaseError, UserError
 from zoo.io.files import sha256_of
 from zoo.releases import references, release_format
+from zoo.releases.audited import card_of
 from zoo.releases.card import card, weaknesses
+from zoo.releases.card_wording import WITHOUT_WIDGET
 from zoo.releases.writing import this_platform, write_release
 from zoo.runs.packing import pack
 from zoo.sampling.grids import draw
@@ -144,6 +146,29 @@ def test_the_hub_s_client_reads_the_front_matter(tmp_path: Path) -> None:
     assert (data.license, data.library_name, data.model_name) == ("apache-2.0", "gan-zoo", "it")
     (result,) = data.eval_results
     assert (result.metric_name, result.metric_value) == ("fid-digits", 1.25)
+    assert data.pipeline_tag == "unconditional-image-generation"
+    (picture,) = data.widget
+    assert picture == {"text": "samples of seed 0", "output": {"url": "grid.png"}}
+    assert (folder / picture["output"]["url"]).is_file()
+
+
+def test_the_snippet_of_a_card_draws_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_release(tiny_dcgan(), tmp_path / "it")
+    monkeypatch.chdir(tmp_path)
+    for path in (folder / "README.md", references.releases_folder() / "dcgan_digits" / "README.md"):
+        (snippet,) = re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL)
+        names: dict[str, Any] = {}
+        exec(snippet, names)
+        assert len(names["images"]) == 4
+        assert names["images"].abs().max() <= 1
+
+
+def test_a_card_without_the_picture_is_still_valid(tmp_path: Path) -> None:
+    folder = write_release(tiny_dcgan(), tmp_path / "it")
+    config = release_format.read_config(folder / "config.json")
+    (folder / "README.md").write_text(card_of(folder, config, WITHOUT_WIDGET))
+    assert "widget" not in (folder / "README.md").read_text()
+    assert "the card agrees with the other files" in hub.verify(folder)
 
 
 def test_a_card_shows_values_intervals_floors_and_sizes(tmp_path: Path) -> None:

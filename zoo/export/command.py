@@ -11,13 +11,14 @@ from zoo.export.checking import largest_difference
 from zoo.export.facts import facts_of
 from zoo.export.formats import WRITERS
 from zoo.export.page import write_page
+from zoo.export.space import write_space
 from zoo.gan import GAN
 from zoo.io.files import atomic_write, with_home
 from zoo.runs.locating import report_name
 from zoo.runs.opening import load_model
 from zoo.sampling.exportable import Pixels
 
-PAGE = "html"
+PAGE, SPACE = "html", "space"
 
 
 def export(
@@ -38,10 +39,11 @@ def export(
 
     Args:
         checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
-        format: `onnx`; `torch`, a program of `torch.export` (.pt2); `npz`, the weights as arrays of NumPy; or `html`, a
-            folder with a page that draws in the browser, for any static server.
-        out: the file, or the folder of `html`; empty for the name of the model.
-        pixels: `float` for images in [0, 1], `uint8` for 0 to 255; the page has uint8.
+        format: `onnx`; `torch`, a program of `torch.export` (.pt2); `npz`, the weights as arrays of NumPy; `html`, a
+            folder with a page that draws in the browser, for any static server; or `space`, a folder that runs as a
+            Gradio Space of the Hugging Face hub.
+        out: the file, or the folder of `html` and `space`; empty for the name of the model.
+        pixels: `float` for images in [0, 1], `uint8` for 0 to 255; the pages have uint8.
         runtime: for `html`, the npm package onnxruntime-web as a file or folder; empty to fetch it with npm, once.
         cls: import path of your own class that a release was made of.
 
@@ -54,12 +56,13 @@ def export(
     Examples:
         python -m zoo.export checkpoint=dcgan_digits format=onnx
         python -m zoo.export checkpoint=dcgan_digits format=html out=site
+        python -m zoo.export checkpoint=dcgan_digits format=space out=space
         python -m zoo.export checkpoint=runs/progan_celeba/TIME format=torch out=faces.pt2 pixels=uint8
     """
-    if format == PAGE:
-        return _export_page(checkpoint, with_home(out) if out else Path(report_name(checkpoint)), runtime, cls)
+    if format in (PAGE, SPACE):
+        return _export_folder(format, checkpoint, with_home(out or report_name(checkpoint)), runtime, cls)
     if format not in WRITERS:
-        raise UserError(f"format: one of {', '.join([*WRITERS, PAGE])}; got {format!r}")
+        raise UserError(f"format: one of {', '.join([*WRITERS, PAGE, SPACE])}; got {format!r}")
     ending, write = WRITERS[format]
     path = with_home(out) if out else Path(report_name(checkpoint) + ending)
     if path.suffix != ending:
@@ -86,10 +89,15 @@ def _load(checkpoint: str, cls: str | list[str] | None) -> GAN:
     return model
 
 
-def _export_page(checkpoint: str, folder: Path, runtime: str, cls: str | list[str] | None) -> tuple[Path, float]:
-    """Write the folder of a page; returns it with the largest difference in grey levels."""
+def _export_folder(
+    format: str, checkpoint: str, folder: Path, runtime: str, cls: str | list[str] | None
+) -> tuple[Path, float]:
+    """Write the folder of a page or a Space; returns it with the largest difference in grey levels."""
     try:
-        return folder, write_page(folder, checkpoint, _load(checkpoint, cls), runtime)
+        model = _load(checkpoint, cls)
+        if format == PAGE:
+            return folder, write_page(folder, checkpoint, model, runtime)
+        return folder, write_space(folder, checkpoint, model)
     except OSError as error:
         raise UserError(f"out: cannot write {folder}: {error.strerror or error}") from error
 
@@ -98,7 +106,10 @@ def _export_page(checkpoint: str, folder: Path, runtime: str, cls: str | list[st
 def main(**options: Any) -> None:
     """Run `export` and print the path of the file and how far it is from the model."""
     path, difference = export(**options)
-    size = sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
+    files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    size = sum(file.stat().st_size for file in files)
     print(f"{path} ({size / 1e6:,.1f} MB)\nlargest difference from the model: {difference:.1e}")
-    if path.is_dir():
+    if options.get("format") == SPACE:
+        print(f"look at it: pip install -r {path / 'requirements.txt'}, and python {path / 'app.py'}")
+    elif path.is_dir():
         print(f"look at it: python -m http.server --directory {path}, and open the address that it prints")

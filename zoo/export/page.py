@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import tarfile
@@ -17,6 +16,7 @@ from markupsafe import Markup
 from zoo.errors import UserError
 from zoo.export.checking import largest_difference
 from zoo.export.facts import Facts, facts_of
+from zoo.export.folders import check_free, new_folder
 from zoo.export.formats import write_onnx
 from zoo.gan import GAN
 from zoo.io.files import atomic_write, cache_folder, with_home
@@ -48,8 +48,7 @@ def write_page(folder: Path, where: str, model: GAN, runtime: str = "") -> float
     Raises:
         UserError: for a folder with files, latents that the page cannot draw, or a runtime that cannot be had.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"out: {folder} exists and is not an empty folder. Choose a new one")
+    check_free(folder)
     generator = model.exportable("uint8")
     facts = facts_of(where, model, generator)
     if facts.latent == "other":
@@ -58,20 +57,12 @@ def write_page(folder: Path, where: str, model: GAN, runtime: str = "") -> float
             "format=onnx, and give it latents yourself"
         )
     files = runtime_files(runtime)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
+    with new_folder(folder) as scratch:
         run = write_onnx(scratch / "model.onnx", model, generator, facts)
         difference = largest_difference(model, generator, run, "model.onnx")
         for name, content in files.items():
             (scratch / name).write_bytes(content)
         (scratch / "index.html").write_text(page(facts), encoding="utf-8")
-        scratch.chmod(0o755)
-        if folder.exists():
-            folder.rmdir()
-        os.rename(scratch, folder)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
     return difference
 
 

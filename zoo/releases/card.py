@@ -15,6 +15,7 @@ import yaml
 
 from zoo.errors import ReleaseError, did_you_mean, first_line
 from zoo.releases.card_wording import CURRENT
+from zoo.releases.file_names import GRID
 from zoo.releases.release_format import user_class_paths
 from zoo.releases.weakness import LOW_COVERAGE, MEANING_OF_LOW
 from zoo.rendering.templating import render
@@ -61,7 +62,7 @@ def card(
     return render(
         TEMPLATE,
         name=name,
-        front_matter=front_matter(config, metrics, name),
+        front_matter=front_matter(config, metrics, name, wording),
         config={**config, "origin": config.get("origin")},
         about={**dict.fromkeys(ABOUT), **about},
         images=config["images"],
@@ -115,8 +116,10 @@ def checked(about: Any) -> dict[str, Any]:
     return facts
 
 
-def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, name: str) -> str:
-    """Write the front matter that the hub reads: licence, library, task, tags, and the numbers as `model-index`."""
+def front_matter(
+    config: Mapping[str, Any], metrics: Mapping[str, Any] | None, name: str, wording: Mapping[str, str] = CURRENT
+) -> str:
+    """Write the front matter that the hub reads: licence, library, task, tags, picture, numbers as `model-index`."""
     about = config.get("about") or {}
     matter: dict[str, Any] = {
         "license": about.get("licence") or LICENCE,
@@ -124,6 +127,9 @@ def front_matter(config: Mapping[str, Any], metrics: Mapping[str, Any] | None, n
         "pipeline_tag": TASK,
         "tags": ["gan", config["class"].rpartition(".")[2].lower(), "image-generation", "pytorch-lightning"],
     }
+    if wording["widget"]:
+        text = wording["widget"].format(seed=config["grid"]["seed"])
+        matter["widget"] = [{"text": text, "output": {"url": GRID}}]
     numbers = [
         # The label, not "fid": published FIDs are of the Inception network.
         {"type": re.sub("[^a-z0-9]+", "-", number["label"].lower()), "name": number["label"], "value": number["value"]}

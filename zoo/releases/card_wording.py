@@ -16,7 +16,9 @@ CURRENT = {
     "not_evaluated": "this model was not evaluated",
     "converted_without": "it was converted without {network}: the one here has random weights",
     "not_audited": "; they are few, and memorisation was not tested",
+    "widget": "samples of seed {seed}",
 }
+WITHOUT_WIDGET = {**CURRENT, "widget": ""}  # the first cards of 0.2
 VERSION_0_1 = {
     "rounded": "Weights are stored as {dtype}, rounded, to halve the file, and computed with in float32.",
     "samples": "The first {samples} samples of seed {seed}{order}. Nothing was picked.",
@@ -27,5 +29,6 @@ VERSION_0_1 = {
     "not_evaluated": "nothing about this model was measured",
     "converted_without": "it came without {network}: what is there has random weights",
     "not_audited": "; they are few, and whether it memorises was not tested",
+    "widget": "",
 }
-WORDINGS = (CURRENT, VERSION_0_1)
+WORDINGS = (CURRENT, WITHOUT_WIDGET, VERSION_0_1)
