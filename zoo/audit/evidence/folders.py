@@ -87,6 +87,7 @@ class ImageFolder:
             torch.tensor(self.sizes.sides)[kept],
             tuple(self.files[i] for i in pool.kept) if self.files else (),
             data.rendering,
+            positions=kept,
         )
         lost = {reason: pool.left_out[reason] for reason in LOST if reason in pool.left_out}
         notes = pool.facts.notes(channels=3)  # colour that is read in grey follows the subject

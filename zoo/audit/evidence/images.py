@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from os.path import commonpath
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ class ImageSet:
         files: the files (N) of the images; empty if not from files.
         rendering: how the files are converted to pixels; None if not from files.
         flipped: whether the images are flipped horizontally when they are read.
+        positions: index (N,) of each image in the set that was given, from which these were taken; None for all of it.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ImageSet:
     files: tuple[Path, ...] = ()
     rendering: Rendering | None = None
     flipped: bool = False
+    positions: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.stored)
@@ -55,6 +58,12 @@ class ImageSet:
     def class_name(self, number: int) -> str:
         """Return the name of a class, its number if it has no name."""
         return self.class_names[number] if number < len(self.class_names) else str(number)
+
+    def name_of(self, i: int) -> str:
+        """Return the path of an image below the folder of all files, or its index in the set that was given."""
+        if self.files:
+            return self.files[i].relative_to(commonpath(file.parent for file in self.files)).as_posix()
+        return str(i if self.positions is None else int(self.positions[i]))
 
     @property
     def pixels(self) -> Tensor:
@@ -79,8 +88,9 @@ class ImageSet:
         """Return the images at these indices, in this order."""
         stored = self.stored[indices] if isinstance(self.stored, Tensor) else self.stored.take(indices)
         labels, sides = (None if values is None else values[indices] for values in (self.labels, self.sides))
+        positions = indices if self.positions is None else self.positions[indices]
         files = tuple(self.files[i] for i in indices.tolist()) if self.files else ()
-        return replace(self, stored=stored, labels=labels, sides=sides, files=files)
+        return replace(self, stored=stored, labels=labels, sides=sides, files=files, positions=positions)
 
     def mirrored(self) -> ImageSet:
         """Return the images flipped horizontally."""

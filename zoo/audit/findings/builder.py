@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from zoo.audit.findings.finding import Figure, Finding, Statistic, Status, Verdict
+from zoo.audit.findings.finding import Figure, Finding, Statistic, Status, Table, Verdict
 
 Estimate = tuple[float, float | None, float | None]
 """A value with the lower and the upper end of its 95 % interval, or of the range of a null."""
@@ -69,6 +69,7 @@ class Builder:
         self._tests: list[HypothesisTest] = []
         self._flags: dict[Verdict, str] = {}
         self._figures: list[Figure] = []
+        self._tables: list[Table] = []
         self._protocol: dict[str, Any] = {}
 
     def add(self, statistic: Statistic) -> Handle:
@@ -156,6 +157,10 @@ class Builder:
         if figure is not None:
             self._figures.append(figure)
 
+    def add_table(self, table: Table) -> None:
+        """Append a table that becomes a file beside the report."""
+        self._tables.append(table)
+
     def add_protocol(self, entries: Mapping[str, Any]) -> None:
         """Append entries to the protocol."""
         self._protocol.update(entries)
@@ -180,4 +185,5 @@ class Builder:
             self._flags,
             tuple(self._figures),
             self._protocol,
+            tables=tuple(self._tables),
         )

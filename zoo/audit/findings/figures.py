@@ -137,17 +137,33 @@ def pairs(first: Tensor, second: Tensor, name: str, caption: str, titles: tuple[
     """
     if len(first) != len(second):
         raise ValueError(f"first and second must have the same number of images; got {len(first)} and {len(second)}")
+    return stacks((first, second), name, caption, titles, across)
+
+
+def stacks(lines: Sequence[Tensor], name: str, caption: str, titles: Sequence[str], across: int = 8) -> Figure:
+    """Draw stacks of images, one above the other, with a title in front of each line.
+
+    Args:
+        lines: images (N, C, H, W) in [-1, 1] of each line, the uppermost first; as many in every line.
+        name: name of the figure: letters, digits and dashes.
+        caption: description of the picture; also the alternative text.
+        titles: title of each line.
+        across: number of stacks in a row.
+
+    Returns:
+        The figure.
+    """
     font = ImageFont.load_default(11)
     edge = max(int(font.getlength(title)) for title in titles) + 8
-    upper, lower = _cells(first), _cells(second)
-    width, height = upper[0].size
-    across = min(across, len(upper))
-    blocks = -(-len(upper) // across)
-    block_height = 2 * height + 3 * GAP  # two rows and a wider gap after them
+    drawn = [_cells(images) for images in lines]
+    width, height = drawn[0][0].size
+    across = min(across, len(drawn[0]))
+    blocks = -(-len(drawn[0]) // across)
+    block_height = len(drawn) * (height + GAP) + GAP  # the lines and a wider gap after them
     canvas = Image.new("RGBA", (edge + across * (width + GAP), blocks * block_height - 2 * GAP), (0, 0, 0, 0))
     pen = ImageDraw.Draw(canvas)
     for block in range(blocks):
-        for line, (cells, title) in enumerate(zip((upper, lower), titles)):
+        for line, (cells, title) in enumerate(zip(drawn, titles)):
             y = block * block_height + line * (height + GAP)
             pen.rectangle((0, y, edge - 1, y + height - 1), TITLE_BACKGROUND)
             pen.text((edge / 2, y + height / 2), title, TITLE_TEXT, font, anchor="mm")

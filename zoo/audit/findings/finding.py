@@ -81,6 +81,21 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table of a finding that has too many rows for the page; `Report.save` writes it as a CSV file.
+
+    Args:
+        name: file name without suffix: letters, digits and dashes.
+        header: names of the columns.
+        rows: the rows, each with a value for every column.
+    """
+
+    name: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+
+
+@dataclass(frozen=True)
 class Finding:
     """The answer to one question.
 
@@ -95,6 +110,7 @@ class Finding:
         figures: the pictures.
         protocol: how the statistics were measured: sizes, extractor, thresholds, seeds.
         seconds: duration in seconds.
+        tables: tables that are files of their own beside the report.
     """
 
     name: str
@@ -106,6 +122,7 @@ class Finding:
     figures: tuple[Figure, ...] = ()
     protocol: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    tables: tuple[Table, ...] = ()
 
     def __getitem__(self, name: str) -> Statistic:
         """Return the statistic of this name."""
@@ -115,7 +132,7 @@ class Finding:
         raise KeyError(f"{self.name} has no statistic {name!r}; it has {[s.name for s in self.statistics]}")
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON; figures by name and caption."""
+        """Return plain values for JSON; figures by name and caption, without tables."""
         return {
             "name": self.name,
             "question": self.question,

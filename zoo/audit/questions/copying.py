@@ -8,6 +8,10 @@
    images are. One half of these sets the threshold, the other half checks it. Those real images must also be training
    images more often than by chance; otherwise the generator merely draws similar images.
 
+The second and third compare images in features, in pixels, in mirrored pixels, and in registered pixels, where copies
+may be moved, mirrored, cropped or turned (see `zoo.audit.statistics.registration`). The images that are copies by the
+last of these are listed with the training image that they copy (see `zoo.audit.questions.copied_images`).
+
 C_T, authenticity and the generalisation gap of FLD are reported beside their values for held-out images. They raise no
 alarm, because their nulls do not hold for blurred or partial generators.
 """
@@ -27,10 +31,15 @@ from zoo.audit.findings import figures
 from zoo.audit.findings.builder import Builder, Handle, HypothesisTest
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable
 from zoo.audit.findings.formatting import percent
+from zoo.audit.questions import copied_images
+from zoo.audit.questions.copied_images import can_register, list_copies
+from zoo.audit.questions.published_copying import CELLS, MIXTURE, SCORED
+from zoo.audit.questions.published_copying import add_authenticity as _add_authenticity
+from zoo.audit.questions.published_copying import add_data_copying as _add_data_copying
+from zoo.audit.questions.published_copying import add_fld_gap as _add_fld_gap
 from zoo.audit.statistics import memory
-from zoo.audit.statistics.fld import generalisation_gap
 from zoo.audit.statistics.memory import RATIO_RANK, RealNeighbours
-from zoo.audit.statistics.significance import ALARM, Z95, fisher_exact, holm, wilson, wilson_percent
+from zoo.audit.statistics.significance import ALARM, fisher_exact, holm, wilson, wilson_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,10 +59,7 @@ SMALLEST_RATE = 0.005  # smallest copying rate beyond that of held-out images fo
 FEWEST_COPIES = 2  # distinct exact copies for an alarm; a single one may be an accident of the data
 HINT = 0.01
 """Corrected p-value below which a test is reported as a hint; about one honest generator in a hundred gets one."""
-CELLS = 5  # cells of the partition behind C_T
-MIXTURE, SCORED = 500, 1_000  # FLD: centres of the mixture, and images of each origin that are scored
 SHOWN = 16  # pairs in the picture
-CANNOT_ALARM = "cannot raise an alarm by itself"
 
 
 def run(evidence: Evidence) -> Finding:
@@ -72,7 +78,8 @@ def run(evidence: Evidence) -> Finding:
     finding = Builder("copying", QUESTION)
     copies = _test_equality(finding, evidence)
     win_rates, thresholds = [], {}
-    for space in VIEWS:
+    moved = can_register(evidence)
+    for space in (*VIEWS, copied_images.SPACE) if moved else VIEWS:
         generated, held_out = (_real_neighbours(evidence, part, space) for part in ("generated", "held_out"))
         win_rates.append(_test_exchange(finding, generated, held_out, space))
         for rate in RATES:
@@ -81,6 +88,7 @@ def run(evidence: Evidence) -> Finding:
                 thresholds[f"threshold at {percent(rate, 1)} in {space}"] = threshold
                 _test_copying_rate(finding, generated, held_out.ratios[checking], threshold, rate, space)
     tests = finding.decide(ALARM, holm)
+    listed = list_copies(finding, evidence) if moved else ""
     evidence.report("C_T, authenticity and the generalisation gap of FLD")
     for space in SPACES:
         _add_data_copying(finding, evidence, space, setting, checking)
@@ -108,7 +116,8 @@ def run(evidence: Evidence) -> Finding:
             "seed": evidence.seed,
         }
     )
-    return finding.build(_answer(tests, copies, win_rates[0]), note=_hint(tests) is not None)
+    answer = f"{_answer(tests, copies, win_rates[0])} {listed}".rstrip()
+    return finding.build(answer, note=_hint(tests) is not None)
 
 
 def _hint(tests: list[HypothesisTest]) -> HypothesisTest | None:
@@ -236,81 +245,13 @@ def _test_copying_rate(
 
 
 def _real_neighbours(evidence: Evidence, queries: str, view: str) -> RealNeighbours:
-    """Find the real images nearest to `queries` (`generated` or `held_out`), in one of the VIEWS."""
+    """Find the real images nearest to `queries` (`generated` or `held_out`), in one of the VIEWS or registered."""
+    if view == copied_images.SPACE:
+        return copied_images.registered_neighbours(evidence, queries)
     space = view.removeprefix(MIRRORED)
     queries = queries if space == view else f"{MIRRORED}{queries}"
     nearest = [evidence.nearest(queries, references, RATIO_RANK, space) for references in ("train", "held_out")]
     return memory.real_neighbours(nearest[0], nearest[1], len(evidence.train), len(evidence.held_out))
-
-
-def _add_data_copying(finding: Builder, evidence: Evidence, space: str, setting: Tensor, checking: Tensor) -> None:
-    """Add the statistic C_T of `memory.data_copying`, unless none of its clusters has enough images.
-
-    Args:
-        finding: the finding to add to.
-        evidence: the images and their features.
-        space: name of the feature space.
-        setting: indices (n,) of the held-out images that stand in for generated ones under the null.
-        checking: indices (m,) of the other held-out images, which those are compared with.
-    """
-    train, held_out, generated = memory.project(
-        *(evidence.features(part, space) for part in ("train", "held_out", "generated"))
-    )
-    seed = evidence.seed_of("C_T")
-    measured = memory.data_copying(train, held_out, generated, CELLS, seed)
-    null = memory.data_copying(train, held_out[checking], held_out[setting], CELLS, seed)
-    if not measured.cells:
-        return
-    reach = Z95 * measured.deviation
-    finding.add_statistic(
-        f"C_T in {space}",
-        (measured.value, measured.value - reach, measured.value + reach),
-        null=(null.value if null.cells else 0.0, -reach, reach),
-        n=len(generated),
-        description="far below 0: generated images are closer to training images than held-out images are, as copies "
-        f"are, but also blurred images; {CANNOT_ALARM}",
-    )
-
-
-def _add_authenticity(finding: Builder, evidence: Evidence, space: str) -> None:
-    """Add the share of generated images that `memory.authentic` marks, with that of held-out images as the null."""
-    train = evidence.features("train", space)
-    held_out = memory.authentic(evidence.nearest("held_out", "train", RATIO_RANK, space), train)
-    generated = memory.authentic(evidence.nearest("generated", "train", RATIO_RANK, space), train)
-    finding.add_statistic(
-        f"authentic in {space}",
-        wilson_percent(int(generated.sum()), len(generated)),
-        null=wilson_percent(int(held_out.sum()), len(held_out)),
-        n=len(generated),
-        unit="%",
-        description="generated images farther from their nearest training image than that image is from its nearest "
-        f"other training image; {CANNOT_ALARM}",
-    )
-
-
-def _add_fld_gap(finding: Builder, evidence: Evidence, setting: Tensor, checking: Tensor) -> None:
-    """Add the generalisation gap of the feature likelihood divergence (FLD), see `generalisation_gap`.
-
-    Args:
-        finding: the finding to add to.
-        evidence: the images and their features.
-        setting: indices (n,) of the held-out images that stand in for generated ones under the null.
-        checking: indices (m,) of the held-out images that are scored.
-    """
-    train, held_out, generated = (evidence.features(part) for part in ("train", "held_out", "generated"))
-    draw = evidence.rng("mixture")
-    known = train[torch.randperm(len(train), generator=draw)[:SCORED]]
-    new = held_out[checking[:SCORED]]
-    n = min(MIXTURE, len(generated), len(setting))
-    centres = generated[torch.randperm(len(generated), generator=draw)[:n]]
-    finding.add_statistic(
-        "generalisation gap of FLD",
-        generalisation_gap(centres, known, new),
-        null=generalisation_gap(held_out[setting[:n]], known, new),
-        n=n,
-        description="far below 0: a density fitted to generated images gives training images a higher likelihood than "
-        f"held-out ones; {CANNOT_ALARM}",
-    )
 
 
 def _add_figures(finding: Builder, evidence: Evidence) -> None:

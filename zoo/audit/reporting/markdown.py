@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.audit.findings import formatting
-from zoo.audit.findings.finding import Figure, Finding
+from zoo.audit.findings.finding import Figure, Finding, Table
 from zoo.audit.findings.report import ReportData
 from zoo.audit.reporting.facts import flatten
 from zoo.rendering.templating import render
@@ -36,6 +36,11 @@ def figure_file(finding: Finding, figure: Figure) -> str:
     """Return the path of a figure inside the folder of a report."""
     name = re.sub(r"[^A-Za-z0-9-]+", "-", f"{finding.name}-{figure.name}")
     return f"figures/{name}.png"
+
+
+def table_file(table: Table) -> str:
+    """Return the path of a table inside the folder of a report."""
+    return f"{re.sub(r'[^A-Za-z0-9-]+', '-', table.name)}.csv"
 
 
 def plain(value: Any) -> str:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from pathlib import Path
 
+from zoo.audit.findings.finding import Table
 from zoo.audit.findings.report import ReportData
 from zoo.audit.questions import NAMES
-from zoo.audit.reporting.markdown import figure_file, markdown
+from zoo.audit.reporting.markdown import figure_file, markdown, table_file
 from zoo.audit.reporting.page import report_page
 from zoo.io.files import atomic_write, with_home
+
+TABLES = ("copies",)
+"""Names of the tables that questions of this library write."""
 
 
 class Report(ReportData):
@@ -18,7 +24,8 @@ class Report(ReportData):
     def save(self, folder: str | Path) -> Path:
         """Write `report.json`, `report.md` with its `figures/`, and `report.html`, a file that needs no other.
 
-        Figures of an earlier report in the same folder are removed.
+        Tables of findings, such as `copies.csv`, are written beside them. Figures and tables of an earlier report in
+        the same folder are removed.
 
         Args:
             folder: folder of the report, created if it does not exist.
@@ -33,11 +40,15 @@ class Report(ReportData):
         for old in (path / "figures").glob("*.png"):
             if old.name.startswith(tuple(f"{name}-" for name in NAMES)):
                 old.unlink()
+        texts: dict[str, str] = {}
+        for name in TABLES:
+            (path / f"{name}.csv").unlink(missing_ok=True)
         for finding in self.findings:
             for figure in finding.figures:
                 with atomic_write(path / figure_file(finding, figure)) as scratch:
                     scratch.write_bytes(figure.png)
-        texts = {
+            texts |= {table_file(table): _csv(table) for table in finding.tables}
+        texts |= {
             "report.json": json.dumps(self.as_dict(), indent=1, allow_nan=False) + "\n",
             "report.md": markdown(self),
             "report.html": report_page(self),
@@ -46,3 +57,10 @@ class Report(ReportData):
             with atomic_write(path / name) as scratch:
                 scratch.write_text(text, encoding="utf-8")
         return path
+
+
+def _csv(table: Table) -> str:
+    """Write a table as the text of a CSV file, its header first."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows([table.header, *table.rows])
+    return buffer.getvalue()
