@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from zoo.audit.statistics.candidates import Joined, Rows
+from zoo.audit.statistics.copies import FAR, closest_training_images
 from zoo.audit.statistics.distances import Nearest, nearest
 from zoo.audit.statistics.memory import RATIO_RANK, RealNeighbours, authentic, project, real_neighbours
+from zoo.audit.statistics.registration import Registered, register
+from zoo.io.progress import step
 
 CELLS = 3  # of C_T, as in the authors' experiments on images
 AMONG = 10 * RATIO_RANK  # nearest held-out images of each image, of which a seed takes those in its own half
@@ -49,6 +54,60 @@ class View:
         order = distances.argsort(dim=1, stable=True)[:, :RATIO_RANK]
         chosen = Nearest(distances.gather(1, order), self.to_held_out.indices.gather(1, order))
         return real_neighbours(self.to_train, chosen, self.train, int(reference.sum()))
+
+
+@dataclass(frozen=True)
+class RegisteredView:
+    """B images, each registered to the training and held-out images that it is most like.
+
+    Args:
+        found: the registered images, nearest first; none is registered to itself.
+        train: number of training images, which are the first of the real images.
+    """
+
+    found: Registered
+    train: int
+
+    def neighbours(self, reference: Tensor) -> RealNeighbours:
+        """Return the real neighbours of all B images among the training images and some of the held-out ones.
+
+        Args:
+            reference: mask (M,) of the held-out images that are the reference. The others are left out of the images
+                that each was registered to, so that some have fewer than six.
+        """
+        known = torch.cat([torch.ones(self.train, dtype=torch.bool), reference])
+        distances = torch.where(known[self.found.indices], self.found.distances, FAR)
+        ordered = distances.sort(dim=1, stable=True)
+        counts = (ordered.values < FAR).sum(1).clamp(1, RATIO_RANK)
+        last = ordered.values.gather(1, counts[:, None] - 1)[:, 0]
+        nearest_ones = self.found.indices.gather(1, ordered.indices[:, :1])[:, 0]
+        return RealNeighbours(
+            ordered.values[:, 0] / last.clamp(min=1e-9), nearest_ones, self.train, int(reference.sum())
+        )
+
+    def ratios(self) -> Tensor:
+        """Return the ratio (B,) of each image to its nearest training image, see `copies.closest_training_images`."""
+        return closest_training_images(self.found, self.train).ratios
+
+
+Views = Mapping[str, View | RegisteredView]
+"""Views of the same images by the name of their space."""
+
+
+def registered_view(train: Rows, held_out: Rows, copies: Rows, seed: int) -> RegisteredView:
+    """Register the held-out images and planted copies, in this order.
+
+    Args:
+        train: the training images.
+        held_out: the held-out images.
+        copies: planted copies.
+        seed: seed of the search.
+    """
+    own = torch.cat([torch.arange(len(held_out)) + len(train), torch.full((len(copies),), -1)])
+    total = len(train) + len(held_out)
+    with step("images registered, among real ones", total) as advance:
+        found = register(Joined((held_out, copies)), Joined((train, held_out)), own, seed, advance)
+    return RegisteredView(found, len(train))
 
 
 def view_of(name: str, train: Tensor, held_out: Tensor, copies: Tensor, seed: int) -> View:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.audit.benchmark.bank import View, view_of
+from zoo.audit.benchmark.bank import RegisteredView, View, registered_view, view_of
 from zoo.audit.benchmark.plants import CHANGES, DESCRIPTIONS, planted_copies
 from zoo.audit.benchmark.power import FALSE_ALARMS, Design, power
 from zoo.audit.benchmark.table import markdown
 from zoo.audit.evidence.evidence import PIXEL_SIZE
+from zoo.audit.statistics.registration import SMALLEST
 from zoo.data.given_folder import faults_of, folder_settings, image_source
 from zoo.data.pool import Split, to_float
 from zoo.errors import UserError, did_you_mean
@@ -24,6 +26,7 @@ from zoo.features import Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.io.environment import versions_of
 from zoo.io.files import atomic_write, with_home
+from zoo.rendering.pictures import to_uint8
 from zoo.training.hardware import select_device
 
 FEWEST_HELD_OUT = 400
@@ -70,8 +73,8 @@ def benchmark(
         extractor: network that computes the features; see `python -m zoo.evaluate --help`.
         options: settings of the extractor, such as options.weights=PATH.
         resolution: height and width in pixels; 0 for the most common size of the training images.
-        kinds: kinds of copies, a list or joined by commas: exact, noisy, jpeg, shifted, mirrored, cropped, brightened,
-            blended, patched; or all.
+        kinds: kinds of copies, a list or joined by commas: exact, noisy, shifted, mirrored, cropped, re-encoded,
+            brightened, blended, patched; or all.
         shares: shares of copies in a set, each above 0 and at most 1.
         n: images in a set; at most a quarter of the held-out ones.
         seeds: number of seeds, each with another half of the held-out images as the reference.
@@ -188,13 +191,13 @@ def _images(train: str, held_out: str, resolution: int, reading: Mapping[str, An
 
 def _views(
     network: Extractor, train: Split, held_out: Split, kinds: list[str], copies: int
-) -> tuple[dict[str, View], dict[str, Tensor]]:
+) -> tuple[dict[str, View | RegisteredView], dict[str, Tensor]]:
     """Compute the views of held-out images and copies, and the rows of the copies in them by kind."""
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:copies]
     sources = to_float(train.batch(chosen).images)
     made = torch.cat([planted_copies(kind, sources, torch.Generator().manual_seed(i)) for i, kind in enumerate(kinds)])
     pixels = named_extractor("pixels", size=min(PIXEL_SIZE, train.pool.images.shape[1]))
-    views = {}
+    views: dict[str, View | RegisteredView] = {}
     for name, extractor, mirror in (
         (network.name, network, False),
         ("pixels", pixels, False),
@@ -205,8 +208,36 @@ def _views(
         flipped = made.flip(3) if mirror else made
         of_copies = _features(extractor, iter(torch.split(flipped, 256)), len(made), f"{name} of copies")
         views[name] = view_of(name, known, unseen, of_copies, seed=0)
+    if train.pool.images.shape[1] >= SMALLEST:
+        views["registered pixels"] = registered_view(_Rows(train), _Rows(held_out), _Made(to_uint8(made)), seed=0)
     first = len(held_out)
     return views, {kind: torch.arange(copies) + first + i * copies for i, kind in enumerate(kinds)}
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The images of a split, as the registration takes them."""
+
+    split: Split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def rows(self, chosen: Tensor) -> Tensor:
+        return to_uint8(to_float(self.split.batch(chosen).images))
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Copies (N, C, H, W) of uint8, as the registration takes them."""
+
+    images: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, chosen: Tensor) -> Tensor:
+        return self.images[chosen]
 
 
 def _parts(split: Split, mirror: bool = False) -> Iterator[Tensor]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.audit.benchmark.bank import View
+from zoo.audit.benchmark.bank import RegisteredView, View, Views
 from zoo.audit.statistics.memory import RealNeighbours, ratio_threshold
 from zoo.audit.statistics.significance import fisher_exact, holm
 
@@ -33,7 +33,7 @@ class Half:
     mask: Tensor
 
 
-def detectors(views: dict[str, View], half: Half) -> dict[str, Statistic]:
+def detectors(views: Views, half: Half) -> dict[str, Statistic]:
     """Return all tests by name, for one choice of the reference.
 
     Args:
@@ -43,10 +43,14 @@ def detectors(views: dict[str, View], half: Half) -> dict[str, Statistic]:
     found: dict[str, Statistic] = {}
     neighbours = {name: view.neighbours(half.mask) for name, view in views.items()}
     for name, view in views.items():
+        if isinstance(view, RegisteredView):
+            ratios = view.ratios()
+            found[f"share closer than 99 % of held-out, {name}"] = _share_below(ratios, half)
+            continue
         if name.startswith("mirrored"):
             continue
         found[f"mean nearest distance, {name}"] = _mean_distance(view)
-        found[f"share closer than 99 % of held-out, {name}"] = _share_close(view, half)
+        found[f"share closer than 99 % of held-out, {name}"] = _share_below(view.to_train.distances[:, 0], half)
         found[f"C_T, {name}"] = _c_t(view, half)
         found[f"AuthPct, {name}"] = _mean_of(~view.authentic)
         found[f"MiFID's distance, {name}"] = _mean_of(-view.cosines)
@@ -64,9 +68,8 @@ def _mean_distance(view: View) -> Statistic:
     return _mean_of(-view.to_train.distances[:, 0])
 
 
-def _share_close(view: View, half: Half) -> Statistic:
-    """Return the share of images closer to a training image than all but CLOSE of the reference are."""
-    distances = view.to_train.distances[:, 0]
+def _share_below(distances: Tensor, half: Half) -> Statistic:
+    """Return the share of images whose distance (B,) all but CLOSE of the reference exceed."""
     return _mean_of(distances <= distances[half.rows].quantile(CLOSE))
 
 

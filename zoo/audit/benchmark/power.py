@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.audit.benchmark.bank import View
+from zoo.audit.benchmark.bank import Views
 from zoo.audit.benchmark.detectors import Half, detectors
 
 FALSE_ALARMS = 0.01
@@ -35,7 +35,7 @@ class Design:
     planted: int
 
 
-def power(views: dict[str, View], copies: dict[str, Tensor], held_out: int, design: Design) -> list[dict[str, Any]]:
+def power(views: Views, copies: dict[str, Tensor], held_out: int, design: Design) -> list[dict[str, Any]]:
     """Measure every test on every kind of copies.
 
     For each seed, one half of the held-out images is the reference, and sets of n images are drawn from the other,
