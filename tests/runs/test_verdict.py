@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import zoo
+from tests.runs.test_watching import planted_run
 from zoo.io.run_folder import RunFolder
 from zoo.runs.comparing.readings import Reading
 from zoo.runs.fitting import summary
@@ -285,6 +286,22 @@ def test_a_real_run_says_its_verdict_while_it_measures_and_at_its_end(
     expected = f"{ratio:,.0f}" if ratio >= 10 else f"{ratio:.1f}"
     assert found.headline.startswith(f"{expected} times as far from the training images")
     assert f"verdict: {found.headline}" in summary(run).splitlines()
+
+
+def test_measurements_that_cannot_be_read_are_no_end_of_a_run(tmp_path: Path) -> None:
+    run = planted_run(tmp_path / "run")
+    path = RunFolder(run).training_metrics("pixels")
+    path.parent.mkdir()
+    path.write_text('{"images_seen": 800, "numbers": [{"label": "FD-pixels"}]}\n')
+    RunFolder(run).audit_report.parent.mkdir()
+    RunFolder(run).audit_report.write_text('{"findings": null}')
+    assert verdict_lines(run)[0] == (
+        "verdict: Unknown: the measurements of this run cannot be read (damaged, or written by another version)."
+    )
+    path.unlink()
+    assert verdict_lines(run)[0].startswith("verdict: 8.0 times as far")  # 1000 / 40^1.2 / 1.5, from the table
+    (path.parent / "000000004000-held_out-pixels.json").write_text("{")
+    assert "000000004000-held_out-pixels.json holds no numbers" in verdict_lines(run)[0]
 
 
 def test_records_that_cannot_be_read_have_no_verdict(tmp_path: Path) -> None:

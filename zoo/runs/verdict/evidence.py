@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zoo.errors import UserError, first_line
 from zoo.io.claims import holder
 from zoo.io.files import read_json
 from zoo.io.run_folder import RunFolder
-from zoo.runs.comparing.readings import FLOOR, METRICS, TABLE, TRAIN, Reading, metric_settings, read_record
+from zoo.runs.comparing.readings import FLOOR, METRICS, TABLE, TRAIN, Reading, Record, metric_settings, read_record
 from zoo.runs.history import RunHistory
 
 
@@ -32,6 +33,7 @@ class Evidence:
         model: settings of the model.
         trains: whether a process trains the run now.
         measured_every: interval of `SampleMetrics` in images; 0 if the recipe has no such callback.
+        unreadable: why the measurements cannot be read; empty if they can.
     """
 
     images_seen: int
@@ -48,6 +50,7 @@ class Evidence:
     model: Mapping[str, Any] = field(default_factory=dict)
     trains: bool = False
     measured_every: int = 0
+    unreadable: str = ""
 
     @property
     def first_measurement(self) -> int:
@@ -58,7 +61,12 @@ class Evidence:
 
 def read_evidence(run: RunHistory) -> Evidence:
     """Read what the records of a run say about its quality."""
-    record = read_record(run)
+    try:
+        record, unreadable = read_record(run), ""
+    except UserError as error:
+        record, unreadable = Record(images_seen=run.images_seen), first_line(error)
+    except (KeyError, TypeError, ValueError, AttributeError):  # rows that this version did not write
+        record, unreadable = Record(images_seen=run.images_seen), "damaged, or written by another version"
     measured = [_with_floor(reading, run) for reading in record.curves if reading.split == TRAIN]
     curve = _main_curve(measured, str(metric_settings(run).get("select") or "fid"))
     extractor = curve[-1].protocol.get("extractor") if curve else None
@@ -81,6 +89,7 @@ def read_evidence(run: RunHistory) -> Evidence:
         dict(run.recipe["model"]),
         not run.ended and bool(holder(run.folder)),
         int(metric_settings(run).get("every") or 0),
+        unreadable,
     )
 
 

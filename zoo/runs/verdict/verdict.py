@@ -131,11 +131,9 @@ def _headline(evidence: Evidence, trend: Trend | None, collapsed: bool, remarks:
         return BAD, "Broken: values were not finite at the last alarm."
     if collapsed:
         return BAD, "Collapsed: the images of different latents are nearly the same."
+    if evidence.unreadable or trend is None:
+        return UNKNOWN, _unmeasured(evidence)
     memorising = next(remark for remark in remarks if remark.topic == "memorising")
-    if evidence.first_measurement:
-        return UNKNOWN, f"Not measured yet: the first measurement comes at {evidence.first_measurement:,} images."
-    if not evidence.curve or trend is None:
-        return UNKNOWN, "Not measured: no number in this run says how good its images are."
     last = evidence.curve[-1]
     ratio = ratio_of(last)
     if ratio is None:
@@ -154,6 +152,15 @@ def _headline(evidence: Evidence, trend: Trend | None, collapsed: bool, remarks:
         return tone, f"{where}."
     joint = ", and" if trend.state is State.IMPROVING else ";"
     return tone, f"{where}{joint} {trend.words}." if tone != GOOD or trend.state is State.WORSE else f"{where}."
+
+
+def _unmeasured(evidence: Evidence) -> str:
+    """Say why nothing is known about the images."""
+    if evidence.unreadable:
+        return f"Unknown: the measurements of this run cannot be read ({evidence.unreadable})."
+    if evidence.first_measurement:
+        return f"Not measured yet: the first measurement comes at {evidence.first_measurement:,} images."
+    return "Not measured: no number in this run says how good its images are."
 
 
 def _real(reading: Reading) -> str:
@@ -245,8 +252,8 @@ def _memorising(evidence: Evidence) -> Remark:
 
 def _copying_finding(audit: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Return the finding on copying of an audit; None if there is none, or it was skipped."""
-    findings = (audit or {}).get("findings", [])
-    found = [each for each in findings if isinstance(each, dict) and each.get("name") == "copying"]
+    findings = (audit or {}).get("findings")
+    found = [each for each in findings or [] if isinstance(each, dict) and each.get("name") == "copying"]
     return next((each for each in found if each.get("status") != "skipped"), None)
 
 
