@@ -172,6 +172,7 @@ def planning_only() -> Iterator[None]:
         *(
             "zoo.runs.run.planned_overrides",
             "zoo.runs.run.plan_photos",
+            "zoo.runs.data_report.survey",
             "zoo.audit.command.open_checkpoint",
             "zoo.audit.command.open_folders",
         ),

@@ -62,7 +62,8 @@ class Choices:
             text: the value in the plan; empty for the value itself.
         """
         if key in self.flat:
-            value, reason, text = self.flat[key], GIVEN, ""
+            reason = reason if reason.startswith(GIVEN) else GIVEN  # which may go on with a warning
+            value, text = self.flat[key], ""
             value = plain(value)
         else:
             self.put(key, value)
@@ -143,7 +144,9 @@ def largest_resolution(found: Survey) -> tuple[int, str]:
         )
     below = found.share_below(fitting)
     enlarged = f", {below:.0%} of the images are smaller and are enlarged" if below else ""
-    return fitting, f"the shorter sides are {found.sides.min():,} to {found.sides.max():,} px{enlarged}"
+    least, most = int(found.sides.min()), int(found.sides.max())
+    sides = f"are {least:,} to {most:,}" if least < most else f"are {most:,}"
+    return fitting, f"the shorter sides {sides} px{enlarged}"
 
 
 def choose_augmentation(choices: Choices, train: int, relativistic: bool) -> None:
