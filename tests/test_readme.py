@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import torch
 
 import zoo
 from zoo.config.arguments import parse_arguments
+from zoo.config.command_line import checked_arguments
 from zoo.config.recipe_files import recipe_names
 from zoo.hub.converting import SOURCES
 from zoo.runs.recipes import load_recipe
@@ -71,6 +73,39 @@ def test_the_contents_lead_to_every_page() -> None:
 def test_every_recipe_that_is_named_exists() -> None:
     for page in PAGES:
         assert set(re.findall(r"recipe=(\w+)", page.read_text())) - {"NAME"} <= set(recipe_names())
+
+
+WORK = {
+    "zoo.audit": "zoo.audit.command.main",
+    "zoo.evaluate": "zoo.runs.measuring.main",
+    "zoo.export": "zoo.export.command.main",
+    "zoo.sample": "zoo.runs.drawing.main",
+    "zoo.watch": "zoo.runs.watching.main",
+}
+"""The commands whose words are the arguments of one function."""
+OF_THE_COMMAND = ("resume", "check", "seeds", "hours", "out", "pretrained")
+"""Words of `zoo.fit` that are no part of a recipe."""
+OWN_CLASS = re.compile(r"\b(my_ideas|pl_bolts)\.")
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """The commands of this library in the blocks of a page, as words."""
+    lines = "\n".join(re.findall(r"```bash\n(.*?)```", page.read_text(), re.DOTALL)).replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True)[2:] for line in lines if line.startswith("python -m zoo.")]
+
+
+@pytest.mark.parametrize("page", names_of_pages(PAGES))
+def test_every_command_has_the_settings_that_it_names(page: str) -> None:
+    """Those of the start page and of the guides are run, by `tests/test_guides.py`; all others are checked here."""
+    for name, *words in commands_of(ROOT / page):
+        given = parse_arguments([word for word in words if "=" in word])
+        if name in WORK:
+            checked_arguments(WORK[name], given)
+        elif name == "zoo.fit" and not OWN_CLASS.search(" ".join(words)) and given.get("recipe") in recipe_names():
+            several = any(re.fullmatch(r"[\d.e-]+(,[\d.e-]+)+", word.partition("=")[2]) for word in words)
+            settings = {key: value for key, value in given.items() if key not in ("recipe", *OF_THE_COMMAND)}
+            if not several:  # a grid, whose values are not those of one run
+                load_recipe(given["recipe"], settings)
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/getting-started.md"])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import http.server
 import importlib
 import json
 import re
+import shutil
 import subprocess
 import sys
+import threading
 import time
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -23,6 +27,30 @@ from mkdocs.exceptions import Abort
 ROOT = Path(__file__).parent.parent
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 """Elements by which a page loads something, and the attribute that says what."""
+CHROMIUM = shutil.which("chromium")
+PROBE = """<!doctype html><iframe id="page" width="390" height="900"></iframe><script>
+const wait = (ms) => new Promise((done) => setTimeout(done, ms));
+(async () => {
+  const frame = document.getElementById("page"), origins = new Set(), wide = [];
+  const open = async (address) => {
+    await new Promise((done) => { frame.onload = done; frame.src = address; });
+    await wait(200);
+    for (const entry of frame.contentWindow.performance.getEntriesByType("resource"))
+      origins.add(new URL(entry.name).origin);
+    if (frame.contentDocument.documentElement.scrollWidth > 390) wide.push(address);
+  };
+  for (const address of PAGES) await open(address);
+  const inside = frame.contentDocument, query = inside.querySelector("input[name=query]");
+  query.focus();
+  query.value = "which FID is this";
+  query.dispatchEvent(new Event("keyup", { bubbles: true }));
+  query.dispatchEvent(new Event("input", { bubbles: true }));
+  const links = () => [...inside.querySelectorAll("[data-md-component=search-result] a")].map((link) => link.href);
+  for (let i = 0; i < 300 && !links().length; i++) await wait(100);
+  const found = { origins: [...origins], wide, links: links(), here: location.origin };
+  await fetch("/found", { method: "POST", body: JSON.stringify(found) });
+})();
+</script>"""
 NOT_LOADED = {"canonical", "next", "prev", "alternate"}
 """Relations of `link` that a browser does not follow by itself."""
 
@@ -142,3 +170,55 @@ def test_the_search_finds_pages_and_names(built: tuple[Path, float, str]) -> Non
     places = {entry["location"] for entry in index["docs"]}
     assert {"faq/", "api/metrics/#zoo.metrics.FID", "evaluation/#which-fid-is-this"} <= places
     assert not any(place.startswith("source/") for place in places)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+def test_a_browser_searches_and_asks_no_other_server(built: tuple[Path, float, str], tmp_path: Path) -> None:
+    """At 390 px, where no page may be wider than the screen."""
+    found: dict[str, list[str]] = {}
+    opened = [
+        "/",
+        "/guides/photographs/",
+        "/api/metrics/",
+        "/gallery/",
+        "/papers/dcgan/",
+        "/benchmarks/",
+        "/architecture/",
+    ]
+    probe = PROBE.replace("PAGES", json.dumps(opened)).encode()
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path != "/probe.html":
+                return super().do_GET()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(probe)
+
+        def do_POST(self) -> None:
+            found.update(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *texts: object) -> None:
+            """Say nothing."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(built[0]))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/probe.html"
+        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
+        browser = subprocess.Popen(
+            [str(CHROMIUM), *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            deadline = time.monotonic() + 120
+            while not found and time.monotonic() < deadline:
+                time.sleep(0.2)
+        finally:
+            browser.kill()
+            browser.wait()
+            server.shutdown()
+    assert found
+    assert found["origins"] == [found["here"]]
+    assert found["wide"] == []
+    assert any(link.split("?")[0].endswith("/evaluation/") or "#which-fid-is-this" in link for link in found["links"])
