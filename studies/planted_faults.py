@@ -1,4 +1,4 @@
-"""Do the audit's alarms ring for every planted fault, and stay silent for honest data?
+"""Does the audit raise an alarm for every planted fault, and none for honest data?
 
     python studies/planted_faults.py data=mnist seeds=[0,1,...,19]
     python studies/planted_faults.py data=cifar seeds=[0,1,...,19] budget=standard

@@ -32,7 +32,7 @@ from zoo.audit.findings.builder import Builder, Handle, HypothesisTest
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable
 from zoo.audit.findings.formatting import percent
 from zoo.audit.questions import copied_images
-from zoo.audit.questions.copied_images import can_register, list_copies
+from zoo.audit.questions.copied_images import add_rate_test, can_register, list_copies
 from zoo.audit.questions.published_copying import CELLS, MIXTURE, SCORED
 from zoo.audit.questions.published_copying import add_authenticity as _add_authenticity
 from zoo.audit.questions.published_copying import add_data_copying as _add_data_copying
@@ -82,11 +82,13 @@ def run(evidence: Evidence) -> Finding:
     for space in (*VIEWS, copied_images.SPACE) if moved else VIEWS:
         generated, held_out = (_real_neighbours(evidence, part, space) for part in ("generated", "held_out"))
         win_rates.append(_test_exchange(finding, generated, held_out, space))
-        for rate in RATES:
+        for rate in RATES if space in VIEWS else ():
             threshold = memory.ratio_threshold(held_out.ratios[setting], rate)
             if threshold is not None:
                 thresholds[f"threshold at {percent(rate, 1)} in {space}"] = threshold
                 _test_copying_rate(finding, generated, held_out.ratios[checking], threshold, rate, space)
+    if moved:
+        add_rate_test(finding, evidence, SMALLEST_RATE)
     tests = finding.decide(ALARM, holm)
     listed = list_copies(finding, evidence) if moved else ""
     evidence.report("C_T, authenticity and the generalisation gap of FLD")

@@ -102,8 +102,7 @@ def _averages(scale: float, centre: float) -> Tensor:
 def _cut(images: Tensor, placement: tuple[float, float, float]) -> Tensor:
     """Return the coarse window (N, C, CELLS, CELLS) of images (N, C, COARSE, COARSE)."""
     scale, x, y = placement
-    window: Tensor = _averages(scale, y) @ images @ _averages(scale, x).T
-    return window
+    return _averages(scale, y) @ images @ _averages(scale, x).T
 
 
 def unit(values: Tensor) -> Tensor:
@@ -134,7 +133,8 @@ def fit_components(references: Rows, seed: int) -> Describe:
     def describe(windows: Tensor) -> Tensor:
         flat = windows.flatten(2)  # the same as (_centred(windows) - mean) @ basis, in one product
         length = (flat.square().sum((1, 2)) - flat.sum(2).square().sum(1) / CELLS**2).clamp(min=1e-12).sqrt()
-        return unit(flat.flatten(1) @ centred / length[:, None] - offset)
+        described: Tensor = unit(flat.flatten(1) @ centred / length[:, None] - offset)
+        return described
 
     return describe
 
