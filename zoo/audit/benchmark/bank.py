@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.statistics.candidates import Joined, Rows
-from zoo.audit.statistics.copies import FAR, closest_training_images
+from zoo.audit.statistics.copies import FAR, Closest, closest_training_images
 from zoo.audit.statistics.distances import Nearest, nearest
 from zoo.audit.statistics.memory import RATIO_RANK, RealNeighbours, authentic, project, real_neighbours
 from zoo.audit.statistics.registration import Registered, register
@@ -68,8 +68,8 @@ class RegisteredView:
     found: Registered
     train: int
 
-    def neighbours(self, reference: Tensor) -> RealNeighbours:
-        """Return the real neighbours of all B images among the training images and some of the held-out ones.
+    def closest(self, reference: Tensor) -> Closest:
+        """Return the real image that each of the B images is nearest to, of training images and some held-out ones.
 
         Args:
             reference: mask (M,) of the held-out images that are the reference. The others are left out of the images
@@ -80,10 +80,20 @@ class RegisteredView:
         ordered = distances.sort(dim=1, stable=True)
         counts = (ordered.values < FAR).sum(1).clamp(1, RATIO_RANK)
         last = ordered.values.gather(1, counts[:, None] - 1)[:, 0]
-        nearest_ones = self.found.indices.gather(1, ordered.indices[:, :1])[:, 0]
-        return RealNeighbours(
-            ordered.values[:, 0] / last.clamp(min=1e-9), nearest_ones, self.train, int(reference.sum())
+        first, place = ordered.values[:, 0], ordered.indices[:, 0]
+        rows = torch.arange(len(first))
+        return Closest(
+            first, first / last.clamp(min=1e-9), self.found.indices[rows, place], self.found.motions[rows, place]
         )
+
+    def neighbours(self, reference: Tensor) -> RealNeighbours:
+        """Return the same for the tests of `zoo.audit.statistics.memory`.
+
+        Args:
+            reference: mask (M,) of the held-out images that are the reference.
+        """
+        found = self.closest(reference)
+        return RealNeighbours(found.ratios, found.indices, self.train, int(reference.sum()))
 
     def ratios(self) -> Tensor:
         """Return the ratio (B,) of each image to its nearest training image, see `copies.closest_training_images`."""

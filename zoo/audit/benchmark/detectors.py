@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 from zoo.audit.benchmark.bank import RegisteredView, View, Views
+from zoo.audit.statistics.copies import Closest, calibrate, rank_test
 from zoo.audit.statistics.memory import RealNeighbours, ratio_threshold
 from zoo.audit.statistics.significance import fisher_exact, holm
 
@@ -55,7 +56,9 @@ def detectors(views: Views, half: Half) -> dict[str, Statistic]:
         found[f"AuthPct, {name}"] = _mean_of(~view.authentic)
         found[f"MiFID's distance, {name}"] = _mean_of(-view.cosines)
         found[f"exchange test, {name}"] = _exchange(neighbours[name])
-    found["audit: all views"] = _audit(neighbours, half)
+    moved = [view for view in views.values() if isinstance(view, RegisteredView)]
+    plain = {name: found for name, found in neighbours.items() if isinstance(views[name], View)}
+    found["audit: all views"] = _audit(plain, half, moved[0] if moved else None)
     return found
 
 
@@ -103,11 +106,11 @@ def _exchange(neighbours: RealNeighbours) -> Statistic:
     return lambda rows: _evidence(_of(neighbours, rows).exchange().p)
 
 
-def _audit(neighbours: dict[str, RealNeighbours], half: Half) -> Statistic:
+def _audit(neighbours: dict[str, RealNeighbours], half: Half, moved: RegisteredView | None) -> Statistic:
     """Return -log10 of the audit's smallest p-value over all views, corrected for their number (Holm).
 
-    As in the audit's question on copying: the exchange test, and the copying rate at two thresholds, which one half of
-    the reference sets and the other checks.
+    As in the audit's question on copying: in each space the exchange test, and the copying rate at two thresholds,
+    which one half of the reference sets and the other checks; in registered pixels at one, by an exact rank test.
     """
     setting, checking = half.rows[::2], half.rows[1::2]
     thresholds = {
@@ -118,9 +121,10 @@ def _audit(neighbours: dict[str, RealNeighbours], half: Half) -> Statistic:
         for key, threshold in thresholds.items()
         if threshold is not None
     }
+    of_moved = None if moved is None else _of_moved(moved, half)
 
     def statistic(rows: Tensor) -> float:
-        p = []
+        p = [] if of_moved is None else of_moved(rows)
         for name, view in neighbours.items():
             own = _of(view, rows)
             p.append(own.exchange().p)
@@ -134,6 +138,20 @@ def _audit(neighbours: dict[str, RealNeighbours], half: Half) -> Statistic:
         return _evidence(float(holm(p).min()))
 
     return statistic
+
+
+def _of_moved(view: RegisteredView, half: Half) -> Callable[[Tensor], list[float]]:
+    """Return a function from a set to the p-values of its tests in registered pixels."""
+    closest, neighbours = view.closest(half.mask), view.neighbours(half.mask)
+    calibration = calibrate(Closest(*(getattr(closest, field.name)[half.rows] for field in fields(Closest))))
+
+    def values(rows: Tensor) -> list[float]:
+        own = _of(neighbours, rows)
+        close = own.ratios < calibration.threshold
+        more = rank_test(int(close.sum()), len(rows), calibration.false_alarms, calibration.images)
+        return [own.exchange().p, max(more, own.exchange(close).p)]
+
+    return values
 
 
 def _of(neighbours: RealNeighbours, rows: Tensor) -> RealNeighbours:
