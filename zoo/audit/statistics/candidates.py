@@ -107,7 +107,8 @@ def _cut(images: Tensor, placement: tuple[float, float, float]) -> Tensor:
 
 def unit(values: Tensor) -> Tensor:
     """Return rows (N, D) of length 1; rows of zeros stay."""
-    return values / values.norm(dim=1, keepdim=True).clamp(min=1e-6)
+    lengths: Tensor = values.norm(dim=1, keepdim=True)
+    return values / lengths.clamp(min=1e-6)
 
 
 def _centred(windows: Tensor) -> Tensor:
