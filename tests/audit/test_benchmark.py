@@ -88,7 +88,7 @@ def test_neighbours_are_those_among_the_training_images_and_the_reference(known:
 
 def test_the_statistics_are_those_of_their_definitions(known: Any) -> None:
     view, half, (train, held_out, made) = known
-    tests = detectors({"points": view}, half)
+    tests = detectors({"points": view}, half, torch.zeros(260, dtype=torch.bool))
     others = torch.tensor([row for row in range(200) if not half.mask[row]])
     rows = torch.cat([others[:70], torch.arange(200, 230)])
     images = torch.cat([held_out, made])[rows]
@@ -121,7 +121,13 @@ def test_powers_that_are_known_beforehand() -> None:
     far = 50 + normal(60, 3, width)
     view = view_of("points", train, held_out, torch.cat([train[:60], far]), 0)
     rows = {"near": torch.arange(800, 860), "far": torch.arange(860, 920)}
-    found = power({"points": view}, rows, 800, Design(100, (0.5,), seeds=2, honest=150, planted=10))
+    found = power(
+        {"points": view},
+        torch.zeros(920, dtype=torch.bool),
+        rows,
+        800,
+        Design(100, (0.5,), seeds=2, honest=150, planted=10),
+    )
     by = {(row["test"], row["kind"]): row["found"] for row in found}
     tests = {row["test"] for row in found}
     assert tests == {
@@ -134,6 +140,16 @@ def test_powers_that_are_known_beforehand() -> None:
         assert by[test, "far"] == [0.0, 0.0], test
     alarms = [value for row in found if row["kind"] == "honest" for value in row["found"]]
     assert np.mean(alarms) < 0.04
+
+
+def test_a_few_exact_copies_are_found_by_their_equality() -> None:
+    train, held_out = normal(400, 1, 8), normal(800, 2, 8)
+    view = view_of("points", train, held_out, train[:60], 0)
+    equal = torch.arange(860) >= 800
+    design = Design(100, (0.04,), seeds=2, honest=100, planted=10)
+    found = power({"points": view}, equal, {"exact": torch.arange(800, 860)}, 800, design)
+    by = {(row["test"], row["kind"]): row["found"] for row in found}
+    assert by["audit: all views", "exact"] == [1.0, 1.0]
 
 
 def test_an_interval_over_seeds() -> None:

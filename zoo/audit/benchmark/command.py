@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +110,7 @@ def benchmark(
     copied = max(copies, math.ceil(max(levels) * size))  # each copy in a set is of another training image
     if copied > len(known):
         raise UserError(f"train: {copied:,} images to copy are needed, which {train} has not: {len(known):,}")
-    views, rows = _views(network, known, unseen, chosen, copied)
+    views, equal, rows = _views(network, known, unseen, chosen, copied)
     design = Design(size, levels, seeds, honest, planted)
     result = {
         "protocol": {
@@ -127,7 +129,7 @@ def benchmark(
             "not run": NOT_RUN,
             "versions": versions_of(PACKAGES),
         },
-        "rows": power(views, rows, len(unseen), design),
+        "rows": power(views, equal, rows, len(unseen), design),
     }
     _write(place, result)
     return result
@@ -191,8 +193,8 @@ def _images(train: str, held_out: str, resolution: int, reading: Mapping[str, An
 
 def _views(
     network: Extractor, train: Split, held_out: Split, kinds: list[str], copies: int
-) -> tuple[dict[str, View | RegisteredView], dict[str, Tensor]]:
-    """Compute the views of held-out images and copies, and the rows of the copies in them by kind."""
+) -> tuple[dict[str, View | RegisteredView], Tensor, dict[str, Tensor]]:
+    """Compute the views of held-out images and copies, which of them equal training images, and the rows by kind."""
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:copies]
     sources = to_float(train.batch(chosen).images)
     made = torch.cat([planted_copies(kind, sources, torch.Generator().manual_seed(i)) for i, kind in enumerate(kinds)])
@@ -211,7 +213,9 @@ def _views(
     if train.pool.images.shape[1] >= SMALLEST:
         views["registered pixels"] = registered_view(_Rows(train), _Rows(held_out), _Made(to_uint8(made)), seed=0)
     first = len(held_out)
-    return views, {kind: torch.arange(copies) + first + i * copies for i, kind in enumerate(kinds)}
+    known_images = set(_digests(_parts(train)))
+    found = [digest in known_images for digest in _digests(itertools.chain(_parts(held_out), torch.split(made, 256)))]
+    return views, torch.tensor(found), {kind: torch.arange(copies) + first + i * copies for i, kind in enumerate(kinds)}
 
 
 @dataclass(frozen=True)
@@ -238,6 +242,14 @@ class _Made:
 
     def rows(self, chosen: Tensor) -> Tensor:
         return self.images[chosen]
+
+
+def _digests(parts: Iterable[Tensor]) -> Iterator[bytes]:
+    """Yield a digest of each image that its mirror image shares."""
+    for part in parts:
+        pixels = to_uint8(part)
+        for image, other in zip(pixels.numpy(), pixels.flip(3).numpy()):
+            yield blake2b(min(image.tobytes(), other.tobytes()), digest_size=16).digest()
 
 
 def _parts(split: Split, mirror: bool = False) -> Iterator[Tensor]:

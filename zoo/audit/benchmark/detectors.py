@@ -34,12 +34,13 @@ class Half:
     mask: Tensor
 
 
-def detectors(views: Views, half: Half) -> dict[str, Statistic]:
+def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
     """Return all tests by name, for one choice of the reference.
 
     Args:
         views: views by name of the space.
         half: the reference.
+        equal: whether each of the B images equals a training image or its mirror image.
     """
     found: dict[str, Statistic] = {}
     neighbours = {name: view.neighbours(half.mask) for name, view in views.items()}
@@ -58,7 +59,7 @@ def detectors(views: Views, half: Half) -> dict[str, Statistic]:
         found[f"exchange test, {name}"] = _exchange(neighbours[name])
     moved = [view for view in views.values() if isinstance(view, RegisteredView)]
     plain = {name: found for name, found in neighbours.items() if isinstance(views[name], View)}
-    found["audit: all views"] = _audit(plain, half, moved[0] if moved else None)
+    found["audit: all views"] = _audit(plain, half, moved[0] if moved else None, equal)
     return found
 
 
@@ -106,11 +107,12 @@ def _exchange(neighbours: RealNeighbours) -> Statistic:
     return lambda rows: _evidence(_of(neighbours, rows).exchange().p)
 
 
-def _audit(neighbours: dict[str, RealNeighbours], half: Half, moved: RegisteredView | None) -> Statistic:
+def _audit(neighbours: dict[str, RealNeighbours], half: Half, moved: RegisteredView | None, equal: Tensor) -> Statistic:
     """Return -log10 of the audit's smallest p-value over all views, corrected for their number (Holm).
 
-    As in the audit's question on copying: in each space the exchange test, and the copying rate at two thresholds,
-    which one half of the reference sets and the other checks; in registered pixels at one, by an exact rank test.
+    As in the audit's question on copying: equality with a training image; in each space the exchange test, and the
+    copying rate at two thresholds, which one half of the reference sets and the other checks; in registered pixels at
+    one, by an exact rank test.
     """
     setting, checking = half.rows[::2], half.rows[1::2]
     thresholds = {
@@ -123,8 +125,11 @@ def _audit(neighbours: dict[str, RealNeighbours], half: Half, moved: RegisteredV
     }
     of_moved = None if moved is None else _of_moved(moved, half)
 
+    twins = int(equal[half.rows].sum())
+
     def statistic(rows: Tensor) -> float:
-        p = [] if of_moved is None else of_moved(rows)
+        p = [fisher_exact(int(equal[rows].sum()), len(rows), twins, len(half.rows))]
+        p += [] if of_moved is None else of_moved(rows)
         for name, view in neighbours.items():
             own = _of(view, rows)
             p.append(own.exchange().p)

@@ -35,7 +35,9 @@ class Design:
     planted: int
 
 
-def power(views: Views, copies: dict[str, Tensor], held_out: int, design: Design) -> list[dict[str, Any]]:
+def power(
+    views: Views, equal: Tensor, copies: dict[str, Tensor], held_out: int, design: Design
+) -> list[dict[str, Any]]:
     """Measure every test on every kind of copies.
 
     For each seed, one half of the held-out images is the reference, and sets of n images are drawn from the other,
@@ -44,6 +46,7 @@ def power(views: Views, copies: dict[str, Tensor], held_out: int, design: Design
 
     Args:
         views: views by name of the space.
+        equal: whether each image of the views equals a training image or its mirror image (B,).
         copies: rows (K,) of the copies in the views, by kind.
         held_out: number of held-out images M, the first rows of the views.
         design: the sizes.
@@ -64,7 +67,7 @@ def power(views: Views, copies: dict[str, Tensor], held_out: int, design: Design
             for share in design.shares:
                 cases[kind, share] = [_set(pool, rows, share, design.n, rng) for _ in range(design.planted)]
         calibration = [_set(pool, None, 0.0, design.n, rng) for _ in range(design.honest)]
-        for test, statistic in detectors(views, half).items():
+        for test, statistic in detectors(views, half, equal).items():
             threshold = float(np.quantile([statistic(rows) for rows in calibration], 1 - FALSE_ALARMS, method="higher"))
             for (kind, share), sets in cases.items():
                 exceeded = [statistic(rows) > threshold for rows in sets]
