@@ -77,10 +77,13 @@ def test_every_recipe_that_is_named_exists() -> None:
 
 WORK = {
     "zoo.audit": "zoo.audit.command.main",
+    "zoo.audit.benchmark": "zoo.audit.benchmark.command.main",
+    "zoo.data": "zoo.runs.data_report.main",
     "zoo.evaluate": "zoo.runs.measuring.main",
     "zoo.export": "zoo.export.command.main",
+    "zoo.project": "zoo.project.command.main",
     "zoo.sample": "zoo.runs.drawing.main",
-    "zoo.watch": "zoo.runs.watching.main",
+    "zoo.watch": "zoo.runs.watching.command.main",
 }
 """The commands whose words are the arguments of one function."""
 OF_THE_COMMAND = ("resume", "check", "seeds", "hours", "out", "pretrained")
