@@ -47,7 +47,7 @@ def results(folder: Path) -> dict[str, bytes]:
     """Return the content of all files of a run that do not record when and how it was started."""
     kinds = (".csv", ".png", ".gif", ".jsonl", ".json")
     paths = [path for path in folder.rglob("*") if path.suffix in kinds]
-    left_out = ("environment.jsonl", "ends.jsonl")
+    left_out = ("environment.jsonl", "ends.jsonl", "progress.json")
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths if path.name not in left_out}
 
 

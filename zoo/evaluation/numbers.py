@@ -100,7 +100,7 @@ SHARES = (  # in [0, 1], as their intervals
 INCEPTION_LABELS = {"fid": "FID", "fid_infinity": "FID-infinity", "kid": "KID", "is": "IS"}
 OF_INCEPTION = {"inception": "", "inception-clean": "-clean", "inception-legacy-pytorch": "-legacy-pytorch"}
 """Ends of the published names by extractor: those with the network and weights of the FID, and their protocols."""
-OTHER_LABELS = {"fid": "FD", "fid_infinity": "FD-infinity", "kid": "KD", "is": "score"}
+OTHER_LABELS = {"sfid": "sFID", "fid": "FD", "fid_infinity": "FD-infinity", "kid": "KD", "is": "score"}
 
 
 @dataclass(frozen=True)

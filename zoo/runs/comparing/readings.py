@@ -15,7 +15,7 @@ from zoo.io.run_folder import RunFolder
 from zoo.runs.history import RunHistory
 
 LOWER_IS_BETTER = {"FD": "fid", "FD-infinity": "fid_infinity", "KD": "kid", "FID": "fid", "KID": "kid"}
-LOWER_IS_BETTER |= {"FID-infinity": "fid_infinity"}
+LOWER_IS_BETTER |= {"FID-infinity": "fid_infinity", "sFID": "sfid"}
 LOWER_IS_BETTER |= {key: key for key in ("class_distance", "classes_missing", "kl", "mind", "mifid", "cmmd", "fld")}
 LOWER_IS_BETTER |= {key: key for key in ("ms_ssim", "swd", *(f"swd_{16 << level}" for level in range(7)))}
 """Keys of metrics of this library of which a lower value is better, by the beginning of their labels. Only a table

@@ -142,7 +142,7 @@ def best_model(resolution: int, on_gpu: bool) -> tuple[str, str]:
             "r3gan_ffhq256.yaml); this library has not measured it there"
         )
     if resolution <= 32:
-        return "R3GAN", f"best at 32 px here: {FASHION} (recipes/r3gan_fashion.yaml, checkpoints/)"
+        return "R3GAN", f"best at 32 px here: {FASHION} (recipes/r3gan_fashion.yaml)"
     if resolution == 64:
         return "ProGAN", (
             f"the only model with results at 64 px on a CPU: {EARTH} (recipes/progan_earth.yaml); R3GAN and a "
