@@ -54,10 +54,10 @@ def draw_accuracy(rows: list[Row], path: Path) -> None:
             for part, style in (("held_out", "-"), ("train", ":")):
                 for i, r in enumerate(own):
                     label = f"{few:,} images" if part == "held_out" and not i else None
-                    course = [(c["images"], 100 * c["accuracy"][part]) for c in r["course"]]
+                    course = [(c["images"] / 1000, 100 * c["accuracy"][part]) for c in r["course"]]
                     ax.plot(*zip(*course), style, color=colour, label=label)
         ax.axhspan(50, 55, color="0.85", zorder=0)
-        ax.set(title=REGULARISERS[kind], xlabel="images shown", ylim=(0, 102))
+        ax.set(title=REGULARISERS[kind], xlabel="images shown, in thousands", ylim=(0, 102))
     axes[0][0].set_ylabel("scored as real, %")
     axes[0][0].legend(fontsize=8, title="held out (dotted: training)", title_fontsize=8)
     figure.savefig(path, dpi=110)

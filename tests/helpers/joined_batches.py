@@ -1,6 +1,6 @@
 """A program for `test_synchronised.py`: trains every variant on digits with `sync_batchnorm`, on one process or two.
 
-    python -m tests.helpers.joined_batches FOLDER PROCESSES [ROUNDS=6]
+    python -m tests.helpers.joined_batches FOLDER PROCESSES [ROUNDS=4]
 
 Every process leaves FOLDER/NAME-RANK.pt. All that is random is drawn for the joined batch, of which each process takes
 its rows; and computed in double precision, since Adam makes whole steps of the rounding errors of gradients that are 0.
@@ -185,7 +185,7 @@ def norms(rank: int, processes: int) -> dict[str, Tensor]:
     return found
 
 
-def main(folder: Path, processes: int, rounds_each: int = 6) -> None:
+def main(folder: Path, processes: int, rounds_each: int = 4) -> None:
     """Train every variant and leave what came of it."""
     torch.set_num_threads(1)
     rank = int(os.environ.get("LOCAL_RANK", 0))

@@ -68,18 +68,18 @@ def test_the_table_of_a_resumed_run_has_the_numbers_of_the_unbroken_one(unbroken
 
 def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
     settings: dict[str, Any] = {
-        "images": 9600,
+        "images": 4800,
         "model": {"width": 4},
-        "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": {"every": 640, "keep": 100}},
+        "callbacks": {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": {"every": 320, "keep": 100}},
         "trainer": {"accelerator": "cpu"},
     }
     arguments = [
         "recipe=dcgan_digits",
-        "images=9600",
+        "images=4800",
         "model.width=4",
         "callbacks.SampleGrid=null",
         "callbacks.SampleMetrics=null",
-        "callbacks.SaveEvery.every=640",
+        "callbacks.SaveEvery.every=320",
         "callbacks.SaveEvery.keep=100",
         "trainer.accelerator=cpu",
     ]
@@ -101,7 +101,7 @@ def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
         if number == signal.SIGTERM:
             assert "SIGTERM: finishing this round, then saving" in output
             assert f"go on with: python -m zoo.fit resume={folder}" in output
-        assert 0 < int(checkpoints_in(folder)[0].stem) < 9_600
+        assert 0 < int(checkpoints_in(folder)[0].stem) < 4_800
         if number == signal.SIGKILL:
             assert start(folder, f"resume={folder}").wait() == 0
         else:
