@@ -293,8 +293,13 @@ class Stripes(Images):
 '''
     },
     lines=(
-        ("zoo/data/__init__.py", "from zoo.data.torchvision_sets import ", "from zoo.data.stripes import Stripes"),
-        ("zoo/data/__init__.py", "]", '    "Stripes",'),
+        (
+            "zoo/data/__init__.py",
+            "    from zoo.data.torchvision_sets import ",
+            "    from zoo.data.stripes import Stripes",
+        ),
+        ("zoo/data/__init__.py", '    "WebDataset": ', '    "Stripes": "zoo.data.stripes",'),
+        ("zoo/data/__init__.py", '    "WebDataset",', '    "Stripes",'),
         ("zoo/config/class_names.py", '    "StackedDigits": ', '    "Stripes": "zoo.data.stripes.Stripes",'),
     ),
     use="""
