@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.statistics.candidates import Joined, Rows
-from zoo.audit.statistics.copies import FAR, Closest, closest_training_images
+from zoo.audit.statistics.copies import FAR, Closest
 from zoo.audit.statistics.distances import Nearest, nearest
 from zoo.audit.statistics.memory import RATIO_RANK, RealNeighbours, authentic, project, real_neighbours
 from zoo.audit.statistics.registration import Registered, register
@@ -94,10 +94,6 @@ class RegisteredView:
         """
         found = self.closest(reference)
         return RealNeighbours(found.ratios, found.indices, self.train, int(reference.sum()))
-
-    def ratios(self) -> Tensor:
-        """Return the ratio (B,) of each image to its nearest training image, see `copies.closest_training_images`."""
-        return closest_training_images(self.found, self.train).ratios
 
 
 Views = Mapping[str, View | RegisteredView]

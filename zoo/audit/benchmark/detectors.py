@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.benchmark.bank import RegisteredView, View, Views
-from zoo.audit.statistics.copies import Closest, calibrate, rank_test
+from zoo.audit.statistics.copies import Closest, calibrate, closest_training_images, rank_test
 from zoo.audit.statistics.memory import RealNeighbours, ratio_threshold
 from zoo.audit.statistics.significance import fisher_exact, holm
 
@@ -46,8 +46,7 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
     neighbours = {name: view.neighbours(half.mask) for name, view in views.items()}
     for name, view in views.items():
         if isinstance(view, RegisteredView):
-            ratios = view.ratios()
-            found[f"share closer than 99 % of held-out, {name}"] = _share_below(ratios, half)
+            found[f"share listed in copies.csv, {name}"] = _listed(view, half)
             continue
         if name.startswith("mirrored"):
             continue
@@ -75,6 +74,20 @@ def _mean_distance(view: View) -> Statistic:
 def _share_below(distances: Tensor, half: Half) -> Statistic:
     """Return the share of images whose distance (B,) all but CLOSE of the reference exceed."""
     return _mean_of(distances <= distances[half.rows].quantile(CLOSE))
+
+
+def _listed(view: RegisteredView, half: Half) -> Statistic:
+    """Return the share of images that `copies.csv` lists: closer to a training image than 99 % of the reference are.
+
+    Images of the reference that are near copies of a training image themselves are set aside, as in the audit.
+    """
+    closest = closest_training_images(view.found, view.train)
+    return _mean_of(closest.ratios < calibrate(_some(closest, half.rows)).threshold)
+
+
+def _some(closest: Closest, rows: Tensor) -> Closest:
+    """Return some of the images."""
+    return Closest(*(getattr(closest, field.name)[rows] for field in fields(Closest)))
 
 
 def _c_t(view: View, half: Half) -> Statistic:
@@ -148,7 +161,7 @@ def _audit(neighbours: dict[str, RealNeighbours], half: Half, moved: RegisteredV
 def _of_moved(view: RegisteredView, half: Half) -> Callable[[Tensor], list[float]]:
     """Return a function from a set to the p-values of its tests in registered pixels."""
     closest, neighbours = view.closest(half.mask), view.neighbours(half.mask)
-    calibration = calibrate(Closest(*(getattr(closest, field.name)[half.rows] for field in fields(Closest))))
+    calibration = calibrate(_some(closest, half.rows))
 
     def values(rows: Tensor) -> list[float]:
         own = _of(neighbours, rows)
