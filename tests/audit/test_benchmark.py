@@ -21,17 +21,18 @@ from zoo.audit.benchmark.table import markdown
 from zoo.audit.statistics.distances import nearest
 from zoo.audit.statistics.memory import real_neighbours
 from zoo.data.digits import load_digits
+from zoo.data.pool import to_float
 from zoo.errors import UserError
 from zoo.metrics.data_copying import closeness_score
 
 
 def pictures(n: int, size: int = 16) -> Tensor:
     levels = torch.randint(0, 256, (n, 3, size, size), generator=torch.Generator().manual_seed(n))
-    return levels.float() / 127.5 - 1
+    return to_float(levels.to(torch.uint8))
 
 
 def copies(kind: str, images: Tensor) -> Tensor:
-    return plants.planted_copies(kind, images, torch.Generator().manual_seed(0))
+    return to_float(plants.planted_copies(kind, images, torch.Generator().manual_seed(0)))
 
 
 # --- copies ----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What the tests are computed from, for every image once: neighbours, cells and flags, of which sets take rows."""
+"""Views of images: neighbours, cells and flags of every image in one space, computed once for all sets of them."""
 
 from __future__ import annotations
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import wraps
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +17,16 @@ from zoo.audit.benchmark.plants import CHANGES, DESCRIPTIONS, planted_copies
 from zoo.audit.benchmark.power import FALSE_ALARMS, Design, power
 from zoo.audit.benchmark.table import markdown
 from zoo.audit.evidence.evidence import PIXEL_SIZE
+from zoo.audit.evidence.images import MIRRORED, ImageSet, digests, mirror_invariant
+from zoo.audit.evidence.stored import split_images
 from zoo.audit.statistics.registration import SMALLEST
 from zoo.data.given_folder import faults_of, folder_settings, image_source
-from zoo.data.pool import Split, to_float
+from zoo.data.pool import to_float
 from zoo.errors import UserError, did_you_mean
 from zoo.features import Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.io.environment import versions_of
 from zoo.io.files import atomic_write, with_home
-from zoo.rendering.pictures import to_uint8
 from zoo.training.hardware import select_device
 
 FEWEST_HELD_OUT = 400
@@ -116,7 +114,7 @@ def benchmark(
         "protocol": {
             "train": len(known),
             "held_out": len(unseen),
-            "resolution": known.pool.images.shape[1],
+            "resolution": known.shape[-1],
             "extractor": {"name": network.name, **network.protocol},
             "n": size,
             "shares": levels,
@@ -178,89 +176,47 @@ def _check(shares: list[float], counts: Mapping[str, int], honest: int) -> None:
         )
 
 
-def _images(train: str, held_out: str, resolution: int, reading: Mapping[str, Any]) -> tuple[Split, Split]:
+def _images(train: str, held_out: str, resolution: int, reading: Mapping[str, Any]) -> tuple[ImageSet, ImageSet]:
     """Read the training and the held-out images at one resolution."""
     with faults_of("train"):
         size = resolution or image_source("train", train, 1, 3, reading).sizes().common_side
-    known, unseen = (
-        image_source(name, path, size, 3, reading) for name, path in (("train", train), ("held_out", held_out))
-    )
-    for name, source in (("train", known), ("held_out", unseen)):
+    read = []
+    for name, path in (("train", train), ("held_out", held_out)):
+        source = image_source(name, path, size, 3, reading)
         with faults_of(name):
             source.setup()
-    return known.train, unseen.train
+        read.append(ImageSet(name, split_images(source.train)))
+    return read[0], read[1]
 
 
 def _views(
-    network: Extractor, train: Split, held_out: Split, kinds: list[str], copies: int
+    network: Extractor, train: ImageSet, held_out: ImageSet, kinds: list[str], copies: int
 ) -> tuple[dict[str, View | RegisteredView], Tensor, dict[str, Tensor]]:
     """Compute the views of held-out images and copies, which of them equal training images, and the rows by kind."""
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:copies]
-    sources = to_float(train.batch(chosen).images)
-    made = torch.cat([planted_copies(kind, sources, torch.Generator().manual_seed(i)) for i, kind in enumerate(kinds)])
-    pixels = named_extractor("pixels", size=min(PIXEL_SIZE, train.pool.images.shape[1]))
+    sources = train.images(chosen)
+    planted = [planted_copies(kind, sources, torch.Generator().manual_seed(i)) for i, kind in enumerate(kinds)]
+    made = ImageSet("copies", torch.cat(planted))
+    pixels = named_extractor("pixels", size=min(PIXEL_SIZE, train.shape[-1]))
     views: dict[str, View | RegisteredView] = {}
-    for name, extractor, mirror in (
-        (network.name, network, False),
-        ("pixels", pixels, False),
-        ("mirrored pixels", pixels, True),
-    ):
-        known = _features(extractor, _parts(train), len(train), f"{name} of training images")
-        unseen = _features(extractor, _parts(held_out, mirror), len(held_out), f"{name} of held-out images")
-        flipped = made.flip(3) if mirror else made
-        of_copies = _features(extractor, iter(torch.split(flipped, 256)), len(made), f"{name} of copies")
-        views[name] = view_of(name, known, unseen, of_copies, seed=0)
-    if train.pool.images.shape[1] >= SMALLEST:
-        views["registered pixels"] = registered_view(_Rows(train), _Rows(held_out), _Made(to_uint8(made)), seed=0)
+    for name, extractor in ((network.name, network), ("pixels", pixels)):
+        known = _features(extractor, train)
+        views[name] = view_of(name, known, _features(extractor, held_out), _features(extractor, made), seed=0)
+    views[f"{MIRRORED}pixels"] = view_of(
+        f"{MIRRORED}pixels", known, _features(pixels, held_out.mirrored()), _features(pixels, made.mirrored()), seed=0
+    )
+    if train.shape[-1] >= SMALLEST:
+        views["registered pixels"] = registered_view(train, held_out, made, seed=0)
+    originals = set(mirror_invariant(digests(train), train))
+    equal = [d in originals for part in (held_out, made) for d in mirror_invariant(digests(part), part)]
     first = len(held_out)
-    known_images = set(_digests(_parts(train)))
-    found = [digest in known_images for digest in _digests(itertools.chain(_parts(held_out), torch.split(made, 256)))]
-    return views, torch.tensor(found), {kind: torch.arange(copies) + first + i * copies for i, kind in enumerate(kinds)}
+    return views, torch.tensor(equal), {kind: torch.arange(copies) + first + i * copies for i, kind in enumerate(kinds)}
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The images of a split, as the registration takes them."""
-
-    split: Split
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def rows(self, chosen: Tensor) -> Tensor:
-        return to_uint8(to_float(self.split.batch(chosen).images))
-
-
-@dataclass(frozen=True)
-class _Made:
-    """Copies (N, C, H, W) of uint8, as the registration takes them."""
-
-    images: Tensor
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def rows(self, chosen: Tensor) -> Tensor:
-        return self.images[chosen]
-
-
-def _digests(parts: Iterable[Tensor]) -> Iterator[bytes]:
-    """Yield a digest of each image that its mirror image shares."""
-    for part in parts:
-        pixels = to_uint8(part)
-        for image, other in zip(pixels.numpy(), pixels.flip(3).numpy()):
-            yield blake2b(min(image.tobytes(), other.tobytes()), digest_size=16).digest()
-
-
-def _parts(split: Split, mirror: bool = False) -> Iterator[Tensor]:
-    """Yield the images of a split as floats (B, C, H, W) in [-1, 1]."""
-    for rows in torch.split(torch.arange(len(split)), 256):
-        images = to_float(split.batch(rows).images)
-        yield images.flip(3) if mirror else images
-
-
-def _features(network: Extractor, images: Iterator[Tensor], total: int, title: str) -> Tensor:
-    return features_of(network, images, total=total, title=title).values
+def _features(network: Extractor, images: ImageSet) -> Tensor:
+    """Compute the features (N, D) of images."""
+    title = f"{network.name} of {images.name.replace('_', '-')} images"
+    return features_of(network, (to_float(part) for part in images.parts()), total=len(images), title=title).values
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:

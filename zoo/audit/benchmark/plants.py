@@ -45,11 +45,11 @@ DESCRIPTIONS = {
 
 
 def planted_copies(kind: str, images: Tensor, rng: torch.Generator) -> Tensor:
-    """Change training images (N, C, H, W) in [-1, 1], and round them to 256 levels as files are.
+    """Change training images (N, C, H, W) in [-1, 1]; the copies are of uint8, as in files.
 
     Args:
         kind: a key of CHANGES.
         images: the training images.
         rng: generator of what is random.
     """
-    return to_uint8(CHANGES[kind](images, rng)).float() / 127.5 - 1
+    return to_uint8(CHANGES[kind](images, rng))

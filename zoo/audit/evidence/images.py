@@ -150,3 +150,8 @@ def digests(image_set: ImageSet) -> list[bytes]:
     """Compute one digest for each image; digests are equal for images that are equal pixel for pixel."""
     rows = (row for part in image_set.parts() for row in part.flatten(1).numpy())
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+
+
+def mirror_invariant(plain: list[bytes], part: ImageSet) -> list[bytes]:
+    """Return digests that are equal for an image and its mirror image, from the digests of the images of a part."""
+    return [min(both) for both in zip(plain, digests(part.mirrored()))]

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.evidence.evidence import PIXEL_SIZE, Evidence
-from zoo.audit.evidence.images import MIRRORED, ImageSet, digests
+from zoo.audit.evidence.images import MIRRORED, digests, mirror_invariant
 from zoo.audit.findings import figures
 from zoo.audit.findings.builder import Builder, Handle, HypothesisTest
 from zoo.audit.findings.finding import Figure, Finding, NotApplicable
@@ -152,8 +152,8 @@ def _answer(tests: list[HypothesisTest], copies: Handle, win_rate: Handle) -> st
 def _test_equality(finding: Builder, evidence: Evidence) -> Handle:
     """Add a test for generated images that equal a training image, plain or mirrored; return its handle."""
     train, generated = (digests(part) for part in (evidence.train, evidence.generated))
-    train_counts = Counter(_mirror_invariant(train, evidence.train))
-    drawn = Counter(_mirror_invariant(generated, evidence.generated))
+    train_counts = Counter(mirror_invariant(train, evidence.train))
+    drawn = Counter(mirror_invariant(generated, evidence.generated))
     copies = [image for image in drawn if image in train_counts]
     share = sum(drawn[image] for image in copies) / len(evidence.generated)
     known = set(train)
@@ -181,11 +181,6 @@ def _test_equality(finding: Builder, evidence: Evidence) -> Handle:
         answer=f"{reason} ({len(copies):,} distinct); {percent(twins / real, 1)} of the real images equal another one.",
     )
     return statistic
-
-
-def _mirror_invariant(plain: list[bytes], part: ImageSet) -> list[bytes]:
-    """Return digests that are equal for an image and its mirror image, from the digests of the images of a part."""
-    return [min(both) for both in zip(plain, digests(part.mirrored()))]
 
 
 def _test_exchange(finding: Builder, generated: RealNeighbours, held_out: RealNeighbours, space: str) -> Handle:
