@@ -1,11 +1,6 @@
-"""A clock that tests move, and the number of torch's threads."""
+"""A clock that tests move."""
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import torch
 
 
 class Watch:
@@ -19,14 +14,3 @@ class Watch:
 
 
 WATCH = Watch()
-
-
-@contextmanager
-def torch_threads(number: int) -> Iterator[None]:
-    """Set the number of torch's threads in a block."""
-    own = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(own)

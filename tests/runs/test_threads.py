@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 import zoo
-from tests.helpers.watch import WATCH, torch_threads
+from tests.helpers.watch import WATCH
 from zoo.config.recipe import Recipe
 from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
 from zoo.runs import threads
 from zoo.runs.recipes import load_recipe
 from zoo.runs.threads import Choice, choose_by_trial, chosen_threads, decide
-from zoo.training.threads import candidates
+from zoo.training.threads import candidates, threads_of
 
 
 class Slow(zoo.VanillaGAN):
@@ -36,7 +36,7 @@ class Slow(zoo.VanillaGAN):
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """torch's own number is 4, and the clock is `WATCH`."""
     monkeypatch.setattr(threads, "time", WATCH)
-    with torch_threads(4):
+    with threads_of(4):
         yield
 
 

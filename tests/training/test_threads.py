@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.helpers.watch import WATCH, torch_threads
+from tests.helpers.watch import WATCH
 from zoo.features import Pixels, features_of
 from zoo.training import threads
-from zoo.training.threads import ThreadsOfLoop, fastest
+from zoo.training.threads import ThreadsOfLoop, fastest, threads_of
 
 
 @pytest.fixture(autouse=True)
 def four_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """torch's own number is 4, and the clock is `WATCH`."""
     monkeypatch.setattr(threads, "time", WATCH)
-    with torch_threads(4):
+    with threads_of(4):
         yield
 
 

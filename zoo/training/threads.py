@@ -7,6 +7,8 @@ many times as fast as two, see `zoo.runs.threads`, where the same is decided for
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,6 +17,17 @@ SHORT = 60.0
 """Seconds of a loop, or of a run, below which no other number of threads is tried."""
 CLEARLY = 1.05
 """How many times as fast as torch's own number another one must be to be taken."""
+
+
+@contextmanager
+def threads_of(number: int) -> Iterator[None]:
+    """Set the number of torch's threads in a block."""
+    own = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(own)
 
 
 def candidates(own: int) -> list[int]:

@@ -9,11 +9,12 @@ import torch
 
 from zoo.errors import UserError
 from zoo.io.progress import step
-from zoo.runs.photos.asked import Asked, built, threads_of
+from zoo.runs.photos.asked import Asked, built
 from zoo.runs.photos.choices import ADAPTIVE_BELOW, GIVEN, largest_resolution, plain
 from zoo.runs.photos.models import FEWEST, LIKE, PLENTY, SETTINGS, Candidate, best_model, reason_of_given
 from zoo.runs.stage_costs import seconds_in
 from zoo.training.stages import stages_of
+from zoo.training.threads import threads_of
 
 
 class Selection:

@@ -18,7 +18,7 @@ from zoo.io.files import atomic_write
 from zoo.io.progress import step
 from zoo.io.room import free_bytes, size_text
 from zoo.runs.durations import check_hours
-from zoo.runs.photos.asked import Asked, Load, built, threads_of
+from zoo.runs.photos.asked import Asked, Load, built
 from zoo.runs.photos.candidates import Selection
 from zoo.runs.photos.choices import (
     Choices,
@@ -36,6 +36,7 @@ from zoo.runs.photos.table import table
 from zoo.runs.stage_costs import stage_costs
 from zoo.runs.threads import has_accelerator
 from zoo.training.processes import refuse_several
+from zoo.training.threads import threads_of
 
 HOURS = 3.0
 """Length of a run in hours, unless it is given."""
