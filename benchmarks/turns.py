@@ -16,7 +16,7 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 import zoo
-import zoo.runs.run
+import zoo.runs.planning
 
 Play = Callable[[int], tuple[float, float] | None]
 """Plays so many rounds; returns the seconds of the clock and of the processor if another process played them."""
@@ -161,7 +161,7 @@ def fit_recipe(case: str, callback: Callback, model: dict[str, Any], **sections:
     """
     with tempfile.TemporaryDirectory() as folder:
         overrides = {"images": ENDLESS, "model": model, **sections}
-        plan = zoo.runs.run.plan_run(case.split(" ")[0], out=folder, overrides=overrides)
+        plan = zoo.runs.planning.plan_run(case.split(" ")[0], out=folder, overrides=overrides)
         trainer = plan._trainer([callback, *(part.build() for part in plan.recipe.callbacks.values())], 0)
         torch.manual_seed(plan.recipe.seed)
         data, network = plan.recipe.data.build(), plan.recipe.model.build()

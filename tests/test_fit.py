@@ -23,8 +23,8 @@ from zoo.config.command_line import checked_arguments, run_command
 from zoo.config.recipe_files import recipe_folder, recipe_names
 from zoo.errors import RecipeError, UserError
 from zoo.runs.fitting import main
+from zoo.runs.planning import plan_run
 from zoo.runs.recipes import load_recipe
-from zoo.runs.run import plan_run
 
 ROOT = Path(zoo.__file__).parent.parent
 

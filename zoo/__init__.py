@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from zoo.models.wgan_gp import WGANGP
     from zoo.runs.finetuning import start_from
     from zoo.runs.opening import load_run
-    from zoo.runs.run import Run, fit
+    from zoo.runs.run import fit
+    from zoo.runs.training_run import Run
     from zoo.sampling.standing_statistics import standing_statistics
     from zoo.training.batch import Batch
     from zoo.training.player import Player
@@ -51,7 +52,7 @@ _MODULES = {
     "ProGAN": "zoo.models.progan",
     "R3GAN": "zoo.models.r3gan",
     "Replicas": "zoo.training.replicas",
-    "Run": "zoo.runs.run",
+    "Run": "zoo.runs.training_run",
     "VanillaGAN": "zoo.models.vanilla",
     "WGANGP": "zoo.models.wgan_gp",
     "duality_gap": "zoo.evaluation.duality",

@@ -60,7 +60,7 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def broken(warm: Path, kind: str, folder: Path, until: int = 0, **alarms: Any) -> zoo.runs.run.Run:
+def broken(warm: Path, kind: str, folder: Path, until: int = 0, **alarms: Any) -> zoo.runs.training_run.Run:
     """Continue the run for 8 healthy rounds and then in a broken way."""
     shutil.copytree(warm, folder, dirs_exist_ok=True)
     plan = {"class": "breakages.Breaks", "kind": kind, "after": BROKEN, "until": until}
@@ -68,7 +68,7 @@ def broken(warm: Path, kind: str, folder: Path, until: int = 0, **alarms: Any) -
 
 
 @pytest.fixture(scope="module")
-def stopped(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> zoo.runs.run.Run:
+def stopped(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> zoo.runs.training_run.Run:
     """A run with a generator rate that is too high, stopped by its alarm."""
     return broken(warm, "generator_rate", tmp_path_factory.mktemp("stopped"), action="stop")
 
@@ -78,7 +78,7 @@ def stopped(warm: Path, tmp_path_factory: pytest.TempPathFactory) -> zoo.runs.ru
     [("generator_rate", "signal escalation", "/g/"), ("frozen", "loss of diversity", "near-duplicate")],
 )
 def test_a_broken_run_raises_an_alarm_within_a_dozen_rounds(
-    kind: str, family: str, where: str, stopped: zoo.runs.run.Run, warm: Path, tmp_path: Path
+    kind: str, family: str, where: str, stopped: zoo.runs.training_run.Run, warm: Path, tmp_path: Path
 ) -> None:
     run = stopped if kind == "generator_rate" else broken(warm, kind, tmp_path, action="stop")
     events = read_jsonl(run.folder / "alarms" / "events.jsonl")
@@ -166,7 +166,7 @@ def test_the_run_stops_when_rollbacks_are_used_up(warm: Path, tmp_path: Path) ->
 
 
 def test_the_summary_of_a_stop_names_the_healthy_checkpoint_to_resume(
-    stopped: zoo.runs.run.Run, tmp_path: Path
+    stopped: zoo.runs.training_run.Run, tmp_path: Path
 ) -> None:
     folder = tmp_path / "run"
     shutil.copytree(stopped.folder, folder)

@@ -170,8 +170,8 @@ def planning_only() -> Iterator[None]:
             "zoo.export.command.load_model",
         ),
         *(
-            "zoo.runs.run.planned_overrides",
-            "zoo.runs.run.plan_photos",
+            "zoo.runs.planning.planned_overrides",
+            "zoo.runs.planning.plan_photos",
             "zoo.runs.data_report.survey",
             "zoo.audit.command.open_checkpoint",
             "zoo.audit.command.open_folders",

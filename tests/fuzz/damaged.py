@@ -40,8 +40,8 @@ from zoo.runs import packing
 from zoo.runs.history import read_run
 from zoo.runs.listing import show
 from zoo.runs.opening import load_model, load_run
+from zoo.runs.planning import plan_run
 from zoo.runs.releasing import attach, write_card
-from zoo.runs.run import plan_run
 
 LONGEST = 10.0
 """Seconds that opening may take."""

@@ -17,8 +17,8 @@ from zoo.errors import RecipeError
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import RunFolder
+from zoo.runs.planning import plan_run
 from zoo.runs.recipes import load_recipe
-from zoo.runs.run import plan_run
 
 SMALL = {**SMALL_RUN, "images": 320, "trainer": {"accelerator": "cpu", "log_every_n_steps": 4}}
 MIXTURE: dict[str, Any] = {

@@ -12,7 +12,7 @@ from zoo.errors import DataError, UserError
 from zoo.io.claims import claim
 from zoo.io.run_folder import RunFolder
 from zoo.runs.claiming import claimed_folder
-from zoo.runs.run import plan_run
+from zoo.runs.planning import plan_run
 
 
 def files(folder: Path) -> set[Path]:
@@ -22,7 +22,7 @@ def files(folder: Path) -> set[Path]:
 def test_a_default_name_that_is_taken_gets_a_suffix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two runs started in the same second have a folder each: row R5."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("zoo.runs.run.default_folder", lambda name: Path("runs", name, "now"))
+    monkeypatch.setattr("zoo.runs.planning.default_folder", lambda name: Path("runs", name, "now"))
     folders = [zoo.fit("dcgan_digits", seed=seed, **SMALL_RUN).folder for seed in range(3)]
     assert [folder.name for folder in folders] == ["now", "now-2", "now-3"]
     assert all(len(RunFolder(folder).starts()) == 1 for folder in folders)
@@ -64,7 +64,7 @@ def test_all_processes_of_a_run_share_one_claim(tmp_path: Path, monkeypatch: pyt
     overrides = {**SMALL_RUN, "trainer": {"accelerator": "cpu", "devices": 2}}
     plan = plan_run("dcgan_digits", out=tmp_path / "run", overrides=overrides)
     with plan.claimed() as first:
-        monkeypatch.setattr("zoo.runs.run.is_rank_zero", lambda: False)
+        monkeypatch.setattr("zoo.runs.training_run.is_rank_zero", lambda: False)
         with plan.claimed() as second:
             assert first.folder == second.folder
         assert (tmp_path / "run" / "run.lock").exists()

@@ -19,7 +19,8 @@ from zoo.config.arguments import parse_arguments
 from zoo.errors import UserError
 from zoo.runs import packing
 from zoo.runs.finetuning import start_from
-from zoo.runs.run import Run, plan_run
+from zoo.runs.planning import plan_run
+from zoo.runs.run import Run
 
 TINY: dict[str, Any] = {
     "images": 64,

@@ -25,7 +25,7 @@ from zoo.runs.evaluation_results import Evaluation, save_and_print
 from zoo.runs.listing import show
 from zoo.runs.loggers import build_loggers
 from zoo.runs.packing import pack
-from zoo.runs.run import plan_run
+from zoo.runs.planning import plan_run
 from zoo.runs.watching.command import watch
 
 SMALL: dict[str, Any] = {

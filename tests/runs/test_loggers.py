@@ -13,7 +13,7 @@ import zoo
 from tests.helpers.training import SMALL_RUN
 from zoo.errors import UserError
 from zoo.runs.loggers import build_loggers, quiet_lightning
-from zoo.runs.run import plan_run
+from zoo.runs.planning import plan_run
 
 
 class Here(Logger):

@@ -14,7 +14,8 @@ from PIL import Image
 import zoo
 from tests.data.test_near_duplicates import scenes
 from zoo.errors import UserError
-from zoo.runs import run as run_module
+from zoo.io.run_folder import RunFolder
+from zoo.runs import planning
 from zoo.runs.photos import candidates, plan
 from zoo.runs.photos.choices import Line
 from zoo.runs.photos.lengths import metrics_within
@@ -209,6 +210,35 @@ def test_what_cannot_be_planned(
     assert message in str(raised.value)
 
 
+def test_the_images_are_shown_before_anything_is_measured(
+    machine: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """80 squares of 64 px in 8 rows, 2 px apart, although one of the files is damaged."""
+    root, run = tmp_path / "photos", tmp_path / "run"
+    root.mkdir()
+    damaged = folder(root, 90, (90, 64)) / "000.png"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    seen: list[tuple[int, int]] = []
+    measured = candidates.seconds_in
+
+    def seconds_in(*arguments: Any, **options: Any) -> float:
+        with Image.open(RunFolder(run).real_grid) as picture:
+            seen.append(picture.size)
+        return measured(*arguments, **options)
+
+    monkeypatch.setattr(candidates, "seconds_in", seconds_in)
+    monkeypatch.setattr("zoo.runs.photos.choices.FEW", {})
+    overrides = {"data": {"root": str(root)}, "model": {"class": "DCGAN"}}
+    plan_photos(partial(load_recipe, "photos"), overrides, 1.0, run)
+    assert set(seen) == {(10 * 66 + 2, 8 * 66 + 2)}
+
+
+def test_a_plan_that_fails_leaves_no_folder(machine: Any, photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="recipe=photos plans ProGAN, R3GAN, DCGAN; got BigGAN"):
+        zoo.fit("photos", out=tmp_path / "run", data={"root": str(photos)}, model={"class": "BigGAN"})
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_group_of_runs_needs_a_plan_that_is_written_down(photos: Path) -> None:
     with pytest.raises(UserError, match=r"recipe=photos plans one run.*check=true > mine\.yaml, then recipe="):
         zoo.fit("photos", seeds=[0, 1], data={"root": str(photos)})
@@ -241,7 +271,7 @@ def test_a_planned_run_is_an_ordinary_one_that_is_resumed_without_planning(
     assert (recorded.images, recorded.model.arguments) == (64, run.recipe.model.arguments)
     assert str(photos) not in (tmp_path / "run" / "plan.txt").read_text()
 
-    monkeypatch.setattr(run_module, "plan_photos", None)  # a resumed run has no need of it
+    monkeypatch.setattr(planning, "plan_photos", None)  # a resumed run has no need of it
     again = zoo.fit(resume=tmp_path / "run", images=96)
     assert again.model.images_seen == 96
 

@@ -199,8 +199,8 @@ def test_the_start_of_other_processes_does_not_count_as_training(
             passed[0] += 1000
 
     monkeypatch.setattr("zoo.runs.recorder.time", clock)
-    monkeypatch.setattr("zoo.runs.run.time", clock)
-    monkeypatch.setattr("zoo.runs.run.StopOnSignal", type("Both", (SlowStart, StopOnSignal), {}))
+    monkeypatch.setattr("zoo.runs.training_run.time", clock)
+    monkeypatch.setattr("zoo.runs.training_run.StopOnSignal", type("Both", (SlowStart, StopOnSignal), {}))
     run = zoo.fit("dcgan_digits", out=tmp_path / "run", **SMALL_RUN)
     assert passed == [1000]
     assert 0 < run.seconds < 1000

@@ -26,7 +26,7 @@ PUBLIC = {
     "R3GAN": "zoo.models.r3gan.R3GAN",
     "VanillaGAN": "zoo.models.vanilla.VanillaGAN",
     "WGANGP": "zoo.models.wgan_gp.WGANGP",
-    "Run": "zoo.runs.run.Run",
+    "Run": "zoo.runs.training_run.Run",
     "Batch": "zoo.training.batch.Batch",
     "Replicas": "zoo.training.replicas.Replicas",
     "NonFiniteLossError": "zoo.training.terms.NonFiniteLossError",

@@ -12,8 +12,9 @@ from zoo.runs.checking import check_model_and_images
 from zoo.runs.durations import refuse_group_of_plan
 from zoo.runs.group_fitting import fit_group
 from zoo.runs.groups import asked_group
+from zoo.runs.planning import plan_run
 from zoo.runs.recipes import load_recipe
-from zoo.runs.run import Plan, Run, is_rank_zero, plan_run
+from zoo.runs.training_run import Plan, Run, is_rank_zero
 from zoo.runs.verdict.lines import verdict_lines
 from zoo.training.terms import NonFiniteLossError
 
@@ -67,12 +68,14 @@ def main(
         refuse_group_of_plan(recipe, hours)
         return fit_group(group, _train, check)
     plan = plan_run(recipe, out=out, resume=resume, hours=hours, overrides=overrides)
-    plan.print_notes(sys.stderr if check else sys.stdout)
     if check:
+        plan = plan.settled()
+        plan.print_notes(sys.stderr)
         check_model_and_images(plan.recipe)
         print(plan.recipe.to_yaml(), end="")
         return 0
     with plan.claimed() as claimed:
+        claimed.print_notes()
         return _train(claimed)
 
 

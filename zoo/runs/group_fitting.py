@@ -14,7 +14,8 @@ from zoo.runs.checking import check_model, check_model_and_images
 from zoo.runs.finishing import finished_line
 from zoo.runs.grids import points_apart_from_seed
 from zoo.runs.groups import Group
-from zoo.runs.run import Plan, plan_run
+from zoo.runs.planning import plan_run
+from zoo.runs.training_run import Plan
 from zoo.training.processes import refuse_several
 
 ENDED_EARLY = 1
@@ -99,10 +100,9 @@ def _train_all(group: Group, train: Train) -> int:
 
 def _train_one(group: Group, name: str, train: Train) -> int:
     """Plan, claim and train one run."""
-    plan = plan_run(**group.options(name))
-    plan.print_notes()
-    with plan.claimed() as claimed:
-        return train(claimed)
+    with plan_run(**group.options(name)).claimed() as plan:
+        plan.print_notes()
+        return train(plan)
 
 
 def _alone(folder: Path) -> str:

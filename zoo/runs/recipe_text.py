@@ -57,7 +57,7 @@ def check_text(
     """Find the faults of new runs that recipe and names of files show; `zoo.runs.fitting.main` has the same arguments.
 
     A run that is resumed, a recipe that is found by a release, and one with a class of the user's own are left to
-    `zoo.runs.run.plan_run`: all faults of a recipe are reported together.
+    `zoo.runs.planning.plan_run`: all faults of a recipe are reported together.
 
     Raises:
         UserError: for a fault.

@@ -16,7 +16,8 @@ from zoo.data.survey import survey
 from zoo.errors import UserError
 from zoo.io.files import atomic_write
 from zoo.io.progress import step
-from zoo.io.room import free_bytes, size_text
+from zoo.io.room import free_bytes, size_text, spared
+from zoo.io.run_folder import RunFolder
 from zoo.runs.durations import check_hours
 from zoo.runs.photos.asked import Asked, Load, built
 from zoo.runs.photos.candidates import Selection
@@ -26,8 +27,10 @@ from zoo.runs.photos.choices import (
     choose_channels,
     choose_classes,
     choose_mirroring,
+    largest_resolution,
     plain,
 )
+from zoo.runs.photos.first_look import save_first_look
 from zoo.runs.photos.lengths import Length, choose_length, may_measure
 from zoo.runs.photos.measuring import checkpoint_bytes, metric_seconds, peak_memory, total_memory
 from zoo.runs.photos.models import RELATIVISTIC
@@ -72,13 +75,14 @@ class PhotoPlan:
             scratch.write_text(f"{self.text}\n", encoding="utf-8")
 
 
-def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None) -> PhotoPlan:
+def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None, folder: Path | None = None) -> PhotoPlan:
     """Plan a run on a folder or an archive of images.
 
     Args:
         load: function that reads and checks the recipe with overrides.
         overrides: nested values that replace those of the recipe; they stay.
         hours: length of the run in hours; None for `images` in the overrides, else for `HOURS`.
+        folder: the run folder, in which the images are shown before anything is measured; None for no picture.
 
     Raises:
         UserError: for images that are too few or no files, several processes, or a time that is no positive number.
@@ -92,6 +96,8 @@ def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None) -
     why = f"; {files} left out (python -m zoo.data root=FOLDER says why)" if left_out else ""
     choices.say("data", f"{found.count:,} images", f"{asked.train:,} to train on{why}")
     channels, classes = choose_channels(choices, found), choose_classes(choices, found)
+    if folder is not None:
+        _show(asked, channels, RunFolder(folder).real_grid)
     selection = Selection(asked, channels, classes)
     chosen = selection.choose()
     choose_augmentation(choices, asked.train, chosen.name in RELATIVISTIC)
@@ -148,6 +154,16 @@ def _asked(load: Load, overrides: Mapping[str, Any], hours: float | None) -> Ask
         images=None if images is None else int(plain(images)),
         on_gpu=str(recipe.trainer.get("accelerator", "auto")) != "cpu" and has_accelerator(),
     )
+
+
+def _show(asked: Asked, channels: int, path: Path) -> None:
+    """Draw images of the folder as training will see them, at the largest resolution that is planned for them."""
+    given = asked.choices.flat.get("model.resolution")
+    side = largest_resolution(asked.found)[0] if given is None else int(plain(given))
+    source = asked.recipe({"data": {"channels": channels}}).data.build()
+    with spared("the picture of training images", path.parent):
+        if save_first_look(source, channels, side, path):
+            print(f"the images, as training will see them: {path}", flush=True)
 
 
 def _say_near_duplicates(choices: Choices, data: ImageFiles) -> None:
