@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -328,6 +329,26 @@ def test_a_group_folder_stands_for_its_runs_and_the_missing_ones_are_named(tmp_p
     assert row(result, "FD-digits", "dcgan_digits", "last").seeds == [1]
     assert f"{tmp_path}/g: 2 of 3 runs have not begun: seed=0; seed=2" in result.notes
     assert "one seed: no deviation over training seeds. dcgan_digits" in result.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("training-digits.jsonl", '{"images_seen": 100, "numbers": [{"label": "FD-digits"}]}'),
+        ("training-digits.jsonl", '{"images_seen": 100, "numbers": 7}'),
+        ("training-digits.jsonl", '{"best_so_far": true}'),
+        ("report-digits.json", '{"best": [1], "last": {}}'),
+        ("report-digits.json", '{"best": {"numbers": [{"protocol": null, "value": 1}]}, "last": {}}'),
+    ],
+)
+def test_damaged_numbers_are_an_error_that_names_the_file(name: str, content: str, tmp_path: Path) -> None:
+    path = write_run(tmp_path / "a", 0, [9.0]) / "evaluation" / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    with pytest.raises(
+        UserError, match=rf"{re.escape(str(path))} has numbers that cannot be read .*Move the file away"
+    ):
+        compare([str(tmp_path)])
 
 
 def test_a_run_that_is_not_finished_is_said(tmp_path: Path) -> None:

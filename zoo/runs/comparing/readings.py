@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from zoo.errors import UserError
-from zoo.io.files import read_jsonl
+from zoo.io.files import read_json, read_jsonl
 from zoo.io.run_folder import RunFolder
 from zoo.runs.history import RunHistory
 
@@ -112,25 +113,50 @@ def read_record(history: RunHistory) -> Record:
 
     Args:
         history: records of the run.
+
+    Raises:
+        UserError: for a file of numbers that are not as this library writes them.
     """
     files = RunFolder(history.folder)
-    rows = [row for path in files.measured_in_training() for row in read_jsonl(path)]
-    curves = [reading for row in rows for reading in _of_numbers(row.get("numbers", []))]
-    best_at = max((int(row["images_seen"]) for row in rows if row.get("best_so_far")), default=None)
+    curves, bests = list[Reading](), list[int]()
+    for path in files.measured_in_training():
+        with _damage_named(path):
+            rows = read_jsonl(path)
+            curves += [reading for row in rows for reading in _of_numbers(row.get("numbers", []))]
+            bests += [int(row["images_seen"]) for row in rows if row.get("best_so_far")]
+    best_at = max(bests, default=None)
     known = {reading.label.replace("/", "_") for reading in curves}
     curves += _of_table(history, known)
     best_at = _best_of_table(history, curves) if best_at is None else best_at
     last_at = max([history.images_seen, *(reading.images_seen for reading in curves)])
     newest = {last_at, *(int(path.stem) for path in files.checkpoints()[:1] if path.stem.isdecimal())}
     best, last = _at(curves, best_at), _at(curves, last_at)
-    for report in files.held_out_reports():
-        best += _of_numbers(report.get("best", {}).get("numbers", []))
-        last += _of_numbers(report.get("last", {}).get("numbers", []))
+    for path in files.held_out_report_paths():
+        with _damage_named(path):
+            report = read_json(path) or {}
+            best += _of_numbers(report.get("best", {}).get("numbers", []))
+            last += _of_numbers(report.get("last", {}).get("numbers", []))
     for reading in (reading for path in files.all_evaluations() for reading in read_evaluation(path)):
         best += [reading] if reading.images_seen == best_at else []
         last += [reading] if reading.images_seen in newest else []
     at = {"best": _with_intervals_first(best), "last": _with_intervals_first(last)}
     return Record(curves, at, last_at)
+
+
+@contextmanager
+def _damage_named(path: Path) -> Iterator[None]:
+    """Name the file whose numbers are read in the block, if they are not as this library writes them.
+
+    Raises:
+        UserError: if they are not.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(
+            f"{path} has numbers that cannot be read (damaged, or written by another version). Move the file away to "
+            "go without them"
+        ) from error
 
 
 def read_evaluation(path: Path) -> list[Reading]:

@@ -65,8 +65,6 @@ def read_evidence(run: RunHistory) -> Evidence:
         record, unreadable = read_record(run), ""
     except UserError as error:
         record, unreadable = Record(images_seen=run.images_seen), first_line(error)
-    except (KeyError, TypeError, ValueError, AttributeError):  # rows that this version did not write
-        record, unreadable = Record(images_seen=run.images_seen), "damaged, or written by another version"
     measured = [_with_floor(reading, run) for reading in record.curves if reading.split == TRAIN]
     curve = _main_curve(measured, str(metric_settings(run).get("select") or "fid"))
     extractor = curve[-1].protocol.get("extractor") if curve else None
