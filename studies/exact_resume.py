@@ -1,11 +1,15 @@
 """Does a run that was killed with SIGKILL at a random point and resumed end with the bits of one that never stopped?
 
     python studies/exact_resume.py kills=6 seed=0
+    python studies/exact_resume.py kills=6 seed=0 minutes=0.02
 
 Protocol: `dcgan_digits` at width 8 for 25,600 images, a checkpoint every 1,280, in real processes. One run is left
 alone. For every kill another run is started, killed with SIGKILL a random time after its first checkpoint, and resumed
 from its folder; then both networks, the average, both optimizers' states and the clock of the last checkpoints are
 compared bit by bit. Half of the kills are made at each precision.
+
+With `minutes`, checkpoints and sample grids are written by time alone: at least so often. They then lie after other
+rounds in each of the runs, and the last states are still to be the same. The rows go to `exact_resume_by_time.json`.
 """
 
 from __future__ import annotations
@@ -32,11 +36,10 @@ WORDS = (
     "recipe=dcgan_digits",
     "images=25600",
     "model.width=8",
-    "callbacks.SampleGrid=null",
-    "callbacks.SaveEvery.every=1280",
     "callbacks.SaveEvery.keep=100",
     "trainer.accelerator=cpu",
 )
+BY_IMAGES = ("callbacks.SampleGrid=null", "callbacks.SaveEvery.every=1280")
 
 
 def start(*words: str) -> subprocess.Popen[bytes]:
@@ -62,13 +65,27 @@ def final_state(folder: Path) -> dict[str, Any]:
     return {key: state[key] for key in ("state_dict", "optimizer_states", "zoo")}
 
 
-def study(kills: int = 6, seed: int = 0) -> None:
-    """Kill, resume, compare; write a row for each kill."""
+def by_time(minutes: float) -> tuple[str, ...]:
+    """The settings that write checkpoints and grids at least every so many minutes, and none by images."""
+    names = ("SaveEvery", "SampleGrid")
+    limits = (f"callbacks.{name}.{key}" for name in names for key in (f"minutes={minutes}", "every=1000000"))
+    return tuple(limits)
+
+
+def study(kills: int = 6, seed: int = 0, minutes: float = 0.0) -> None:
+    """Kill, resume, compare; write a row for each kill.
+
+    Args:
+        kills: number of kills, half of them at each precision.
+        seed: seed of the moments of the kills.
+        minutes: longest time between two checkpoints and two grids; 0 for checkpoints by images and no grids.
+    """
     chance = random.Random(seed)
+    intervals = by_time(minutes) if minutes else BY_IMAGES
     rows = []
     with tempfile.TemporaryDirectory() as place:
         for precision in ("32-true", "bf16-mixed"):
-            words = (*WORDS, f"trainer.precision={precision}")
+            words = (*WORDS, *intervals, f"trainer.precision={precision}")
             whole = Path(place) / precision
             began = time.monotonic()
             assert start(*words, f"out={whole}").wait() == 0
@@ -86,16 +103,18 @@ def study(kills: int = 6, seed: int = 0) -> None:
                 row = {
                     "precision": precision,
                     "resumed_from_images": at,
+                    "checkpoints": [len(checkpoints_in(each)) for each in (whole, folder)],
                     "bit_identical": identical(final_state(folder), final_state(whole)),
                 }
                 rows.append(row)
                 print(json.dumps(row), flush=True)
     record = {"protocol": (__doc__ or "").strip(), "torch": torch.__version__, "rows": rows}
-    (RESULTS / "exact_resume.json").write_text(json.dumps(record, indent=2) + "\n")
+    name = "exact_resume_by_time" if minutes else "exact_resume"
+    (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n")
 
 
 def main(**words: Any) -> None:
-    """Kill and resume: kills=6 seed=0."""
+    """Kill and resume; see the module's text."""
     study(**checked_arguments(study, words))
 
 
