@@ -8,11 +8,12 @@ hours that were asked for. Memory: the largest resident memory without mapped fi
 looked at ten times a second, against the line `memory` of the plan. First sight: seconds from the start of the
 process to `samples/real.png` and the grid of the untrained generator, to the first grid of the trained one, and to
 the first checkpoint. The load average of the machine is recorded before each run; beside other work the times of the
-plan and of the run are those of two different loads.
+plan and of the run are those of two different loads. Folders that were measured by an earlier call stay in the results.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -115,7 +116,7 @@ def benchmark(folders: list[str], hours: float = 0.1, settings: list[str] | None
 
 
 if __name__ == "__main__":
-    from turns import leave
+    from turns import RESULTS, leave
 
     words = sys.argv[1:]
     given = [word for word in words if "=" not in word]
@@ -124,4 +125,7 @@ if __name__ == "__main__":
     if not given:
         sys.exit("python benchmarks/plan.py FOLDER [FOLDER ...] hours=0.1 [KEY=VALUE ...]")
     result = benchmark(given, float(time_given[0]) if time_given else 0.1, others)
+    earlier = RESULTS / "plan_cpu.json"
+    if earlier.is_file():
+        result["folders"] = json.loads(earlier.read_text())["folders"] | result["folders"]
     leave(result, "plan_cpu")
