@@ -165,7 +165,7 @@ def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(UserError, match="exists and is not an empty folder"):
         main(checkpoint="dcgan_digits", format="space", out=str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    with pytest.raises(UserError, match=r"format: one of onnx, torch, npz, html, space; got 'gradio'"):
+    with pytest.raises(UserError, match=r"format: one of onnx, torch, npz, html, gallery, space; got 'gradio'"):
         main(checkpoint="dcgan_digits", format="gradio")
 
 
