@@ -104,6 +104,17 @@ def test_pages_are_made_once_and_again_when_weights_change(
     assert playable.pages_of(names, releases) == {}
 
 
+def test_a_release_that_there_is_not_is_a_warning(
+    playable: Any, calls: list[list[str]], releases: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    """A strict build stops at it."""
+    monkeypatch.setenv("ZOO_PLAYABLE", "one, tow")
+    assert sorted(playable.pages_of(["one", "two"], releases)) == ["one", "runtime"]
+    assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+        "ZOO_PLAYABLE: all, none, or names of releases joined by commas; got tow"
+    ]
+
+
 def test_the_gallery_links_to_the_pages_that_there_are(
     playable: Any, calls: list[list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,6 +124,7 @@ def test_the_gallery_links_to_the_pages_that_there_are(
     assert re.findall(r'<a class="md-button" href="([^"]+)">', text) == ["dcgan_digits/"]
     assert (site / "gallery/dcgan_digits/index.html").read_text() == "<p>a page</p>"
     assert (site / "gallery/runtime/ort.js").is_file()
+    assert "The button below a picture" in text
     plain = re.sub(r"<[^>]+>", "", text)
     assert "zoo.export checkpoint=dcgan_fashion format=html" in plain
     assert "zoo.export checkpoint=dcgan_digits format=html" not in plain
@@ -137,6 +149,7 @@ def test_a_build_without_pages_says_so_and_gives_the_commands(
         record for record in caplog.records if record.levelname == "WARNING" and "gallery" in record.getMessage()
     ]
     assert "md-button" not in text
+    assert "The button below a picture" not in text
     assert re.sub(r"<[^>]+>", "", text).count("format=html") == count
     assert not list((tmp_path / "kept").rglob("*.*"))
 

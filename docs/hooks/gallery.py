@@ -17,6 +17,9 @@ The first samples of seed 0 of every release, without selection: the picture of 
 `python -m zoo.hub verify=NAME` draws again. Numbers and the verdict of the [audit](audit.md) are those of the card.
 [Pretrained models](pretrained.md) says how releases are loaded, packed and published.
 """
+BUTTONS = (
+    "The button below a picture opens a page that draws further images on your device: by seed, class and truncation.\n"
+)
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -30,7 +33,7 @@ def on_files(files: Files, config: Any) -> Files:
         for path in sorted(folder.iterdir()):
             files.append(File.generated(config, f"gallery/{name}/{path.name}", abs_src_path=str(path)))
     sections = [section(name, name in pages) for name in names]
-    files.append(File.generated(config, PAGE, content="\n".join([HEAD, *sections])))
+    files.append(File.generated(config, PAGE, content="\n".join([HEAD, *([BUTTONS] if pages else []), *sections])))
     return files
 
 

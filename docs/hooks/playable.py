@@ -40,7 +40,10 @@ def pages_of(names: Sequence[str], releases: Path) -> dict[str, Path]:
     asked = os.environ.get(CHOICE, "")
     if asked == "none":
         return {}
-    chosen = names if asked in ("", "all") else [name for name in names if name in asked.split(",")]
+    chosen = names if asked in ("", "all") else [name.strip() for name in asked.split(",")]
+    if unknown := sorted(set(chosen) - set(names)):  # a warning, which stops a strict build
+        log.warning(f"{CHOICE}: all, none, or names of releases joined by commas; got {', '.join(unknown)}")
+        chosen = [name for name in chosen if name in names]
     folder = KEPT / digest(made_by())
     kept = {name: folder / f"{name}-{digest(files_of(releases / name))}" for name in chosen}
     missing = [name for name in chosen if not kept[name].is_dir()]
