@@ -172,7 +172,7 @@ def test_nan_is_a_difference() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "tflite"}, "format: one of onnx, torch, npz, html, space; got 'tflite'"),
+        ({"format": "tflite"}, "format: one of onnx, torch, npz, html, gallery, space; got 'tflite'"),
         ({"out": "digits.bin"}, "out: a file ending in .onnx for format=onnx; got 'digits.bin'"),
         ({"pixels": "int8", "out": "digits.onnx"}, "pixels: float for images in [0, 1], or uint8; got 'int8'"),
     ],

@@ -20,6 +20,7 @@ from tests.helpers.browser import CHROMIUM, Folder, visit
 from zoo.errors import UserError
 from zoo.export import page
 from zoo.export.facts import facts_of, latent_distribution
+from zoo.export.gallery import write_gallery
 from zoo.export.page import RUNTIME, TEMPLATES, runtime_files, write_page
 from zoo.sampling.images import truncated
 
@@ -98,18 +99,23 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 @pytest.mark.network
 @pytest.mark.skipif(CHROMIUM is None or NPM is None, reason="chromium or npm is not installed")
-def test_a_browser_draws_what_python_draws(tmp_path: Path, address: str) -> None:
-    """Within two grey levels, with no error, no request to another server, and at a width of 390 px."""
+@pytest.mark.parametrize("place", ["", "dcgan_digits/"])
+def test_a_browser_draws_what_python_draws(place: str, tmp_path: Path, address: str) -> None:
+    """Within two grey levels, without an error or a request to another server, at 390 px; alone and in a gallery."""
     model = zoo.from_pretrained("dcgan_digits")
-    write_page(tmp_path / "site", "dcgan_digits", model)
-    size = sum(path.stat().st_size for path in (tmp_path / "site").iterdir())
+    if place:
+        write_gallery(tmp_path / "site", ["dcgan_digits"], lambda where: model)
+    else:
+        write_page(tmp_path / "site", "dcgan_digits", model)
+    size = sum(path.stat().st_size for path in (tmp_path / "site").rglob("*.*"))
     assert size < 15e6
-    (tmp_path / "site/probe.html").write_text(PROBE)
-    visit(f"{address}/probe.html", tmp_path / "profile", Folder.arrived)
+    (tmp_path / "site" / place / "probe.html").write_text(PROBE)
+    said = visit(f"{address}/{place}probe.html", tmp_path / "profile", Folder.arrived)
+    assert [text for text in said if "getImageData" not in text] == []  # a hint about the probe itself
     found = Folder.found
     for first, images in ((0, found["first"]), (16, found["second"])):
-        for place, pixels in enumerate(images):
-            drawn = model.sample(1, seed=first + place, labels=place % 10)
+        for cell, pixels in enumerate(images):
+            drawn = model.sample(1, seed=first + cell, labels=cell % 10)
             expected = ((drawn + 1) * 127.5).round().flatten()
             assert (torch.tensor(pixels, dtype=torch.float32) - expected).abs().max() <= 2
     assert found["errors"] == []

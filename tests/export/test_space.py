@@ -7,6 +7,7 @@ import os
 import runpy
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -165,7 +166,7 @@ def test_mistakes_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(UserError, match="exists and is not an empty folder"):
         main(checkpoint="dcgan_digits", format="space", out=str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
-    with pytest.raises(UserError, match=r"format: one of onnx, torch, npz, html, space; got 'gradio'"):
+    with pytest.raises(UserError, match=r"format: one of onnx, torch, npz, html, gallery, space; got 'gradio'"):
         main(checkpoint="dcgan_digits", format="gradio")
 
 
@@ -174,3 +175,9 @@ def test_a_repository_of_the_hub_is_linked(tmp_path: Path) -> None:
     facts = facts_of("dcgan_digits", model, model.exportable("uint8"))
     assert yaml.safe_load(front_matter("hf:someone/digits", facts))["models"] == ["someone/digits"]
     assert "models" not in yaml.safe_load(front_matter("dcgan_digits", facts))
+
+
+def test_a_long_name_of_a_class_does_not_make_the_description_too_long_for_the_hub() -> None:
+    model = VARIANTS["DCGAN"]()
+    facts = replace(facts_of("dcgan_digits", model, model.exportable("uint8")), model="My" * 40)
+    assert len(yaml.safe_load(front_matter("dcgan_digits", facts))["short_description"]) == 60

@@ -3,4 +3,4 @@
 from zoo.config.command_line import run_command
 
 if __name__ == "__main__":
-    run_command("export", "zoo.export.command.main", first="zoo.runs.locating.check_named")
+    run_command("export", "zoo.export.command.main", first="zoo.runs.locating.check_each_named")

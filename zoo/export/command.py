@@ -10,15 +10,18 @@ from zoo.errors import UserError
 from zoo.export.checking import largest_difference
 from zoo.export.facts import facts_of
 from zoo.export.formats import WRITERS
+from zoo.export.gallery import write_gallery
 from zoo.export.page import write_page
 from zoo.export.space import write_space
 from zoo.gan import GAN
 from zoo.io.files import atomic_write, with_home
-from zoo.runs.locating import report_name
+from zoo.runs.locating import report_name, split_named
 from zoo.runs.opening import load_model
 from zoo.sampling.exportable import Pixels
 
-PAGE, SPACE = "html", "space"
+PAGE, GALLERY, SPACE = "html", "gallery", "space"
+FOLDERS = (PAGE, GALLERY, SPACE)
+"""Formats that are folders."""
 
 
 def export(
@@ -38,13 +41,16 @@ def export(
     no file.
 
     Args:
-        checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME).
+        checkpoint: run folder, checkpoint file, or release (its name, its folder or file, or hf:ORG/NAME); for
+            `gallery` one or several, joined by commas.
         format: `onnx`; `torch`, a program of `torch.export` (.pt2); `npz`, the weights as arrays of NumPy; `html`, a
-            folder with a page that draws in the browser, for any static server; or `space`, a folder that runs as a
-            Gradio Space of the Hugging Face hub.
-        out: the file, or the folder of `html` and `space`; empty for the name of the model.
+            folder with a page that draws in the browser, for any static server; `gallery`, a folder with such a page
+            for each of several models and one that leads to them; or `space`, a folder that runs as a Gradio Space of
+            the Hugging Face hub.
+        out: the file, or the folder of `html`, `gallery` and `space`; empty for the name of the model, or `gallery`.
         pixels: `float` for images in [0, 1], `uint8` for 0 to 255; the pages have uint8.
-        runtime: for `html`, the npm package onnxruntime-web as a file or folder; empty to fetch it with npm, once.
+        runtime: for `html` and `gallery`, the npm package onnxruntime-web as a file or folder; empty to fetch it with
+            npm, once.
         cls: import path of your own class that a release was made of.
 
     Returns:
@@ -56,13 +62,18 @@ def export(
     Examples:
         python -m zoo.export checkpoint=dcgan_digits format=onnx
         python -m zoo.export checkpoint=dcgan_digits format=html out=site
+        python -m zoo.export checkpoint=dcgan_digits,dcgan_fashion format=gallery
         python -m zoo.export checkpoint=dcgan_digits format=space out=space
         python -m zoo.export checkpoint=runs/progan_celeba/TIME format=torch out=faces.pt2 pixels=uint8
     """
-    if format in (PAGE, SPACE):
-        return _export_folder(format, checkpoint, with_home(out or report_name(checkpoint)), runtime, cls)
-    if format not in WRITERS:
-        raise UserError(f"format: one of {', '.join([*WRITERS, PAGE, SPACE])}; got {format!r}")
+    if format not in (*WRITERS, *FOLDERS):
+        raise UserError(f"format: one of {', '.join([*WRITERS, *FOLDERS])}; got {format!r}")
+    places = split_named(checkpoint)
+    if len(places) > 1 and format != GALLERY:
+        raise UserError(f"checkpoint: one model for format={format}, several for format={GALLERY}; got {checkpoint!r}")
+    if format in FOLDERS:
+        folder = with_home(out or (GALLERY if format == GALLERY else report_name(checkpoint)))
+        return _export_folder(format, places, folder, runtime, cls)
     ending, write = WRITERS[format]
     path = with_home(out) if out else Path(report_name(checkpoint) + ending)
     if path.suffix != ending:
@@ -90,14 +101,16 @@ def _load(checkpoint: str, cls: str | list[str] | None) -> GAN:
 
 
 def _export_folder(
-    format: str, checkpoint: str, folder: Path, runtime: str, cls: str | list[str] | None
+    format: str, places: list[str], folder: Path, runtime: str, cls: str | list[str] | None
 ) -> tuple[Path, float]:
-    """Write the folder of a page or a Space; returns it with the largest difference in grey levels."""
+    """Write the folder of a page, a gallery or a Space; return it with the largest difference in grey levels."""
     try:
-        model = _load(checkpoint, cls)
+        if format == GALLERY:
+            return folder, write_gallery(folder, places, lambda where: _load(where, cls), runtime)
+        model = _load(places[0], cls)
         if format == PAGE:
-            return folder, write_page(folder, checkpoint, model, runtime)
-        return folder, write_space(folder, checkpoint, model)
+            return folder, write_page(folder, places[0], model, runtime)
+        return folder, write_space(folder, places[0], model)
     except OSError as error:
         raise UserError(f"out: cannot write {folder}: {error.strerror or error}") from error
 

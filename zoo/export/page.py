@@ -23,6 +23,7 @@ from zoo.io.files import atomic_write, cache_folder, with_home
 from zoo.rendering.templating import render
 
 TEMPLATES = Path(__file__).with_name("templates")
+INDEX = "index.html"
 PACKAGE = "onnxruntime-web@1.22.0"
 """The runtime of the page, from npm; MIT licence."""
 RUNTIME = {
@@ -49,6 +50,26 @@ def write_page(folder: Path, where: str, model: GAN, runtime: str = "") -> float
         UserError: for a folder with files, latents that the page cannot draw, or a runtime that cannot be had.
     """
     check_free(folder)
+    files = runtime_files(runtime)
+    with new_folder(folder) as scratch:
+        _, difference = write_drawing(scratch, where, model)
+        write_files(scratch, files)
+    return difference
+
+
+def write_drawing(folder: Path, where: str, model: GAN, runtime: str = "./", back: str = "") -> tuple[Facts, float]:
+    """Write the model as ONNX and the page that draws with it; return the facts and the largest difference.
+
+    Args:
+        folder: an empty folder.
+        where: what the user named: a run folder, a checkpoint or a release.
+        model: the model that was loaded from there.
+        runtime: address of the folder of the runtime's files, as seen from the page.
+        back: address of the page that leads to this one; empty for none.
+
+    Raises:
+        UserError: for latents that the page cannot draw, or an ONNX file that differs from the model.
+    """
     generator = model.exportable("uint8")
     facts = facts_of(where, model, generator)
     if facts.latent == "other":
@@ -56,22 +77,36 @@ def write_page(folder: Path, where: str, model: GAN, runtime: str = "") -> float
             f"format=html: {facts.model} draws its latents by code of its own, which a page cannot repeat. Export "
             "format=onnx, and give it latents yourself"
         )
-    files = runtime_files(runtime)
-    with new_folder(folder) as scratch:
-        run = write_onnx(scratch / "model.onnx", model, generator, facts)
-        difference = largest_difference(model, generator, run, "model.onnx")
-        for name, content in files.items():
-            (scratch / name).write_bytes(content)
-        (scratch / "index.html").write_text(page(facts), encoding="utf-8")
-    return difference
+    run = write_onnx(folder / "model.onnx", model, generator, facts)
+    difference = largest_difference(model, generator, run, "model.onnx")
+    (folder / INDEX).write_text(page(facts, runtime, back), encoding="utf-8")
+    return facts, difference
 
 
-def page(facts: Facts) -> str:
-    """Return the text of the page."""
-    code = {name: Markup((TEMPLATES / f"{name}.js").read_text(encoding="utf-8")) for name in ("latents", "drawing")}
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files into a folder, which is created.
+
+    Args:
+        folder: the folder.
+        files: contents by name.
+    """
+    folder.mkdir(exist_ok=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+
+def page(facts: Facts, runtime: str = "./", back: str = "") -> str:
+    """Return the text of the page; `write_drawing` has the arguments."""
+    code = {name: template_text(f"{name}.js") for name in ("latents", "drawing")}
     # A name may contain "</script>"; "<" is written as an escape of JSON.
     plain = json.dumps(vars(facts)).replace("<", "\\u003c")
-    return render(TEMPLATES / "generator.html", facts=facts, facts_json=Markup(plain), **code)
+    places = {"runtime": runtime, "back": back, "look": template_text("look.css")}
+    return render(TEMPLATES / "generator.html", facts=facts, facts_json=Markup(plain), **places, **code)
+
+
+def template_text(name: str) -> Markup:
+    """Return a style sheet or a script of the templates, as it stands in a page."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))
 
 
 def runtime_files(runtime: str = "") -> dict[str, bytes]:

@@ -24,6 +24,8 @@ TEMPLATES = Path(__file__).with_name("templates")
 GRADIO = "6.31.0"
 """The version of Gradio that the page was tried with."""
 REQUIREMENTS = f"gradio=={GRADIO}\nnumpy>=1.26\nonnxruntime>=1.22\npillow>=10.1\n"
+LONGEST = 60
+"""Characters of the short description that the hub takes."""
 RELEASE = "release"
 """Folder of the release within that of the Space."""
 
@@ -77,7 +79,7 @@ def front_matter(where: str, facts: Facts) -> str:
         "pinned": False,
         **({"license": facts.licence} if facts.licence else {}),
         **({"models": [location.name]} if isinstance(location, Reference) and location.kind == "hub" else {}),
-        "short_description": f"Images by a {facts.model}, {facts.resolution} px",
+        "short_description": f"Images by a {facts.model}, {facts.resolution} px"[:LONGEST],
     }
     return str(yaml.safe_dump(matter, sort_keys=False, allow_unicode=True))
 

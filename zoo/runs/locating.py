@@ -69,6 +69,19 @@ def check_named(checkpoint: str | None = None, **options: Any) -> None:
         locate(checkpoint)
 
 
+def check_each_named(checkpoint: str, **options: Any) -> None:
+    """Check that there are the checkpoints that a command line names with `checkpoint=A,B`; see `check_named`."""
+    for where in split_named(checkpoint):
+        locate(where)
+
+
+def split_named(where: str) -> list[str]:
+    """Return the runs, checkpoints and releases that a text names, joined by commas; an existing path is one name."""
+    if "," not in where or with_home(where).exists():
+        return [where]
+    return [part.strip() for part in where.split(",") if part.strip()] or [where]
+
+
 def checkpoint_of(where: str | Path) -> Path:
     """Return the newest checkpoint of a run folder, or a checkpoint file itself.
 

@@ -176,7 +176,8 @@ function listen() {
 
 async function start() {
   ort.env.wasm.numThreads = 1; // several threads need headers that a plain server does not send
-  ort.env.wasm.wasmPaths = { mjs: new URL("runtime.js", location).href, wasm: new URL("runtime.wasm", location).href };
+  const place = (file) => new URL(runtime + file, location).href;
+  ort.env.wasm.wasmPaths = { mjs: place("runtime.js"), wasm: place("runtime.wasm") };
   try {
     session = await ort.InferenceSession.create("model.onnx", { executionProviders: ["wasm"] });
     listen();
