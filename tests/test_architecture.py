@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,18 @@ def test_no_file_is_named_for_nothing() -> None:
 def test_files_stay_readable() -> None:
     long = {path.name: n for path in (ROOT / "zoo").rglob("*.py") if (n := len(path.read_text().splitlines())) > 420}
     assert not long
+
+
+def test_documents_name_files_that_exist() -> None:
+    """A path such as tests/hub/test_converting.py in a document; NAME and TIME stand for the reader's own."""
+    path = re.compile(
+        r"\b(?:zoo|tests|docs|studies|benchmarks|examples|recipes|checkpoints)/[\w/.-]+\.(?:py|md|json|ipynb)"
+    )
+    documents = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*/README.md")]
+    assert len(documents) > 30
+    named = {(each.name, found) for each in documents for found in path.findall(each.read_text(encoding="utf-8"))}
+    missing = {(document, found) for document, found in named if not (ROOT / found).exists() and "NAME" not in found}
+    assert not {each for each in missing if each[0] != "CHANGELOG.md"}  # which names files of earlier versions
 
 
 def test_the_drawing_of_the_packages_is_that_of_the_code() -> None:
