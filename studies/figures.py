@@ -33,6 +33,17 @@ KINDS = {
     "patches": "shuffled real images",
     "blurred": "blurred real images",
 }
+MECHANISMS = {
+    "pixel_norm+equalized+deviation": "all three",
+    "none": "none of them",
+    "equalized+deviation": "all but pixel norm",
+    "pixel_norm+deviation": "all but equalized rate",
+    "pixel_norm+equalized": "all but minibatch deviation",
+    "pixel_norm": "pixel norm only",
+    "equalized": "equalized rate only",
+    "deviation": "minibatch deviation only",
+}
+MAGNITUDES = {"g": "largest layer of G", "d": "largest layer of D", "score": "scores"}
 
 
 def rows_of(path: Path) -> list[Row]:
@@ -130,6 +141,49 @@ def draw_blends(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
+def draw_courses(rows: list[Row], path: Path) -> None:
+    """Magnitudes over the run at the provoking rate, for each set of mechanisms; dots where they escalate."""
+    rate = max(r["rate"] for r in rows)
+    names = [name for name in MECHANISMS if any(r["mechanisms"] == name for r in rows)]
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    for r in rows:
+        if r["rate"] != rate:
+            continue
+        colour, course = f"C{names.index(r['mechanisms'])}", r["course"]
+        for ax, signal in zip(axes, MAGNITUDES):
+            label = MECHANISMS[r["mechanisms"]] if r["seed"] == 0 else None
+            rounds = np.array(course["round"])
+            ax.plot(rounds, np.array(course[signal], float), color=colour, label=label, linewidth=1)
+            if (onset := r["escalation"][signal]) is not None:
+                at = int(np.argmin(abs(rounds - onset)))
+                ax.plot(onset, course[signal][at], "o", color=colour, markersize=5)
+    for ax, name in zip(axes, MAGNITUDES.values()):
+        ax.set(yscale="log", xlabel="round", title=f"{name}: mean absolute value")
+        ax.title.set_fontsize(10)
+    axes[0].legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_before(rows: list[Row], path: Path) -> None:
+    """Signals of every round around the onset of the escalations, each over its median of the first dozen rounds."""
+    found = [r for r in rows if r["window"] is not None][:3]
+    figure, axes = plt.subplots(1, len(found), figsize=(4 * len(found), 3.6), layout="constrained", squeeze=False)
+    signals = {**MAGNITUDES, "gradient_g": "gradient of G", "gradient_d": "gradient of D"}
+    for ax, r in zip(axes[0], found):
+        rounds = np.array(r["window"]["round"]) - r["escalation"]["onset"]
+        for signal, name in signals.items():
+            values = np.array(r["window"][signal], float)
+            ax.plot(rounds, values / np.nanmedian(values[:12]), label=name, linewidth=1.2)
+        ax.axvline(0, color="0.6", linestyle=":")
+        ax.set(yscale="log", xlabel="rounds from the onset", title=f"{MECHANISMS[r['mechanisms']]}, seed {r['seed']}")
+        ax.title.set_fontsize(10)
+    axes[0][0].legend(fontsize=7)
+    axes[0][0].set_ylabel("times its value before")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
     """Draw the figures whose results are there."""
     source, place = Path(results), Path(out)
@@ -137,11 +191,15 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
     trained = [r for r in rows_of(source / "generalisation.json") if r["model"] == "dcgan"]
     distances = rows_of(source / "neural_distance.json")
     blends = [r for r in rows_of(source / "blended_fakes.json") if r["recipe"] == "dcgan_digits"]
+    spirals = [r for r in rows_of(source / "progan_spiral.json") if (r["loss"], r["action"]) == ("wgan-gp", "warn")]
+    escalated = [r for r in spirals if r["window"] is not None]
     for rows, function, name in (
         (trained, draw_accuracy, "question_accuracy.png"),
         (trained, draw_histograms, "question_scores.png"),
         (distances, draw_distance, "question_distance.png"),
         (blends, draw_blends, "question_blends.png"),
+        (spirals, draw_courses, "question_spiral.png"),
+        (escalated, draw_before, "question_spiral_before.png"),
     ):
         if rows:
             function(rows, place / name)
