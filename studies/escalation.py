@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 
 import zoo
 
-FACTOR, HISTORY, GAP, LASTING, TOGETHER = 3.0, 100, 24, 5, 100
+FACTOR, HISTORY, LEAST, GAP, LASTING, TOGETHER = 3.0, 100, 24, 24, 5, 100
 SIGNALS = ("g", "d", "score", "real", "fake", "gradient_g", "gradient_d", "weight_g", "weight_d")
 BEFORE, AFTER, POINTS = 36, 36, 200
 """Rounds of the dense record before and after an escalation, and number of points of the course of a run."""
@@ -68,9 +68,7 @@ class Watch(Callback):
         if self._open:
             self._scores.append(output.detach().reshape(len(output), -1)[:, 0])
 
-    def on_train_batch_start(
-        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Begin to record a round."""
         self._now, self._scores, self._open = {}, [], True
 
@@ -131,21 +129,25 @@ def with_largest(record: Sequence[Line]) -> list[Line]:
     return found
 
 
-def jump(values: Sequence[float], history: int = HISTORY) -> int | None:
+def jump(values: Sequence[float], least: int = HISTORY) -> int | None:
     """Return the first index at which a signal has escalated, or None.
 
-    It has if its last `LASTING` values are all `FACTOR` times as large as the median of the `history` values that end
-    `GAP` before them, or if a value is not finite. So a signal that needs much more than `GAP + history / 2` rounds to
+    It has if `LASTING` values in a row are all `FACTOR` times as large as the median of the `HISTORY` values that end
+    `GAP` before them, or if a value is not finite. So a signal that needs much more than `GAP + HISTORY / 2` rounds to
     grow by the factor is a drift, which does not count.
+
+    Args:
+        values: the signal in every round.
+        least: values that must be there before `GAP` at the beginning of a run.
     """
     for i, value in enumerate(values):
         if not math.isfinite(value):
             return i
-        start = i - LASTING + 1 - GAP - history
-        if start >= 0:
-            usual = median(values[start : start + history])
-            if min(values[i - LASTING + 1 : i + 1]) > FACTOR * usual:
-                return i - LASTING + 1
+        end = i - GAP
+        if end >= least and i + LASTING <= len(values):
+            usual = median(values[max(0, end - HISTORY) : end])
+            if min(values[i : i + LASTING]) > FACTOR * usual:
+                return i
     return None
 
 
@@ -158,7 +160,11 @@ def escalation(record: Sequence[Line]) -> dict[str, Any]:
         `both` networks, one of them alone, `score` alone, or `none`.
     """
     lines = with_largest(record)
-    at = {name: jump([line[name] for line in lines]) for name in ("g", "d", "score")}
+    # Scores rise from 0 in the first rounds of every run, so they count later.
+    at = {
+        name: jump([line[name] for line in lines], least)
+        for name, least in (("g", LEAST), ("d", LEAST), ("score", HISTORY))
+    }
     first = {name: None if i is None else int(lines[i]["round"]) for name, i in at.items()}
     g, d = first["g"], first["d"]
     both = g is not None and d is not None and abs(g - d) <= TOGETHER

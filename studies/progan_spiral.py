@@ -3,9 +3,11 @@
     python studies/progan_spiral.py root=FOLDER [seeds=[0,1] mechanisms=[...] rates=[0.001,0.008] losses=[wgan-gp]]
     python studies/progan_spiral.py root=FOLDER actions=[rollback]
 
-Protocol. ProGAN, grown from 4 to 32 px in 18,000 images (4,000 to hold and 2,000 to fade each), without classes, 64,
-32, 16 and 8 channels at 4, 8, 16 and 32 px, batches of 16, `images` images, float32, one thread. FOLDER has
-Fashion-MNIST in torchvision's layout; without it the bundled digits at 32 px. Varied:
+Protocol. ProGAN without classes, 32, 16 and 8 channels at 8, 16 and 32 px, batches of 8, `images` images, float32, one
+thread; grown from 8 px with `hold` images at each size and a twelfth as many to fade, or at 32 px from the start
+(`hold=0`). (The alarms learn a run's habits for 160 rounds, and again for 320 after each step of growth: they can say
+little about a run that grows faster than that.) FOLDER has Fashion-MNIST in torchvision's
+layout; without it the bundled digits at 32 px. Varied:
 
 - `mechanisms`: which of pixel norm in the generator (`pixel_norm`), equalized learning rate (`equalized`) and minibatch
   deviation (`deviation`) are on. Without the deviation its channel is zero, so that all networks start equal;
@@ -19,14 +21,15 @@ Fashion-MNIST in torchvision's layout; without it the bundled digits at 32 px. V
 Measured, for each run:
 
 - `escalation`: the first round in which the largest layer's mean absolute output of the generator (`g`), of the
-  discriminator (`d`), or the mean absolute score (`score`) is three times its median of 100 rounds, for five rounds
-  in a row (see `escalation.jump`); `both` if it happens in both networks within 100 rounds, which is a spiral;
+  discriminator (`d`), or the mean absolute score (`score`) is three times its median of the 100 rounds that end 24
+  rounds before, or of fewer early in a run, for five rounds in a row (see `escalation.jump`); `both` if it happens in
+  both networks within 100 rounds, which is a spiral;
 - `ended`: the message of a run that ended because a value was not finite;
 - `alarms`: those raised, with round and reason; `lead`: rounds from the first one that is at most 100 rounds early to
   the onset, positive if it came before;
 - `course`: signals at 200 moments; `window`: all signals in every round from 36 before to 36 after the onset;
-- `fd`, `coverage`: Fréchet distance (features of effnet-lite0) and coverage (k = 5) of 2,000 samples of the averaged
-  generator against 2,000 held-out images; None where the samples are not finite;
+- `fd`, `coverage`: Fréchet distance (features of effnet-lite0) and coverage (k = 5) of 1,000 samples of the averaged
+  generator against 1,000 held-out images; None where the samples are not finite;
 - `diversity`: readings of the alarms: distance between images of fixed latents, 1 for real images, and the share of
   near-duplicates.
 
@@ -40,9 +43,11 @@ import logging
 import tempfile
 import time
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from escalation import Watch, course, escalation, window
 from measured import features, images_of, likeness
@@ -66,10 +71,10 @@ MECHANISMS = (
 )
 LOSSES = ("wgan-gp", "lsgan", "lsgan-noise")
 USUAL, PROVOKING = 0.001, 0.008
-SAMPLES = 2_000
+SAMPLES, BATCH = 1_000, 8
 EARLY = 100
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None}
-GROWTH = {"hold_images": 4_000, "fade_images": 2_000, "average_halflife": 3_000}
+MODEL: dict[str, Any] = {"resolution": 32, "average_halflife": 3_000}
 
 
 class NoDeviation(nn.Module):
@@ -123,6 +128,8 @@ class SpiralProGAN(zoo.ProGAN):
 def settings_of(setting: dict[str, Any]) -> dict[str, Any]:
     """Settings of the model of a run."""
     on = setting["mechanisms"].split("+")
+    hold = setting["hold"]
+    growth = {"hold_images": hold, "fade_images": hold // 12, "initial_resolution": 8}
     return {
         "class": f"{NAME}.SpiralProGAN",
         **{name: name in on for name in ALL.split("+")},
@@ -131,7 +138,8 @@ def settings_of(setting: dict[str, Any]) -> dict[str, Any]:
         "generator_lr": setting["rate"],
         "discriminator_lr": setting["rate"],
         "num_classes": 0,
-        **GROWTH,
+        **(growth if hold else {"initial_resolution": MODEL["resolution"]}),
+        **MODEL,
     }
 
 
@@ -150,16 +158,18 @@ def train(setting: dict[str, Any], root: str, folder: str, **callbacks: Any) -> 
     ended = ""
     data = {"class": "FashionMNIST", "root": root, "download": False} if root else {}
     try:
-        zoo.fit(
+        run = zoo.fit(
             "progan_digits",
             out=folder,
             seed=setting["seed"],
             images=setting["images"],
             model=settings_of(setting),
-            data={**data, "batch_size": 16},
+            data={**data, "batch_size": BATCH},
             callbacks={**QUIET, "Alarms": {"action": setting["action"]}, "escalation.Watch": {}, **callbacks},
             trainer={"accelerator": "cpu", "threads": 1, "precision": "32-true"},
         )
+        if run.stopped_by:
+            raise KeyboardInterrupt(f"stopped by signal {run.stopped_by}")  # half a run is no row
     except NonFiniteLossError as error:
         ended = str(error)[:120]
     assert Watch.latest is not None
@@ -169,7 +179,7 @@ def train(setting: dict[str, Any], root: str, folder: str, **callbacks: Any) -> 
 @cache
 def held_out(root: str) -> Tensor:
     """Features of held-out images."""
-    size: dict[str, Any] = {"resolution": 32, "channels": 1, "batch_size": 16}
+    size: dict[str, Any] = {"resolution": 32, "channels": 1, "batch_size": BATCH}
     source = zoo.data.FashionMNIST(root=root, download=False, **size) if root else zoo.data.Digits(**size)
     source.setup()
     return features(images_of(source.held_out, SAMPLES))
@@ -188,7 +198,15 @@ def quality(model: zoo.GAN, root: str, grid: Path) -> dict[str, Any]:
     return {**likeness(held_out(root), features(samples))}
 
 
-def row(setting: dict[str, Any], root: str, grid: Path) -> dict[str, Any]:
+def keep(watch: Watch, path: Path) -> None:
+    """Keep the signals of all rounds, NaN where a layer is not used yet, so that they can be looked at again."""
+    names = sorted({name for line in watch.record for name in line})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table = np.array([[line.get(name, np.nan) for name in names] for line in watch.record], np.float32)
+    np.savez_compressed(path, names=names, table=table)
+
+
+def row(setting: dict[str, Any], root: str, grid: Path, records: str = "") -> dict[str, Any]:
     """One run, measured."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
@@ -197,6 +215,8 @@ def row(setting: dict[str, Any], root: str, grid: Path) -> dict[str, Any]:
         alarms = Path(folder, "run", "alarms")
         events, signals = (read_jsonl(alarms / f"{name}.jsonl") for name in ("events", "signals"))
     assert watch.model is not None
+    if records:
+        keep(watch, Path(records) / f"{grid.stem}.npz")
     found = escalation(watch.record)
     onset = found["onset"]
     near = [e["round"] for e in events if onset is not None and e["round"] >= onset - EARLY]
@@ -223,20 +243,35 @@ def study(
     rates: list[float] = [PROVOKING, USUAL],
     losses: list[str] = ["wgan-gp"],
     actions: list[str] = ["warn"],
-    images: int = 64_000,
+    images: int = 10_400,
+    hold: int = 3_200,
     out: str = str(RESULTS),
+    records: str = "",
 ) -> None:
-    """Compute the rows that are missing, and print all."""
+    """Compute the rows that are missing, and print all.
+
+    Args:
+        root: folder of Fashion-MNIST; empty for the digits.
+        seeds: training seeds.
+        mechanisms: sets of mechanisms that are on.
+        rates: learning rates.
+        losses: losses.
+        actions: actions of the alarms.
+        images: length of a run.
+        hold: images at each resolution; 0 for 32 px from the start.
+        out: folder of the results.
+        records: folder for the signals of all rounds, one file for each run; empty for none.
+    """
     rows = Rows(Path(out) / f"{NAME}.json", __doc__)
     data = "fashion" if root else "digits"
     for seed in seeds:
-        for loss, rate, action in [(l, r, a) for l in losses for r in rates for a in actions]:
+        for loss, rate, action in product(losses, rates, actions):
             for name in mechanisms:
                 setting = {"data": data, "loss": loss, "mechanisms": name, "rate": rate, "action": action}
-                setting |= {"seed": seed, "images": images}
+                setting |= {"seed": seed, "images": images, "hold": hold}
                 if not rows.has(**setting):
                     grid = f"{NAME}_{data}_{loss}_{name}_{rate:g}_{action}_{seed}.png"
-                    rows.leave([row(setting, root, Path(out) / grid)])
+                    rows.leave([row(setting, root, Path(out) / grid, records)])
                     show(rows[-1])
     for line in rows:
         show(line)
@@ -255,7 +290,7 @@ def show(r: dict[str, Any]) -> None:
 
 
 def main(**words: Any) -> None:
-    """Train ProGAN with and without its mechanisms: root= seeds= mechanisms= rates= losses= actions= images= out=."""
+    """Train ProGAN with and without its mechanisms: root= seeds= mechanisms= rates= losses= actions= images= hold=."""
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     study(**checked_arguments(study, words))
 

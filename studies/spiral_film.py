@@ -173,7 +173,8 @@ def shoot(
     first, last = onset - before, onset + after
     with tempfile.TemporaryDirectory() as folder:
         film = {"first": first, "last": last, "step": step}
-        watch, _ = train({**wanted, "images": row["images"]}, root, f"{folder}/run", **{"spiral_film.Film": film})
+        setting = {**wanted, "images": row["images"], "hold": row["hold"]}
+        watch, _ = train(setting, root, f"{folder}/run", **{"spiral_film.Film": film})
     frames = film_of(watch, onset, last)
     write(frames, Path(out))
     return Path(out)

@@ -23,6 +23,9 @@ def test_a_jump_is_an_escalation_and_a_drift_is_not() -> None:
     assert escalation.jump(calm) is None
     assert escalation.jump([*calm, *[4.0] * 10]) == 300
     assert escalation.jump([*calm, *[9.0] * 4, *calm]) is None  # four rounds are a spike
+    early = [*calm[:60], *[4.0] * 40]
+    assert escalation.jump(early) is None
+    assert escalation.jump(early, least=24) == 60
     assert escalation.jump([*calm[:3], float("nan"), *calm]) == 3
     assert escalation.jump([1.002**i for i in range(2_000)]) is None  # 54-fold, in 2,000 rounds
     assert escalation.jump([1.02**i for i in range(400)]) is not None
@@ -42,7 +45,8 @@ def test_a_spiral_needs_both_networks() -> None:
     }
     assert escalation.escalation(record(300, 900))["kind"] == "g"
     assert escalation.escalation(record(450, 200))["kind"] == "g and d"
-    assert escalation.escalation(record(900, 900)) == {"g": None, "d": None, "score": None, "kind": "none", "onset": None}
+    nothing = {"g": None, "d": None, "score": None, "onset": None}
+    assert escalation.escalation(record(900, 900)) == {**nothing, "kind": "none"}
 
 
 def test_without_the_deviation_networks_start_equal_and_see_no_batch() -> None:
@@ -55,7 +59,7 @@ def test_without_the_deviation_networks_start_equal_and_see_no_batch() -> None:
     images = torch.rand(8, 1, 8, 8)
     alike = torch.cat([images[:1].expand(4, -1, -1, -1), images[4:]])
     on.images_seen = off.images_seen = 10**9
-    scores = [float(m.score(zoo.Batch(x))[0]) for m in (off, on) for x in (alike, torch.cat([images[:1], images[1:]]))]
+    scores = [m.score(zoo.Batch(x))[0].item() for m in (off, on) for x in (alike, torch.cat([images[:1], images[1:]]))]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
     assert scores[2] != pytest.approx(scores[3], abs=1e-6)
 
@@ -80,12 +84,11 @@ def test_noise_begins_where_generated_images_score_a_half() -> None:
 def test_a_small_run_is_recorded_and_found_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recorded scores are those of the loss, and the film shows the rounds that it was asked for."""
     monkeypatch.setattr(progan_spiral, "quality", lambda model, root, grid: {"fd": None, "coverage": None})
-    small = {"resolution": 8, "width": 8, "width_base": 16, "latent_dim": 8, "hold_images": 160, "fade_images": 80}
-    monkeypatch.setattr(progan_spiral, "GROWTH", small)
+    monkeypatch.setattr(progan_spiral, "MODEL", {"resolution": 16, "width": 8, "width_base": 32, "latent_dim": 8})
     seen: list[Any] = []
     original = progan_spiral.train
     monkeypatch.setattr(progan_spiral, "train", lambda *a, **k: seen.append(original(*a, **k)) or seen[-1])
-    study = {"seeds": [0], "mechanisms": ["none"], "rates": [0.01], "images": 50 * 16, "out": str(tmp_path)}
+    study = {"seeds": [0], "mechanisms": ["none"], "rates": [0.01], "images": 50 * 8, "hold": 192, "out": str(tmp_path)}
     progan_spiral.study(**study)
     progan_spiral.study(**study)
     ((watch, ended),) = seen  # the second time the row was there
@@ -93,7 +96,7 @@ def test_a_small_run_is_recorded_and_found_again(tmp_path: Path, monkeypatch: py
     assert [line["round"] for line in watch.record] == list(range(1, 51))
     gap = sum(line["fake"] - line["real"] for line in watch.record) / 50
     assert watch.model.last_terms["d/adversarial"] == pytest.approx(gap, rel=1e-4)
-    assert {"g/blocks.0.0", "d/blocks.0.0"} <= set(watch.record[-1]) - set(watch.record[0])  # it has grown
+    assert {"g/blocks.1.0", "d/blocks.1.0"} <= set(watch.record[-1]) - set(watch.record[0])  # it has grown
     assert watch.record[0]["weight_g"] != watch.record[-1]["weight_g"]
     (row,) = rows = progan_spiral.Rows(tmp_path / "progan_spiral.json", None)
     assert len(row["course"]["g"]) == 50
