@@ -15,10 +15,11 @@ from torch.optim import Optimizer
 
 import zoo
 
-FACTOR, HISTORY, LEAST, GAP, LASTING, TOGETHER = 3.0, 100, 24, 24, 5, 100
+FACTOR, HISTORY, LEAST, GAP, LASTING, TOGETHER = 3.0, 100, 12, 12, 5, 100
 SIGNALS = ("g", "d", "score", "real", "fake", "gradient_g", "gradient_d", "weight_g", "weight_d")
-BEFORE, AFTER, POINTS = 36, 36, 200
-"""Rounds of the dense record before and after an escalation, and number of points of the course of a run."""
+BEFORE, AFTER, POINTS, LAST = 36, 36, 200, 50
+"""Rounds of the dense record before and after an escalation, number of points of the course of a run, and number of
+rounds at its end whose median is kept."""
 Line = dict[str, float]
 
 
@@ -172,6 +173,28 @@ def escalation(record: Sequence[Line]) -> dict[str, Any]:
     kind = "both" if both else "none" if not alone else " and ".join(alone)
     rounds = [r for r in (g, d) if r is not None]
     return {**first, "kind": kind, "onset": min(rounds) if rounds else first["score"]}
+
+
+def measures(record: Sequence[Line], alarms: Sequence[Sequence[Any]]) -> dict[str, Any]:
+    """What a row says of the signals of a run.
+
+    Args:
+        record: signals of all rounds.
+        alarms: alarms of the run, each a list that begins with its round.
+    """
+    found = escalation(record)
+    onset = found["onset"]
+    near = [alarm[0] for alarm in alarms if onset is not None and alarm[0] >= onset - TOGETHER]
+    lines = with_largest(record)
+    finite = {name: [line[name] for line in lines if math.isfinite(line[name])] for name in SIGNALS}
+    return {
+        "escalation": found,
+        "lead": onset - near[0] if near else None,
+        "peak": {name: float(f"{max(values):.4g}") for name, values in finite.items()},
+        "last": {name: float(f"{median(values[-LAST:]):.4g}") for name, values in finite.items()},
+        "course": course(record),
+        "window": window(record, onset) if onset is not None else None,
+    }
 
 
 def course(record: Sequence[Line], points: int = POINTS) -> dict[str, list[float | None]]:

@@ -21,15 +21,17 @@ layout; without it the bundled digits at 32 px. Varied:
 Measured, for each run:
 
 - `escalation`: the first round in which the largest layer's mean absolute output of the generator (`g`), of the
-  discriminator (`d`), or the mean absolute score (`score`) is three times its median of the 100 rounds that end 24
-  rounds before, or of fewer early in a run, for five rounds in a row (see `escalation.jump`); `both` if it happens in
+  discriminator (`d`), or the mean absolute score (`score`) is three times its median of the 100 rounds that end a
+  dozen before, or of fewer early in a run, for five rounds in a row (see `escalation.jump`); `both` if it happens in
   both networks within 100 rounds, which is a spiral;
 - `ended`: the message of a run that ended because a value was not finite;
 - `alarms`: those raised, with round and reason; `lead`: rounds from the first one that is at most 100 rounds early to
   the onset, positive if it came before;
+- `peak`, `last`: largest value of each signal, and its median in the last 50 rounds;
 - `course`: signals at 200 moments; `window`: all signals in every round from 36 before to 36 after the onset;
 - `fd`, `coverage`: Fréchet distance (features of effnet-lite0) and coverage (k = 5) of 1,000 samples of the averaged
-  generator against 1,000 held-out images; None where the samples are not finite;
+  generator against 1,000 held-out images; None where they are not finite, or the run ended before
+  32 px;
 - `diversity`: readings of the alarms: distance between images of fixed latents, 1 for real images, and the share of
   near-duplicates.
 
@@ -40,6 +42,7 @@ of the averaged generator in its first four rows and of the generator itself in 
 from __future__ import annotations
 
 import logging
+import math
 import tempfile
 import time
 from functools import cache
@@ -49,7 +52,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from escalation import Watch, course, escalation, window
+from escalation import Line, Watch, measures
 from measured import features, images_of, likeness
 from rows import RESULTS, Rows
 from torch import Tensor, nn
@@ -72,7 +75,6 @@ MECHANISMS = (
 LOSSES = ("wgan-gp", "lsgan", "lsgan-noise")
 USUAL, PROVOKING = 0.001, 0.008
 SAMPLES, BATCH = 1_000, 8
-EARLY = 100
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": None}
 MODEL: dict[str, Any] = {"resolution": 32, "average_halflife": 3_000}
 
@@ -187,23 +189,31 @@ def held_out(root: str) -> Tensor:
 
 @torch.no_grad()
 def quality(model: zoo.GAN, root: str, grid: Path) -> dict[str, Any]:
-    """Draw the grid of a run, and measure the distance of its samples, if they are finite."""
+    """Draw the grid of a run, and measure the distance of its samples, if they are finite and of full size."""
     samples = model.eval().sample(SAMPLES, seed=2)
     live = model.generate(model.generator, model.sample_latent(32), None)
     shown = torch.cat([samples[:32], torch.nn.functional.interpolate(live, samples.shape[-1])])
     grid.parent.mkdir(parents=True, exist_ok=True)
     pictures.save(pictures.grid(shown.nan_to_num(), 8), grid)
-    if not samples.isfinite().all():
+    if model.data_resolution(model.progress) < model.resolution or not samples.isfinite().all():
         return {"fd": None, "coverage": None}
     return {**likeness(held_out(root), features(samples))}
 
 
-def keep(watch: Watch, path: Path) -> None:
-    """Keep the signals of all rounds, NaN where a layer is not used yet, so that they can be looked at again."""
-    names = sorted({name for line in watch.record for name in line})
+def keep(record: list[Line], path: Path) -> None:
+    """Keep the signals of all rounds, so that they can be measured again: NaN where a layer is not used yet."""
+    names = sorted({name for line in record for name in line})
     path.parent.mkdir(parents=True, exist_ok=True)
-    table = np.array([[line.get(name, np.nan) for name in names] for line in watch.record], np.float32)
+    finite = [{name: value if math.isfinite(value) else math.inf for name, value in line.items()} for line in record]
+    table = np.array([[line.get(name, math.nan) for name in names] for line in finite], np.float32)
     np.savez_compressed(path, names=names, table=table)
+
+
+def kept(path: Path) -> list[Line]:
+    """Read the signals that `keep` wrote."""
+    with np.load(path) as file:
+        names, table = file["names"].tolist(), file["table"].tolist()
+    return [{name: value for name, value in zip(names, line) if not math.isnan(value)} for line in table]
 
 
 def row(setting: dict[str, Any], root: str, grid: Path, records: str = "") -> dict[str, Any]:
@@ -216,22 +226,17 @@ def row(setting: dict[str, Any], root: str, grid: Path, records: str = "") -> di
         events, signals = (read_jsonl(alarms / f"{name}.jsonl") for name in ("events", "signals"))
     assert watch.model is not None
     if records:
-        keep(watch, Path(records) / f"{grid.stem}.npz")
-    found = escalation(watch.record)
-    onset = found["onset"]
-    near = [e["round"] for e in events if onset is not None and e["round"] >= onset - EARLY]
+        keep(watch.record, Path(records) / f"{grid.stem}.npz")
+    raised = [[e["round"], e["alarm"], e["reason"], e["action"]] for e in events]
     readings = [r for r in signals[:: max(1, len(signals) // 100)] if "diversity" in r["values"]]
     return {
         **setting,
-        "escalation": found,
         "ended": ended,
         "rounds": watch.model.rounds,
         **quality(watch.model, root, grid),
-        "alarms": [[e["round"], e["alarm"], e["reason"], e["action"]] for e in events],
-        "lead": onset - near[0] if near else None,
+        "alarms": raised,
         "diversity": [[r["round"], r["values"]["diversity"], r["values"].get("duplicates")] for r in readings],
-        "course": course(watch.record),
-        "window": window(watch.record, onset) if onset is not None else None,
+        **measures(watch.record, raised),
         "seconds": [round(trained), round(time.monotonic() - began)],
     }
 
@@ -275,6 +280,38 @@ def study(
                     show(rows[-1])
     for line in rows:
         show(line)
+    print("\n".join(table(rows)))
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of a Markdown table, one row for each setting: peaks, as means over seeds with the range."""
+    lines = [
+        "| loss, rate, action | on | seeds | spirals | score | layer of G, of D | alarms | FD | coverage |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    keys = ("data", "loss", "rate", "action", "images", "hold", "mechanisms")
+    for key in dict.fromkeys(tuple(r[k] for k in keys) for r in rows):
+        own = [r for r in rows if tuple(r[k] for k in keys) == key]
+        spirals = sum(r["escalation"]["kind"] == "both" for r in own)
+        ended = sum(bool(r["ended"]) for r in own)
+        peaks = {name: mean_and_range([r["peak"][name] for r in own]) for name in ("score", "g", "d")}
+        _, loss, rate, action, *_, name = key
+        cells = [
+            *(f"{loss}, {rate:g}, {action}", name.replace("+", ", "), str(len(own))),
+            f"{spirals} of {len(own)}" + (f", {ended} not finite" if ended else ""),
+            *(peaks["score"], f"{peaks['g']}, {peaks['d']}", f"{sum(bool(r['alarms']) for r in own)} of {len(own)}"),
+            *(mean_and_range([r[k] for r in own if r[k] is not None]) for k in ("fd", "coverage")),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def mean_and_range(values: list[float]) -> str:
+    """Text of a mean, with the smallest and the largest value if there are several."""
+    if not values:
+        return ""
+    mean = f"{sum(values) / len(values):.3g}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.3g} to {max(values):.3g})"
 
 
 def show(r: dict[str, Any]) -> None:

@@ -25,7 +25,7 @@ def test_a_jump_is_an_escalation_and_a_drift_is_not() -> None:
     assert escalation.jump([*calm, *[9.0] * 4, *calm]) is None  # four rounds are a spike
     early = [*calm[:60], *[4.0] * 40]
     assert escalation.jump(early) is None
-    assert escalation.jump(early, least=24) == 60
+    assert escalation.jump(early, least=12) == 60
     assert escalation.jump([*calm[:3], float("nan"), *calm]) == 3
     assert escalation.jump([1.002**i for i in range(2_000)]) is None  # 54-fold, in 2,000 rounds
     assert escalation.jump([1.02**i for i in range(400)]) is not None
@@ -89,6 +89,7 @@ def test_a_small_run_is_recorded_and_found_again(tmp_path: Path, monkeypatch: py
     original = progan_spiral.train
     monkeypatch.setattr(progan_spiral, "train", lambda *a, **k: seen.append(original(*a, **k)) or seen[-1])
     study = {"seeds": [0], "mechanisms": ["none"], "rates": [0.01], "images": 50 * 8, "hold": 192, "out": str(tmp_path)}
+    study["records"] = str(tmp_path / "records")
     progan_spiral.study(**study)
     progan_spiral.study(**study)
     ((watch, ended),) = seen  # the second time the row was there
@@ -100,6 +101,10 @@ def test_a_small_run_is_recorded_and_found_again(tmp_path: Path, monkeypatch: py
     assert watch.record[0]["weight_g"] != watch.record[-1]["weight_g"]
     (row,) = rows = progan_spiral.Rows(tmp_path / "progan_spiral.json", None)
     assert len(row["course"]["g"]) == 50
+    (path,) = (tmp_path / "records").iterdir()
+    again = escalation.measures(progan_spiral.kept(path), row["alarms"])
+    assert again["course"] == row["course"]
+    assert again["peak"]["score"] == max(row["course"]["score"])
     row["escalation"]["onset"] = 20
     rows.leave([])
     film = spiral_film.shoot(rate=0.01, before=4, after=4, results=str(tmp_path), out=str(tmp_path / "film.gif"))
