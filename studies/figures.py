@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
 import matplotlib
@@ -142,23 +143,24 @@ def draw_blends(rows: list[Row], path: Path) -> None:
 
 
 def draw_courses(rows: list[Row], path: Path) -> None:
-    """Magnitudes over the run at the provoking rate, for each set of mechanisms; dots where they escalate."""
-    rate = max(r["rate"] for r in rows)
-    names = [name for name in MECHANISMS if any(r["mechanisms"] == name for r in rows)]
+    """Magnitudes over the runs of the commonest length at the largest rate; dots where they escalate."""
+    rate, length = max(r["rate"] for r in rows), mode(r["images"] for r in rows)
     figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    labelled: set[str] = set()
     for r in rows:
-        if r["rate"] != rate:
+        if (r["rate"], r["images"]) != (rate, length):
             continue
-        colour, course = f"C{names.index(r['mechanisms'])}", r["course"]
+        colour, course = f"C{list(MECHANISMS).index(r['mechanisms'])}", r["course"]
+        name = None if r["mechanisms"] in labelled else MECHANISMS[r["mechanisms"]]
+        labelled.add(r["mechanisms"])
         for ax, signal in zip(axes, MAGNITUDES):
-            label = MECHANISMS[r["mechanisms"]] if r["seed"] == 0 else None
             rounds = np.array(course["round"])
-            ax.plot(rounds, np.array(course[signal], float), color=colour, label=label, linewidth=1)
+            ax.plot(rounds, np.array(course[signal], float), color=colour, label=name, linewidth=1)
             if (onset := r["escalation"][signal]) is not None:
                 at = int(np.argmin(abs(rounds - onset)))
                 ax.plot(onset, course[signal][at], "o", color=colour, markersize=5)
-    for ax, name in zip(axes, MAGNITUDES.values()):
-        ax.set(yscale="log", xlabel="round", title=f"{name}: mean absolute value")
+    for ax, title in zip(axes, MAGNITUDES.values()):
+        ax.set(yscale="log", xlabel="round", title=f"{title}: mean absolute value")
         ax.title.set_fontsize(10)
     axes[0].legend(fontsize=7)
     figure.savefig(path, dpi=110)
