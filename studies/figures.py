@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from statistics import mode
 from typing import Any
 
 import matplotlib
@@ -33,6 +34,17 @@ KINDS = {
     "patches": "shuffled real images",
     "blurred": "blurred real images",
 }
+MECHANISMS = {
+    "pixel_norm+equalized+deviation": "all three",
+    "none": "none of them",
+    "equalized+deviation": "all but pixel norm",
+    "pixel_norm+deviation": "all but equalized rate",
+    "pixel_norm+equalized": "all but minibatch deviation",
+    "pixel_norm": "pixel norm only",
+    "equalized": "equalized rate only",
+    "deviation": "minibatch deviation only",
+}
+MAGNITUDES = {"g": "largest layer of G", "d": "largest layer of D", "score": "scores"}
 
 
 def rows_of(path: Path) -> list[Row]:
@@ -130,6 +142,50 @@ def draw_blends(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
+def draw_courses(rows: list[Row], path: Path) -> None:
+    """Magnitudes over the runs of the commonest length at the largest rate; dots where they escalate."""
+    rate, length = max(r["rate"] for r in rows), mode(r["images"] for r in rows)
+    figure, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+    labelled: set[str] = set()
+    for r in rows:
+        if (r["rate"], r["images"]) != (rate, length):
+            continue
+        colour, course = f"C{list(MECHANISMS).index(r['mechanisms'])}", r["course"]
+        name = None if r["mechanisms"] in labelled else MECHANISMS[r["mechanisms"]]
+        labelled.add(r["mechanisms"])
+        for ax, signal in zip(axes, MAGNITUDES):
+            rounds = np.array(course["round"])
+            ax.plot(rounds, np.array(course[signal], float), color=colour, label=name, linewidth=1)
+            if (onset := r["escalation"][signal]) is not None:
+                at = int(np.argmin(abs(rounds - onset)))
+                ax.plot(onset, course[signal][at], "o", color=colour, markersize=5)
+    for ax, title in zip(axes, MAGNITUDES.values()):
+        ax.set(yscale="log", xlabel="round", title=f"{title}: mean absolute value")
+        ax.title.set_fontsize(10)
+    axes[0].legend(fontsize=7)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_before(rows: list[Row], path: Path) -> None:
+    """Signals of every round around the onset of the escalations, each over its median of the first dozen rounds."""
+    found = [r for r in rows if r["window"] is not None][:3]
+    figure, axes = plt.subplots(1, len(found), figsize=(4 * len(found), 3.6), layout="constrained", squeeze=False)
+    signals = {**MAGNITUDES, "gradient_g": "gradient of G", "gradient_d": "gradient of D"}
+    for ax, r in zip(axes[0], found):
+        rounds = np.array(r["window"]["round"]) - r["escalation"]["onset"]
+        for signal, name in signals.items():
+            values = np.array(r["window"][signal], float)
+            ax.plot(rounds, values / np.nanmedian(values[:12]), label=name, linewidth=1.2)
+        ax.axvline(0, color="0.6", linestyle=":")
+        ax.set(yscale="log", xlabel="rounds from the onset", title=f"{MECHANISMS[r['mechanisms']]}, seed {r['seed']}")
+        ax.title.set_fontsize(10)
+    axes[0][0].legend(fontsize=7)
+    axes[0][0].set_ylabel("times its value before")
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
     """Draw the figures whose results are there."""
     source, place = Path(results), Path(out)
@@ -137,11 +193,15 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
     trained = [r for r in rows_of(source / "generalisation.json") if r["model"] == "dcgan"]
     distances = rows_of(source / "neural_distance.json")
     blends = [r for r in rows_of(source / "blended_fakes.json") if r["recipe"] == "dcgan_digits"]
+    spirals = [r for r in rows_of(source / "progan_spiral.json") if (r["loss"], r["action"]) == ("wgan-gp", "warn")]
+    escalated = [r for r in spirals if r["window"] is not None]
     for rows, function, name in (
         (trained, draw_accuracy, "question_accuracy.png"),
         (trained, draw_histograms, "question_scores.png"),
         (distances, draw_distance, "question_distance.png"),
         (blends, draw_blends, "question_blends.png"),
+        (spirals, draw_courses, "question_spiral.png"),
+        (escalated, draw_before, "question_spiral_before.png"),
     ):
         if rows:
             function(rows, place / name)
