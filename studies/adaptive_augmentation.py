@@ -32,9 +32,8 @@ from pathlib import Path
 from typing import Any
 
 from measured import features, images_of, likeness, scores
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, train_fully
 
-import zoo
 from zoo.audit.statistics.significance import auc
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.rendering import pictures
@@ -70,7 +69,7 @@ def row(data: str, root: str, kind: str, seed: int, images: int, grid: Path) -> 
     """One run, measured."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        run = zoo.fit(
+        run = train_fully(
             "dcgan_digits",
             out=folder,
             seed=seed,

@@ -22,7 +22,7 @@ import time
 from typing import Any
 
 import torch
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, train_fully
 
 import zoo
 import zoo.data.pool
@@ -73,7 +73,7 @@ def row(recipe: str, seed: int, kinds: list[str], held_out: float, images: int, 
     began = time.monotonic()
     model_settings: dict[str, Any] = {"augment": kinds, **({"resolution": resolution} if resolution else {})}
     with tempfile.TemporaryDirectory() as folder:
-        run = zoo.fit(
+        run = train_fully(
             recipe,
             out=folder,
             seed=seed,

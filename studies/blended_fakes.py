@@ -38,7 +38,7 @@ from typing import Any
 import torch
 from measured import images_of, likeness
 from pytorch_lightning import Trainer
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, train_fully
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
@@ -165,7 +165,7 @@ def row(setting: dict[str, Any], root: str, grid: Path) -> dict[str, Any]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         out = f"{folder}/course.jsonl"
-        run = zoo.fit(
+        run = train_fully(
             setting["recipe"],
             out=f"{folder}/run",
             seed=setting["seed"],

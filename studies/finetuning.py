@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from augmentation import distance
 from PIL import Image
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, train_fully
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
@@ -59,7 +59,7 @@ def rows_of(seed: int, each: int, root: str, images: int) -> list[dict[str, Any]
             few(mnist.train, each, seed, Path(scratch, "images"))
             data = {"class": "Folder", "root": f"{scratch}/images", "labels": True, "channels": 1, "held_out": 0}
             callbacks = {"SampleGrid": None, "Alarms": None, "SaveEvery": {"every": EVERY, "keep": images // EVERY + 1}}
-            run = zoo.fit(
+            run = train_fully(
                 "dcgan_digits",
                 out=f"{scratch}/run",
                 seed=seed,

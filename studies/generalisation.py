@@ -42,7 +42,7 @@ from typing import Any
 import torch
 from measured import features, images_of, likeness, scores
 from pytorch_lightning import Trainer
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, train_fully
 from torch import Tensor
 
 import zoo
@@ -188,7 +188,7 @@ def row(setting: dict[str, Any], root: str, grid: Path) -> dict[str, Any]:
     train, held_out = images_of(source.train, SAMPLES), images_of(source.held_out, SAMPLES)
 
     with tempfile.TemporaryDirectory() as folder:
-        run = zoo.fit(
+        run = train_fully(
             recipe,
             out=f"{folder}/run",
             seed=setting["seed"],

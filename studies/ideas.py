@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, train_fully
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
@@ -100,7 +100,7 @@ def row(name: str, variant: Variant, seed: int, images: int, root: str, n: int) 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "run")
         try:
-            run = zoo.fit(
+            run = train_fully(
                 variant.recipe,
                 out=folder,
                 seed=seed,

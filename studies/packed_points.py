@@ -18,9 +18,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, train_fully
 
-import zoo
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Grid, Ring
 from zoo.metrics import ModeCount
@@ -41,7 +40,7 @@ def one(data: str, pack: int, seed: int, epochs: float) -> dict[str, Any]:
     """Train, sample and count once."""
     images = int(epochs * EPOCH) * BATCH * pack
     with tempfile.TemporaryDirectory() as scratch:
-        run = zoo.fit(
+        run = train_fully(
             f"vanilla_{data}",
             out=f"{scratch}/run",
             seed=seed,

@@ -42,7 +42,7 @@ def run_one(pixel_norm: bool, equalized: bool, seed: int, work: Path) -> dict[st
     }
     ended = ""
     try:
-        zoo.fit(
+        train_fully(
             "progan_digits",
             out=folder,
             images=24_000,

@@ -1,4 +1,4 @@
-"""Results file of a study: every row is saved as soon as it is computed, and not computed again."""
+"""Rows of a study: each is saved as soon as it is computed, not computed again, and never that of half a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+import zoo
 from zoo.io.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
@@ -38,3 +39,16 @@ class Rows(list[dict[str, Any]]):
         self.extend(rows)
         with atomic_write(self.path) as path:
             path.write_text(json.dumps({**self.about, "rows": self}, indent=1) + "\n")
+
+
+def train_fully(recipe: str, **options: Any) -> zoo.Run:
+    """Train as `zoo.fit` does, to the end.
+
+    Raises:
+        KeyboardInterrupt: if a signal ended the run early, which is saved then: half a run is no row.
+    """
+    run = zoo.fit(recipe, **options)
+    assert isinstance(run, zoo.Run)
+    if run.stopped_by:
+        raise KeyboardInterrupt(f"stopped by signal {run.stopped_by}")
+    return run
