@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import torch
 from torch import Tensor
 
-from zoo.audit.benchmark.bank import RegisteredView, View, Views
+from zoo.audit.benchmark.bank import AROUND, Half, RegisteredView, View, Views
+from zoo.audit.benchmark.power import Test
 from zoo.audit.statistics.copies import Closest, calibrate, closest_training_images, rank_test
 from zoo.audit.statistics.memory import RealNeighbours, ratio_threshold
 from zoo.audit.statistics.significance import fisher_exact, holm
@@ -19,22 +20,12 @@ CLOSE = 0.01  # share of the held-out images that are as close to a training ima
 
 Statistic = Callable[[Tensor], float]
 """Function of a set of images, given as rows (n,) of the views, to the number of a test."""
+NEAR_PIXELS = 0.15  # root mean square difference of pixels in [0, 1] below which Carlini et al. 2023 call it a copy
+NEAR_RATIO = 0.5  # the same for the distance, as a share of the mean distance to the 50 nearest training images
+PUBLISHED = "Carlini et al. 2023"
 
 
-@dataclass(frozen=True)
-class Half:
-    """One seed's reference: the rows of held-out images that no set contains.
-
-    Args:
-        rows: rows (R,) of the reference in the views.
-        mask: mask (M,) of the reference among the held-out images.
-    """
-
-    rows: Tensor
-    mask: Tensor
-
-
-def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
+def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Test]:
     """Return all tests by name, for one choice of the reference.
 
     Args:
@@ -43,6 +34,7 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
         equal: whether each of the B images equals a training image or its mirror image.
     """
     found: dict[str, Statistic] = {}
+    fixed: dict[str, Statistic] = {}
     neighbours = {name: view.neighbours(half.mask) for name, view in views.items()}
     for name, view in views.items():
         if isinstance(view, RegisteredView):
@@ -56,10 +48,22 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
         found[f"AuthPct, {name}"] = _mean_of(~view.authentic)
         found[f"MiFID's distance, {name}"] = _mean_of(-view.cosines)
         found[f"exchange test, {name}"] = _exchange(neighbours[name])
+        nearest = view.to_train.distances[:, 0]
+        fixed[f"fixed: below {NEAR_RATIO:g} of the mean of the {AROUND} nearest ({PUBLISHED}), {name}"] = _mean_of(
+            nearest < NEAR_RATIO * view.around
+        )
+        if name == "pixels":  # from -1 to 1
+            differences = nearest / (2 * math.sqrt(view.width))
+            fixed[f"fixed: difference below {NEAR_PIXELS:g} ({PUBLISHED}), {name}"] = _mean_of(
+                differences < NEAR_PIXELS
+            )
     moved = [view for view in views.values() if isinstance(view, RegisteredView)]
     plain = {name: found for name, found in neighbours.items() if isinstance(views[name], View)}
     found["audit: all views"] = _audit(plain, half, moved[0] if moved else None, equal)
-    return found
+    return {
+        **{name: Test(statistic) for name, statistic in found.items()},
+        **{name: Test(statistic, fixed=0.0) for name, statistic in fixed.items()},
+    }
 
 
 def _mean_of(values: Tensor) -> Statistic:
