@@ -21,6 +21,9 @@ def neighbours(trained: torch.Tensor, train: int, held_out: int) -> RealNeighbou
     return RealNeighbours(torch.linspace(0.1, 0.9, len(trained), dtype=torch.float64), winners, train, held_out)
 
 
+FAR = torch.ones(2_000, dtype=torch.float64)  # ratios of held-out images none of which is close
+
+
 def test_depths_end_with_all_images() -> None:
     assert depths(0) == []
     assert depths(3) == [3]
@@ -52,7 +55,7 @@ def test_p_values_are_those_of_a_shuffled_deck() -> None:
     rng, p = torch.Generator().manual_seed(0), []
     for _ in range(400):
         deck = torch.rand(1_000, generator=rng).argsort() < 700
-        p.append(scan(neighbours(deck[:120], 700, 300)).p)
+        p.append(scan(neighbours(deck[:120], 700, 300), FAR).p)
     for level in (0.5, 0.2, 0.05):
         hits = sum(value <= level for value in p)
         assert hits <= stats.binom.isf(0.001, 400, level), level  # never more often than the level says
@@ -63,7 +66,7 @@ def test_a_few_copies_among_many_images_are_found_at_their_depth() -> None:
     rng = torch.Generator().manual_seed(1)
     honest = torch.rand(450, generator=rng) < 0.76
     deck = torch.cat([torch.ones(50, dtype=torch.bool), honest])
-    found = scan(neighbours(deck, 7_600, 2_400))
+    found = scan(neighbours(deck, 7_600, 2_400), FAR)
     assert found.p < 1e-4
     assert 40 <= found.exchange.winners <= 70
     assert found.exchange.train_winners >= found.exchange.winners - 3
@@ -72,7 +75,30 @@ def test_a_few_copies_among_many_images_are_found_at_their_depth() -> None:
 
 def test_each_real_image_counts_once() -> None:
     one = RealNeighbours(torch.full((60,), 0.1), torch.zeros(60, dtype=torch.long), 50, 50)
-    assert scan(one).exchange.winners == 1
-    assert scan(one).p == pytest.approx(0.5)
+    assert scan(one, FAR).exchange.winners == 1
+    assert scan(one, FAR).p == pytest.approx(0.5)
     nothing = RealNeighbours(torch.empty(0), torch.empty(0, dtype=torch.long), 50, 50)
-    assert scan(nothing).p == 1.0
+    assert scan(nothing, FAR).p == 1.0
+
+
+def test_images_that_are_as_close_as_held_out_ones_are_no_copies() -> None:
+    """The second condition can only raise the p-value."""
+    deck = torch.cat([torch.ones(50, dtype=torch.bool), torch.arange(450) % 4 > 0])
+    made = neighbours(deck, 7_600, 2_400)
+    found = scan(made, torch.linspace(0.5, 0.9, 500, dtype=torch.float64))
+    assert (found.n, found.null_n, found.null_hits) == (500, 500, 0)
+    assert found.hits == found.exchange.winners  # each is nearest to another real image
+    assert found.excess == found.hits / 500
+    alike = scan(made, made.ratios)
+    assert alike.p > 0.4
+    assert alike.excess == 0
+
+
+def test_copies_that_are_missed_do_not_hide_the_others() -> None:
+    """Nearly all are copies, so most evidence is at the last depth, which holds images as far off as honest ones."""
+    deck = torch.ones(400, dtype=torch.bool)
+    made = neighbours(deck, 1_000, 1_000)
+    ratios = torch.cat([torch.full((390,), 0.2), torch.full((10,), 1.5)]).double()
+    found = scan(RealNeighbours(ratios, made.winners, 1_000, 1_000), FAR)
+    assert found.p < 1e-12
+    assert found.exchange.winners < 390
