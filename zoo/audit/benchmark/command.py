@@ -150,7 +150,8 @@ def benchmark(
 def _measured(bank: Bank, design: Design, parts: list[str], protocol: dict[str, Any]) -> dict[str, Any]:
     """Run the wanted parts; what is to be known about each goes into the protocol."""
     (name, points), *_ = bank.points.items()
-    notes = protocol["notes"] = {}
+    notes: dict[str, str] = {}
+    protocol["notes"] = notes
 
     def tests(half: Half) -> dict[str, Test]:
         found = detectors(bank.views, half, bank.equal) if "copying" in parts else {}

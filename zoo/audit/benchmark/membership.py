@@ -64,10 +64,11 @@ def black_box(
         A row for each kind and share: `kind`, `share`, and `auc` and `tpr`, a mean for each seed.
     """
     drawn: list[tuple[str, float, int, Tensor]] = []
-    references = []
+    references: list[Tensor] = []
+    kinds: dict[str, Tensor | None] = {"honest": None, **copies}
     for seed, (half, pool, rng) in enumerate(halves(held_out, design.seeds)):
         references.append(half.rows)
-        for kind, rows in {"honest": None, **copies}.items():
+        for kind, rows in kinds.items():
             for share in design.shares if kind != "honest" else (0.0,):
                 count = min(design.planted, SETS)
                 drawn += [(kind, share, seed, draw(pool, rows, share, design.n, rng)) for _ in range(count)]
