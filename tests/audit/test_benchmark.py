@@ -238,7 +238,10 @@ def test_a_class_is_left_out_where_the_subfolders_name_classes(digits: Path) -> 
     ("options", "message"),
     [
         ({"kinds": "exakt"}, "kinds: there is no kind 'exakt'. Did you mean exact? Known: exact, noisy"),
-        ({"tests": "copies"}, "tests: there is no test 'copies'. Known: copying, fld, membership, missing"),
+        (
+            {"tests": "copies"},
+            "tests: there is no test 'copies'. Did you mean copying? Known: copying, fld, membership, missing",
+        ),
         ({"labels": "subfolders"}, "the images of train are an array"),
         ({"shares": [0.1, 0]}, "shares: numbers above 0 and at most 1; got 0"),
         ({"shares": []}, "shares: numbers above 0 and at most 1; got []"),
