@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 from zoo.audit.benchmark import plants
-from zoo.audit.benchmark.bank import View, view_of
+from zoo.audit.benchmark.bank import Half, View, view_of
 from zoo.audit.benchmark.command import benchmark
-from zoo.audit.benchmark.detectors import Half, detectors
+from zoo.audit.benchmark.detectors import detectors
 from zoo.audit.benchmark.power import Design, interval, power
 from zoo.audit.benchmark.table import markdown
 from zoo.audit.statistics.distances import nearest
@@ -24,6 +25,8 @@ from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
 from zoo.errors import UserError
 from zoo.metrics.data_copying import closeness_score
+
+FIXED = "fixed: below 0.5 of the mean of the 50 nearest (Carlini et al. 2023), points"
 
 
 def pictures(n: int, size: int = 16) -> Tensor:
@@ -122,25 +125,23 @@ def test_powers_that_are_known_beforehand() -> None:
     far = 50 + normal(60, 3, width)
     view = view_of("points", train, held_out, torch.cat([train[:60], far]), 0)
     rows = {"near": torch.arange(800, 860), "far": torch.arange(860, 920)}
-    found = power(
-        {"points": view},
-        torch.zeros(920, dtype=torch.bool),
-        rows,
-        800,
-        Design(100, (0.5,), seeds=2, honest=150, planted=10),
-    )
+    equal = torch.zeros(920, dtype=torch.bool)
+    design = Design(100, (0.5,), seeds=2, honest=150, planted=10)
+    found = power(lambda half: detectors({"points": view}, half, equal), rows, 800, design)
     by = {(row["test"], row["kind"]): row["found"] for row in found}
     tests = {row["test"] for row in found}
     assert tests == {
         *(f"{name}, points" for name in ("mean nearest distance", "C_T", "AuthPct", "exchange test")),
         *("share closer than 99 % of held-out, points", "MiFID's distance, points", "audit: all views"),
+        FIXED,
     }
     for test in tests - {"MiFID's distance, points"}:
         assert by[test, "near"] == [1.0, 1.0], test
     for test in ("mean nearest distance, points", "share closer than 99 % of held-out, points", "AuthPct, points"):
         assert by[test, "far"] == [0.0, 0.0], test
-    alarms = [value for row in found if row["kind"] == "honest" for value in row["found"]]
+    alarms = [value for row in found if row["kind"] == "honest" and row["test"] != FIXED for value in row["found"]]
     assert np.mean(alarms) < 0.04
+    assert by[FIXED, "honest"] == [1.0, 1.0]  # in every set some honest point is as near: its threshold is no rate
 
 
 def test_a_few_exact_copies_are_found_by_their_equality() -> None:
@@ -148,7 +149,8 @@ def test_a_few_exact_copies_are_found_by_their_equality() -> None:
     view = view_of("points", train, held_out, train[:60], 0)
     equal = torch.arange(860) >= 800
     design = Design(100, (0.04,), seeds=2, honest=100, planted=10)
-    found = power({"points": view}, equal, {"exact": torch.arange(800, 860)}, 800, design)
+    copies = {"exact": torch.arange(800, 860)}
+    found = power(lambda half: detectors({"points": view}, half, equal), copies, 800, design)
     by = {(row["test"], row["kind"]): row["found"] for row in found}
     assert by["audit: all views", "exact"] == [1.0, 1.0]
 
@@ -186,6 +188,7 @@ def test_the_command_writes_numbers_and_a_table(digits: Path) -> None:
         honest=100,
         planted=4,
         copies=20,
+        tests="copying,missing,membership",
     )
     assert json.loads(Path("power.json").read_text()) == json.loads(json.dumps(result))
     assert result["protocol"]["n"] == 150
@@ -199,13 +202,47 @@ def test_the_command_writes_numbers_and_a_table(digits: Path) -> None:
     assert "**20 % of a set are copies** (30 of 150)" in text
     assert "| audit: all views | " in text
     assert "| test | honest | exact | mirrored |" in text
-    assert "FLD gap" in text.partition("Not run:")[2]
+    assert "- FLD gap (Jiralerspong et al. 2023): not in tests=" in text.partition("Not run:")[2]
+    assert "| test | honest | 100 images | 1,000 images | 10,000 images | a cluster missing | a cluster rare |" in text
+    missing = {(row["test"], row["kind"]): row["found"] for row in result["missing"]}
+    assert missing["birthday: pairs of duplicates", "100 images"] == [1.0, 1.0]
+    attacks = {(space, row["kind"]): row for space, rows in result["membership"].items() for row in rows}
+    assert np.mean(attacks["pixels", "exact"]["tpr"]) == pytest.approx(30 / 800, abs=0.005)
+    assert "| pixels | 3.8 | " in text
+
+
+def test_only_what_is_asked_for_is_measured(digits: Path) -> None:
+    given = {"extractor": "pixels", "options": {"size": 8}, "n": 150, "seeds": 1, "honest": 100, "planted": 1}
+    result = benchmark("train.npy", "held_out.npy", kinds="exact", shares=0.2, tests=["membership"], copies=20, **given)
+    assert result["rows"] == []
+    assert "missing" not in result
+    assert list(result["membership"]) == ["pixels-8px", "pixels"]
+    assert "% of a set are copies" not in Path("power.md").read_text()
+
+
+def test_a_class_is_left_out_where_the_subfolders_name_classes(digits: Path) -> None:
+    images, classes = load_digits(16, 1)
+    for folder, rows in (("train", range(400)), ("held_out", range(400, 800))):
+        for i in rows:
+            place = Path(folder) / str(int(classes[i]))
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[i].squeeze()).save(place / f"{i}.png")
+    given = {"extractor": "pixels", "options": {"size": 8}, "n": 100, "seeds": 1, "honest": 100, "planted": 10}
+    result = benchmark("train", "held_out", kinds="exact", shares=0.2, tests="missing", copies=20, **given)
+    assert result["protocol"]["faults without copies"]["a class missing"].startswith("one class of 10 is not drawn; ")
+    assert "recognises the class of " in result["protocol"]["faults without copies"]["a class missing"]
+    assert {row["kind"] for row in result["missing"]} >= {"honest", "a class missing", "a class rare"}
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ({"kinds": "exakt"}, "kinds: there is no kind 'exakt'. Did you mean exact? Known: exact, noisy"),
+        (
+            {"tests": "copies"},
+            "tests: there is no test 'copies'. Did you mean copying? Known: copying, fld, membership, missing",
+        ),
+        ({"labels": "subfolders"}, "the images of train are an array"),
         ({"shares": [0.1, 0]}, "shares: numbers above 0 and at most 1; got 0"),
         ({"shares": []}, "shares: numbers above 0 and at most 1; got []"),
         ({"seeds": 0}, "seeds: at least 1; got 0"),

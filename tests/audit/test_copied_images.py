@@ -15,7 +15,7 @@ from zoo.audit.findings.finding import Table
 from zoo.audit.statistics import copies
 from zoo.audit.statistics.candidates import Joined
 from zoo.audit.statistics.changes import CHANGES
-from zoo.audit.statistics.copies import Calibration, calibrate, closest_training_images, rank_test, share_of_copies
+from zoo.audit.statistics.copies import Calibration, calibrate, closest_training_images, share_of_copies
 from zoo.audit.statistics.kinds_of_change import change_between
 from zoo.audit.statistics.registration import Registered, register
 from zoo.data.pool import to_float
@@ -158,18 +158,6 @@ def test_held_out_images_that_are_copies_themselves_do_not_set_the_threshold() -
     assert found.near_copies == 10
     assert found.threshold > 0.7
     assert found.false_alarms >= 10  # they count where the share of copies is corrected
-
-
-def test_the_rank_test_is_exact() -> None:
-    # Two generated and two held-out images: both generated ones come before the first held-out one in 1 of 6 orders.
-    assert rank_test(2, 2, 0, 2) == pytest.approx(1 / 6)
-    assert rank_test(1, 2, 0, 2) == pytest.approx(1 / 2)
-    assert rank_test(0, 2, 0, 2) == 1.0
-    draw, small = torch.Generator().manual_seed(0), 0
-    for _ in range(500):
-        generated, held_out = torch.rand(60, generator=draw), torch.rand(40, generator=draw).sort().values
-        small += rank_test(int((generated < held_out[2]).sum()), 60, 2, 40) < 0.05
-    assert small <= 37  # of 500; 25 or fewer are expected, and more than 37 have p < 0.01
 
 
 def test_the_share_of_copies_is_corrected_for_false_alarms_and_for_copies_that_are_missed() -> None:

@@ -101,9 +101,19 @@ def log_likelihoods(samples: Tensor, centres: Tensor, log_variances: Tensor) -> 
         log_variances: log-variances (M,).
     """
     width = centres.shape[1]
-    constant = width / 2 * (log_variances + math.log(2 * math.pi)) + math.log(len(centres))
     a, b = Cloud.of(samples, centres)
-    parts = [
-        torch.logsumexp(_tile(a, rows, b) * (-0.5 * (-log_variances).exp()) - constant, 1) for rows in tiles(len(a))
-    ]
-    return torch.cat(parts) / width
+    parts = [log_likelihoods_of_squares(_tile(a, rows, b), log_variances, width) for rows in tiles(len(a))]
+    return torch.cat(parts)
+
+
+def log_likelihoods_of_squares(squares: Tensor, log_variances: Tensor, width: int) -> Tensor:
+    """Compute log-likelihoods (N,) from squared distances (N, M) to the centres, per dimension.
+
+    Args:
+        squares: squared distances (N, M).
+        log_variances: log-variances (M,).
+        width: number of dimensions.
+    """
+    constant = width / 2 * (log_variances + math.log(2 * math.pi)) + math.log(len(log_variances))
+    likelihoods: Tensor = torch.logsumexp(squares * (-0.5 * (-log_variances).exp()) - constant, 1) / width
+    return likelihoods

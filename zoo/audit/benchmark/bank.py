@@ -18,6 +18,20 @@ from zoo.io.progress import step
 
 CELLS = 3  # of C_T, as in the authors' experiments on images
 AMONG = 10 * RATIO_RANK  # nearest held-out images of each image, of which a seed takes those in its own half
+AROUND = 50  # nearest training images whose mean distance a published test compares with
+
+
+@dataclass(frozen=True)
+class Half:
+    """One seed's reference: the rows of held-out images that no set contains.
+
+    Args:
+        rows: rows (R,) of the reference in the views.
+        mask: mask (M,) of the reference among the held-out images.
+    """
+
+    rows: Tensor
+    mask: Tensor
 
 
 @dataclass(frozen=True)
@@ -32,6 +46,8 @@ class View:
         cosines: cosine distance (B,) of each to the training image of the most similar direction.
         cells: cell (B,) of C_T that each lies in.
         cell_distances: distance (B,) of each to the nearest training image of its cell.
+        around: mean distance (B,) to the AROUND nearest training images.
+        width: number of dimensions of the space.
         train: number of training images.
     """
 
@@ -42,6 +58,8 @@ class View:
     cosines: Tensor
     cells: Tensor
     cell_distances: Tensor
+    around: Tensor
+    width: int
     train: int
 
     def neighbours(self, reference: Tensor) -> RealNeighbours:
@@ -127,13 +145,23 @@ def view_of(name: str, train: Tensor, held_out: Tensor, copies: Tensor, seed: in
         seed: seed of the cells.
     """
     images = torch.cat([held_out, copies])
-    to_train = nearest(images, train, RATIO_RANK)
+    around = nearest(images, train, min(AROUND, len(train)))
+    to_train = Nearest(around.distances[:, :RATIO_RANK], around.indices[:, :RATIO_RANK])
     count = min(AMONG, len(held_out) - 1)
     own, others = nearest(held_out, held_out, count, same=True), nearest(copies, held_out, count)
     to_held_out = Nearest(*(torch.cat(pair) for pair in zip(own, others)))
     cells, distances = _cells(train, images, seed)
     return View(
-        name, to_train, to_held_out, authentic(to_train, train), _cosines(images, train), cells, distances, len(train)
+        name,
+        to_train,
+        to_held_out,
+        authentic(to_train, train),
+        _cosines(images, train),
+        cells,
+        distances,
+        around.distances.mean(1),
+        train.shape[1],
+        len(train),
     )
 
 

@@ -9,21 +9,16 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from zoo.audit.benchmark.bank import RegisteredView, View, registered_view, view_of
-from zoo.audit.benchmark.plants import CHANGES, DESCRIPTIONS, planted_copies
-from zoo.audit.benchmark.power import FALSE_ALARMS, Design, power
+from zoo.audit.benchmark import density, membership
+from zoo.audit.benchmark.bank import Half
+from zoo.audit.benchmark.building import Bank, build, read_images
+from zoo.audit.benchmark.detectors import detectors
+from zoo.audit.benchmark.missing import descriptions, power_of_missing
+from zoo.audit.benchmark.plants import CHANGES, DESCRIPTIONS
+from zoo.audit.benchmark.power import FALSE_ALARMS, Design, Test, power
 from zoo.audit.benchmark.table import markdown
-from zoo.audit.evidence.evidence import PIXEL_SIZE
-from zoo.audit.evidence.images import MIRRORED, ImageSet, digests, mirror_invariant
-from zoo.audit.evidence.stored import split_images
-from zoo.audit.statistics.registration import SMALLEST
-from zoo.data.given_folder import faults_of, folder_settings, image_source
-from zoo.data.pool import to_float
+from zoo.data.given_folder import folder_settings
 from zoo.errors import UserError, did_you_mean
-from zoo.features import Extractor, features_of
 from zoo.features import extractor as named_extractor
 from zoo.io.environment import versions_of
 from zoo.io.files import atomic_write, with_home
@@ -33,14 +28,25 @@ FEWEST_HELD_OUT = 400
 """Half of them are the reference, and sets of half of the others are drawn again and again."""
 SHARES = (0.002, 0.01, 0.05, 0.2)
 PACKAGES = ("torch", "scikit-learn", "scipy")
+PARTS = {
+    "copying": "tests for copies",
+    "fld": "FLD gap (Jiralerspong et al. 2023)",
+    "membership": "membership inference, black box",
+    "missing": "tests for a small support and a class that is missing",
+}
+"""What `tests=` chooses from."""
 NOT_RUN = {
-    "FLD gap (Jiralerspong et al. 2023)": "a density is fitted to each set, which takes seconds; `zoo.audit` and "
-    "`zoo.evaluate metrics=fld` compute it for a single set",
-    "membership inference": "needs the discriminator, or the sampling of one image many times; `zoo.audit "
-    "only=discriminator` asks the discriminator",
+    "membership inference, white box": "needs the scores of a discriminator; `zoo.audit only=discriminator` compares "
+    "those of training and held-out images, and `zoo.audit.benchmark.membership.attack` takes any scores",
     "SSCD at its fixed threshold 0.5": "its weights are not under an open licence; not installed with this library",
+    "MI and ONI (Deo et al. 2026)": "their features are those of a network for MRI, not installed with this library",
+    "DeepSSIM (Scardace et al. 2025)": "a network has to be trained for it on each set of images",
 }
 """Published tests that are not in the table, and why."""
+FIXED = (
+    "Tests called *fixed* have the threshold of their paper, and find a set in which one image is below it; the first "
+    "column is the false alarms that this makes."
+)
 
 
 def benchmark(
@@ -51,6 +57,8 @@ def benchmark(
     resolution: int = 0,
     kinds: str | list[str] = "all",
     shares: float | Sequence[float] = SHARES,
+    tests: str | list[str] = "all",
+    labels: str | None = None,
     n: int = 1000,
     seeds: int = 10,
     honest: int = 500,
@@ -67,6 +75,9 @@ def benchmark(
     that all tests raise equally many false alarms, which is checked on further honest sets. No generator is needed, so
     this says what the tests can find in images like these, by whatever model they will be made.
 
+    Further tables measure tests for faults without copies (few distinct images, a class that is missing), and what an
+    attacker who sees a set learns about which images were trained on.
+
     Args:
         train: folder of training images, or a .zip, .npz or .npy file of them.
         held_out: folder or file of images of the same origin, at least 400, none of which is in `train`.
@@ -76,6 +87,10 @@ def benchmark(
         kinds: kinds of copies, a list or joined by commas: exact, noisy, shifted, mirrored, cropped, re-encoded,
             brightened, blended, patched; or all.
         shares: shares of copies in a set, each above 0 and at most 1.
+        tests: what is measured, a list or joined by commas: copying, fld, membership, missing; or all. Half of the time
+            goes to fld.
+        labels: classes, of which one is left out: subfolders, none, or a CSV file of rows path,class. Without it, the
+            subfolders of both folders are the classes if their names agree, and otherwise clusters take their place.
         n: images in a set; at most a quarter of the held-out ones.
         seeds: number of seeds, each with another half of the held-out images as the reference.
         honest: honest sets of each seed for the threshold; as many again check the false alarms.
@@ -93,44 +108,74 @@ def benchmark(
 
     Examples:
         python -m zoo.audit.benchmark train=photos held_out=other_photos
-        python -m zoo.audit.benchmark train=photos held_out=other_photos kinds=exact,shifted shares=[0.05] seeds=3
+        python -m zoo.audit.benchmark train=photos held_out=other_photos kinds=exact,shifted shares=[0.05] tests=copying
     """
-    chosen, levels = _kinds(kinds), [shares] if isinstance(shares, int | float) else list(shares)
+    chosen, parts = _names(kinds, "kinds", "kind", CHANGES), _names(tests, "tests", "test", PARTS)
+    levels = [shares] if isinstance(shares, int | float) else list(shares)
     _check(levels, {"n": n, "seeds": seeds, "planted": planted, "copies": copies}, honest)
     place = with_home(out)
     if place.suffix != ".json":
         raise UserError(f"out: a file ending in .json; got {out!r}")
     network = named_extractor(extractor, **(options or {})).to(select_device(device))
-    known, unseen = _images(train, held_out, resolution, folder_settings(data))
+    known, unseen = read_images(train, held_out, resolution, labels, folder_settings(data))
     if len(unseen) < FEWEST_HELD_OUT:
         raise UserError(f"held_out: at least {FEWEST_HELD_OUT} images; {held_out} has {len(unseen):,}")
     size = min(n, len(unseen) // 4)
     copied = max(copies, math.ceil(max(levels) * size))  # each copy in a set is of another training image
     if copied > len(known):
         raise UserError(f"train: {copied:,} images to copy are needed, which {train} has not: {len(known):,}")
-    views, equal, rows = _views(network, known, unseen, chosen, copied)
+    bank = build(network, known, unseen, chosen, copied, "copying" in parts)
     design = Design(size, levels, seeds, honest, planted)
-    result = {
-        "protocol": {
-            "train": len(known),
-            "held_out": len(unseen),
-            "resolution": known.shape[-1],
-            "extractor": {"name": network.name, **network.protocol},
-            "n": size,
-            "shares": levels,
-            "seeds": seeds,
-            "honest sets for each threshold": honest,
-            "planted sets of each seed": planted,
-            "training images that copies are made of": copied,
-            "false alarms": FALSE_ALARMS,
-            "kinds": {kind: DESCRIPTIONS[kind] for kind in chosen},
-            "not run": NOT_RUN,
-            "versions": versions_of(PACKAGES),
-        },
-        "rows": power(views, equal, rows, len(unseen), design),
+    protocol = {
+        "train": len(known),
+        "held_out": len(unseen),
+        "resolution": known.shape[-1],
+        "extractor": {"name": network.name, **network.protocol},
+        "n": size,
+        "shares": levels,
+        "seeds": seeds,
+        "honest sets for each threshold": honest,
+        "planted sets of each seed": planted,
+        "training images that copies are made of": copied,
+        "false alarms": FALSE_ALARMS,
+        "kinds": {kind: DESCRIPTIONS[kind] for kind in chosen},
+        "not run": {**{text: "not in tests=" for part, text in PARTS.items() if part not in parts}, **NOT_RUN},
+        "versions": versions_of(PACKAGES),
     }
+    result = {"protocol": protocol, **_measured(bank, design, parts, protocol)}
     _write(place, result)
     return result
+
+
+def _measured(bank: Bank, design: Design, parts: list[str], protocol: dict[str, Any]) -> dict[str, Any]:
+    """Run the wanted parts; what is to be known about each goes into the protocol."""
+    (name, points), *_ = bank.points.items()
+    notes: dict[str, str] = {}
+    protocol["notes"] = notes
+
+    def tests(half: Half) -> dict[str, Test]:
+        found = detectors(bank.views, half, bank.equal) if "copying" in parts else {}
+        if "fld" in parts:
+            gap = density.gap_of_sets(points.train, points.images, half.rows, seed=0)
+            found[f"{density.NAME}, {name}"] = Test(gap, sets=density.SETS)
+        return found
+
+    found: dict[str, Any] = {"rows": power(tests, bank.copies, bank.held_out, design)}
+    if found["rows"]:
+        notes["fixed"] = FIXED
+    if "fld" in parts:
+        notes["fld"] = density.note(design)
+    if "missing" in parts:
+        gallery = bank.gallery(design.n)
+        protocol["faults without copies"] = descriptions(gallery.sorting)
+        found["missing"] = power_of_missing(gallery, design)
+    if "membership" in parts:
+        protocol["members"] = min(len(points.train), membership.MOST)
+        found["membership"] = {
+            space: membership.black_box(each.train, each.images, bank.copies, bank.held_out, design)
+            for space, each in bank.points.items()
+        }
+    return found
 
 
 @wraps(benchmark)
@@ -140,21 +185,21 @@ def main(**options: Any) -> None:
     print(markdown(result))
 
 
-def _kinds(given: str | list[str]) -> list[str]:
-    """Return the kinds of copies.
+def _names(given: str | list[str], option: str, noun: str, known: Mapping[str, Any]) -> list[str]:
+    """Return the names that an option gives, of some that are known.
 
     Raises:
         UserError: for an unknown one.
     """
-    names = [name.strip() for name in given.split(",")] if isinstance(given, str) else given
+    names = [name.strip() for name in given.split(",")] if isinstance(given, str) else list(given)
     if names == ["all"]:
-        return list(CHANGES)
+        return list(known)
     for name in names:
-        if name not in CHANGES:
+        if name not in known:
             raise UserError(
-                f"kinds: there is no kind {name!r}.{did_you_mean(name, CHANGES)} Known: {', '.join(CHANGES)}"
+                f"{option}: there is no {noun} {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
             )
-    return list(names)
+    return names
 
 
 def _check(shares: list[float], counts: Mapping[str, int], honest: int) -> None:
@@ -174,49 +219,6 @@ def _check(shares: list[float], counts: Mapping[str, int], honest: int) -> None:
             f"honest: at least {round(1 / FALSE_ALARMS)} sets, since the threshold is what {FALSE_ALARMS:.0%} of them "
             f"exceed; got {honest}"
         )
-
-
-def _images(train: str, held_out: str, resolution: int, reading: Mapping[str, Any]) -> tuple[ImageSet, ImageSet]:
-    """Read the training and the held-out images at one resolution."""
-    with faults_of("train"):
-        size = resolution or image_source("train", train, 1, 3, reading).sizes().common_side
-    read = []
-    for name, path in (("train", train), ("held_out", held_out)):
-        source = image_source(name, path, size, 3, reading)
-        with faults_of(name):
-            source.setup()
-        read.append(ImageSet(name, split_images(source.train)))
-    return read[0], read[1]
-
-
-def _views(
-    network: Extractor, train: ImageSet, held_out: ImageSet, kinds: list[str], copies: int
-) -> tuple[dict[str, View | RegisteredView], Tensor, dict[str, Tensor]]:
-    """Compute the views of held-out images and copies, which of them equal training images, and the rows by kind."""
-    chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(0))[:copies]
-    sources = train.images(chosen)
-    planted = [planted_copies(kind, sources, torch.Generator().manual_seed(i)) for i, kind in enumerate(kinds)]
-    made = ImageSet("copies", torch.cat(planted))
-    pixels = named_extractor("pixels", size=min(PIXEL_SIZE, train.shape[-1]))
-    views: dict[str, View | RegisteredView] = {}
-    for name, extractor in ((network.name, network), ("pixels", pixels)):
-        known = _features(extractor, train)
-        views[name] = view_of(name, known, _features(extractor, held_out), _features(extractor, made), seed=0)
-    views[f"{MIRRORED}pixels"] = view_of(
-        f"{MIRRORED}pixels", known, _features(pixels, held_out.mirrored()), _features(pixels, made.mirrored()), seed=0
-    )
-    if train.shape[-1] >= SMALLEST:
-        views["registered pixels"] = registered_view(train, held_out, made, seed=0)
-    originals = set(mirror_invariant(digests(train), train))
-    equal = [d in originals for part in (held_out, made) for d in mirror_invariant(digests(part), part)]
-    first = len(held_out)
-    return views, torch.tensor(equal), {kind: torch.arange(copies) + first + i * copies for i, kind in enumerate(kinds)}
-
-
-def _features(network: Extractor, images: ImageSet) -> Tensor:
-    """Compute the features (N, D) of images."""
-    title = f"{network.name} of {images.name.replace('_', '-')} images"
-    return features_of(network, (to_float(part) for part in images.parts()), total=len(images), title=title).values
 
 
 def _write(path: Path, result: dict[str, Any]) -> None:

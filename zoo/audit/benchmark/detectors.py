@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import torch
 from torch import Tensor
 
-from zoo.audit.benchmark.bank import RegisteredView, View, Views
-from zoo.audit.statistics.copies import Closest, calibrate, closest_training_images, rank_test
-from zoo.audit.statistics.memory import RealNeighbours, ratio_threshold
+from zoo.audit.benchmark.bank import AROUND, Half, RegisteredView, View, Views
+from zoo.audit.benchmark.power import Test
+from zoo.audit.statistics.closest import scan
+from zoo.audit.statistics.copies import Closest, calibrate, closest_training_images
+from zoo.audit.statistics.memory import RealNeighbours
 from zoo.audit.statistics.significance import fisher_exact, holm
 
-RATES = (0.001, 0.01)  # shares of the held-out images below the thresholds of the copying rate, as in the audit
 CLOSE = 0.01  # share of the held-out images that are as close to a training image as the calibrated distance
 
 Statistic = Callable[[Tensor], float]
 """Function of a set of images, given as rows (n,) of the views, to the number of a test."""
+NEAR_PIXELS = 0.15  # root mean square difference of pixels in [0, 1] below which Carlini et al. 2023 call it a copy
+NEAR_RATIO = 0.5  # the same for the distance, as a share of the mean distance to the 50 nearest training images
+PUBLISHED = "Carlini et al. 2023"
 
 
-@dataclass(frozen=True)
-class Half:
-    """One seed's reference: the rows of held-out images that no set contains.
-
-    Args:
-        rows: rows (R,) of the reference in the views.
-        mask: mask (M,) of the reference among the held-out images.
-    """
-
-    rows: Tensor
-    mask: Tensor
-
-
-def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
+def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Test]:
     """Return all tests by name, for one choice of the reference.
 
     Args:
@@ -43,6 +34,7 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
         equal: whether each of the B images equals a training image or its mirror image.
     """
     found: dict[str, Statistic] = {}
+    fixed: dict[str, Statistic] = {}
     neighbours = {name: view.neighbours(half.mask) for name, view in views.items()}
     for name, view in views.items():
         if isinstance(view, RegisteredView):
@@ -56,10 +48,20 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Statistic]:
         found[f"AuthPct, {name}"] = _mean_of(~view.authentic)
         found[f"MiFID's distance, {name}"] = _mean_of(-view.cosines)
         found[f"exchange test, {name}"] = _exchange(neighbours[name])
-    moved = [view for view in views.values() if isinstance(view, RegisteredView)]
-    plain = {name: found for name, found in neighbours.items() if isinstance(views[name], View)}
-    found["audit: all views"] = _audit(plain, half, moved[0] if moved else None, equal)
-    return found
+        nearest = view.to_train.distances[:, 0]
+        fixed[f"fixed: below {NEAR_RATIO:g} of the mean of the {AROUND} nearest ({PUBLISHED}), {name}"] = _mean_of(
+            nearest < NEAR_RATIO * view.around
+        )
+        if name == "pixels":  # from -1 to 1
+            differences = nearest / (2 * math.sqrt(view.width))
+            fixed[f"fixed: difference below {NEAR_PIXELS:g} ({PUBLISHED}), {name}"] = _mean_of(
+                differences < NEAR_PIXELS
+            )
+    found["audit: all views"] = _audit(neighbours, half, equal)
+    return {
+        **{name: Test(statistic) for name, statistic in found.items()},
+        **{name: Test(statistic, fixed=0.0) for name, statistic in fixed.items()},
+    }
 
 
 def _mean_of(values: Tensor) -> Statistic:
@@ -120,56 +122,24 @@ def _exchange(neighbours: RealNeighbours) -> Statistic:
     return lambda rows: _evidence(_of(neighbours, rows).exchange().p)
 
 
-def _audit(neighbours: dict[str, RealNeighbours], half: Half, moved: RegisteredView | None, equal: Tensor) -> Statistic:
+def _audit(neighbours: dict[str, RealNeighbours], half: Half, equal: Tensor) -> Statistic:
     """Return -log10 of the audit's smallest p-value over all views, corrected for their number (Holm).
 
-    As in the audit's question on copying: equality with a training image; in each space the exchange test, and the
-    copying rate at two thresholds, which one half of the reference sets and the other checks; in registered pixels at
-    one, by an exact rank test.
+    As in the audit's question on copying: equality with a training image; the exchange test of all images, but in
+    registered pixels; in each space, that of the closest images.
     """
-    setting, checking = half.rows[::2], half.rows[1::2]
-    thresholds = {
-        (name, rate): ratio_threshold(view.ratios[setting], rate) for name, view in neighbours.items() for rate in RATES
-    }
-    null = {
-        key: int((neighbours[key[0]].ratios[checking] <= threshold).sum())
-        for key, threshold in thresholds.items()
-        if threshold is not None
-    }
-    of_moved = None if moved is None else _of_moved(moved, half)
-
     twins = int(equal[half.rows].sum())
 
     def statistic(rows: Tensor) -> float:
         p = [fisher_exact(int(equal[rows].sum()), len(rows), twins, len(half.rows))]
-        p += [] if of_moved is None else of_moved(rows)
         for name, view in neighbours.items():
             own = _of(view, rows)
-            p.append(own.exchange().p)
-            for rate in RATES:
-                threshold = thresholds[name, rate]
-                if threshold is None:
-                    continue
-                close = own.ratios <= threshold
-                more = fisher_exact(int(close.sum()), len(rows), null[name, rate], len(checking))
-                p.append(max(more, own.exchange(close).p))
+            if not name.startswith("registered"):
+                p.append(own.exchange().p)
+            p.append(scan(own, view.ratios[half.rows]).p)
         return _evidence(float(holm(p).min()))
 
     return statistic
-
-
-def _of_moved(view: RegisteredView, half: Half) -> Callable[[Tensor], list[float]]:
-    """Return a function from a set to the p-values of its tests in registered pixels."""
-    closest, neighbours = view.closest(half.mask), view.neighbours(half.mask)
-    calibration = calibrate(_some(closest, half.rows))
-
-    def values(rows: Tensor) -> list[float]:
-        own = _of(neighbours, rows)
-        close = own.ratios < calibration.threshold
-        more = rank_test(int(close.sum()), len(rows), calibration.false_alarms, calibration.images)
-        return [own.exchange().p, max(more, own.exchange(close).p)]
-
-    return values
 
 
 def _of(neighbours: RealNeighbours, rows: Tensor) -> RealNeighbours:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.audit.benchmark.bank import Views
-from zoo.audit.benchmark.detectors import Half, detectors
+from zoo.audit.benchmark.bank import Half
 
 FALSE_ALARMS = 0.01
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Test:
+    """A test: a function of a set of images, given as rows (n,), to a number that is higher the more looks wrong.
+
+    Args:
+        statistic: the function.
+        fixed: the threshold that the test's authors give; None for the value that 1 % of the honest sets exceed.
+        sets: sets of a kind that it is computed for, at most; None for all.
+    """
+
+    __test__ = False  # no test of the suite
+
+    statistic: Callable[[Tensor], float]
+    fixed: float | None = None
+    sets: int | None = None
+
+    def __call__(self, rows: Tensor) -> float:
+        """Return the number of a set."""
+        return self.statistic(rows)
+
+
+Tests = Callable[[Half], Mapping[str, Test]]
+"""Function of a reference to all tests by name."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +61,34 @@ class Design:
     planted: int
 
 
-def power(
-    views: Views, equal: Tensor, copies: dict[str, Tensor], held_out: int, design: Design
-) -> list[dict[str, Any]]:
+def halves(held_out: int, seeds: int) -> Iterator[tuple[Half, Tensor, torch.Generator]]:
+    """Split the held-out images at random for each seed: into the reference, and the rows that sets are drawn from.
+
+    Args:
+        held_out: number of held-out images M.
+        seeds: number of seeds.
+
+    Yields:
+        The reference, the other rows, and the generator of what else is random.
+    """
+    for seed in range(seeds):
+        rng = torch.Generator().manual_seed(seed)
+        order = torch.randperm(held_out, generator=rng)
+        half = Half(order[: held_out // 2], torch.zeros(held_out, dtype=torch.bool))
+        half.mask[half.rows] = True
+        yield half, order[held_out // 2 :], rng
+
+
+def draw(pool: Tensor, copies: Tensor | None, share: float, n: int, rng: torch.Generator) -> Tensor:
+    """Draw the rows (n,) of a set: some copies, and others of the pool."""
+    planted = 0 if copies is None else max(1, round(share * n))
+    honest = pool[torch.randperm(len(pool), generator=rng)[: n - planted]]
+    if copies is None:
+        return honest
+    return torch.cat([honest, copies[torch.randperm(len(copies), generator=rng)[:planted]]])
+
+
+def power(tests: Tests, copies: dict[str, Tensor], held_out: int, design: Design) -> list[Row]:
     """Measure every test on every kind of copies.
 
     For each seed, one half of the held-out images is the reference, and sets of n images are drawn from the other,
@@ -45,8 +96,7 @@ def power(
     image. The threshold of a test is exceeded by 1 % of the honest sets; ties count as not found.
 
     Args:
-        views: views by name of the space.
-        equal: whether each image of the views equals a training image or its mirror image (B,).
+        tests: the tests for a reference.
         copies: rows (K,) of the copies in the views, by kind.
         held_out: number of held-out images M, the first rows of the views.
         design: the sizes.
@@ -56,34 +106,27 @@ def power(
         honest sets have the kind `honest`.
     """
     found: dict[tuple[str, str, float], list[float]] = {}
-    for seed in range(design.seeds):
-        rng = torch.Generator().manual_seed(seed)
-        order = torch.randperm(held_out, generator=rng)
-        half = Half(order[: held_out // 2], torch.zeros(held_out, dtype=torch.bool))
-        half.mask[half.rows] = True
-        pool = order[held_out // 2 :]
-        cases = {("honest", 0.0): [_set(pool, None, 0.0, design.n, rng) for _ in range(design.honest)]}
+    for half, pool, rng in halves(held_out, design.seeds):
+        cases = {("honest", 0.0): [draw(pool, None, 0.0, design.n, rng) for _ in range(design.honest)]}
         for kind, rows in copies.items():
             for share in design.shares:
-                cases[kind, share] = [_set(pool, rows, share, design.n, rng) for _ in range(design.planted)]
-        calibration = [_set(pool, None, 0.0, design.n, rng) for _ in range(design.honest)]
-        for test, statistic in detectors(views, half, equal).items():
-            threshold = float(np.quantile([statistic(rows) for rows in calibration], 1 - FALSE_ALARMS, method="higher"))
+                cases[kind, share] = [draw(pool, rows, share, design.n, rng) for _ in range(design.planted)]
+        calibration = [draw(pool, None, 0.0, design.n, rng) for _ in range(design.honest)]
+        for name, test in tests(half).items():
+            bound = test.fixed
+            if bound is None:
+                bound = threshold([test(rows) for rows in calibration[: test.sets]])
             for (kind, share), sets in cases.items():
-                exceeded = [statistic(rows) > threshold for rows in sets]
-                found.setdefault((test, kind, share), []).append(float(np.mean(exceeded)))
+                exceeded = [test(rows) > bound for rows in sets[: test.sets]]
+                found.setdefault((name, kind, share), []).append(float(np.mean(exceeded)))
     return [
         {"test": test, "kind": kind, "share": share, "found": values} for (test, kind, share), values in found.items()
     ]
 
 
-def _set(pool: Tensor, copies: Tensor | None, share: float, n: int, rng: torch.Generator) -> Tensor:
-    """Draw the rows (n,) of a set: some copies, and others of the pool."""
-    planted = 0 if copies is None else max(1, round(share * n))
-    honest = pool[torch.randperm(len(pool), generator=rng)[: n - planted]]
-    if copies is None:
-        return honest
-    return torch.cat([honest, copies[torch.randperm(len(copies), generator=rng)[:planted]]])
+def threshold(values: Sequence[float]) -> float:
+    """Return the value that 1 % of the honest sets exceed."""
+    return float(np.quantile(values, 1 - FALSE_ALARMS, method="higher"))
 
 
 def interval(values: Sequence[float], repeats: int = 2000) -> tuple[float, float, float]:

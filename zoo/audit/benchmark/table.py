@@ -1,43 +1,76 @@
-"""The table of a benchmark's results."""
+"""The tables of a benchmark's results."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from zoo.audit.benchmark.power import interval
 
 
 def markdown(result: dict[str, Any]) -> str:
-    """Return the results as Markdown: a table for each share, with a row for each test and a column for each kind.
+    """Return the results as Markdown: a table for each share of copies, of what is missing, and of attacks.
 
     Args:
         result: what `zoo.audit.benchmark.command.benchmark` returns.
     """
-    protocol, rows = result["protocol"], result["rows"]
-    kinds = list(protocol["kinds"])
-    tests = list(dict.fromkeys(row["test"] for row in rows))
-    found = {(row["test"], row["kind"], row["share"]): row["found"] for row in rows}
+    protocol = result["protocol"]
     lines = [
         f"Share of planted sets that each test finds, in %, with the 95 % interval over {protocol['seeds']} seeds. "
         f"{protocol['train']:,} training images, {protocol['held_out']:,} held out, sets of {protocol['n']:,}. Each "
         f"threshold is exceeded by {protocol['false alarms']:.0%} of {protocol['honest sets for each threshold']:,} "
         "honest sets; the first column has the false alarms among as many others."
     ]
-    for share in protocol["shares"]:
+    lines += [text for name, text in protocol.get("notes", {}).items()]
+    kinds = list(protocol["kinds"])
+    for share in protocol["shares"] if result["rows"] else ():
         copies = max(1, round(share * protocol["n"]))
-        lines += [
-            "",
-            f"**{100 * share:g} % of a set are copies** ({copies:,} of {protocol['n']:,})",
-            "",
-            f"| test | honest | {' | '.join(kinds)} |",
-            f"|---|{'---|' * (len(kinds) + 1)}",
-        ]
-        for test in tests:
-            cells = [_cell(found[test, "honest", 0.0]), *(_cell(found[test, kind, share]) for kind in kinds)]
-            lines.append(f"| {test} | {' | '.join(cells)} |")
+        lines += ["", f"**{100 * share:g} % of a set are copies** ({copies:,} of {protocol['n']:,})", ""]
+        lines += _powers(result["rows"], kinds, share)
+    if result.get("missing"):
+        lines += ["", "**What is missing**", ""]
+        lines += _powers(result["missing"], list(protocol["faults without copies"]), 0.0)
+        lines += ["", *(f"- {kind}: {text}" for kind, text in protocol["faults without copies"].items())]
+    if result.get("membership"):
+        lines += ["", *_attacks(result["membership"], kinds, protocol)]
     lines += ["", "Not run:", ""]
     lines += [f"- {name}: {reason}" for name, reason in protocol["not run"].items()]
     return "\n".join(lines)
+
+
+def _powers(rows: Sequence[dict[str, Any]], kinds: list[str], share: float) -> list[str]:
+    """Return the table of a share: a row for each test, a column for each kind."""
+    found = {(row["test"], row["kind"], row["share"]): row["found"] for row in rows}
+    lines = [f"| test | honest | {' | '.join(kinds)} |", f"|---|{'---|' * (len(kinds) + 1)}"]
+    for test in dict.fromkeys(row["test"] for row in rows):
+        cells = [_cell(found[test, "honest", 0.0]), *(_cell(found[test, kind, share]) for kind in kinds)]
+        lines.append(f"| {test} | {' | '.join(cells)} |")
+    return lines
+
+
+def _attacks(attacks: dict[str, list[dict[str, Any]]], kinds: list[str], protocol: dict[str, Any]) -> list[str]:
+    """Return the table of the attacks on membership: a row for each space and share, a column for each kind."""
+    lines = [
+        "**Attacks on membership** by the distance to the nearest image of a set: the area under the ROC curve, and in "
+        f"brackets the share of the {protocol['members']:,} members that are recognised where 0.1 % of the others are "
+        "taken for members, in %. At most so many are copied as a set has copies.",
+        "",
+        f"| distance | copies, % of the members | honest | {' | '.join(kinds)} |",
+        f"|---|---|{'---|' * (len(kinds) + 1)}",
+    ]
+    for space, rows in attacks.items():
+        found = {(row["kind"], row["share"]): row for row in rows}
+        for share in protocol["shares"]:
+            most = 100 * max(1, round(share * protocol["n"])) / protocol["train"]
+            cells = [_attack(found["honest", 0.0]), *(_attack(found[kind, share]) for kind in kinds)]
+            lines.append(f"| {space} | {most:.2g} | {' | '.join(cells)} |")
+    return lines
+
+
+def _attack(row: dict[str, Any]) -> str:
+    """Return the area under the curve and the recognised members of an attack."""
+    area, recognised = (interval(row[key])[0] for key in ("auc", "tpr"))
+    return f"{area:.3f} ({100 * recognised:.2f})"
 
 
 def _cell(values: list[float]) -> str:

@@ -128,15 +128,12 @@ def registered_neighbours(evidence: Evidence, part: str) -> RealNeighbours:
     return copies.registered_neighbours(found, len(evidence.train), len(evidence.held_out))
 
 
-def add_rate_test(finding: Builder, evidence: Evidence, smallest: float) -> None:
-    """Add a test whether generated images are unusually close to a real image more often than held-out images are.
-
-    As in the other spaces, these real images must also be training images more often than by chance.
+def add_rate(finding: Builder, evidence: Evidence) -> None:
+    """Add the share of generated images that are closer to a real image, moved or not, than 99 % of held-out ones.
 
     Args:
         finding: the finding to add to.
         evidence: the images.
-        smallest: smallest rate beyond that of held-out images for an alarm.
     """
     found = search(evidence)
     generated, held_out = (registered_neighbours(evidence, part) for part in ("generated", "held_out"))
@@ -145,28 +142,16 @@ def add_rate_test(finding: Builder, evidence: Evidence, smallest: float) -> None
     if calibration.threshold == -torch.inf:
         return
     close = generated.ratios < calibration.threshold
-    hits, n, false, images = int(close.sum()), len(close), calibration.false_alarms, calibration.images
     exchange = generated.exchange(close)
-    statistic = finding.add_statistic(
+    finding.add_statistic(
         f"copying rate at {percent(FALSE_ALARMS, 1)} in {SPACE}",
-        wilson_percent(hits, n),
-        null=wilson_percent(false, images),
-        n=n,
+        wilson_percent(int(close.sum()), len(close)),
+        null=wilson_percent(calibration.false_alarms, calibration.images),
+        n=len(close),
         unit="%",
         description=f"generated images unusually close to one real image, moved or not; {exchange.train_winners:,} "
         f"of these {exchange.winners:,} real images are training images ({percent(exchange.expected, 1)} expected by "
         "chance)",
-    )
-    reason = f"{percent(hits / n, 1)} of the generated images are unusually close to a training image, moved or not"
-    finding.add_test(
-        statistic,
-        p=max(copies.rank_test(hits, n, false, images), exchange.p),
-        effect_matters=hits / n - false / images >= smallest,
-        verdict="memorising",
-        reason=reason,
-        kind="rate",
-        answer=f"{reason} (in {SPACE}); {percent(false / images, 1)} of the held-out images are as close to any real "
-        "image.",
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from scipy import stats
 from torch import Tensor
 
 from zoo.audit.statistics.distances import NEIGHBOURS
@@ -94,25 +93,6 @@ def calibrate(held_out: Closest) -> Calibration:
     rank = int(FALSE_ALARMS * (len(null) + 1))  # a ratio with fewer than `rank` - 1 below it has p <= FALSE_ALARMS
     threshold = float(null[rank - 1]) if rank else -torch.inf
     return Calibration(null, int(near.sum()), threshold, int((held_out.ratios < threshold).sum()))
-
-
-def rank_test(hits: int, n: int, false_alarms: int, images: int) -> float:
-    """Compute the exact p-value of the hypothesis that generated and held-out images are equally close to real ones.
-
-    The threshold is the ratio of a held-out image, below which there are `false_alarms` others. If both sets are
-    exchangeable, so many or more generated images below it mean that of the first `hits` + `false_alarms` ratios in
-    ascending order at most `false_alarms` are of held-out images: a hypergeometric probability.
-
-    Args:
-        hits: number of generated images below the threshold.
-        n: number of generated images.
-        false_alarms: number of held-out images below the threshold.
-        images: number of held-out images.
-
-    Returns:
-        The p-value; 1 if there are no hits.
-    """
-    return float(stats.hypergeom.cdf(false_alarms, n + images, images, hits + false_alarms)) if hits else 1.0
 
 
 def share_of_copies(

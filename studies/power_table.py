@@ -1,0 +1,107 @@
+"""Write the tables of `docs/questions/copying.md` from the results of the benchmark of tests.
+
+    python -m zoo.audit.benchmark train=FOLDER held_out=FOLDER shares=[0.01,0.05] out=studies/results/power_faces.json
+    python studies/power_table.py
+
+Each `results/power_NAME.json` of the data sets below becomes a table of the powers at SHARE, with its protocol, and
+tables of what is missing and of attacks on membership where these were measured.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+STUDIES = Path(__file__).resolve().parent
+PAGE = STUDIES.parent / "docs" / "questions" / "copying.md"
+BEGIN, END = "<!-- powers begin: python studies/power_table.py -->", "<!-- powers end -->"
+DATA = {"faces": "Drawn faces", "cifar": "Small photographs (CIFAR-10, as JPEG)", "mnist": "Digits (MNIST)"}
+SHARE = 0.05
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Return the mean over seeds with its 95 % bootstrap interval, as `zoo.audit.benchmark.power.interval` does."""
+    rows = np.asarray(values, np.float64)
+    draws = np.random.default_rng(0).integers(len(rows), size=(2000, len(rows)))
+    low, high = np.quantile(rows[draws].mean(1), (0.025, 0.975))
+    return float(rows.mean()), float(low), float(high)
+
+
+def cell(values: list[float]) -> str:
+    """Return a mean in percent, with its interval if it has a width."""
+    mean, low, high = (round(100 * value) for value in interval(values))
+    return f"{mean}" if low == high else f"{mean} ({low} to {high})"
+
+
+def powers(rows: list[dict[str, Any]], kinds: list[str], share: float) -> list[str]:
+    """Return the table of a share: a row for each test, a column for each kind."""
+    found = {(row["test"], row["kind"], row["share"]): row["found"] for row in rows}
+    lines = [f"| test | honest | {' | '.join(kinds)} |", f"|---|{'---|' * (len(kinds) + 1)}"]
+    for test in dict.fromkeys(row["test"] for row in rows):
+        cells = [cell(found[test, "honest", 0.0]), *(cell(found[test, kind, share]) for kind in kinds)]
+        lines.append(f"| {test} | {' | '.join(cells)} |")
+    return lines
+
+
+def attacks(spaces: dict[str, list[dict[str, Any]]], kinds: list[str]) -> list[str]:
+    """Return the table of attacks on membership at SHARE: the area under the curve, and the recognised members in %."""
+    lines = [f"| distance | honest | {' | '.join(kinds)} |", f"|---|{'---|' * (len(kinds) + 1)}"]
+    for space, rows in spaces.items():
+        found = {(row["kind"], row["share"]): row for row in rows}
+        chosen = [found["honest", 0.0], *(found[kind, SHARE] for kind in kinds)]
+        cells = [f"{np.mean(row['auc']):.3f} ({100 * np.mean(row['tpr']):.2f})" for row in chosen]
+        lines.append(f"| {space} | {' | '.join(cells)} |")
+    return lines
+
+
+def wrapped(text: str) -> str:
+    """Return a paragraph in lines as long as those of the page."""
+    return textwrap.fill(text, 128, break_long_words=False, break_on_hyphens=False)
+
+
+def section(title: str, result: dict[str, Any]) -> list[str]:
+    """Return the tables of one data set, with their protocol."""
+    protocol = result["protocol"]
+    kinds = list(protocol["kinds"])
+    text = (
+        f"{protocol['train']:,} training images, {protocol['held_out']:,} held out, {protocol['resolution']} px; sets "
+        f"of {protocol['n']:,}, {SHARE:.0%} of them copies. Thresholds are what 1 % of "
+        f"{protocol['honest sets for each threshold']:,} honest sets exceed, the column *honest* counts as many "
+        f"others; {protocol['seeds']} seeds, {protocol['planted sets of each seed']} planted sets each."
+    )
+    text = " ".join([text, *protocol.get("notes", {}).values()])
+    lines = [f"### {title}", "", wrapped(text), "", *powers(result["rows"], kinds, SHARE)]
+    if result.get("missing"):
+        faults = protocol["faults without copies"]
+        lines += ["", "What is missing:", "", *powers(result["missing"], list(faults), 0.0), ""]
+        lines += [f"- {kind}: {text}" for kind, text in faults.items()]
+    if result.get("membership"):
+        most = round(SHARE * protocol["n"]) / protocol["train"]
+        text = (
+            "Attacks on membership by the distance to the nearest image of a set: the area under the ROC curve, and in "
+            f"brackets the share of {protocol['members']:,} members that are recognised where 0.1 % of the others are "
+            f"taken for members, in %; {most:.2%} of the training images are copied."
+        )
+        lines += ["", wrapped(text), "", *attacks(result["membership"], kinds)]
+    return lines
+
+
+def main() -> None:
+    """Write the tables into the page."""
+    lines: list[str] = []
+    for name, title in DATA.items():
+        path = STUDIES / "results" / f"power_{name}.json"
+        if path.is_file():
+            lines += ["", *section(title, json.loads(path.read_text())), ""]
+    text = PAGE.read_text()
+    before, _, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))
+
+
+if __name__ == "__main__":
+    main()
