@@ -15,6 +15,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from rows import train_fully
+
 import zoo
 import zoo.training.terms
 from zoo.alarms.records import read_jsonl

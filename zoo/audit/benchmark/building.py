@@ -116,8 +116,8 @@ def build(
         if compared:
             views[name] = view_of(name, known, own, changed, seed=0)
     if compared:
-        mirrored = (_features(pixels, part.mirrored()) for part in (held_out, made))
-        views[f"{MIRRORED}{PIXELS}"] = view_of(f"{MIRRORED}{PIXELS}", points[PIXELS].train, *mirrored, seed=0)
+        own, changed = (_features(pixels, part.mirrored()) for part in (held_out, made))
+        views[f"{MIRRORED}{PIXELS}"] = view_of(f"{MIRRORED}{PIXELS}", points[PIXELS].train, own, changed, seed=0)
     if compared and train.shape[-1] >= SMALLEST:
         views[REGISTERED] = registered_view(train, held_out, made, seed=0)
     originals = set(mirror_invariant(digests(train), train))

@@ -69,7 +69,7 @@ def few_images(pool: Tensor, n: int, rng: torch.Generator, support: int) -> Tens
 
     However large the support, a set has at most n different images, so that the pool need not be as large.
     """
-    _, inverse = torch.randint(support, (n,), generator=rng).unique(return_inverse=True)
+    _, inverse = torch.unique(torch.randint(support, (n,), generator=rng), return_inverse=True)
     return pool[torch.randperm(len(pool), generator=rng)[: int(inverse.max()) + 1]][inverse]
 
 
@@ -84,7 +84,7 @@ def lacking(pool: Tensor, n: int, rng: torch.Generator, kinds: Tensor, kept: flo
         kept: share of the images of that kind that is left, below 1.
     """
     own = kinds[pool]
-    present = own.unique()
+    present = torch.unique(own)
     chosen = own == present[int(torch.randint(len(present), (1,), generator=rng))]
     left = torch.cat([pool[~chosen], pool[chosen][torch.rand(int(chosen.sum()), generator=rng) < kept]])
     return left[torch.randperm(len(left), generator=rng)[:n]]

@@ -38,7 +38,7 @@ class Sorting:
     @property
     def count(self) -> int:
         """The number of kinds of which one is removed."""
-        return len(self.removed.unique())
+        return len(torch.unique(self.removed))
 
 
 def by_classes(train: Tensor, labels: Tensor, held_out: Tensor, truth: Tensor, to_train: Nearest) -> Sorting:
