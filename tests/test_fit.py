@@ -331,6 +331,9 @@ def test_words_of_a_command_are_checked_against_its_function() -> None:
 # --- in a process of its own -----------------------------------------------------------------------------------------
 
 
+of_one_worker = pytest.mark.xdist_group("fit elsewhere")  # which trains once
+
+
 @pytest.fixture(scope="module")
 def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory that is not the checkout."""
@@ -344,6 +347,7 @@ def trained(elsewhere: Path) -> subprocess.CompletedProcess[str]:
     return python("-m", "zoo.fit", *words, cwd=elsewhere)
 
 
+@of_one_worker
 def test_a_run_ends_with_code_0_and_says_where_everything_is(
     trained: subprocess.CompletedProcess[str], elsewhere: Path
 ) -> None:
@@ -358,10 +362,12 @@ def test_a_run_ends_with_code_0_and_says_where_everything_is(
     assert [path.name for path in elsewhere.iterdir()] == ["run"]
 
 
+@of_one_worker
 def test_a_run_that_goes_well_warns_of_nothing(trained: subprocess.CompletedProcess[str]) -> None:
     assert trained.stderr == ""
 
 
+@of_one_worker
 def test_a_run_leaves_its_recipe_its_samples_and_its_checkpoint(
     trained: subprocess.CompletedProcess[str], elsewhere: Path
 ) -> None:
@@ -378,6 +384,7 @@ def test_a_run_leaves_its_recipe_its_samples_and_its_checkpoint(
     assert (folder / "recipe.yaml").read_text().startswith("# A run of dcgan_digits, ")
 
 
+@of_one_worker
 def test_a_run_records_what_it_ran_on(trained: subprocess.CompletedProcess[str], elsewhere: Path) -> None:
     (line,) = (elsewhere / "run/environment.jsonl").read_text().splitlines()
     record = json.loads(line)
@@ -386,6 +393,7 @@ def test_a_run_records_what_it_ran_on(trained: subprocess.CompletedProcess[str],
     assert record["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
 
 
+@of_one_worker
 def test_a_run_shorter_than_the_interval_between_logs_still_leaves_its_losses(
     trained: subprocess.CompletedProcess[str], elsewhere: Path
 ) -> None:

@@ -186,7 +186,7 @@ def test_the_command_writes_numbers_and_a_table(digits: Path) -> None:
         n=150,
         seeds=2,
         honest=100,
-        planted=4,
+        planted=2,
         copies=20,
         tests="copying,missing,membership",
     )
