@@ -17,9 +17,12 @@ from zoo.features import Extractor
 
 
 @pytest.fixture(scope="session", autouse=True)
-def one_thread() -> None:
-    """Tiny networks are fastest on one thread, and sums come out the same in every run."""
+def one_thread() -> Iterator[None]:
+    """Tiny networks are fastest on one thread, and sums come out the same in every run; so in processes of tests."""
     torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -686,7 +686,7 @@ SMALL: dict[str, Any] = {
     ("precision", "images", "kills"),
     [
         # the last round that is kept, images in its checkpoint, whether Adam's state has just been forgotten
-        ("32-true", 528, [(5, 160, True), (7, 192, False), (11, 256, True), (22, 416, False)]),
+        ("32-true", 528, [(5, 160, True), (11, 256, True), (22, 416, False)]),
         ("bf16-mixed", 272, [(7, 192, False)]),
     ],
 )
