@@ -6,6 +6,7 @@ python studies/figures.py [results=studies/results out=docs/images]
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from statistics import mode
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from neural_distance import halves
+from PIL import Image
 from rows import RESULTS
 
 from zoo.config.command_line import checked_arguments, run_command
@@ -142,6 +144,21 @@ def draw_blends(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
+def draw_blend_samples(rows: list[Row], path: Path, folder: Path) -> None:
+    """First samples of each kind of negative examples, of the lowest seed, from the grids in the folder of results."""
+    seed = min(r["seed"] for r in rows)
+    grids = {kind: folder / f"blended_fakes_dcgan_digits_{kind}_{seed}.png" for kind in KINDS}
+    found = {kind: Image.open(grid).convert("RGB") for kind, grid in grids.items() if grid.is_file()}
+    figure, axes = plt.subplots(-(-len(found) // 4), 4, figsize=(10, 1.5 * -(-len(found) // 4)), layout="constrained")
+    for ax in axes.flat:
+        ax.axis("off")
+    for ax, (kind, grid) in zip(axes.flat, found.items()):
+        ax.imshow(grid.crop((0, 0, grid.width, grid.height // 2)), interpolation="nearest")
+        ax.set_title(KINDS[kind], fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
 def draw_courses(rows: list[Row], path: Path) -> None:
     """Magnitudes over the runs of the commonest length at the largest rate; dots where they escalate."""
     rate, length = max(r["rate"] for r in rows), mode(r["images"] for r in rows)
@@ -200,6 +217,7 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
         (trained, draw_histograms, "question_scores.png"),
         (distances, draw_distance, "question_distance.png"),
         (blends, draw_blends, "question_blends.png"),
+        (blends, partial(draw_blend_samples, folder=source), "question_blends_samples.png"),
         (spirals, draw_courses, "question_spiral.png"),
         (escalated, draw_before, "question_spiral_before.png"),
     ):
