@@ -16,35 +16,13 @@ from typing import Any
 
 import numpy as np
 
+from zoo.audit.benchmark.table import powers
+
 STUDIES = Path(__file__).resolve().parent
 PAGE = STUDIES.parent / "docs" / "questions" / "copying.md"
 BEGIN, END = "<!-- powers begin: python studies/power_table.py -->", "<!-- powers end -->"
 DATA = {"faces": "Drawn faces", "cifar": "Small photographs (CIFAR-10, as JPEG)", "mnist": "Digits (MNIST)"}
 SHARE = 0.05
-
-
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """Return the mean over seeds with its 95 % bootstrap interval, as `zoo.audit.benchmark.power.interval` does."""
-    rows = np.asarray(values, np.float64)
-    draws = np.random.default_rng(0).integers(len(rows), size=(2000, len(rows)))
-    low, high = np.quantile(rows[draws].mean(1), (0.025, 0.975))
-    return float(rows.mean()), float(low), float(high)
-
-
-def cell(values: list[float]) -> str:
-    """Return a mean in percent, with its interval if it has a width."""
-    mean, low, high = (round(100 * value) for value in interval(values))
-    return f"{mean}" if low == high else f"{mean} ({low} to {high})"
-
-
-def powers(rows: list[dict[str, Any]], kinds: list[str], share: float) -> list[str]:
-    """Return the table of a share: a row for each test, a column for each kind."""
-    found = {(row["test"], row["kind"], row["share"]): row["found"] for row in rows}
-    lines = [f"| test | honest | {' | '.join(kinds)} |", f"|---|{'---|' * (len(kinds) + 1)}"]
-    for test in dict.fromkeys(row["test"] for row in rows):
-        cells = [cell(found[test, "honest", 0.0]), *(cell(found[test, kind, share]) for kind in kinds)]
-        lines.append(f"| {test} | {' | '.join(cells)} |")
-    return lines
 
 
 def attacks(spaces: dict[str, list[dict[str, Any]]], kinds: list[str]) -> list[str]:

@@ -26,10 +26,10 @@ def markdown(result: dict[str, Any]) -> str:
     for share in protocol["shares"] if result["rows"] else ():
         copies = max(1, round(share * protocol["n"]))
         lines += ["", f"**{100 * share:g} % of a set are copies** ({copies:,} of {protocol['n']:,})", ""]
-        lines += _powers(result["rows"], kinds, share)
+        lines += powers(result["rows"], kinds, share)
     if result.get("missing"):
         lines += ["", "**What is missing**", ""]
-        lines += _powers(result["missing"], list(protocol["faults without copies"]), 0.0)
+        lines += powers(result["missing"], list(protocol["faults without copies"]), 0.0)
         lines += ["", *(f"- {kind}: {text}" for kind, text in protocol["faults without copies"].items())]
     if result.get("membership"):
         lines += ["", *_attacks(result["membership"], kinds, protocol)]
@@ -38,12 +38,12 @@ def markdown(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _powers(rows: Sequence[dict[str, Any]], kinds: list[str], share: float) -> list[str]:
+def powers(rows: Sequence[dict[str, Any]], kinds: list[str], share: float) -> list[str]:
     """Return the table of a share: a row for each test, a column for each kind."""
     found = {(row["test"], row["kind"], row["share"]): row["found"] for row in rows}
     lines = [f"| test | honest | {' | '.join(kinds)} |", f"|---|{'---|' * (len(kinds) + 1)}"]
     for test in dict.fromkeys(row["test"] for row in rows):
-        cells = [_cell(found[test, "honest", 0.0]), *(_cell(found[test, kind, share]) for kind in kinds)]
+        cells = [cell(found[test, "honest", 0.0]), *(cell(found[test, kind, share]) for kind in kinds)]
         lines.append(f"| {test} | {' | '.join(cells)} |")
     return lines
 
@@ -73,7 +73,7 @@ def _attack(row: dict[str, Any]) -> str:
     return f"{area:.3f} ({100 * recognised:.2f})"
 
 
-def _cell(values: list[float]) -> str:
-    """Return a mean in percent with its interval."""
-    mean, low, high = (100 * value for value in interval(values))
-    return f"{mean:.0f} ({low:.0f} to {high:.0f})"
+def cell(values: list[float]) -> str:
+    """Return a mean in percent, with its interval if it has a width."""
+    mean, low, high = (round(100 * value) for value in interval(values))
+    return f"{mean}" if low == high else f"{mean} ({low} to {high})"
