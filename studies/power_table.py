@@ -14,9 +14,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from zoo.audit.benchmark.table import powers
+from zoo.audit.benchmark.table import attack_cell, powers
 
 STUDIES = Path(__file__).resolve().parent
 PAGE = STUDIES.parent / "docs" / "questions" / "copying.md"
@@ -31,8 +29,7 @@ def attacks(spaces: dict[str, list[dict[str, Any]]], kinds: list[str]) -> list[s
     for space, rows in spaces.items():
         found = {(row["kind"], row["share"]): row for row in rows}
         chosen = [found["honest", 0.0], *(found[kind, SHARE] for kind in kinds)]
-        cells = [f"{np.mean(row['auc']):.3f} ({100 * np.mean(row['tpr']):.2f})" for row in chosen]
-        lines.append(f"| {space} | {' | '.join(cells)} |")
+        lines.append(f"| {space} | {' | '.join(map(attack_cell, chosen))} |")
     return lines
 
 

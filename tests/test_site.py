@@ -7,7 +7,6 @@ import importlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from pathlib import Path
 import pytest
 
 import zoo
+from tests.helpers.browser import CHROMIUM, Folder, visit
 
 pytest.importorskip("mkdocstrings", reason='pip install ".[docs]"')
 from mkdocs.commands.build import build
@@ -29,7 +29,6 @@ pytestmark = pytest.mark.xdist_group("site")  # one worker builds the site
 ROOT = Path(__file__).parent.parent
 LOADING = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src", "video": "src"}
 """Elements by which a page loads something, and the attribute that says what."""
-CHROMIUM = shutil.which("chromium")
 PROBE = """<!doctype html><iframe id="page" width="390" height="900"></iframe><script>
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 (async () => {
@@ -179,7 +178,6 @@ def test_the_search_finds_pages_and_names(built: tuple[Path, float, str]) -> Non
 @pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 def test_a_browser_searches_and_asks_no_other_server(built: tuple[Path, float, str], tmp_path: Path) -> None:
     """At 390 px, where no page may be wider than the screen."""
-    found: dict[str, list[str]] = {}
     opened = [
         "/",
         "/guides/photographs/",
@@ -191,37 +189,24 @@ def test_a_browser_searches_and_asks_no_other_server(built: tuple[Path, float, s
     ]
     probe = PROBE.replace("PAGES", json.dumps(opened)).encode()
 
-    class Handler(http.server.SimpleHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Handler(Folder):
+        arrived = threading.Event()
+
+        def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
             if self.path != "/probe.html":
                 return super().do_GET()
             self.send_response(200)
             self.end_headers()
             self.wfile.write(probe)
 
-        def do_POST(self) -> None:
-            found.update(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *texts: object) -> None:
-            """Say nothing."""
-
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(built[0]))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}/probe.html"
-        options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}"]
-        browser = subprocess.Popen(
-            [str(CHROMIUM), *options, address], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
         try:
-            deadline = time.monotonic() + 120
-            while not found and time.monotonic() < deadline:
-                time.sleep(0.2)
+            visit(address, tmp_path / "profile", Handler.arrived)
         finally:
-            browser.kill()
-            browser.wait()
             server.shutdown()
+    found = Handler.found
     assert found
     assert found["origins"] == [found["here"]]
     assert found["wide"] == []

@@ -17,7 +17,7 @@ SETS = 200
 
 
 def note(design: Design) -> str:
-    """Say what is less than for the other tests."""
+    """Return the note below the table: how the gap is computed, and that it has fewer sets than the other tests."""
     return (
         f"{NAME}: as the audit computes it, with {SCORED:,} training images; of each kind and seed at most "
         f"{min(SETS, design.honest)} sets."

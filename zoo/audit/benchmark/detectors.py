@@ -42,13 +42,13 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Test]:
             continue
         if name.startswith("mirrored"):
             continue
-        found[f"mean nearest distance, {name}"] = _mean_distance(view)
-        found[f"share closer than 99 % of held-out, {name}"] = _share_below(view.to_train.distances[:, 0], half)
+        nearest = view.to_train.distances[:, 0]
+        found[f"mean nearest distance, {name}"] = _mean_of(-nearest)
+        found[f"share closer than 99 % of held-out, {name}"] = _share_below(nearest, half)
         found[f"C_T, {name}"] = _c_t(view, half)
         found[f"AuthPct, {name}"] = _mean_of(~view.authentic)
         found[f"MiFID's distance, {name}"] = _mean_of(-view.cosines)
         found[f"exchange test, {name}"] = _exchange(neighbours[name])
-        nearest = view.to_train.distances[:, 0]
         fixed[f"fixed: below {NEAR_RATIO:g} of the mean of the {AROUND} nearest ({PUBLISHED}), {name}"] = _mean_of(
             nearest < NEAR_RATIO * view.around
         )
@@ -66,11 +66,6 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Test]:
 
 def _mean_of(values: Tensor) -> Statistic:
     return lambda rows: float(values[rows].double().mean())
-
-
-def _mean_distance(view: View) -> Statistic:
-    """Return minus the mean distance to the nearest training image."""
-    return _mean_of(-view.to_train.distances[:, 0])
 
 
 def _share_below(distances: Tensor, half: Half) -> Statistic:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from zoo.audit.benchmark.power import interval
 
 
@@ -21,7 +23,7 @@ def markdown(result: dict[str, Any]) -> str:
         f"threshold is exceeded by {protocol['false alarms']:.0%} of {protocol['honest sets for each threshold']:,} "
         "honest sets; the first column has the false alarms among as many others."
     ]
-    lines += [text for name, text in protocol.get("notes", {}).items()]
+    lines += protocol.get("notes", {}).values()
     kinds = list(protocol["kinds"])
     for share in protocol["shares"] if result["rows"] else ():
         copies = max(1, round(share * protocol["n"]))
@@ -62,14 +64,14 @@ def _attacks(attacks: dict[str, list[dict[str, Any]]], kinds: list[str], protoco
         found = {(row["kind"], row["share"]): row for row in rows}
         for share in protocol["shares"]:
             most = 100 * max(1, round(share * protocol["n"])) / protocol["train"]
-            cells = [_attack(found["honest", 0.0]), *(_attack(found[kind, share]) for kind in kinds)]
+            cells = [attack_cell(found["honest", 0.0]), *(attack_cell(found[kind, share]) for kind in kinds)]
             lines.append(f"| {space} | {most:.2g} | {' | '.join(cells)} |")
     return lines
 
 
-def _attack(row: dict[str, Any]) -> str:
+def attack_cell(row: dict[str, Any]) -> str:
     """Return the area under the curve and the recognised members of an attack."""
-    area, recognised = (interval(row[key])[0] for key in ("auc", "tpr"))
+    area, recognised = (np.mean(row[key]) for key in ("auc", "tpr"))
     return f"{area:.3f} ({100 * recognised:.2f})"
 
 

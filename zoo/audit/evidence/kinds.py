@@ -7,11 +7,11 @@ the mistakes are the same on both sides and shares can be compared. For an incor
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
@@ -105,50 +105,85 @@ def _by_neighbours(evidence: Evidence, targets: Tensor, names: tuple[str, ...], 
         truth: classes (M,) of the held-out images, or None.
     """
     k = min(NEIGHBOURS, int(torch.bincount(targets).float().median()))
-    votes = []
-    for side in SIDES:
-        voters = targets[evidence.nearest(side, "train", NEIGHBOURS).indices[:, :k]]  # nearest first
-        share = torch.zeros(len(voters), len(names), dtype=torch.float64)
-        # Votes of nearer images weigh slightly more, which breaks ties.
-        weights = 1 + 0.01 * torch.arange(k, 0, -1, dtype=torch.float64)
-        votes.append(share.scatter_add_(1, voters, (weights / weights.sum()).expand_as(voters)))
+    found = [evidence.nearest(side, "train", NEIGHBOURS).indices[:, :k] for side in SIDES]
+    votes = [neighbour_votes(targets[indices], len(names)) for indices in found]
     rule = f"vote of the {k} nearest of {len(targets):,} training images by {evidence.space}"
     return Kinds(names, rule, False, (votes[0], votes[1]), truth)
 
 
 def _by_discriminants(evidence: Evidence, targets: Tensor, names: tuple[str, ...], truth: Tensor) -> Kinds:
     """Classify by linear discriminant analysis; the arguments are those of `_by_neighbours`."""
-    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-
     chosen = _random_rows(torch.arange(len(targets)), evidence, MOST_FITTED)
-    classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
-    classifier.fit(evidence.features("train")[chosen].double().numpy(), targets[chosen].numpy())
-    votes = [torch.zeros(len(evidence.features(side)), len(names), dtype=torch.float64) for side in SIDES]
-    for side, vote in zip(SIDES, votes):
-        probabilities = classifier.predict_proba(evidence.features(side).double().numpy())
-        vote[:, torch.from_numpy(classifier.classes_)] = torch.from_numpy(probabilities)
+    sides = [evidence.features(side) for side in SIDES]
+    votes = discriminant_votes(evidence.features("train")[chosen], targets[chosen], sides, len(names))
     rule = f"linear discriminants of {len(chosen):,} training images by {evidence.space}"
     return Kinds(names, rule, False, (votes[0], votes[1]), truth)
 
 
 def _clusters(evidence: Evidence) -> Kinds:
     """Sort the images into clusters of the training images."""
-    from sklearn.cluster import MiniBatchKMeans
-
     evidence.report("kinds of images, by clusters")
     features = _random_rows(evidence.features("train"), evidence, MOST_FITTED)
     smallest = min(len(features), len(evidence.held_out), len(evidence.generated))
-    count = int(np.clip(smallest // PER_KIND, FEWEST_KINDS, MOST_KINDS))
-    means = MiniBatchKMeans(count, n_init=3, batch_size=1024, random_state=evidence.seed_of("kinds") % 2**31)
-    means.fit(features.numpy())
-    sides: list[Tensor] = []
-    for side in SIDES:
-        clusters: NDArray[np.int32] = means.predict(evidence.features(side).numpy())
-        sides.append(torch.from_numpy(clusters).long())
+    count = number_of_clusters(smallest)
+    seed = evidence.seed_of("kinds") % 2**31
+    sides = clusters_of(features, [evidence.features(side) for side in SIDES], count, seed)
     one_hot = [torch.nn.functional.one_hot(side, count).double() for side in sides]
     names = tuple(f"kind {i + 1}" for i in range(count))
     rule = f"nearest of {count} k-means centres of {len(features):,} training images by {evidence.space}"
     return Kinds(names, rule, True, (one_hot[0], one_hot[1]))
+
+
+def neighbour_votes(voters: Tensor, classes: int) -> Tensor:
+    """Return the votes (M, K) of the nearest training images; those of nearer ones weigh slightly more against ties.
+
+    Args:
+        voters: class (M, k) of the training images that are nearest to each image, nearest first.
+        classes: number of classes K.
+    """
+    votes = torch.zeros(len(voters), classes, dtype=torch.float64)
+    weights = 1 + 0.01 * torch.arange(voters.shape[1], 0, -1, dtype=torch.float64)
+    return votes.scatter_add_(1, voters, (weights / weights.sum()).expand_as(voters))
+
+
+def discriminant_votes(train: Tensor, targets: Tensor, sides: Sequence[Tensor], classes: int) -> list[Tensor]:
+    """Return the probabilities (M, K) of the classes by linear discriminant analysis, for each set of images.
+
+    Args:
+        train: features (N, D) of the training images.
+        targets: class (N,) of each.
+        sides: features (M, D) of the images of each set.
+        classes: number of classes K.
+    """
+    from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+    classifier = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+    classifier.fit(train.double().numpy(), targets.numpy())
+    votes = [torch.zeros(len(side), classes, dtype=torch.float64) for side in sides]
+    for side, vote in zip(sides, votes):
+        probabilities = classifier.predict_proba(side.double().numpy())
+        vote[:, torch.from_numpy(classifier.classes_)] = torch.from_numpy(probabilities)
+    return votes
+
+
+def number_of_clusters(images: int) -> int:
+    """Return the number of clusters for the smallest of several sets of images."""
+    return int(np.clip(images // PER_KIND, FEWEST_KINDS, MOST_KINDS))
+
+
+def clusters_of(train: Tensor, sides: Sequence[Tensor], count: int, seed: int) -> list[Tensor]:
+    """Return the cluster (M,) of each image by k-means of training images, for each set of images.
+
+    Args:
+        train: features (N, D) of the training images.
+        sides: features (M, D) of the images of each set.
+        count: number of clusters.
+        seed: seed of k-means.
+    """
+    from sklearn.cluster import MiniBatchKMeans
+
+    means = MiniBatchKMeans(count, n_init=3, batch_size=1024, random_state=seed).fit(train.numpy())
+    return [torch.from_numpy(means.predict(side.numpy())).long() for side in sides]
 
 
 def _random_rows(rows: Tensor, evidence: Evidence, most: int) -> Tensor:

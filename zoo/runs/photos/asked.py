@@ -10,6 +10,7 @@ import torch
 
 from zoo.config.recipe import Recipe
 from zoo.config.values import merged
+from zoo.data.image_files import ImageFiles
 from zoo.data.survey import Survey
 from zoo.runs.hours import ROUNDS_ALONE, rounded
 from zoo.runs.photos.choices import Choices
@@ -28,7 +29,8 @@ class Asked:
     Args:
         load: function that reads and checks the recipe with overrides.
         choices: the choices so far, with the user's settings.
-        found: facts about the images.
+        source: the images.
+        found: facts about them.
         train: number of training images.
         hours: length of the run in hours.
         is_default_time: whether nobody gave the hours.
@@ -38,6 +40,7 @@ class Asked:
 
     load: Load
     choices: Choices
+    source: ImageFiles
     found: Survey
     train: int
     hours: float

@@ -147,6 +147,7 @@ def _asked(load: Load, overrides: Mapping[str, Any], hours: float | None) -> Ask
     return Asked(
         load=load,
         choices=Choices(merged(settings_of_start(recipe.pretrained, overrides), overrides)),
+        source=source,
         found=found,
         train=found.count - int(held_out * found.count if held_out < 1 else held_out),
         hours=HOURS if hours is None else hours,
@@ -160,9 +161,8 @@ def _show(asked: Asked, channels: int, path: Path) -> None:
     """Draw images of the folder as training will see them, at the largest resolution that is planned for them."""
     given = asked.choices.flat.get("model.resolution")
     side = largest_resolution(asked.found)[0] if given is None else int(plain(given))
-    source = asked.recipe({"data": {"channels": channels}}).data.build()
     with spared("the picture of training images", path.parent):
-        if save_first_look(source, channels, side, path):
+        if save_first_look(asked.source, channels, side, path):
             print(f"the images, as training will see them: {path}", flush=True)
 
 
