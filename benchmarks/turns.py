@@ -16,7 +16,6 @@ import torch
 from pytorch_lightning import Callback, Trainer
 
 import zoo
-import zoo.runs.planning
 
 Play = Callable[[int], tuple[float, float] | None]
 """Plays so many rounds; returns the seconds of the clock and of the processor if another process played them."""
@@ -159,6 +158,8 @@ def fit_recipe(case: str, callback: Callback, model: dict[str, Any], **sections:
         model: settings of the model in place of the recipe's.
         sections: further sections of the recipe with settings, such as `trainer` and `callbacks`.
     """
+    import zoo.runs.planning  # not at the top: an older version beside which the zoo is measured has no such module
+
     with tempfile.TemporaryDirectory() as folder:
         overrides = {"images": ENDLESS, "model": model, **sections}
         plan = zoo.runs.planning.plan_run(case.split(" ")[0], out=folder, overrides=overrides)

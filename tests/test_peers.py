@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -140,6 +141,15 @@ def test_another_checkout_plays_in_a_process_of_its_own(folder: Path) -> None:
     assert over["milliseconds_per_cycle"]["opponent"] > 0
     with pytest.raises(UserError, match=r"there is no zoo/ in it; give a checkout"):
         peers.benchmark(str(folder), baseline=str(folder))
+
+
+def test_an_older_version_has_the_modules_that_its_process_imports() -> None:
+    """Commit fd4f52d, against which speed is stated, had `zoo` and `zoo.errors`, and none of today's other places."""
+    for name in ("turns.py", "peer_baseline.py"):
+        tree = ast.parse((CHECKOUT / "benchmarks" / name).read_text())
+        plain = {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+        named = {node.module or "" for node in tree.body if isinstance(node, ast.ImportFrom)}
+        assert {module for module in plain | named if module.split(".")[0] == "zoo"} <= {"zoo", "zoo.errors"}
 
 
 def test_a_baseline_that_breaks_is_named_with_its_last_words(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,10 @@ import pytest
 import zoo
 from zoo.errors import UserError
 from zoo.runs import hours
+from zoo.runs import stage_costs as costs_of_stages
 from zoo.runs.hours import planned_overrides
 from zoo.runs.recipes import load_recipe
-from zoo.runs.stage_costs import stage_costs
+from zoo.runs.stage_costs import planned_costs, stage_costs
 from zoo.runs.threads import Choice
 from zoo.training.stages import Stage
 
@@ -24,7 +25,7 @@ QUIET = {"SampleGrid": None, "SampleMetrics": None, "Alarms": None}
 def measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that needs 10 ms for an image in the first half of a run and 30 ms in the second."""
 
-    def measure(recipe: Any, model: Any, data: Any) -> tuple[Choice, list[Stage]]:
+    def measure(recipe: Any, model: Any, data: Any, seconds: float) -> tuple[Choice, list[Stage]]:
         half = recipe.images // 2
         return Choice(1), [Stage(0, half, 4, 0.01), Stage(half, recipe.images, 8, 0.03)]
 
@@ -74,6 +75,26 @@ def test_every_stage_is_measured_and_larger_images_take_longer() -> None:
     assert costs[-1].seconds > costs[0].seconds
     assert model.images_seen == 0
     assert all(bool((before[name] == weight).all()) for name, weight in model.state_dict().items())
+
+
+def test_a_long_run_is_measured_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifteen seconds, shared by all stages; at most 3 % of the run, and half a second for a stage at least."""
+    turns: list[float] = []
+
+    def seconds_in(recipe: Any, model: Any, data: Any, stage: Stage, turn: float) -> float:
+        turns.append(turn)
+        return 0.01
+
+    monkeypatch.setattr(costs_of_stages, "seconds_in", seconds_in)
+    recipe = load_recipe("progan_digits", {"model": {"width": 8}})
+    model, data = recipe.model.build(), recipe.data.build()
+    for seconds, turn in ((7200, 15 / 4), (400, 12 / 4), (10, 0.5)):
+        assert len(planned_costs(recipe, model, data, seconds)) == 4
+        assert turns == [pytest.approx(turn)] * 4
+        turns.clear()
+    model.penalty_every = 4  # rounds with a penalty and without are measured apart
+    planned_costs(recipe, model, data, 7200)
+    assert turns == [pytest.approx(15 / 8)] * 4
 
 
 def test_a_short_run_measures_its_last_stage_alone() -> None:

@@ -38,12 +38,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         asked.append((type(model).__name__, stage.resolution))
         return COST * stage.resolution**2
 
-    def stage_costs(recipe: Any, model: Any, data: Any, **options: Any) -> list[Stage]:
+    def planned_costs(recipe: Any, model: Any, data: Any, seconds: float) -> list[Stage]:
         stages = stages_of(model.data_resolution, recipe.images)
         return [Stage(s.first, s.last, s.resolution, COST * s.resolution**2) for s in stages]
 
     monkeypatch.setattr(candidates, "seconds_in", seconds_in)
-    monkeypatch.setattr(plan, "stage_costs", stage_costs)
+    monkeypatch.setattr(plan, "planned_costs", planned_costs)
     monkeypatch.setattr(plan, "has_accelerator", lambda: False)
     monkeypatch.setattr(plan, "metric_seconds", lambda model: 0.01)
     return asked

@@ -20,7 +20,7 @@ from zoo.errors import UserError
 from zoo.gan import GAN
 from zoo.runs.changes import loop_settings
 from zoo.runs.durations import check_hours
-from zoo.runs.stage_costs import stage_costs
+from zoo.runs.stage_costs import planned_costs
 from zoo.runs.threads import Choice, choose
 from zoo.training.hardware import choose_precision
 from zoo.training.processes import refuse_several
@@ -58,7 +58,7 @@ def planned_overrides(load: Load, overrides: Mapping[str, Any], hours: float) ->
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(recipe.seed)
         model = recipe.model.build()
-    choice, stages = measured_stages(recipe, model, data)
+    choice, stages = measured_stages(recipe, model, data, 3600 * hours)
     factor = 3600 * hours * ROUNDS_ALONE / sum((stage.last - stage.first) * stage.seconds for stage in stages)
     images = max(1, rounded(recipe.images * factor))
     planned = scaled_settings(recipe, images) | {"trainer": {"threads": choice.threads}}
@@ -89,13 +89,13 @@ def describe(hours: float, images: int, stages: Sequence[Stage], factor: float) 
     )
 
 
-def measured_stages(recipe: Recipe, model: GAN, data: Images) -> tuple[Choice, list[Stage]]:
-    """Choose the number of threads and measure all stages with it."""
+def measured_stages(recipe: Recipe, model: GAN, data: Images, seconds: float) -> tuple[Choice, list[Stage]]:
+    """Choose the number of threads and measure all stages of a run of so many seconds with it."""
     own = torch.get_num_threads()
     choice = choose(recipe, model, data, None, own)
     torch.set_num_threads(choice.threads)
     try:
-        return choice, stage_costs(recipe, model, data, short=0.0)
+        return choice, planned_costs(recipe, model, data, seconds)
     finally:
         torch.set_num_threads(own)
 

@@ -25,6 +25,9 @@ from zoo.training.stages import Stage, stages_of
 
 TURN = 0.5
 """Seconds of a stage's rounds, if a cycle of rounds is not longer, after one cycle that is not counted."""
+MEASURING, SHARE = 15.0, 0.03
+"""Seconds in which all stages of a planned run are measured, and the largest share of its time that this may be; half
+a second for each stage in any case. The speed of half a second differs from that of a run by up to 40 %."""
 STRENGTH = 0.4
 """Probability of each transformation of an adaptive augmentation while it is measured; measured runs settled there
 (`studies/README.md`, adaptive augmentation)."""
@@ -40,7 +43,6 @@ def stage_costs(
     data: Any,
     turn: float = TURN,
     short: float = SHORT,
-    known: Mapping[int, float] | None = None,
 ) -> list[Stage]:
     """Return the stages of a run with the measured seconds of an image.
 
@@ -50,15 +52,27 @@ def stage_costs(
         data: source of images, which tells the sizes of batches.
         turn: seconds for which each stage is played at least.
         short: seconds of the run below which only the last stage is measured, so that the others have no costs.
-        known: seconds of an image by resolution in pixels, where they have been measured already.
     """
-    stages, known = stages_of(model.data_resolution, recipe.images), known or {}
+    stages = stages_of(model.data_resolution, recipe.images)
     for i in reversed(range(len(stages))):
-        found = known.get(stages[i].resolution) or seconds_in(recipe, model, data, stages[i], turn)
-        stages[i] = replace(stages[i], seconds=found)
+        stages[i] = replace(stages[i], seconds=seconds_in(recipe, model, data, stages[i], turn))
         if stages[-1].seconds * recipe.images < short:
             break
     return stages
+
+
+def planned_costs(recipe: Recipe, model: GAN, data: Any, seconds: float) -> list[Stage]:
+    """Return the stages of a run with the measured seconds of an image, by which its length will be planned.
+
+    Args:
+        recipe: recipe of the run.
+        model: model that is to be trained; it is copied.
+        data: source of images, which tells the sizes of batches.
+        seconds: time that the run is to take; the longer it is, the longer the measurement.
+    """
+    kinds = 1 if model.penalty_every == 1 else 2  # rounds with a penalty and without
+    count = kinds * len(stages_of(model.data_resolution, recipe.images))
+    return stage_costs(recipe, model, data, max(TURN, min(MEASURING, SHARE * seconds) / count), short=0.0)
 
 
 def growing_costs(recipe: Recipe, model: GAN, data: Any, known: Mapping[int, float] | None = None) -> Sequence[Stage]:

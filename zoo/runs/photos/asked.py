@@ -59,6 +59,10 @@ class Asked:
         """Return the images that there is time for at a cost in seconds; those of the user where a number is given."""
         return rounded(3600 * self.hours * ROUNDS_ALONE / seconds) if self.images is None else self.images
 
+    def seconds(self, cost: float) -> float:
+        """Return the time that is asked for; at a cost of an image in seconds where a number of images is given."""
+        return 3600 * self.hours if self.images is None else cost * self.images / ROUNDS_ALONE
+
 
 def built(recipe: Recipe) -> Any:
     """Build the model of a recipe without touching the random numbers of the run."""

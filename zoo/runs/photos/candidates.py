@@ -60,10 +60,6 @@ class Selection:
         self._settle(chosen)
         return chosen
 
-    def known(self, chosen: Candidate) -> dict[int, float]:
-        """Return what is measured of the chosen model, by resolution; nothing if its width has changed since."""
-        return {chosen.resolution: self.measured[chosen]} if chosen in self.measured else {}
-
     def _of(self, resolution: int) -> Candidate:
         """Return the candidate of a resolution: the user's model, or the best.
 

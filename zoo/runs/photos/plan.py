@@ -36,7 +36,7 @@ from zoo.runs.photos.measuring import checkpoint_bytes, metric_seconds, peak_mem
 from zoo.runs.photos.models import RELATIVISTIC
 from zoo.runs.photos.start import settings_of_start, start_line
 from zoo.runs.photos.table import table
-from zoo.runs.stage_costs import stage_costs
+from zoo.runs.stage_costs import planned_costs
 from zoo.runs.threads import has_accelerator
 from zoo.training.processes import refuse_several
 from zoo.training.threads import threads_of
@@ -110,7 +110,7 @@ def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None, f
     with peak_memory(asked.on_gpu) as peak, threads_of(selection.threads):
         model = built(recipe)
         with step("measuring the stages"):
-            stages = stage_costs(recipe, model, data, short=0.0, known=selection.known(chosen))
+            stages = planned_costs(recipe, model, data, asked.seconds(max(selection.measured.values())))
         metric = metric_seconds(model) if may_measure(asked) else None
     length = choose_length(asked, recipe, stages, metric)
     planned = merged(length.settings, {"trainer": {"threads": selection.threads}})
