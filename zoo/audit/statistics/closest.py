@@ -110,14 +110,17 @@ def crossing_probability(at: list[int], bounds: list[int], train: int, held_out:
         train: size of the training set.
         held_out: size of the held-out set; images are drawn from both sets together, without replacement.
     """
+    left = train - np.arange(at[-1] + 1.0)  # training images that are left, by the number drawn
     below = np.ones(1)  # probability of each number of training images so far, while no bound was reached
     crossed, bound = 0.0, dict(zip(at, bounds))
     for drawn in range(at[-1]):
-        chance = np.clip((train - np.arange(len(below))) / (train + held_out - drawn), 0, 1)
-        after = np.zeros(len(below) + 1)
-        after[1:] = below * chance
-        after[:-1] += below * (1 - chance)
+        one_more = below * (left[: len(below)] / (train + held_out - drawn))
+        after = np.append(below, 0.0)
+        after[:-1] -= one_more
+        after[1:] += one_more
         limit = bound.get(drawn + 1, len(after))
-        crossed += float(after[limit:].sum())
-        below = after[:limit]
+        if limit < len(after):
+            crossed += float(after[limit:].sum())
+            after = after[:limit]
+        below = after
     return min(1.0, crossed)
