@@ -66,7 +66,7 @@ def black_box(
     drawn: list[tuple[str, float, int, Tensor]] = []
     references: list[Tensor] = []
     kinds: dict[str, Tensor | None] = {"honest": None, **copies}
-    for seed, (half, pool, rng) in enumerate(halves(held_out, design.seeds)):
+    for seed, (half, pool, rng) in enumerate(halves(held_out, design.seeds, "attacks on membership")):
         references.append(half.rows)
         for kind, rows in kinds.items():
             for share in design.shares if kind != "honest" else (0.0,):

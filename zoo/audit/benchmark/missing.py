@@ -187,7 +187,7 @@ def power_of_missing(gallery: Gallery, design: Design) -> list[Row]:
         A row for each test and kind of fault, as those of `power`; the share is 0.
     """
     found: dict[tuple[str, str], list[float]] = {}
-    for half, pool, rng in halves(len(gallery.low), design.seeds):
+    for half, pool, rng in halves(len(gallery.low), design.seeds, "tests for missing images"):
         numbers = measure(gallery, half.rows, design.n)
         calibration = [numbers(draw(pool, None, 0.0, design.n, rng)) for _ in range(design.honest)]
         cases = {"honest": [numbers(draw(pool, None, 0.0, design.n, rng)) for _ in range(design.honest)]}

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.benchmark.bank import Half
+from zoo.io.progress import step
 
 FALSE_ALARMS = 0.01
 
@@ -61,22 +62,25 @@ class Design:
     planted: int
 
 
-def halves(held_out: int, seeds: int) -> Iterator[tuple[Half, Tensor, torch.Generator]]:
+def halves(held_out: int, seeds: int, what: str = "benchmark") -> Iterator[tuple[Half, Tensor, torch.Generator]]:
     """Split the held-out images at random for each seed: into the reference, and the rows that sets are drawn from.
 
     Args:
         held_out: number of held-out images M.
         seeds: number of seeds.
+        what: name of what is measured, for the progress that is shown.
 
     Yields:
         The reference, the other rows, and the generator of what else is random.
     """
-    for seed in range(seeds):
-        rng = torch.Generator().manual_seed(seed)
-        order = torch.randperm(held_out, generator=rng)
-        half = Half(order[: held_out // 2], torch.zeros(held_out, dtype=torch.bool))
-        half.mask[half.rows] = True
-        yield half, order[held_out // 2 :], rng
+    with step(f"{what}, seeds", seeds) as advance:
+        for seed in range(seeds):
+            rng = torch.Generator().manual_seed(seed)
+            order = torch.randperm(held_out, generator=rng)
+            half = Half(order[: held_out // 2], torch.zeros(held_out, dtype=torch.bool))
+            half.mask[half.rows] = True
+            yield half, order[held_out // 2 :], rng
+            advance(1)
 
 
 def draw(pool: Tensor, copies: Tensor | None, share: float, n: int, rng: torch.Generator) -> Tensor:
@@ -106,7 +110,7 @@ def power(tests: Tests, copies: dict[str, Tensor], held_out: int, design: Design
         honest sets have the kind `honest`.
     """
     found: dict[tuple[str, str, float], list[float]] = {}
-    for half, pool, rng in halves(held_out, design.seeds):
+    for half, pool, rng in halves(held_out, design.seeds, "tests for copies"):
         cases = {("honest", 0.0): [draw(pool, None, 0.0, design.n, rng) for _ in range(design.honest)]}
         for kind, rows in copies.items():
             for share in design.shares:
