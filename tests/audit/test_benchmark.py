@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+import zoo
 from zoo.audit.benchmark import plants
 from zoo.audit.benchmark.bank import Half, View, view_of
 from zoo.audit.benchmark.command import benchmark
@@ -218,6 +219,26 @@ def test_only_what_is_asked_for_is_measured(digits: Path) -> None:
     assert "missing" not in result
     assert list(result["membership"]) == ["pixels-8px", "pixels"]
     assert "% of a set are copies" not in Path("power.md").read_text()
+
+
+def test_the_discriminator_of_a_run_is_one_more_attack(digits: Path) -> None:
+    given = {"extractor": "pixels", "options": {"size": 8}, "n": 150, "honest": 100, "planted": 1, "copies": 20}
+    words: dict[str, Any] = {"kinds": "exact", "shares": 0.1, "tests": "membership", "seeds": 2, **given}
+    zoo.fit(
+        "dcgan_digits",
+        out="run",
+        images=64,
+        model={"width": 4, "num_classes": 0},
+        trainer={"accelerator": "cpu"},
+        callbacks={"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
+    )
+    result = benchmark("train.npy", "held_out.npy", discriminator="run", **words)
+    assert result["discriminator"]["members"] == 800
+    assert result["discriminator"]["auc"] == pytest.approx([0.5, 0.5], abs=0.06)  # it has seen 64 of them, once
+    assert "white box" not in " ".join(result["protocol"]["not run"])
+    assert "**The discriminator of run** scores a training image higher than another one in " in markdown(result)
+    with pytest.raises(UserError, match="discriminator=zoo:dcgan_digits: it judges an image by its class as well"):
+        benchmark("train.npy", "held_out.npy", discriminator="zoo:dcgan_digits", **words)
 
 
 def test_a_class_is_left_out_where_the_subfolders_name_classes(digits: Path) -> None:

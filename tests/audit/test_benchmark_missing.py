@@ -22,10 +22,14 @@ from zoo.audit.benchmark.missing import (
 )
 from zoo.audit.benchmark.power import Design, halves
 from zoo.audit.benchmark.sorting import by_classes, by_clusters
+from zoo.audit.benchmark.white_box import white_box
+from zoo.audit.evidence.images import ImageSet
 from zoo.audit.questions.support import ALLOWED_PAIRS
 from zoo.audit.statistics.birthday import find_duplicates, fit_thresholds
 from zoo.audit.statistics.distances import nearest
 from zoo.audit.statistics.fld import generalisation_gap
+from zoo.audit.zoo_model import adapt
+from zoo.errors import UserError
 from zoo.metrics import density_and_coverage, neighbour_statistics, precision_and_recall
 from zoo.metrics.frechet import frechet_distance_of_rows
 from zoo.metrics.kid import squared_discrepancy
@@ -158,3 +162,35 @@ def test_only_copied_images_betray_that_they_were_trained_on() -> None:
     assert sum(found["honest"]["tpr"]) / 2 < 0.02
     assert found["exact"]["auc"] == pytest.approx([0.55, 0.55], abs=0.04)
     assert math.isclose(sum(found["honest"]["auc"]) / 2, 0.5, abs_tol=0.04)
+
+
+class PlantedDiscriminator(torch.nn.Module):
+    """A subject whose score of an image is minus its distance to the nearest of the images that it knows by heart."""
+
+    channels, resolution, num_classes = 1, 4, 0
+
+    def __init__(self, known: Tensor) -> None:
+        super().__init__()
+        self.known = known.flatten(1)
+
+    def score(self, images: Tensor) -> Tensor:
+        return -torch.cdist(images.flatten(1), self.known).amin(1)
+
+    def sample(self, n: int, seed: int = 0) -> Tensor:
+        return torch.zeros(n, 1, 4, 4)
+
+
+def test_a_discriminator_that_knows_its_images_by_heart_betrays_all_and_one_that_does_not_none() -> None:
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (900, 1, 4, 4), dtype=torch.uint8, generator=generator).expand(-1, 3, -1, -1)
+    train, held_out = ImageSet("train", pixels[:300]), ImageSet("held_out", pixels[300:])
+    grey = train.images()[:, :1]
+    knows_all = white_box(adapt(PlantedDiscriminator(grey), "by heart"), train, held_out, 2)
+    assert knows_all == {"model": "by heart", "members": 300, "auc": [1.0, 1.0], "tpr": [1.0, 1.0]}
+    knows_a_tenth = white_box(adapt(PlantedDiscriminator(grey[:30])), train, held_out, 2)
+    assert knows_a_tenth["tpr"] == pytest.approx([0.1, 0.1])
+    knows_others = white_box(adapt(PlantedDiscriminator(2 * torch.rand(300, 1, 4, 4) - 1)), train, held_out, 4)
+    assert sum(knows_others["auc"]) / 4 == pytest.approx(0.5, abs=0.05)
+    assert max(knows_others["tpr"]) < 0.03
+    with pytest.raises(UserError, match=r"it judges images of 4 px; .* reads them at 8 px\. Give resolution=4"):
+        white_box(adapt(PlantedDiscriminator(grey)), ImageSet("train", torch.zeros(3, 3, 8, 8)), held_out, 1)

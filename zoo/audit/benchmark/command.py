@@ -17,6 +17,7 @@ from zoo.audit.benchmark.missing import descriptions, power_of_missing
 from zoo.audit.benchmark.plants import CHANGES, DESCRIPTIONS
 from zoo.audit.benchmark.power import FALSE_ALARMS, Design, Test, power
 from zoo.audit.benchmark.table import markdown
+from zoo.audit.benchmark.white_box import open_discriminator, white_box
 from zoo.data.given_folder import folder_settings
 from zoo.errors import UserError, did_you_mean
 from zoo.features import extractor as named_extractor
@@ -35,9 +36,9 @@ PARTS = {
     "missing": "tests for a small support and a class that is missing",
 }
 """What `tests=` chooses from."""
+WHITE_BOX = "membership inference, white box"
 NOT_RUN = {
-    "membership inference, white box": "needs the scores of a discriminator; `zoo.audit only=discriminator` compares "
-    "those of training and held-out images, and `zoo.audit.benchmark.membership.attack` takes any scores",
+    WHITE_BOX: "needs the scores of a discriminator: discriminator=RUN",
     "SSCD at its fixed threshold 0.5": "its weights are not under an open licence; not installed with this library",
     "MI and ONI (Deo et al. 2026)": "their features are those of a network for MRI, not installed with this library",
     "DeepSSIM (Scardace et al. 2025)": "a network has to be trained for it on each set of images",
@@ -64,6 +65,7 @@ def benchmark(
     honest: int = 500,
     planted: int = 20,
     copies: int = 500,
+    discriminator: str | None = None,
     data: dict[str, Any] | None = None,
     device: str = "auto",
     out: str = "power.json",
@@ -96,6 +98,8 @@ def benchmark(
         honest: honest sets of each seed for the threshold; as many again check the false alarms.
         planted: planted sets of each seed, kind and share.
         copies: training images of which copies are made; at least as many as a set has.
+        discriminator: run folder, checkpoint or release that was trained on `train`, whose discriminator's scores are a
+            further attack on membership; a model without classes.
         data: settings of reading the files: data.on_corrupt, data.value_range, data.background, data.match, data.cache.
         device: device of the extractor: auto, cpu or cuda.
         out: the JSON file; a table is written beside it, ending in .md.
@@ -108,6 +112,7 @@ def benchmark(
 
     Examples:
         python -m zoo.audit.benchmark train=photos held_out=other_photos
+        python -m zoo.audit.benchmark train=photos held_out=other_photos tests=membership discriminator=runs/photos
         python -m zoo.audit.benchmark train=photos held_out=other_photos kinds=exact,shifted shares=[0.05] tests=copying
     """
     chosen, parts = _names(kinds, "kinds", "kind", CHANGES), _names(tests, "tests", "test", PARTS)
@@ -124,8 +129,15 @@ def benchmark(
     copied = max(copies, math.ceil(max(levels) * size))  # each copy in a set is of another training image
     if copied > len(known):
         raise UserError(f"train: {copied:,} images to copy are needed, which {train} has not: {len(known):,}")
+    scored = None
+    if discriminator is not None:  # first, since it is quick and may be refused
+        opened = open_discriminator(discriminator, train, held_out, select_device(device))
+        scored = white_box(opened, known, unseen, seeds)
     bank = build(network, known, unseen, chosen, copied, "copying" in parts)
     design = Design(size, levels, seeds, honest, planted)
+    not_run = {text: "not in tests=" for part, text in PARTS.items() if part not in parts} | NOT_RUN
+    if scored is not None:
+        del not_run[WHITE_BOX]
     protocol = {
         "train": len(known),
         "held_out": len(unseen),
@@ -139,10 +151,12 @@ def benchmark(
         "training images that copies are made of": copied,
         "false alarms": FALSE_ALARMS,
         "kinds": {kind: DESCRIPTIONS[kind] for kind in chosen},
-        "not run": {**{text: "not in tests=" for part, text in PARTS.items() if part not in parts}, **NOT_RUN},
+        "not run": not_run,
         "versions": versions_of(PACKAGES),
     }
     result = {"protocol": protocol, **_measured(bank, design, parts, protocol)}
+    if scored is not None:
+        result["discriminator"] = scored
     _write(place, result)
     return result
 

@@ -35,6 +35,8 @@ def markdown(result: dict[str, Any]) -> str:
         lines += ["", *(f"- {kind}: {text}" for kind, text in protocol["faults without copies"].items())]
     if result.get("membership"):
         lines += ["", *_attacks(result["membership"], kinds, protocol)]
+    if result.get("discriminator"):
+        lines += ["", _attack_of_scores(result["discriminator"])]
     lines += ["", "Not run:", ""]
     lines += [f"- {name}: {reason}" for name, reason in protocol["not run"].items()]
     return "\n".join(lines)
@@ -67,6 +69,18 @@ def _attacks(attacks: dict[str, list[dict[str, Any]]], kinds: list[str], protoco
             cells = [attack_cell(found["honest", 0.0]), *(attack_cell(found[kind, share]) for kind in kinds)]
             lines.append(f"| {space} | {most:.2g} | {' | '.join(cells)} |")
     return lines
+
+
+def _attack_of_scores(attack: dict[str, Any]) -> str:
+    """Return a sentence about the attack by a discriminator's scores."""
+    area, low, high = interval(attack["auc"])
+    recognised, least, most = (100 * value for value in interval(attack["tpr"]))
+    return (
+        f"**The discriminator of {attack['model']}** scores a training image higher than another one in "
+        f"{100 * area:.1f} % of pairs ({100 * low:.1f} to {100 * high:.1f}; 50 by chance). Where 0.1 % of the others "
+        f"are taken for members, it recognises {recognised:.2f} % ({least:.2f} to {most:.2f}) of the "
+        f"{attack['members']:,} members."
+    )
 
 
 def attack_cell(row: dict[str, Any]) -> str:
