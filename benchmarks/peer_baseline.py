@@ -54,10 +54,13 @@ class Baseline:
             stderr=self.errors,
             text=True,
         )
-        package = self.ask(json.dumps(self.order))["package"]
+        answer = self.ask(json.dumps(self.order))
+        package = answer["package"]
         if not Path(package).resolve().is_relative_to(self.folder.resolve()):
             self.__exit__()
             raise UserError(f"baseline={self.folder}: the second process imports another zoo than the one there")
+        self.has_model = answer.get("has_model", True)
+        """Whether the other version has the model at all."""
         return self
 
     def play(self, rounds: int) -> tuple[float, float]:
@@ -124,7 +127,10 @@ def main() -> None:
     order = json.loads(sys.stdin.readline())
     torch.set_num_threads(order["threads"])
     torch.manual_seed(0)
-    kind = getattr(zoo, order["model"])
+    kind = getattr(zoo, order["model"], None)
+    if kind is None:  # a model that is newer than this version
+        print(json.dumps({"package": zoo.__file__, "has_model": False}), file=channel, flush=True)
+        return
     known = {key for base in kind.__mro__ for key in inspect.signature(base.__init__).parameters}
     model = kind(**{key: value for key, value in order["settings"].items() if key in known})
     model.images_seen = order["images_seen"]

@@ -227,7 +227,8 @@ def measured_row(
             "rounds": cycles * model.critic_steps,
         }
         with Baseline(Path(baseline), order) as other:
-            result["over_baseline"] = in_turns(model, row, precision, turns, cycles, {"over baseline": other.play})
+            if other.has_model:
+                result["over_baseline"] = in_turns(model, row, precision, turns, cycles, {"over baseline": other.play})
     return result
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -163,6 +164,9 @@ def test_a_baseline_that_breaks_is_named_with_its_last_words(folder: Path, monke
     monkeypatch.setattr(Baseline, "command", (sys.executable, "-c", elsewhere))
     with pytest.raises(UserError, match="the second process imports another zoo than the one there"):
         peers.benchmark(turns=1, baseline=str(CHECKOUT))
+    answer = json.dumps({"package": str(CHECKOUT / "zoo" / "__init__.py"), "has_model": False})
+    monkeypatch.setattr(Baseline, "command", (sys.executable, "-c", f"input(); print({answer!r}, flush=True)"))
+    assert "over_baseline" not in peers.benchmark(turns=1, baseline=str(CHECKOUT))["rows"]["tiny"]  # a newer model
 
 
 def test_networks_that_are_not_the_zoos_are_not_timed(folder: Path) -> None:
