@@ -122,7 +122,8 @@ def measure(gallery: Gallery, reference: Tensor, n: int) -> Callable[[Tensor], d
         n: images in a set.
     """
     peers = reference[:n]
-    inner = gallery.squares[peers][:, peers]
+    facing = gallery.squares[:, peers].contiguous()  # a set's rows of it lie together in memory
+    inner = facing[peers]
     radii = inner.topk(COVERAGE_RANK + 1, largest=False).values[:, COVERAGE_RANK]
     mean, covariance = mean_and_covariance(moments(gallery.low[reference]))
     towards = gallery.kernel[:, reference].double().mean(1)
@@ -130,14 +131,15 @@ def measure(gallery: Gallery, reference: Tensor, n: int) -> Callable[[Tensor], d
     duplicates = _duplicates(gallery, reference)
 
     def numbers(rows: Tensor) -> dict[str, float]:
-        among = gallery.squares[rows][:, rows]
+        among = gallery.squares.index_select(0, rows).index_select(1, rows)
         reach = among.topk(RECALL_RANK + 1, largest=False).values[:, RECALL_RANK]
-        apart = gallery.squares[peers][:, rows]
-        within = gallery.kernel[rows][:, rows].sum(dtype=torch.float64) - own[rows].sum()
+        apart = facing.index_select(0, rows)
+        similar = gallery.kernel.index_select(0, rows).index_select(1, rows)
+        within = similar.sum(dtype=torch.float64) - own[rows].sum()
         low = gallery.low[rows]
         return {
-            "recall": -float((apart <= reach).any(1).double().mean()),
-            "coverage": -float((apart.amin(1) < radii).double().mean()),
+            "recall": -float((apart <= reach[:, None]).any(0).double().mean()),
+            "coverage": -float((apart.amin(0) < radii).double().mean()),
             f"Fréchet distance, {WIDTH} components": float(
                 frechet_distance(mean, covariance, *mean_and_covariance(moments(low)))
             ),
