@@ -39,7 +39,7 @@ from zoo.training.contract import (
 )
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Objective, Terms, set_penalties
-from zoo.training.penalties import PenaltyPrecision, check_penalty_precision
+from zoo.training.penalties import PenaltyPrecision
 from zoo.training.player import Player
 from zoo.training.replicas import average_gradients
 from zoo.training.seeding import derive_seed, set_seed
@@ -91,7 +91,8 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
             this number: the same average strength at lower cost (lazy regularisation, Karras et al. 2020,
             arXiv:1912.04958, section 3.1, where it is 16; here without its change of Adam's betas).
         penalty_precision: precision of the passes of a gradient penalty: `float32`, or `mixed` for that of the
-            networks, which takes about half the time where that is bf16-mixed.
+            networks, which takes about half the time where that is bf16-mixed. None for that of the objective: `mixed`
+            for the penalty of WGAN-GP, with which models were as good (`studies/penalty_precision.py`), else `float32`.
         seed: seed of latents and noise, combined with rank and clock.
     """
 
@@ -141,7 +142,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         r1: float = 0.0,
         r2: float = 0.0,
         penalty_every: int = 1,
-        penalty_precision: PenaltyPrecision = "float32",
+        penalty_precision: PenaltyPrecision | None = None,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -160,9 +161,8 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.average = averaged_copy(self.generator)
         self.moving_average = MovingAverage(average_halflife, average_start)
-        self.objective, self.penalty_precision = objective, check_penalty_precision(penalty_precision)
-        self.penalty_every = penalty_every
-        set_penalties(objective, r1, r2, self.penalty_precision)
+        self.objective, self.penalty_every = objective, penalty_every
+        self.penalty_precision = set_penalties(objective, r1, r2, penalty_precision)
         self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup, lr_final)
         self.resolution, self.channels = resolution, channels
         self.latent_dim, self.num_classes = latent_dim, num_classes

@@ -51,3 +51,14 @@ def test_nothing_flows_back_where_the_second_derivative_is_zero() -> None:
         (gradient,) = torch.autograd.grad(rectify(x @ weight).sum(), x, create_graph=True)
         (by_x,) = torch.autograd.grad(gradient.square().sum(), x, allow_unused=True)
         assert (by_x is not None) == gets
+
+
+@pytest.mark.parametrize("rectify", [relu, leaky_relu])
+def test_a_gradient_in_another_memory_format_gets_that_of_the_maps(rectify: Any) -> None:
+    """As behind a layer that flattens maps in channels_last; torch's own is slow there, and so is what follows."""
+    maps = torch.randn(3, 4, 5, 5).to(memory_format=torch.channels_last).requires_grad_()
+    gradient = torch.randn(3, 4, 5, 5)
+    (found,) = torch.autograd.grad(rectify(maps), maps, gradient)
+    same = torch.autograd.grad(rectify(maps), maps, gradient.to(memory_format=torch.channels_last))[0]
+    assert torch.equal(found, same)
+    assert found.is_contiguous(memory_format=torch.channels_last)

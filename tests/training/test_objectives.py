@@ -130,6 +130,18 @@ def test_the_precision_of_a_penalty_is_checked_and_reaches_its_passes(monkeypatc
             assert wide == (0 if precision == "mixed" else scored), type(model)
 
 
+def test_the_precision_of_a_penalty_is_that_of_its_objective_unless_it_is_given() -> None:
+    small: dict[str, Any] = {"resolution": 16, "width": 4}
+    assert zoo.WGANGP(**small).objective.penalty_precision == zoo.WGANGP(**small).penalty_precision == "mixed"
+    assert zoo.WGANGP(**small, penalty_precision="float32").objective.penalty_precision == "float32"
+    assert zoo.ProGAN(resolution=8, width=4, latent_dim=4).objective.penalty_precision == "mixed"
+    assert zoo.ProGAN(resolution=8, width=4, latent_dim=4, objective="hinge").penalty_precision == "float32"
+    assert zoo.DCGAN(**small, r1=1.0).objective.penalty_precision == zoo.DCGAN(**small).penalty_precision == "float32"
+    assert zoo.DCGAN(**small, penalty_precision="mixed").objective.penalty_precision == "mixed"
+    mixture = zoo.MixGAN({"class": "WGANGP", **small}, 2)
+    assert {member.penalty_precision for member in (mixture, *(d for _, d in mixture.pairs))} == {"mixed"}
+
+
 def test_a_penalty_in_mixed_precision_has_nearly_the_gradient_of_one_in_float32() -> None:
     model = zoo.WGANGP(resolution=16, width=8)
     real, fake = (Batch(torch.randn(3, 3, 16, 16)) for _ in range(2))

@@ -41,6 +41,7 @@ from zoo.runs.threads import chosen_threads
 from zoo.runs.verdict_callback import SayVerdict
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
+from zoo.training.malloc import keep_freed_memory
 from zoo.training.processes import check_processes, describe_lost_process
 
 
@@ -184,6 +185,7 @@ class Plan:
         trainer = self._trainer([*own, *callbacks, SayVerdict()], images_seen, loggers)
         began, is_complete = time.monotonic(), False
         try:
+            keep_freed_memory()
             with chosen_threads(recipe, model, data, self.start) as choice, restored_from(self.start):
                 if choice.reason and is_rank_zero():
                     print(choice.reason, flush=True)

@@ -15,6 +15,7 @@ from zoo.config.recipe import Recipe
 from zoo.gan import GAN
 from zoo.runs.loggers import quiet_lightning
 from zoo.training.batch import Batch
+from zoo.training.malloc import keep_freed_memory
 
 DEVICE = ("accelerator", "devices")
 
@@ -36,6 +37,7 @@ def play(player: GAN, recipe: Recipe, batch_size: int, resolution: int, callback
         resolution: height and width of the images in pixels.
         callback: callback that measures, and sets `trainer.should_stop`.
     """
+    keep_freed_memory()  # as in the run itself
     device: dict[str, Any] = {key: recipe.trainer[key] for key in DEVICE if key in recipe.trainer}
     with quiet_lightning(), warnings.catch_warnings(), isolate_rng():
         warnings.simplefilter("ignore")  # about the loader; the run itself will say it

@@ -50,7 +50,7 @@ class ModelSettings(ModelClass, total=False):
     r1: float  # all but MixGAN
     r2: float  # all but MixGAN
     penalty_every: int  # all but MixGAN
-    penalty_precision: Literal["float32", "mixed"]  # all but MixGAN
+    penalty_precision: Literal["float32", "mixed"] | None  # all but MixGAN
     seed: int
     width: int  # all but MixGAN
     shared_dim: int  # BigGAN, BigGANDeep
