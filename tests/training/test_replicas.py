@@ -144,7 +144,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.C
     """Working directory with a run of 1,024 images on two processes, of which Lightning starts the second."""
     cwd = tmp_path_factory.mktemp("fitted")
     command = [sys.executable, *FIT, "trainer.devices=2", "images=1024"]
-    return cwd, subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=120)
+    return cwd, subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300)
 
 
 def test_the_command_trains_on_two_devices_and_leaves_one_run(
