@@ -1,4 +1,8 @@
-"""For every test: a seed, a cache of its own and one thread; scikit-learn's digits are decoded once."""
+"""For every test: a seed, a cache of its own and one thread; scikit-learn's digits are decoded once.
+
+With `-n 2 --dist loadgroup` each test goes to a worker by itself, so both workers would make a fixture of a module. The
+tests that share one are therefore a group, which goes to one worker.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,18 @@ import torch
 
 from zoo.data import digits
 from zoo.features import Extractor
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make a group of the tests that share a fixture of their module, unless they are in one."""
+    for item in items:
+        found = getattr(item, "_fixtureinfo", None)
+        fixtures = [each for some in getattr(found, "name2fixturedefs", {}).values() for each in some]
+        module = item.nodeid.partition("::")[0]
+        shares = any((each.scope, each.baseid) == ("module", module) for each in fixtures)
+        if shares and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(module))
 
 
 @pytest.fixture(scope="session", autouse=True)
