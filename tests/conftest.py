@@ -1,8 +1,13 @@
-"""For every test: a seed, a cache of its own and one thread; scikit-learn's digits are decoded once."""
+"""For every test: a seed, a cache of its own and one thread; scikit-learn's digits are decoded once.
+
+With `-n 2 --dist loadgroup` each test goes to a worker by itself, so both workers would make a fixture of a module. The
+tests that share one are therefore a group, which goes to one worker.
+"""
 
 from __future__ import annotations
 
 import functools
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +19,18 @@ import torch
 
 from zoo.data import digits
 from zoo.features import Extractor
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make a group of the tests that share a fixture of their module, unless they are in one."""
+    for item in items:
+        found = getattr(item, "_fixtureinfo", None)
+        fixtures = [each for some in getattr(found, "name2fixturedefs", {}).values() for each in some]
+        module = item.nodeid.partition("::")[0]
+        shares = any((each.scope, each.baseid) == ("module", module) for each in fixtures)
+        if shares and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(module))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +54,18 @@ def digits_decoded_once() -> Iterator[None]:
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Decoded images of one test are not found by another, and none land in the user's cache."""
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """Variables that a test sets, or a library in it, are not there in the next one, nor in its processes."""
+    before = dict(os.environ)
+    yield
+    for name in {*before, *os.environ} - {"PYTEST_CURRENT_TEST"}:
+        if name not in before:
+            del os.environ[name]
+        elif os.environ.get(name) != before[name]:
+            os.environ[name] = before[name]
 
 
 @pytest.fixture(autouse=True)

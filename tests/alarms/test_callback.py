@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 import torch
 
 import zoo
+from tests.helpers import processes
 from tests.helpers.training import bits, identical, tiny_biggan, tiny_dcgan, tiny_mlp, train
 from zoo.alarms import ALARMS, Reading, alarm
 from zoo.alarms.diversity import diversity
@@ -141,8 +140,7 @@ def test_sigkill_and_resume_keep_the_state(tmp_path: Path) -> None:
         "callbacks.Alarms.rounds=2",
     ]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    command = [sys.executable, "-m", "zoo.fit", *arguments, f"out={killed}"]
-    process = subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.DEVNULL)
+    process = processes.start(["-m", "zoo.fit", *arguments, f"out={killed}"], stdout=subprocess.DEVNULL)
     while not checkpoints_in(killed) and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)

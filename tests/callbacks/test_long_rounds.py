@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from tests.helpers import processes
 from tests.helpers.training import tiny_mlp
 from zoo.callbacks import StopOnSignal
 from zoo.callbacks.cost import note_on_cost
@@ -53,9 +54,8 @@ def test_a_run_of_minutes_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> N
 def test_ctrl_c_in_a_long_first_round_ends_the_run(tmp_path: Path) -> None:
     """Ctrl-C within ten seconds where there is nothing to save: row A15; here half a second of a round of 60 s."""
     (tmp_path / "slow.py").write_text(SLOW)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *sys.path)))}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, "-c", FIT], cwd=tmp_path, env=environment, **pipes)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *sys.path)))}
+    process = processes.start(["-c", FIT], tmp_path, environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     while "round" not in (line := process.stdout.readline()):
         assert line, process.communicate()[1]

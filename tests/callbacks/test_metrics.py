@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 import torch
 
 import zoo
+from tests.helpers.processes import run_ranks
 from tests.helpers.training import bits, identical, tiny_dcgan, train
 from zoo.callbacks import SampleMetrics
 from zoo.callbacks import metrics as metrics_of_samples
@@ -262,31 +262,13 @@ def test_a_missing_extractor_stops_the_run_at_its_start_unless_it_is_not_require
 
 
 def test_two_processes_measure_once_and_go_on_together(tmp_path: Path) -> None:
-    own = {key: value for key, value in os.environ.items() if key not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")}
-    ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "zoo.fit",
-            "recipe=dcgan_digits",
-            "trainer.accelerator=cpu",
-            "model.width=4",
-            "trainer.precision=32-true",
-            "trainer.devices=2",
-            "images=512",
-            "data.batch_size=32",
-            "out=run",
-            "callbacks.SampleGrid=null",
-            "callbacks.SampleMetrics.every=128",
-            "callbacks.SampleMetrics.n=100",
-        ],
-        cwd=tmp_path,
-        env={**own, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=200,
-    )
-    assert ended.returncode == 0, ended.stderr
+    command = [
+        *("-m", "zoo.fit", "recipe=dcgan_digits", "images=512", "data.batch_size=32", "model.width=4", "out=run"),
+        *("trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.devices=2", "callbacks.SampleGrid=null"),
+        *("callbacks.SampleMetrics.every=128", "callbacks.SampleMetrics.n=100"),
+    ]
+    for ended in run_ranks(command, 2, tmp_path, {**os.environ, "PYTHONPATH": str(ROOT)}):
+        assert ended.returncode == 0, ended.stderr
     rows = rows_of(tmp_path / "run")
     assert [row["images_seen"] for row in rows] == [128, 256, 384, 512]
     (kept,) = (tmp_path / "run" / "best").iterdir()

@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 
+from tests.helpers import processes
 from zoo.audit.command import main as audit
 from zoo.config.arguments import parse_arguments
 from zoo.config.command_line import checked_arguments, run_command
@@ -210,9 +211,11 @@ def test_a_name_with_a_dot_from_python_is_answered_with_what_to_write() -> None:
 @pytest.mark.parametrize("arguments", [["zoo"], ["zoo.fit", "recipe=dcgan_digits", "check=true"]])
 def test_a_reader_that_closes_the_pipe_ends_a_command_quietly(arguments: list[str]) -> None:
     """Row W8."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    if arguments == ["zoo"]:
+        process: Any = subprocess.Popen([sys.executable, "-m", *arguments], **pipes)
+    else:
+        process = processes.start(["-m", *arguments], **pipes)
     assert process.stdout is not None
     process.stdout.close()
     assert process.stderr is not None

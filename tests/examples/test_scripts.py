@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import os
 import runpy
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import pytest
 from PIL import Image
 
 import zoo
+from tests.helpers import processes
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CALLBACKS = {"SampleGrid": None, "SampleMetrics": {"every": 1000, "n": 40, "metrics": ["fid"]}, "Alarms": None}
@@ -35,15 +35,8 @@ def test_torchrun_trains_on_two_processes(tmp_path: Path) -> None:
     launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(EXAMPLES / "torchrun.py")]
     words = ["--images", "512", "--width", "4", "--accelerator", "cpu", "--out", "out"]
     own = {key: value for key, value in os.environ.items() if key not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
-    environment = {**own, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", *launcher, *words],
-        cwd=tmp_path,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+    environment = {**own, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = processes.run(["-m", *launcher, *words], tmp_path, environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "2 processes, 512 images seen: out/samples.png"
     assert (tmp_path / "out/samples.png").is_file()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gzip
 import importlib.util
 import struct
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 import zoo
+from tests.helpers import processes
 from tests.helpers.training import equal, tiny_biggan, weights
 from zoo.config.class_names import class_path, find_class
 from zoo.errors import RecipeError, UserError
@@ -50,9 +49,8 @@ def test_nothing_is_touched_until_a_class_of_it_is_asked_for() -> None:
         "find_class('DCGAN'); find_class('zoo.training.clock.Schedule'); "
         "print(*(name in sys.modules for name in ('pl_bolts', 'pytorch_lightning.utilities.apply_func')))"
     )
-    env = {"PYTHONPATH": str(Path(zoo.__file__).parent.parent), "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
-    assert done.stdout.split() == ["False", "False"]
+    done = processes.run(["-c", code])
+    assert done.stdout.split() == ["False", "False"], done.stderr
 
 
 def test_without_it_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

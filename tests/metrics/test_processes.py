@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.helpers import metric_processes
+from tests.helpers import metric_processes, processes
 from tests.helpers.metric_features import correlated
 from zoo import metrics
 
@@ -21,15 +20,10 @@ from zoo import metrics
 def left(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two processes left, then what one left."""
     two, one = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    program = ["-m", metric_processes.__name__, str(two)]
     running = [
-        subprocess.Popen(
-            [sys.executable, "-m", metric_processes.__name__, str(two), str(rank), "2"],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
+        processes.start([*program, str(rank), "2"], env=environment, stderr=subprocess.PIPE) for rank in range(2)
     ]
     try:
         metric_processes.main(one, 0, 1)

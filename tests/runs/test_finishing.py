@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import zoo
+from tests.helpers import processes
 from tests.helpers.training import SMALL_RUN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.files import read_jsonl
@@ -57,9 +55,8 @@ def test_a_run_killed_at_its_end_gets_its_last_results_from_the_next_resume(
     """Row R4: after SIGKILL behind the last checkpoint, a resume makes the last row, best/, report and GIF."""
     folder = tmp_path / "killed"
     command = KILLED_AT_THE_END.format(out=str(folder), settings=SETTINGS)
-    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}  # as in this process, for the same sums
-    ended = subprocess.run([sys.executable, "-c", command], env=one_thread, check=False)
-    assert ended.returncode == -signal.SIGKILL
+    ended = processes.run(["-c", command])
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     newest = checkpoints_in(folder)[0]
     assert newest.stem == f"{640:012d}"
     missing = results(unbroken).keys() - results(folder).keys()

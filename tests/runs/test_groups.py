@@ -6,8 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import torch
 import yaml
 
 import zoo
+from tests.helpers import processes
 from zoo.config.arguments import parse_arguments
 from zoo.config.recipe_files import find_recipe
 from zoo.errors import CheckpointError, UserError
@@ -110,10 +109,8 @@ def test_a_group_killed_in_its_second_run_ends_with_the_same_bits(group: Path, t
     """The finished run is left alone, the killed one goes on from its checkpoint, the third one starts."""
     folder = tmp_path / "group"
     command = KILLED_IN_THE_SECOND.format(out=str(folder), settings=SETTINGS)
-    ended = subprocess.run(
-        [sys.executable, "-c", command], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False, capture_output=True
-    )
-    assert ended.returncode == -signal.SIGKILL, ended.stderr.decode()
+    ended = processes.run(["-c", command])
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     assert [path.stem for path in checkpoints_in(folder / "seed=1")] == [f"{128:012d}"]
     assert not (folder / "seed=2").exists()
     first = checkpoints_in(folder / "seed=0")[0].stat().st_mtime_ns

@@ -59,7 +59,14 @@ def fault(check: Any, words: str, **given: Any) -> str:
     return ""
 
 
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was read of source files is kept from test to test, not forgotten after each check: half a second."""
+    monkeypatch.setattr("zoo.runs.recipe_text.forget", lambda: None)
+
+
 @pytest.mark.parametrize("words", FAULTY)
+@pytest.mark.usefixtures("kept")
 def test_the_text_has_the_faults_that_the_classes_have(words: str) -> None:
     expected = fault(lambda recipe, **overrides: load_recipe(recipe, overrides), words)
     assert expected.startswith(f"dcgan_digits with {words.split('=')[0]}")
@@ -67,6 +74,7 @@ def test_the_text_has_the_faults_that_the_classes_have(words: str) -> None:
 
 
 @pytest.mark.parametrize("name", recipe_names())
+@pytest.mark.usefixtures("kept")
 def test_a_recipe_of_the_library_passes(name: str) -> None:
     assert fault(check_text, "", recipe=name) == ""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import pytest
 
 import zoo
+from tests.helpers import processes
 from tests.helpers.training import bits, identical
 from zoo.errors import CheckpointError, DataError, RecipeError, UserError
 from zoo.io.files import read_jsonl
@@ -83,17 +82,16 @@ def test_sigkill_and_sigterm_in_a_real_process(tmp_path: Path) -> None:
         "callbacks.SaveEvery.keep=100",
         "trainer.accelerator=cpu",
     ]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
-    def start(folder: Path) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "zoo.fit", *arguments, f"out={folder}"]
-        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(folder: Path) -> Any:
+        command = ["-m", "zoo.fit", *arguments, f"out={folder}"]
+        return processes.start(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
     killed, ended = tmp_path / "killed", tmp_path / "ended"
     uninterrupted = zoo.fit("dcgan_digits", out=tmp_path / "uninterrupted", **settings).folder
-    processes = {folder: start(folder) for folder in (killed, ended)}
+    started = {folder: start(folder) for folder in (killed, ended)}
     for folder, number in ((killed, signal.SIGKILL), (ended, signal.SIGTERM)):
-        process = processes[folder]
+        process = started[folder]
         while len(checkpoints_in(folder)) < 3 and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(number)

@@ -6,14 +6,15 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.helpers import processes
 from zoo.io.run_folder import checkpoints_in
 
 WORDS = [
@@ -28,29 +29,20 @@ ENDS = 60
 pytestmark = pytest.mark.xdist_group("machines")  # of one worker, since they start processes
 
 
-def free_port() -> int:
-    """A port of this machine that nobody uses."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
-
-
-def start(folder: Path, name: str, words: Sequence[str], further: Mapping[str, str]) -> subprocess.Popen[bytes]:
+def start(folder: Path, name: str, words: Sequence[str], further: Mapping[str, str]) -> Any:
     """Start a process that writes to a file of this name."""
     own = {key: value for key, value in os.environ.items() if not re.match("(LOCAL_|NODE_)?RANK|WORLD_SIZE", key)}
     environment = {**own, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path), **further}
     with open(folder / name, "w") as out:
-        command = [sys.executable, "-m", *words]
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=out)
+        return processes.start(["-m", *words], folder, environment, stdout=out, stderr=out)
 
 
-def wait_for(what: Callable[[], bool], folder: Path, *processes: subprocess.Popen[bytes]) -> None:
+def wait_for(what: Callable[[], bool], folder: Path, *started: Any) -> None:
     """Wait until a condition holds, while the processes go on."""
     deadline = time.monotonic() + STARTS
     while not what():
         said = "\n".join(path.read_text() for path in folder.glob("*.log"))
-        assert all(process.poll() is None for process in processes), said
+        assert all(process.poll() is None for process in started), said
         assert time.monotonic() < deadline, said
         time.sleep(0.1)
 
@@ -63,7 +55,7 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to find the processes of a launcher")
 def test_a_killed_machine_ends_the_run_and_one_process_goes_on(tmp_path: Path) -> None:
     """`torchrun --nnodes 2`; SIGKILL of a launcher and its process; resume=auto with one process: issue 24, point 5."""
-    meeting = f"--rdzv_backend c10d --rdzv_endpoint 127.0.0.1:{free_port()} --rdzv_id test".split()
+    meeting = f"--rdzv_backend c10d --rdzv_endpoint 127.0.0.1:{processes.free_port()} --rdzv_id test".split()
     launcher = ["torch.distributed.run", "--nnodes", "2", "--nproc_per_node", "1", *meeting, "-m", "zoo.fit"]
     words = [*launcher, *WORDS, "images=100000000", "callbacks.SaveEvery.every=1280"]
     machines = [start(tmp_path, f"{name}.log", words, {}) for name in ("a", "b")]
@@ -96,7 +88,7 @@ def test_a_killed_machine_ends_the_run_and_one_process_goes_on(tmp_path: Path) -
 def test_slurm_starts_the_processes_of_a_run(tmp_path: Path) -> None:
     """`srun python -m zoo.fit` on two machines; the variables are those that srun sets."""
     common = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "gan", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "1"}
-    common |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(free_port()), "MASTER_ADDR": "127.0.0.1"}
+    common |= {"SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(processes.free_port()), "MASTER_ADDR": "127.0.0.1"}
     tasks = []
     for rank in "01":
         own = {"SLURM_PROCID": rank, "SLURM_NODEID": rank, "SLURM_LOCALID": "0"}

@@ -18,6 +18,7 @@ import torch.distributed as dist
 from pytorch_lightning import Callback
 
 import zoo
+from tests.helpers import processes
 from tests.helpers.training import SMALL_RUN
 from zoo.callbacks import StopOnSignal
 from zoo.errors import RecipeError, UserError
@@ -216,10 +217,9 @@ def test_a_killed_process_ends_the_run_in_one_line(tmp_path: Path) -> None:
     """SIGKILL of one of two processes: row R12. The line names it, and the command that goes on."""
     words = "recipe=dcgan_digits images=3000000 out=run model.width=4 trainer.accelerator=cpu trainer.devices=2"
     few = "callbacks.SampleMetrics=null callbacks.SampleGrid=null callbacks.Alarms=null callbacks.SaveEvery.every=1280"
-    command = [sys.executable, "-m", "zoo.fit", *words.split(), *few.split()]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    first = subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes)
+    command = ["-m", "zoo.fit", *words.split(), *few.split()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    first = processes.start(command, tmp_path, environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not checkpoints_in(tmp_path / "run") and first.poll() is None:
         time.sleep(0.05)
     (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()

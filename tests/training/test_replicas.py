@@ -16,6 +16,7 @@ import torch
 from pytorch_lightning import Trainer
 
 import zoo
+from tests.helpers import processes as helper
 from tests.helpers import two_replicas
 from tests.helpers.training import tiny_mlp
 from zoo import Replicas
@@ -44,13 +45,6 @@ def environment(path: Path = ROOT) -> dict[str, str]:
     return {**own, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1"}
 
 
-def python(*words: str, cwd: Path, path: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run Python in a new process."""
-    return subprocess.run(
-        [sys.executable, *words], cwd=cwd, env=environment(path), capture_output=True, text=True, timeout=120
-    )
-
-
 @pytest.fixture(scope="module")
 def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Results of one and two processes, by model and rank, such as `vanilla-1`; the single process is `one`."""
@@ -60,8 +54,9 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         if processes == 1:
             two_replicas.main(folder, 1)
         else:
-            ended = python("-m", two_replicas.__name__, str(folder), "2", cwd=folder, path=TESTS)
-            assert ended.returncode == 0, ended.stderr
+            program = ["-m", two_replicas.__name__, str(folder), "2"]
+            ended = helper.run_ranks(program, 2, folder, environment(TESTS))
+            assert [each.returncode for each in ended] == [0, 0], [each.stderr for each in ended]
         for path in folder.glob("*.pt"):
             name = path.stem if processes == 2 else path.stem.replace("-0", "-one")
             found[name] = torch.load(path, weights_only=True)
@@ -146,9 +141,10 @@ def test_lightnings_own_ddp_is_refused_with_what_to_use(left: dict[str, Any]) ->
 
 @pytest.fixture(scope="module")
 def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
-    """Working directory with a run of 1,024 images on two processes."""
+    """Working directory with a run of 1,024 images on two processes, of which Lightning starts the second."""
     cwd = tmp_path_factory.mktemp("fitted")
-    return cwd, python(*FIT, "trainer.devices=2", "images=1024", cwd=cwd)
+    command = [sys.executable, *FIT, "trainer.devices=2", "images=1024"]
+    return cwd, subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=300)
 
 
 def test_the_command_trains_on_two_devices_and_leaves_one_run(
@@ -198,7 +194,7 @@ def test_a_signal_that_comes_while_the_processes_talk_is_acted_on_when_all_know(
 def test_sigterm_to_the_first_process_saves_and_ends_all(tmp_path: Path) -> None:
     words = [*FIT, "trainer.devices=2", "images=100000000", *WITHOUT_SAMPLES]
     with open(tmp_path / "out", "w") as out:
-        first = subprocess.Popen([sys.executable, *words], cwd=tmp_path, env=environment(), stdout=out, stderr=out)
+        first = helper.start(words, tmp_path, environment(), stdout=out, stderr=out)
         try:
             deadline = time.monotonic() + 240  # two starts, on a machine that may be busy
             while not list(tmp_path.glob("runs/*/*/metrics.csv")):
@@ -232,8 +228,8 @@ def test_a_rollback_puts_all_processes_back_to_the_same_weights(tmp_path: Path) 
         "callbacks.Alarms.action=rollback",
     ]
     (tmp_path / "forced_alarms.py").write_text((Path(__file__).parents[1] / "helpers" / "forced_alarms.py").read_text())
-    ended = python(*words, cwd=tmp_path)
-    assert ended.returncode == 0, ended.stderr
+    ended, other = helper.run_ranks(words, 2, tmp_path, environment())
+    assert (ended.returncode, other.returncode) == (0, 0), ended.stderr + other.stderr
     (folder,) = tmp_path.glob("runs/dcgan_digits/*")
     (event,) = read_jsonl(folder / "alarms" / "events.jsonl")
     assert event["action"] == f"rollback to {event['healthy']}"

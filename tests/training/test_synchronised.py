@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 import zoo
 from tests.helpers import joined_batches as program
+from tests.helpers.processes import run_ranks
 from zoo.layers.conditional_norm import UnconditionalBatchNorm
 from zoo.layers.synchronised import SynchronisedBatchNorm, desynchronise, is_joined, rows_of_all, synchronise
 from zoo.runs.recipes import load_recipe
@@ -31,11 +31,10 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     found: Left = {}
     for processes in (1, 2):
         folder = tmp_path_factory.mktemp(f"joined{processes}")
-        own = {key: value for key, value in os.environ.items() if key not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")}
-        environment = {**own, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", program.__name__, str(folder), str(processes)]
-        ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=900)
-        assert ended.returncode == 0, ended.stderr
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        command = ["-m", program.__name__, str(folder), str(processes)]
+        for ended in run_ranks(command, processes, folder, environment, timeout=900):
+            assert ended.returncode == 0, ended.stderr
         for path in folder.glob("*.pt"):
             name = path.stem if processes == 2 else path.stem.removesuffix("0") + "one"
             found[name] = torch.load(path, weights_only=True)

@@ -19,6 +19,12 @@ def fixed_settings(target: Callable[..., Any]) -> dict[str, str]:
 
     A name that a class has as a parameter of its own is not fixed: `def __init__(self, width=8, **settings)`.
     """
+    return dict(_fixed_settings(target))
+
+
+@cache
+def _fixed_settings(target: Callable[..., Any]) -> dict[str, str]:
+    """Return what `fixed_settings` returns, kept for the next time: signatures take long to read."""
     fixed: dict[str, str] = {}
     free: set[str] = set()
     owners = [owner for owner in getattr(target, "__mro__", ()) if "__init__" in vars(owner)]
@@ -35,6 +41,7 @@ def fixed_settings(target: Callable[..., Any]) -> dict[str, str]:
     return fixed
 
 
+@cache
 def keyword_parameter(function: Callable[..., Any]) -> str:
     """Return the name of a function's parameter for further keywords (`**name`), or "" if there is none."""
     parameters = inspect.signature(function).parameters.values()

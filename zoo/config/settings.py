@@ -156,6 +156,8 @@ def _converted(hint: Any, value: Any) -> Any:
         value = {int(key) if str(key).isdecimal() else key: item for key, item in value.items()}  # JSON has text keys
     if _has_nan(value):
         raise ValueError(f"not {describe_type(hint)}")
+    if _is_of_type(hint, value):
+        return value
     schema = _schema(hint)
     if schema is None:
         return _one_of(hint, value)
@@ -168,6 +170,15 @@ def _converted(hint: Any, value: Any) -> Any:
     assert isinstance(result, dict)
     converted = result["value"]
     return tuple(converted) if get_origin(hint) is tuple else converted
+
+
+def _is_of_type(hint: Any, value: Any) -> bool:
+    """Return whether a value is a number, a truth value or None of just the type that is wanted.
+
+    OmegaConf would return it as it is, but takes a millisecond. It replaces some texts, so they are left to it.
+    """
+    kind = type(value)
+    return kind in (int, float, bool, type(None)) and kind in _members(hint)
 
 
 def _has_nan(value: Any) -> bool:
