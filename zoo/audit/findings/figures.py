@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -32,8 +33,11 @@ def plot(
 ) -> Figure | None:
     """Plot a single panel. The same drawing gives the same bytes, whatever the user's matplotlib settings.
 
+    It is drawn when its content is asked for, see `Figure`.
+
     Args:
-        draw: function that draws lines, labels and a legend on the axes; `COLOURS` has the colour of each origin.
+        draw: function that draws lines, labels and a legend on the axes; `COLOURS` has the colour of each origin. What
+            it refers to stays in memory as long as the figure.
         name: name of the figure: letters, digits and dashes.
         caption: description of the plot; also the alternative text.
         size: width and height in inches.
@@ -41,8 +45,11 @@ def plot(
     Returns:
         The figure, or None if matplotlib is not installed.
     """
-    if not can_plot():
-        return None
+    return Figure(name, caption, partial(_plotted, draw, size), plot=True) if can_plot() else None
+
+
+def _plotted(draw: Callable[[Axes], None], size: tuple[float, float]) -> bytes:
+    """Return a plot as the content of a PNG file."""
     from matplotlib import rc_context, rcParamsDefault
     from matplotlib.figure import Figure as Canvas  # not pyplot: no global state, no display
 
@@ -72,7 +79,7 @@ def plot(
         canvas.savefig(buffer, dpi=130, format="png", metadata={"Software": None})
     with Image.open(buffer) as picture:  # few colours: with a palette the file is a third as large
         flat = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
-    return Figure(name, caption, _png(flat), plot=True)
+    return _png(flat)
 
 
 def pictures(images: Tensor, columns: int, name: str, caption: str, titles: Sequence[str] | None = None) -> Figure:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 VERDICTS = (
@@ -69,15 +71,22 @@ class Figure:
     Args:
         name: file name without suffix: letters, digits and dashes.
         caption: description in a sentence or two; also the alternative text.
-        png: content of the PNG file.
+        content: content of the PNG file, or a function that draws it, which is called when the file is asked for:
+            drawing the plots of an audit takes as long as its small questions, and whoever reads only the verdict needs
+            none.
         plot: whether the picture is a plot on a light background, which a dark page may invert; images keep their
             colours.
     """
 
     name: str
     caption: str
-    png: bytes
+    content: bytes | Callable[[], bytes] = field(repr=False, compare=False)
     plot: bool = False
+
+    @cached_property
+    def png(self) -> bytes:
+        """Content of the PNG file."""
+        return self.content if isinstance(self.content, bytes) else self.content()
 
 
 @dataclass(frozen=True)
