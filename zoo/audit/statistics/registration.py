@@ -141,7 +141,8 @@ def _fit(queries: Tensor, references: Tensor, starts: Tensor) -> tuple[Tensor, T
     for step in range(STEPS + 1):
         a, b, x, y = (value[:, None, None] for value in motion.unbind(1))
         points = torch.stack([a * u - b * v + x, b * u + a * v + y], -1)
-        values = grid_sample(sampled, points, padding_mode="border", align_corners=False)
+        source = sampled if step < STEPS else references  # no further step needs the slopes
+        values = grid_sample(source, points, padding_mode="border", align_corners=False)
         window = _details(values[:, :channels]).flatten(1)
         length = window.norm(dim=1, keepdim=True).clamp(min=1e-3)
         window = window / length
