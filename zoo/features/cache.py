@@ -88,7 +88,7 @@ def features_of(
     if not len(values):
         raise FeatureError("there are no images to compute features of")
     result = values.joined()
-    if not all(bool(part.isfinite().all()) for part in result.split(MOST_AT_ONCE)):
+    if not all(bool(part.isfinite().all()) for part in torch.split(result, MOST_AT_ONCE)):
         raise FeatureError(
             f"some images have features ({extractor.name}) that are not finite: the images hold NaN or infinity"
         )

@@ -153,7 +153,7 @@ def _mean(features: Tensor) -> Tensor:
     """Return the mean (D,) of features (N, D) in float64, without a copy of all of them in float64."""
     if features.device.type != "cpu":
         return features.mean(0, dtype=torch.float64)  # without a copy
-    return torch.cat([part.mean(0, dtype=torch.float64) for part in features.split(COLUMNS, 1)])
+    return torch.cat([part.mean(0, dtype=torch.float64) for part in torch.split(features, COLUMNS, 1)])
 
 
 def _reach(features: Tensor, centre: Tensor) -> float:
