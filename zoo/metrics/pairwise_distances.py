@@ -53,8 +53,10 @@ class Cloud:
     @cached_property
     def squares(self) -> Tensor:
         """The squared lengths (N,) of the points."""
-        parts = [self.points[rows].square().sum(1) for rows in tiles(len(self.points))]
-        return torch.cat(parts) if parts else self.points.new_zeros(0)
+        squares = self.points.new_empty(len(self.points))
+        for rows in tiles(len(squares)):
+            squares[rows] = self.points[rows].square().sum(1)
+        return squares
 
     def part(self, rows: slice) -> Cloud:
         """Return some rows as a cloud of the same centre and scale, which prepares only these."""
@@ -149,13 +151,24 @@ def tiles(n: int) -> list[slice]:
     return [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
 
 
+# The parts below are written in place: on the heap, small results between large temporary tensors would keep the memory
+# of these from being used again.
+
+
 def _mean(features: Tensor) -> Tensor:
     """Return the mean (D,) of features (N, D) in float64, without a copy of all of them in float64."""
     if features.device.type != "cpu":
         return features.mean(0, dtype=torch.float64)  # without a copy
-    return torch.cat([part.mean(0, dtype=torch.float64) for part in torch.split(features, COLUMNS, 1)])
+    mean = features.new_empty(features.shape[1], dtype=torch.float64)
+    for part, columns in zip(torch.split(mean, COLUMNS), torch.split(features, COLUMNS, 1)):
+        part.copy_(columns.mean(0, dtype=torch.float64))
+    return mean
 
 
 def _reach(features: Tensor, centre: Tensor) -> float:
     """Return the largest absolute difference of features (N, D) from a centre (D,)."""
-    return float(torch.stack([(features[rows] - centre).abs().max() for rows in tiles(len(features))]).max())
+    parts = tiles(len(features))
+    largest = features.new_empty(len(parts))
+    for i, rows in enumerate(parts):
+        largest[i] = (features[rows] - centre).abs().max()
+    return float(largest.max())
