@@ -13,7 +13,18 @@ from zoo.audit import Finding, Report, audit
 from zoo.audit.evidence.images import ImageSet
 from zoo.audit.findings.finding import Table
 from zoo.audit.statistics import copies
-from zoo.audit.statistics.candidates import Joined
+from zoo.audit.statistics.candidates import (
+    Joined,
+    _coarse,
+    _cut,
+    _placements,
+    _tried,
+    best_windows,
+    candidates,
+    fit_components,
+    products,
+    views_of,
+)
 from zoo.audit.statistics.changes import CHANGES
 from zoo.audit.statistics.copies import Calibration, calibrate, closest_training_images, share_of_copies
 from zoo.audit.statistics.kinds_of_change import change_between
@@ -101,6 +112,34 @@ def test_registration_finds_the_motion() -> None:
     assert (change.scale, change.degrees) == (pytest.approx(1, abs=0.01), pytest.approx(0, abs=1))
     assert not change.mirrored
     assert change_between(moved[1], train[6], found.motions[1, 0]).text(SIDE) == "exact, mirrored"
+
+
+def test_products_by_convolution_are_products_of_matrices() -> None:
+    draw = torch.Generator().manual_seed(0)
+    for n, m in ((1, 1), (16, 5), (37, 20), (160, 300)):
+        left, right = (torch.randn(rows, 64, generator=draw) for rows in (n, m))
+        torch.testing.assert_close(products(left, right), left @ right.T, rtol=1e-5, atol=1e-5)
+
+
+def test_candidates_are_those_of_all_products() -> None:
+    """The most similar windows, against all of them at once, beyond one tile of real images and of queries."""
+    draw = torch.Generator().manual_seed(1)
+    real, queries = (torch.randint(0, 256, (n, 1, 16, 16), generator=draw, dtype=torch.uint8) for n in (1_030, 35))
+    describe = fit_components(Pixels(real), 0)
+    views = views_of(Pixels(queries), describe)
+    own = torch.full((35,), -1)
+    own[0] = 1_029
+    searched: list[int] = []
+    found = candidates(views, Pixels(real), describe, own, searched.append)
+    assert sum(searched) == 1_030
+    windows = torch.stack([describe(_cut(_coarse(real), placement)) for placement in _placements()])
+    every = torch.stack([views[variant] @ windows[window].T for variant, window in _tried()]).amax(0)
+    every[0, 1_029] = -torch.inf
+    best = every.topk(6, dim=1)
+    torch.testing.assert_close(every.gather(1, found), best.values, rtol=1e-5, atol=1e-5)
+    starts = best_windows(views, found, Pixels(real), describe)
+    moved = best_windows(views[:, 3:5], found[3:5], Pixels(real), describe)
+    assert torch.equal(starts[3:5], moved)
 
 
 def test_brightness_and_contrast_do_not_count() -> None:

@@ -23,7 +23,7 @@ from zoo.audit.evidence.folders import list_folder, shrunk
 from zoo.audit.evidence.given import as_subject
 from zoo.audit.evidence.images import FloatImages, ImageSet
 from zoo.audit.evidence.reading import read_image_set
-from zoo.audit.evidence.stored import MappedImages, store
+from zoo.audit.evidence.stored import MappedImages, StridedImages, store
 from zoo.audit.questions import NAMES, fresh_discriminator
 from zoo.audit.questions.fresh_discriminator import Outcome
 from zoo.audit.questions.sharpness import comparable_size
@@ -336,6 +336,23 @@ def test_images_in_a_file_give_the_same_report(monkeypatch: pytest.MonkeyPatch) 
         assert after.status == before.status
         assert after.statistics == before.statistics
     assert 0 < max(largest) < 150
+
+
+def test_bytes_in_another_order_are_read_without_a_copy_of_all_of_them() -> None:
+    last = torch.randint(0, 256, (30, 8, 8, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    found, copied = (read_image_set(x, "train") for x in (last.permute(0, 3, 1, 2), last.permute(0, 3, 1, 2).clone()))
+    plain = read_image_set(last.permute(0, 3, 1, 2).contiguous(), "train")
+    assert isinstance(plain.stored, torch.Tensor)
+    chosen = torch.tensor([7, 0, 29])
+    for other in (found, copied):
+        assert isinstance(other.stored, StridedImages)
+        assert (other.shape, len(other), other.digest) == (plain.shape, 30, plain.digest)
+        for rows in (chosen, slice(3, 9)):
+            assert torch.equal(other.rows(rows), plain.rows(rows))
+            assert other.rows(rows).is_contiguous()
+        assert torch.equal(other.mirrored().rows(chosen), plain.mirrored().rows(chosen))
+        assert torch.equal(other.take(chosen).pixels, plain.take(chosen).pixels)
+    assert found.stored.images.data_ptr() == last.data_ptr()  # type: ignore[union-attr]
 
 
 def in_file(images: torch.Tensor, name: str) -> ImageSet:

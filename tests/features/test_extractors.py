@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.helpers import random_weights
+from tests.helpers.allocated import most_allocated
 from zoo.data import Digits, StackedDigits
 from zoo.data.pool import Split
 from zoo.errors import FeatureError
@@ -294,6 +295,19 @@ def test_features_in_bulk_are_those_of_the_images_one_by_one() -> None:
     torch.testing.assert_close(parts.values, whole.values)
     assert whole.logits is not None
     assert len(whole[:10]) == len(whole[:10].logits) == 10  # type: ignore[arg-type]
+    uncounted = features_of(network, x.split(333))
+    assert torch.equal(uncounted.values, parts.values)
+    assert uncounted.logits is not None
+    assert parts.logits is not None
+    assert torch.equal(uncounted.logits, parts.logits)
+
+
+def test_features_of_so_many_images_are_in_memory_once() -> None:
+    x = images(8_000, size=32)
+    features = x.numel() * x.element_size()
+    parts = x.split(64)
+    pixels = extractor("pixels")
+    assert most_allocated(lambda: features_of(pixels, parts, total=len(x))) < 1.3 * features  # they and one batch
 
 
 # --- faults ----------------------------------------------------------------------------------------------------------

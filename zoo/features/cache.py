@@ -60,7 +60,7 @@ def features_of(
     Args:
         extractor: extractor; images are moved to its device.
         images: images (N, C, H, W) in [-1, 1], as one tensor or as an iterable of batches of any sizes.
-        total: number of images, for the progress.
+        total: number of images, for the progress and for the memory of the result; None if it is unknown.
         title: name of the step in the progress; without a title there is none.
 
     Raises:
@@ -69,7 +69,7 @@ def features_of(
     if isinstance(images, Tensor):
         total, images = len(images), torch.split(images, 1024)
     device = next((p.device for p in extractor.parameters()), None)
-    values, logits = [], []
+    values, logits = _Rows(total), _Rows(total)
     passes = None if total is None else total // extractor.batch_size
     with (
         step(title, total) if title else nullcontext(lambda n: None) as advance,
@@ -80,19 +80,49 @@ def features_of(
                 batch_values, batch_logits = extractor.features_and_logits(
                     batch if device is None else batch.to(device)
                 )
-                values.append(batch_values.cpu())
+                values.append(batch_values)
                 if batch_logits is not None:
-                    logits.append(batch_logits.cpu())
+                    logits.append(batch_logits)
                 advance(len(batch))
                 threads.stepped()
-    if not values:
+    if not len(values):
         raise FeatureError("there are no images to compute features of")
-    result = torch.cat(values)
-    if not bool(result.isfinite().all()):
+    result = values.joined()
+    if not all(bool(part.isfinite().all()) for part in torch.split(result, MOST_AT_ONCE)):
         raise FeatureError(
             f"some images have features ({extractor.name}) that are not finite: the images hold NaN or infinity"
         )
-    return Features(result, torch.cat(logits) if logits else None)
+    return Features(result, logits.joined() if len(logits) else None)
+
+
+class _Rows:
+    """Rows that come in parts, joined without a second copy of all of them where their number is known.
+
+    Args:
+        total: number of rows; None if it is unknown.
+    """
+
+    def __init__(self, total: int | None) -> None:
+        self.total, self.done = total, 0
+        self.parts: list[Tensor] = []
+        self.filled: Tensor | None = None
+
+    def __len__(self) -> int:
+        return self.done
+
+    def append(self, part: Tensor) -> None:
+        """Take up the next rows (B, D), on any device."""
+        if self.total is None:
+            self.parts.append(part.cpu())
+        else:
+            if self.filled is None:
+                self.filled = torch.empty(self.total, *part.shape[1:], dtype=part.dtype)
+            self.filled[self.done : self.done + len(part)] = part
+        self.done += len(part)
+
+    def joined(self) -> Tensor:
+        """Return all rows (N, D) on the CPU."""
+        return torch.cat(self.parts) if self.filled is None else self.filled[: self.done]
 
 
 def cached_features(extractor: Extractor, split: Split, indices: NDArray[np.int64] | None = None) -> Features:

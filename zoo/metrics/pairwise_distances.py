@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -11,10 +12,13 @@ from torch import Tensor
 TILE = 2048  # rows and columns of a block of distances: 16 MiB in float32
 PAIRS = 1 << 22  # float64 numbers in memory while distances of single pairs are computed
 PAIRS_IN_CACHE = 1 << 15  # the same on a CPU: they fit into its cache, which is two and a half times as fast
+COLUMNS = 128  # dimensions whose mean is taken at once, since torch first copies all of them to float64
 
 
 class Cloud:
     """Features prepared for distances: shifted to the origin, where products are most accurate, and scaled to about 1.
+
+    The prepared copy is made when `points` or `squares` are first used. Of large features, only a `part` may be needed.
 
     Args:
         features: features (N, D), of any scale.
@@ -24,8 +28,6 @@ class Cloud:
 
     def __init__(self, features: Tensor, centre: Tensor, scale: float) -> None:
         self.features, self.centre, self.scale = features, centre, scale
-        self.points = ((features - centre.to(features.dtype)) * scale).float()
-        self.squares = self.points.square().sum(1)  # (N,)
         terms = 8 + math.sqrt(features.shape[1])  # rounding errors of a long sum grow like the root of its length
         self.error32 = 4 * terms * torch.finfo(torch.float32).eps / 2
         self.error64 = 4 * terms * torch.finfo(torch.float64).eps / 2
@@ -33,11 +35,32 @@ class Cloud:
     @staticmethod
     def of(*sides: Tensor) -> list[Cloud]:
         """Build clouds of several sets of features (N_i, D), with a common centre (their joint mean) and scale."""
-        centre = sum(side.mean(0, dtype=torch.float64) * (len(side) / sum(map(len, sides))) for side in sides)
+        centre = sum(_mean(side) * (len(side) / sum(map(len, sides))) for side in sides)
         assert isinstance(centre, Tensor)
-        reach = max(float((side - centre.to(side.dtype)).abs().max()) for side in sides)
+        reach = max(_reach(side, centre.to(side.dtype)) for side in sides)
         scale = 2.0 ** -round(torch.tensor(reach).double().log2().item()) if reach else 1.0
         return [Cloud(side, centre, scale) for side in sides]
+
+    @cached_property
+    def points(self) -> Tensor:
+        """The features in float32 (N, D), shifted and scaled, in a copy that is filled tile by tile."""
+        points = torch.empty_like(self.features, dtype=torch.float32, memory_format=torch.contiguous_format)
+        centre = self.centre.to(self.features.dtype)
+        for rows in tiles(len(points)):
+            points[rows] = (self.features[rows] - centre) * self.scale
+        return points
+
+    @cached_property
+    def squares(self) -> Tensor:
+        """The squared lengths (N,) of the points."""
+        squares = self.points.new_empty(len(self.points))
+        for rows in tiles(len(squares)):
+            squares[rows] = self.points[rows].square().sum(1)
+        return squares
+
+    def part(self, rows: slice) -> Cloud:
+        """Return some rows as a cloud of the same centre and scale, which prepares only these."""
+        return Cloud(self.features[rows], self.centre, self.scale)
 
     def __len__(self) -> int:
         return len(self.features)
@@ -126,3 +149,26 @@ def nonzero_indices(mask: Tensor) -> tuple[Tensor, Tensor]:
 def tiles(n: int) -> list[slice]:
     """Split n rows into consecutive slices of at most `TILE`."""
     return [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
+
+
+# The parts below are written in place: on the heap, small results between large temporary tensors would keep the memory
+# of these from being used again.
+
+
+def _mean(features: Tensor) -> Tensor:
+    """Return the mean (D,) of features (N, D) in float64, without a copy of all of them in float64."""
+    if features.device.type != "cpu":
+        return features.mean(0, dtype=torch.float64)  # without a copy
+    mean = features.new_empty(features.shape[1], dtype=torch.float64)
+    for part, columns in zip(torch.split(mean, COLUMNS), torch.split(features, COLUMNS, 1)):
+        part.copy_(columns.mean(0, dtype=torch.float64))
+    return mean
+
+
+def _reach(features: Tensor, centre: Tensor) -> float:
+    """Return the largest absolute difference of features (N, D) from a centre (D,)."""
+    parts = tiles(len(features))
+    largest = features.new_empty(len(parts))
+    for i, rows in enumerate(parts):
+        largest[i] = (features[rows] - centre).abs().max()
+    return float(largest.max())

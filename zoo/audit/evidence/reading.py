@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.audit.evidence.folders import list_folder
 from zoo.audit.evidence.images import PART, PART_VALUES, ImageSet, check_labels
-from zoo.audit.evidence.stored import split_images, store
+from zoo.audit.evidence.stored import StridedImages, split_images, store
 from zoo.audit.evidence.subject import checked_range
 from zoo.data.pool import Split
 from zoo.errors import UserError
@@ -41,7 +41,8 @@ def read_image_set(images: Any, name: str, labels: Tensor | None = None) -> Imag
         known = None if own is None else torch.from_numpy(own[images.indices])
         return with_labels(ImageSet(name, split_images(images), known, images.pool.class_names), labels)
     if isinstance(images, Tensor):
-        return with_labels(ImageSet(name, _stored_tensor(images, name)), labels)
+        stored = StridedImages(images.cpu()) if _in_another_order(images) else _stored_tensor(images, name)
+        return with_labels(ImageSet(name, stored), labels)
     if hasattr(images, "__getitem__") and hasattr(images, "__len__"):
         return with_labels(_read_dataset(images, name), labels)
     raise UserError(f"{name}: a tensor of images (N, C, H, W), a data set, or a folder; got a {type(images).__name__}")
@@ -57,6 +58,11 @@ def with_labels(image_set: ImageSet, labels: Tensor | None) -> ImageSet:
         return image_set
     known = check_labels(labels, len(image_set), image_set.name, from_files=bool(image_set.files))
     return replace(image_set, labels=known, class_names=())
+
+
+def _in_another_order(images: Tensor) -> bool:
+    """Return whether images (N, C, H, W) are bytes that are not in this order in memory."""
+    return images.ndim == 4 and images.dtype == torch.uint8 and not images.is_contiguous()
 
 
 def _stored_tensor(images: Tensor, name: str) -> Tensor:

@@ -88,7 +88,36 @@ class ReadImages:
         return ReadImages(self.images, self.rows[indices.numpy()])
 
 
-Stored = Tensor | MappedImages | ReadImages
+class StridedImages:
+    """Images (N, C, H, W) uint8 in a tensor of another order, such as channels last, indexed as a tensor is.
+
+    Each read is a contiguous copy of the images that are read, so that there is no second copy of all of them.
+
+    Args:
+        images: the tensor (N, C, H, W).
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def shape(self) -> torch.Size:
+        """The shape (N, C, H, W)."""
+        return self.images.shape
+
+    def __getitem__(self, chosen: slice | Tensor) -> Tensor:
+        """Read images (n, C, H, W) by their indices."""
+        return self.images[chosen].contiguous()
+
+    def take(self, indices: Tensor) -> Tensor:
+        """Return the images at these indices as a tensor, as for images that are one."""
+        return self[indices]
+
+
+Stored = Tensor | MappedImages | ReadImages | StridedImages
 """Images (N, C, H, W) uint8 in memory, in a file, or decoded each time they are read."""
 
 

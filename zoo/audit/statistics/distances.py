@@ -47,8 +47,7 @@ def nearest(queries: Tensor, references: Tensor, k: int = 1, *, same: bool = Fal
     candidates = min(k + SPARE, available)
     distances = queries.new_empty(len(queries), k, dtype=torch.float64)
     nearest_indices = torch.empty(len(queries), k, dtype=torch.long)
-    for rows in tiles(len(queries)):
-        values, indices = _candidates(a, rows, b, candidates, same)
+    for rows, values, indices in _candidates(a, b, candidates, same):
         own = torch.arange(rows.start, rows.stop).repeat_interleave(indices.shape[1])
         exact = pair_distances(a, own, b, indices.flatten()).view_as(values) / a.scale**2
         ordered = exact.sort(1)
@@ -57,20 +56,28 @@ def nearest(queries: Tensor, references: Tensor, k: int = 1, *, same: bool = Fal
     return Nearest(distances, nearest_indices)
 
 
-def _candidates(a: Cloud, rows: slice, b: Cloud, count: int, same: bool) -> tuple[Tensor, Tensor]:
-    """Find the `count` nearest by float32 for the R rows of a tile: squared distances and indices (R, count)."""
-    values = torch.empty(rows.stop - rows.start, 0)
-    indices = torch.empty(rows.stop - rows.start, 0, dtype=torch.long)
+def _candidates(a: Cloud, b: Cloud, count: int, same: bool) -> list[tuple[slice, Tensor, Tensor]]:
+    """Find the `count` nearest by float32: for each tile of R rows, squared distances and indices (R, count).
+
+    The references, which may be many, are prepared tile by tile: there is no second copy of all of them.
+    """
+    found = [
+        (rows, torch.empty(rows.stop - rows.start, 0), torch.empty(rows.stop - rows.start, 0, dtype=torch.long))
+        for rows in tiles(len(a))
+    ]
     for columns in tiles(len(b)):
-        block = squared_distances(a, rows, b, columns)
-        if same and rows == columns:
-            block.fill_diagonal_(torch.inf)
-        smallest = block.topk(min(count, block.shape[1]), dim=1, largest=False)
-        joined = torch.cat([values, smallest.values], 1)
-        best = joined.topk(min(count, joined.shape[1]), dim=1, largest=False)
-        indices = torch.cat([indices, smallest.indices + columns.start], 1).gather(1, best.indices)
-        values = best.values
-    return values, indices
+        references = b.part(columns)
+        every = slice(0, len(references))
+        for place, (rows, values, indices) in enumerate(found):
+            block = squared_distances(a, rows, references, every)
+            if same and rows == columns:
+                block.fill_diagonal_(torch.inf)
+            smallest = block.topk(min(count, block.shape[1]), dim=1, largest=False)
+            joined = torch.cat([values, smallest.values], 1)
+            best = joined.topk(min(count, joined.shape[1]), dim=1, largest=False)
+            merged = torch.cat([indices, smallest.indices + columns.start], 1).gather(1, best.indices)
+            found[place] = rows, best.values, merged
+    return found
 
 
 def closest_pairs(features: Tensor, count: int) -> tuple[Tensor, Tensor, Tensor]:

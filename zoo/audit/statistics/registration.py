@@ -34,7 +34,7 @@ BLUR = 1.2 / 64  # deviation of the blur before registration, as a share of the 
 SLOW = 2.5 / 22  # deviation of what counts as a slow change of brightness, as a share of the side of the window
 STEPS = 4  # Gauss-Newton steps
 SCALES = (0.62, 1.1)  # scales that a registration may reach
-PAIRS = 256  # pairs of images that are registered at once
+PAIRS = 64  # pairs of images that are registered at once: their arrays stay in the cache of a processor
 
 
 class Registered(NamedTuple):
@@ -120,11 +120,12 @@ def _details(windows: Tensor) -> Tensor:
 
 def _with_slopes(images: Tensor) -> Tensor:
     """Return images (N, C, S, S) with their derivatives in x and in y as further channels, (N, 3C, S, S)."""
-    across, down = torch.zeros_like(images), torch.zeros_like(images)
-    width = images.shape[-1] / 4  # two pixels are 4 / S of the range from -1 to 1
-    across[..., 1:-1] = (images[..., 2:] - images[..., :-2]) * width
-    down[..., 1:-1, :] = (images[..., 2:, :] - images[..., :-2, :]) * width
-    return torch.cat([images, across, down], 1)
+    channels, width = images.shape[1], images.shape[-1] / 4  # two pixels are 4 / S of the range from -1 to 1
+    found = images.new_zeros(len(images), 3 * channels, *images.shape[2:])
+    found[:, :channels] = images
+    found[:, channels : 2 * channels, :, 1:-1] = (images[..., 2:] - images[..., :-2]) * width
+    found[:, 2 * channels :, 1:-1] = (images[..., 2:, :] - images[..., :-2, :]) * width
+    return found
 
 
 def _fit(queries: Tensor, references: Tensor, starts: Tensor) -> tuple[Tensor, Tensor]:
@@ -141,7 +142,8 @@ def _fit(queries: Tensor, references: Tensor, starts: Tensor) -> tuple[Tensor, T
     for step in range(STEPS + 1):
         a, b, x, y = (value[:, None, None] for value in motion.unbind(1))
         points = torch.stack([a * u - b * v + x, b * u + a * v + y], -1)
-        values = grid_sample(sampled, points, padding_mode="border", align_corners=False)
+        source = sampled if step < STEPS else references  # no further step needs the slopes
+        values = grid_sample(source, points, padding_mode="border", align_corners=False)
         window = _details(values[:, :channels]).flatten(1)
         length = window.norm(dim=1, keepdim=True).clamp(min=1e-3)
         window = window / length
