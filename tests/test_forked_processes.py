@@ -58,7 +58,9 @@ def both(arguments: list[str], folder: Path) -> list[tuple[int, str, str]]:
     fork = processes.start(arguments, folder, environment, **pipes)
     assert isinstance(fork, processes.Forked)
     command = [sys.executable, *arguments]
-    real = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, **pipes)
+    # A shell makes processes in the background ignore SIGINT, which those that they start inherit; forks never do.
+    heard: dict[str, Any] = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    real = subprocess.Popen(command, cwd=folder, env=environment, stdin=subprocess.DEVNULL, **heard, **pipes)
     return [ended(fork), ended(real)]
 
 

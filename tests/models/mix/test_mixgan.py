@@ -187,6 +187,7 @@ OTHER_VALUES: dict[str, Any] = {
     "discriminator_channels": 6,
 }
 TOGETHER: dict[str, dict[str, Any]] = {  # settings that are valid, or matter, only with others
+    "penalty_precision": {"penalty_precision": "float32"},  # the default of the penalty of WGAN-GP is `mixed`
     "r1": {"objective": "hinge"},
     "r1_every": {"objective": "hinge", "r1": 1.0},
     "penalty_every": {"r1": 1.0},
