@@ -21,7 +21,7 @@ from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from zoo.layers.synchronised import desynchronise, joined_batches, synchronise
-from zoo.training.roll_call import RollCall
+from zoo.training.roll_call import RollCall, delay_observer
 
 
 class JoinedLayers(LayerSync):
@@ -66,6 +66,7 @@ class Replicas(DDPStrategy):
         super().setup_distributed()
         self._host_group = dist.new_group(backend="gloo")
         self.roll_call = RollCall(self.global_rank, self.num_nodes * self.num_processes, self._host_group)
+        delay_observer()
 
     def setup(self, trainer: Trainer) -> None:
         """Set up the model, with joined layers where Lightning would choose SyncBatchNorm, which needs GPUs."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Any
 
@@ -12,6 +13,31 @@ import torch.distributed as dist
 
 PATIENCE = 3.0
 """Seconds in which the processes that are left have to answer."""
+
+OBSERVER = "child-process-observer"
+"""Name of the thread by which Lightning watches the processes that it started."""
+GRACE = 20.0
+"""Seconds that the first process has to end by itself after another one died."""
+
+
+def delay_observer(grace: float = GRACE) -> None:
+    """Give this process time to say which other one is gone, before Lightning's observer kills it.
+
+    The observer looks every five seconds, and kills all processes with SIGKILL when one of them has failed, whether or
+    not the first is about to name the lost one, save and end.
+
+    Args:
+        grace: seconds between its finding and the kill; the process has usually ended by then.
+    """
+    for thread in threading.enumerate():
+        kill = getattr(thread, "_terminate_all", None)
+        if thread.name == OBSERVER and kill is not None:
+
+            def later(kill: Callable[[], None] = kill) -> None:
+                time.sleep(grace)
+                kill()
+
+            thread._terminate_all = later  # type: ignore[attr-defined]
 
 
 class RollCall:
