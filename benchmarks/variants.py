@@ -71,11 +71,12 @@ class Variant:
 
 VARIANTS = {
     "dcgan": Variant(zoo.DCGAN, PlainDCGAN, {}, width=64),
-    "wgan_gp": Variant(zoo.WGANGP, PlainWGANGP, {}, width=128, penalty=True),
+    # penalties in float32, as in the plain loop
+    "wgan_gp": Variant(zoo.WGANGP, PlainWGANGP, {"penalty_precision": "float32"}, width=128, penalty=True),
     "progan": Variant(
         zoo.ProGAN,
         PlainProGAN,
-        {"latent_dim": 128, "hold_images": 1, "fade_images": 0},
+        {"latent_dim": 128, "hold_images": 1, "fade_images": 0, "penalty_precision": "float32"},
         width=128,
         batch_size=16,
         images_seen=10_000_000,

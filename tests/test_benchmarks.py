@@ -220,3 +220,9 @@ def test_a_million_images_take_the_memory_of_the_text() -> None:
     before = f"{empty['largest_before_training']} | {full['largest_before_training']}"
     row = f"| 1,000,000 | {before} | {empty['largest_in_training']} |"
     assert row in (SPEEDS.parent / "README.md").read_text()
+
+
+def test_the_plain_loop_and_the_zoo_compute_penalties_at_one_precision() -> None:
+    assert {each.build(8, "cpu").penalty_precision for each in variants.VARIANTS.values() if each.penalty} == {
+        "float32"
+    }
