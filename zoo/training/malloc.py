@@ -20,10 +20,10 @@ OWN = ("MALLOC_", "GLIBC_TUNABLES")
 def keep_freed_memory() -> bool:
     """Let this process keep the memory that it frees, for its next allocations.
 
-    Measured with R3GAN at 64 px, batches of 16: 1.26 times as fast, without 264,000 page faults in each cycle, for 170 MB
-    (8 %) more at the peak; at 32 px up to 1.09 times (`benchmarks/freed_memory.py`). Memory that was needed once stays
-    with the process. Nothing is done where the C library is not glibc, or one of the environment variables MALLOC_* or
-    GLIBC_TUNABLES is set.
+    Measured with R3GAN at 64 px, batches of 16: 1.26 times as fast, without 264,000 page faults in each cycle, for
+    170 MB (8 %) more at the peak; at 32 px up to 1.09 times (`benchmarks/freed_memory.py`). Memory that was needed once
+    stays with the process. Nothing is done where the C library is not glibc, or one of the environment variables
+    MALLOC_* or GLIBC_TUNABLES is set.
 
     Returns:
         Whether the allocator was configured.
