@@ -53,7 +53,7 @@ def ended(process: Any) -> tuple[int, str, str]:
 
 def both(arguments: list[str], folder: Path) -> list[tuple[int, str, str]]:
     """The end of a fork, and that of a process that `subprocess` started."""
-    environment = {**os.environ, "ZOO_TESTS_WORD": "a word", "PYTHONPATH": f"{folder}{os.pathsep}{processes.ROOT}"}
+    environment = {**os.environ, "ZOO_TESTS_WORD": "a word", "PYTHONPATH": f"{folder}{os.pathsep}{processes.PATH}"}
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     fork = processes.start(arguments, folder, environment, **pipes)
     assert isinstance(fork, processes.Forked)
@@ -78,18 +78,18 @@ def test_a_fork_runs_a_module_as_a_new_process_does(tmp_path: Path) -> None:
     assert fork[1].startswith("found __main__ program ")
 
 
-def test_it_has_imported_the_library_and_draws_numbers_of_its_own() -> None:
+def test_it_has_imported_the_library_and_draws_numbers_of_its_own(tmp_path: Path) -> None:
     code = (
         "import sys; print({'torch', 'pytorch_lightning', 'zoo.runs.run'} <= set(sys.modules))\n"
         "import random, numpy, torch; print(random.random(), numpy.random.rand(), torch.rand(()).item())"
     )
-    said = [processes.run(["-c", code]).stdout.split() for _ in range(2)]
+    said = [processes.run(["-c", code], tmp_path).stdout.split() for _ in range(2)]
     assert [words[0] for words in said] == ["True", "True"]
     assert len({*said[0][1:], *said[1][1:]}) == 6
 
 
-def test_it_is_waited_for_and_takes_signals() -> None:
-    process = processes.start(["-c", WAITS], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+def test_it_is_waited_for_and_takes_signals(tmp_path: Path) -> None:
+    process = processes.start(["-c", WAITS], tmp_path, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout.readline() == "ready\n"
     assert process.poll() is None
     with pytest.raises(subprocess.TimeoutExpired):
@@ -102,9 +102,16 @@ def test_it_is_waited_for_and_takes_signals() -> None:
     process.kill()  # does nothing any more
 
 
-def test_one_that_takes_too_long_is_killed() -> None:
+def test_one_that_takes_too_long_is_killed(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
-        processes.run(["-c", WAITS], timeout=0.2)
+        processes.run(["-c", WAITS], tmp_path, timeout=0.2)
+
+
+def test_it_has_imported_the_copy_that_the_tests_import(tmp_path: Path) -> None:
+    code = "import sys; print(sys.modules['zoo'].__file__)"
+    for path in (processes.PATH, str(processes.LIBRARY)):
+        done = processes.run(["-c", code], tmp_path, {**os.environ, "PYTHONPATH": path})
+        assert done.stdout.splitlines() == [str(processes.LIBRARY / "zoo/__init__.py")], done.stderr
 
 
 def test_another_copy_of_the_package_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def test_a_run_of_minutes_is_not_warned_of(monkeypatch: pytest.MonkeyPatch) -> N
 def test_ctrl_c_in_a_long_first_round_ends_the_run(tmp_path: Path) -> None:
     """Ctrl-C within ten seconds where there is nothing to save: row A15; here half a second of a round of 60 s."""
     (tmp_path / "slow.py").write_text(SLOW)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (tmp_path, *sys.path)))}
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{processes.PATH}"}
     process = processes.start(["-c", FIT], tmp_path, environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     while "round" not in (line := process.stdout.readline()):

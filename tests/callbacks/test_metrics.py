@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import zoo
-from tests.helpers.processes import run_ranks
+from tests.helpers.processes import PATH, run_ranks
 from tests.helpers.training import bits, identical, tiny_dcgan, train
 from zoo.callbacks import SampleMetrics
 from zoo.callbacks import metrics as metrics_of_samples
@@ -21,7 +21,6 @@ from zoo.errors import CheckpointError, FeatureError
 from zoo.evaluation import Number
 from zoo.io.checkpoints import read_checkpoint
 
-ROOT = Path(zoo.__file__).parent.parent
 Rows = list[dict[str, Any]]
 SMALL: dict[str, Any] = {
     "model": {"width": 4},
@@ -267,7 +266,7 @@ def test_two_processes_measure_once_and_go_on_together(tmp_path: Path) -> None:
         *("trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.devices=2", "callbacks.SampleGrid=null"),
         *("callbacks.SampleMetrics.every=128", "callbacks.SampleMetrics.n=100"),
     ]
-    for ended in run_ranks(command, 2, tmp_path, {**os.environ, "PYTHONPATH": str(ROOT)}):
+    for ended in run_ranks(command, 2, tmp_path, {**os.environ, "PYTHONPATH": PATH}):
         assert ended.returncode == 0, ended.stderr
     rows = rows_of(tmp_path / "run")
     assert [row["images_seen"] for row in rows] == [128, 256, 384, 512]

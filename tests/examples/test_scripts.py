@@ -35,7 +35,7 @@ def test_torchrun_trains_on_two_processes(tmp_path: Path) -> None:
     launcher = ["torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(EXAMPLES / "torchrun.py")]
     words = ["--images", "512", "--width", "4", "--accelerator", "cpu", "--out", "out"]
     own = {key: value for key, value in os.environ.items() if key not in ("RANK", "LOCAL_RANK", "WORLD_SIZE")}
-    environment = {**own, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**own, "PYTHONPATH": processes.PATH}
     done = processes.run(["-m", *launcher, *words], tmp_path, environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "2 processes, 512 images seen: out/samples.png"

@@ -25,7 +25,13 @@ from pathlib import Path
 from threading import Thread
 from typing import IO, Any
 
+import zoo
+
 ROOT = Path(__file__).parents[2]
+LIBRARY = Path(zoo.__file__).parents[1]
+PATH = os.pathsep.join(map(str, dict.fromkeys([LIBRARY, ROOT])))
+"""Import path of the server: the copy of the library that the tests import (installed, or that of the checkout), and
+the tests themselves. A process that would import another copy is refused."""
 Place = int | IO[Any] | None
 READ_LATE = ("PYTHONPATH", "PYTEST_CURRENT_TEST", "ZOO_CACHE", "MASTER_ADDR", "MASTER_PORT", "HOME")
 READ_LATE_PREFIXES = ("RANK", "LOCAL_", "NODE_", "GROUP_", "WORLD_", "SLURM_", "ZOO_TESTS_", "KMP_")
@@ -124,7 +130,11 @@ def start(
     stderr: Place = None,
     text: bool = True,
 ) -> Any:
-    """Start Python with these arguments, as `subprocess.Popen` does; standard input is empty."""
+    """Start Python with these arguments, as `subprocess.Popen` does; standard input is empty.
+
+    Without `cwd` it starts in the folder of the library, so that `-m` and `-c` find the copy that the tests import.
+    """
+    cwd = LIBRARY if cwd is None else cwd
     environment = dict(os.environ if env is None else env)
     if not can_fork(arguments, environment):
         return subprocess.Popen(
@@ -136,7 +146,7 @@ def start(
             stderr=stderr,
             text=text,
         )
-    return Forked(arguments, cwd or Path.cwd(), environment, [subprocess.DEVNULL, stdout, stderr], text)
+    return Forked(arguments, cwd, environment, [subprocess.DEVNULL, stdout, stderr], text)
 
 
 def run(
@@ -240,11 +250,11 @@ def _site() -> list[str]:
 def _server() -> socket.socket:
     """Start the server of this process, and return the socket for requests; it ends when this process ends."""
     control, theirs = socket.socketpair()
-    environment = {**_environment(), "PYTHONPATH": str(ROOT)}
+    environment = {**_environment(), "PYTHONPATH": PATH}
     command = [sys.executable, "-m", "tests.helpers.fork_server", str(theirs.fileno())]
     server = subprocess.Popen(
         command,
-        cwd=ROOT,
+        cwd=LIBRARY,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pickle
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,10 +19,10 @@ from zoo import metrics
 def left(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """What two processes left, then what one left."""
     two, one = tmp_path_factory.mktemp("two"), tmp_path_factory.mktemp("one")
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": processes.PATH}
     program = ["-m", metric_processes.__name__, str(two)]
     running = [
-        processes.start([*program, str(rank), "2"], env=environment, stderr=subprocess.PIPE) for rank in range(2)
+        processes.start([*program, str(rank), "2"], two, env=environment, stderr=subprocess.PIPE) for rank in range(2)
     ]
     try:
         metric_processes.main(one, 0, 1)

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +31,7 @@ pytestmark = pytest.mark.xdist_group("machines")  # of one worker, since they st
 def start(folder: Path, name: str, words: Sequence[str], further: Mapping[str, str]) -> Any:
     """Start a process that writes to a file of this name."""
     own = {key: value for key, value in os.environ.items() if not re.match("(LOCAL_|NODE_)?RANK|WORLD_SIZE", key)}
-    environment = {**own, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path), **further}
+    environment = {**own, "OMP_NUM_THREADS": "1", "PYTHONPATH": processes.PATH, **further}
     with open(folder / name, "w") as out:
         return processes.start(["-m", *words], folder, environment, stdout=out, stderr=out)
 

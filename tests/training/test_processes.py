@@ -218,10 +218,11 @@ def test_a_killed_process_ends_the_run_in_one_line(tmp_path: Path) -> None:
     words = "recipe=dcgan_digits images=3000000 out=run model.width=4 trainer.accelerator=cpu trainer.devices=2"
     few = "callbacks.SampleMetrics=null callbacks.SampleGrid=null callbacks.Alarms=null callbacks.SaveEvery.every=1280"
     command = ["-m", "zoo.fit", *words.split(), *few.split()]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, "PYTHONPATH": processes.PATH}
     first = processes.start(command, tmp_path, environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not checkpoints_in(tmp_path / "run") and first.poll() is None:
         time.sleep(0.05)
+    assert first.poll() is None, first.communicate()[1]
     (second,) = Path(f"/proc/{first.pid}/task/{first.pid}/children").read_text().split()
     os.kill(int(second), signal.SIGKILL)
     error = first.communicate(timeout=60)[1]

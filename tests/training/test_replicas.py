@@ -23,8 +23,6 @@ from zoo import Replicas
 from zoo.callbacks import StopOnSignal
 from zoo.io.files import read_jsonl
 
-ROOT = Path(zoo.__file__).parent.parent
-TESTS = Path(__file__).parents[2]  # the folder from which `tests` is imported
 FIT = (
     "-m",
     "zoo.fit",
@@ -39,10 +37,10 @@ WITHOUT_SAMPLES = ("callbacks.SampleGrid=null", "callbacks.SampleMetrics=null")
 pytestmark = pytest.mark.xdist_group("replicas")  # one worker makes the fixtures, which start processes
 
 
-def environment(path: Path = ROOT) -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Return this process's environment without Lightning's variables, and with one thread for each process."""
     own = {key: value for key, value in os.environ.items() if key not in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")}
-    return {**own, "PYTHONPATH": str(path), "OMP_NUM_THREADS": "1"}
+    return {**own, "PYTHONPATH": helper.PATH, "OMP_NUM_THREADS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +53,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             two_replicas.main(folder, 1)
         else:
             program = ["-m", two_replicas.__name__, str(folder), "2"]
-            ended = helper.run_ranks(program, 2, folder, environment(TESTS))
+            ended = helper.run_ranks(program, 2, folder, environment())
             assert [each.returncode for each in ended] == [0, 0], [each.stderr for each in ended]
         for path in folder.glob("*.pt"):
             name = path.stem if processes == 2 else path.stem.replace("-0", "-one")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +12,11 @@ from torch import Tensor, nn
 
 import zoo
 from tests.helpers import joined_batches as program
-from tests.helpers.processes import run_ranks
+from tests.helpers.processes import PATH, run_ranks
 from zoo.layers.conditional_norm import UnconditionalBatchNorm
 from zoo.layers.synchronised import SynchronisedBatchNorm, desynchronise, is_joined, rows_of_all, synchronise
 from zoo.runs.recipes import load_recipe
 
-ROOT = Path(__file__).parents[2]  # the folder from which `tests` and `examples` are imported
 Left = dict[str, dict[str, Any]]
 
 pytestmark = pytest.mark.xdist_group("synchronised")  # one worker makes the fixture, which starts processes
@@ -31,7 +28,7 @@ def left(tmp_path_factory: pytest.TempPathFactory) -> Left:
     found: Left = {}
     for processes in (1, 2):
         folder = tmp_path_factory.mktemp(f"joined{processes}")
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
+        environment = {**os.environ, "PYTHONPATH": PATH}
         command = ["-m", program.__name__, str(folder), str(processes)]
         for ended in run_ranks(command, processes, folder, environment, timeout=900):
             assert ended.returncode == 0, ended.stderr
