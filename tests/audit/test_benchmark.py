@@ -145,6 +145,22 @@ def test_powers_that_are_known_beforehand() -> None:
     assert by[FIXED, "honest"] == [1.0, 1.0]  # in every set some honest point is as near: its threshold is no rate
 
 
+def test_the_fixed_threshold_of_sscd_is_a_cosine() -> None:
+    """Directions at 59 degrees to a training image are above the similarity 0.5, those at 61 degrees below it."""
+    train, held_out = (torch.eye(800, 900)[part] for part in (slice(0, 300), slice(300, 800)))
+    images = []
+    for degrees in (59.0, 61.0):
+        angle = math.radians(degrees)
+        images.append(math.cos(angle) * train[:60] + math.sin(angle) * torch.eye(900)[800:860])
+    view = view_of("sscd", train, held_out, torch.cat(images), 0)
+    rows = {"near": torch.arange(500, 560), "far": torch.arange(560, 620)}
+    half = Half(torch.arange(250), torch.arange(500) < 250)
+    found = detectors({"sscd": view}, half, torch.zeros(620, dtype=torch.bool))
+    (fixed,) = [test for name, test in found.items() if name.startswith("fixed: similarity above 0.5 (Somepalli")]
+    assert fixed.fixed == 0.0
+    assert [fixed.statistic(part) for part in (rows["near"], rows["far"], torch.arange(500))] == [1.0, 0.0, 0.0]
+
+
 def test_a_few_exact_copies_are_found_by_their_equality() -> None:
     train, held_out = normal(400, 1, 8), normal(800, 2, 8)
     view = view_of("points", train, held_out, train[:60], 0)

@@ -363,6 +363,8 @@ def test_every_extractor_is_named_in_the_registry() -> None:
         "clip-vit-b32",
         "clip-vit-b32-torch-fidelity",
         "effnet-lite0",
+        "sscd",
+        "sscd-distilled",
         "digits",
         "stacked-digits",
         "mnist",

@@ -65,8 +65,9 @@ def run_audit(
         seed: seed of every random draw.
         extractor: network that computes the features: effnet-lite0, digits, stacked-digits, mnist, stacked-mnist,
             pixels or points; inception, inception-clean, inception-legacy-pytorch, inception-torchvision,
-            inception-spatial, dinov2-dgm, dinov2-torch-fidelity, clip-vit-b32, clip-vit-b32-torch-fidelity; timm:NAME;
-            or the path of your own class; empty for the one that suits the data without a download.
+            inception-spatial, dinov2-dgm, dinov2-torch-fidelity, clip-vit-b32, clip-vit-b32-torch-fidelity; sscd or
+            sscd-distilled; timm:NAME; or the path of your own class; empty for the one that suits the data without a
+            download.
         options: settings of the extractor, such as options.weights=PATH.
         device: device to compute on: auto, cpu or cuda.
         cls: import path of your own class that a release was made of.

@@ -25,11 +25,13 @@ from zoo.features.inception import (
     InceptionTorchvision,
 )
 from zoo.features.pixels import Pixels, Points
+from zoo.features.sscd import SSCD, SSCDDistilled
 from zoo.features.timm_models import PREFIX, TimmModel
 from zoo.io.files import sha256_of
 
 __all__ = [
     "EXTRACTORS",
+    "SSCD",
     "ClipViTB32",
     "ClipViTB32TorchFidelity",
     "DINOv2DGM",
@@ -45,6 +47,7 @@ __all__ = [
     "InceptionTorchvision",
     "Pixels",
     "Points",
+    "SSCDDistilled",
     "TimmModel",
     "cached_features",
     "extractor",
@@ -81,6 +84,8 @@ EXTRACTORS: dict[str, Callable[..., Extractor]] = {
     "clip-vit-b32": ClipViTB32,
     "clip-vit-b32-torch-fidelity": ClipViTB32TorchFidelity,
     "effnet-lite0": EffNetLite0,
+    "sscd": SSCD,
+    "sscd-distilled": SSCDDistilled,
     "digits": _digits,
     "stacked-digits": _stacked_digits,
     "mnist": _mnist,

@@ -115,8 +115,8 @@ def evaluate(
             inception (for FIDs that compare with papers), inception-clean (clean-fid), inception-legacy-pytorch
             (pytorch-fid), inception-torchvision, inception-spatial (for sfid), dinov2-dgm (dgm-eval),
             dinov2-torch-fidelity, clip-vit-b32, clip-vit-b32-torch-fidelity, timm:NAME (any model of timm),
-            effnet-lite0, digits, stacked-digits, mnist, stacked-mnist, pixels or points; or the path of your own class;
-            empty for the one that suits the data without a download.
+            effnet-lite0, sscd, sscd-distilled, digits, stacked-digits, mnist, stacked-mnist, pixels or points; or the
+            path of your own class; empty for the one that suits the data without a download.
         options: settings of the extractor, such as options.weights=PATH, options.model=vits14 (dinov2),
             options.size=128 or options.features=320.
         truncation: bound of the latents: a number, or a list of numbers for a curve; None for none.

@@ -12,7 +12,7 @@ from typing import Any
 from zoo.audit.benchmark import density, membership
 from zoo.audit.benchmark.bank import Half
 from zoo.audit.benchmark.building import Bank, build, read_images
-from zoo.audit.benchmark.detectors import detectors
+from zoo.audit.benchmark.detectors import SSCD_NAMES, detectors
 from zoo.audit.benchmark.missing import descriptions, power_of_missing
 from zoo.audit.benchmark.plants import CHANGES, DESCRIPTIONS
 from zoo.audit.benchmark.power import FALSE_ALARMS, Design, Test, power
@@ -37,9 +37,10 @@ PARTS = {
 }
 """What `tests=` chooses from."""
 WHITE_BOX = "membership inference, white box"
+SSCD_FIXED = "SSCD at its fixed threshold 0.5 (Somepalli et al. 2023)"
 NOT_RUN = {
     WHITE_BOX: "needs the scores of a discriminator: discriminator=RUN",
-    "SSCD at its fixed threshold 0.5": "its weights are not under an open licence; not installed with this library",
+    SSCD_FIXED: "needs extractor=sscd, whose weights are in a package with a licence of its own",
     "MI and ONI (Deo et al. 2026)": "their features are those of a network for MRI, not installed with this library",
     "DeepSSIM (Scardace et al. 2025)": "a network has to be trained for it on each set of images",
 }
@@ -138,6 +139,8 @@ def benchmark(
     not_run = {text: "not in tests=" for part, text in PARTS.items() if part not in parts} | NOT_RUN
     if scored is not None:
         del not_run[WHITE_BOX]
+    if network.name in SSCD_NAMES and "copying" in parts:
+        del not_run[SSCD_FIXED]
     protocol = {
         "train": len(known),
         "held_out": len(unseen),

@@ -15,14 +15,18 @@ from zoo.audit.statistics.closest import scan
 from zoo.audit.statistics.copies import Closest, calibrate, closest_training_images
 from zoo.audit.statistics.memory import RealNeighbours
 from zoo.audit.statistics.significance import fisher_exact, holm
+from zoo.features import SSCD, SSCDDistilled
 
 CLOSE = 0.01  # share of the held-out images that are as close to a training image as the calibrated distance
+
+SSCD_NAMES = (SSCD.title, SSCDDistilled.title)
 
 Statistic = Callable[[Tensor], float]
 """Function of a set of images, given as rows (n,) of the views, to the number of a test."""
 NEAR_PIXELS = 0.15  # root mean square difference of pixels in [0, 1] below which Carlini et al. 2023 call it a copy
 NEAR_RATIO = 0.5  # the same for the distance, as a share of the mean distance to the 50 nearest training images
 PUBLISHED = "Carlini et al. 2023"
+NEAR_SSCD = 0.5  # cosine similarity in SSCD's space above which Somepalli et al. 2023 call it a copy
 
 
 def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Test]:
@@ -52,6 +56,10 @@ def detectors(views: Views, half: Half, equal: Tensor) -> dict[str, Test]:
         fixed[f"fixed: below {NEAR_RATIO:g} of the mean of the {AROUND} nearest ({PUBLISHED}), {name}"] = _mean_of(
             nearest < NEAR_RATIO * view.around
         )
+        if name in SSCD_NAMES:  # of length 1, so that |a - b|^2 = 2 - 2 cos
+            fixed[f"fixed: similarity above {NEAR_SSCD:g} (Somepalli et al. 2023), {name}"] = _mean_of(
+                nearest < math.sqrt(2 - 2 * NEAR_SSCD)
+            )
         if name == "pixels":  # from -1 to 1
             differences = nearest / (2 * math.sqrt(view.width))
             fixed[f"fixed: difference below {NEAR_PIXELS:g} ({PUBLISHED}), {name}"] = _mean_of(
