@@ -102,6 +102,8 @@ def main(folder: Path, rank: int, processes: int) -> None:
         only_first.update(features[False], real=False)
     found["only first"] = only_first.compute()
     torch.save(found, folder / f"{rank}.pt")
+    if processes > 1:
+        torch.distributed.destroy_process_group()  # else its threads may end the interpreter with an abort
 
 
 if __name__ == "__main__":
