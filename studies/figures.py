@@ -26,6 +26,7 @@ from matplotlib import pyplot as plt
 Row = dict[str, Any]
 COLOURS = {"train": "tab:blue", "held_out": "tab:orange", "generated": "tab:green"}
 NAMES = {"train": "training images", "held_out": "held-out images", "generated": "generated images"}
+NETWORKS = {"dcgan": "DCGAN", "biggan": "BigGAN"}
 REGULARISERS = {"none": "no penalty", "r1r2": "R1 and R2"}
 KINDS = {
     "gan": "the generator's images",
@@ -65,15 +66,48 @@ def draw_accuracy(rows: list[Row], path: Path) -> None:
     for ax, kind in zip(axes[0], kinds):
         for few, colour in zip(numbers, shades):
             own = [r for r in rows if r["few"] == few and r["regulariser"] == kind]
+            if not own:
+                continue
+            shown = [c["images"] / 1000 for c in own[0]["course"]]
             for part, style in (("held_out", "-"), ("train", ":")):
-                for i, r in enumerate(own):
-                    label = f"{few:,} images" if part == "held_out" and not i else None
-                    course = [(c["images"] / 1000, 100 * c["accuracy"][part]) for c in r["course"]]
-                    ax.plot(*zip(*course), style, color=colour, label=label)
+                values = np.array([[100 * c["accuracy"][part] for c in r["course"]] for r in own])
+                label = f"{few:,} images" if part == "held_out" else None
+                ax.plot(shown, values.mean(0), style, color=colour, label=label)
+                ax.fill_between(shown, values.min(0), values.max(0), color=colour, alpha=0.15, linewidth=0)
         ax.axhspan(50, 55, color="0.85", zorder=0)
         ax.set(title=REGULARISERS[kind], xlabel="images shown, in thousands", ylim=(0, 102))
     axes[0][0].set_ylabel("scored as real, %")
     axes[0][0].legend(fontsize=8, title="held out (dotted: training)", title_fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_replication(rows: list[Row], path: Path) -> None:
+    """What the discriminator and the generator know of their training images, against the number of these images.
+
+    A line for each model and penalty, with the mean and the range over seeds; the last panel has held-out images beside
+    the samples.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
+    measures: tuple[tuple[str, Any], ...] = (
+        ("D scores a training image above a held-out one, %", lambda r: 100 * r["course"][-1]["auc"][0]),
+        ("training images nearest to samples, excess %", lambda r: r["copying"]["excess"]["value"]),
+        ("samples closer than 99 % of held-out, %", lambda r: r["copying"]["rate"]["value"]),
+    )
+    for i, (model, kind) in enumerate((m, k) for m in NETWORKS for k in REGULARISERS):
+        own = [r for r in rows if (r["model"], r["regulariser"]) == (model, kind)]
+        numbers = sorted({r["few"] for r in own})
+        for ax, (_, measure) in zip(axes, measures):
+            values = [[measure(r) for r in own if r["few"] == n] for n in numbers]
+            middle = [float(np.mean(v)) for v in values]
+            spread = [[m - min(v) for m, v in zip(middle, values)], [max(v) - m for m, v in zip(middle, values)]]
+            if own:
+                label = f"{NETWORKS[model]}, {REGULARISERS[kind]}"
+                ax.errorbar(numbers, middle, spread, fmt="o-", color=f"C{i}", markersize=4, capsize=2, label=label)
+    for ax, (title, _), level in zip(axes, measures, (50, 0, 1)):
+        ax.axhline(level, color="0.6", linestyle=":")
+        ax.set(xscale="log", xlabel="training images", ylabel=title)
+    axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -207,14 +241,18 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
     """Draw the figures whose results are there."""
     source, place = Path(results), Path(out)
     place.mkdir(parents=True, exist_ok=True)
-    trained = [r for r in rows_of(source / "generalisation.json") if r["model"] == "dcgan"]
+    trained = rows_of(source / "generalisation.json")
+    usual = mode(r["images"] for r in trained) if trained else 0
+    trained = [r for r in trained if r["images"] == usual]
+    plain = [r for r in trained if r["model"] == "dcgan"]
     distances = rows_of(source / "neural_distance.json")
     blends = [r for r in rows_of(source / "blended_fakes.json") if r["recipe"] == "dcgan_digits"]
     spirals = [r for r in rows_of(source / "progan_spiral.json") if (r["loss"], r["action"]) == ("wgan-gp", "warn")]
     escalated = [r for r in spirals if r["window"] is not None]
     for rows, function, name in (
-        (trained, draw_accuracy, "question_accuracy.png"),
-        (trained, draw_histograms, "question_scores.png"),
+        (plain, draw_accuracy, "question_accuracy.png"),
+        (plain, draw_histograms, "question_scores.png"),
+        (trained, draw_replication, "question_replication.png"),
         (distances, draw_distance, "question_distance.png"),
         (blends, draw_blends, "question_blends.png"),
         (blends, partial(draw_blend_samples, folder=source), "question_blends_samples.png"),

@@ -4,7 +4,8 @@
     python studies/power_table.py
 
 Each `results/power_NAME.json` of the data sets below becomes a table of the powers at SHARE, with its protocol, and
-tables of what is missing and of attacks on membership where these were measured.
+tables of what is missing and of attacks on membership where these were measured. The same with `extractor=sscd
+tests=copying out=studies/results/power_faces_sscd.json` adds the tests in the space of SSCD.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ PAGE = STUDIES.parent / "docs" / "questions" / "copying.md"
 BEGIN, END = "<!-- powers begin: python studies/power_table.py -->", "<!-- powers end -->"
 DATA = {"faces": "Drawn faces", "cifar": "Small photographs (CIFAR-10, as JPEG)", "mnist": "Digits (MNIST)"}
 SHARE = 0.05
+FURTHER = "sscd"
+SAME = ("train", "held_out", "resolution", "n", "seeds", "honest sets for each threshold", "planted sets of each seed")
+"""Entries of the protocol that agree where rows stand in one table."""
 
 
 def attacks(spaces: dict[str, list[dict[str, Any]]], kinds: list[str]) -> list[str]:
@@ -65,13 +69,36 @@ def section(title: str, result: dict[str, Any]) -> list[str]:
     return lines
 
 
+def results_of(name: str) -> dict[str, Any] | None:
+    """Return the results of a data set, with the tests in the further space after those in the network's; None if none.
+
+    Raises:
+        ValueError: if the two were measured in different ways.
+    """
+    path, further = (STUDIES / "results" / f"power_{name}{end}.json" for end in ("", f"_{FURTHER}"))
+    if not path.is_file():
+        return None
+    result: dict[str, Any] = json.loads(path.read_text())
+    if further.is_file():
+        other = json.loads(further.read_text())
+        differing = [key for key in SAME if result["protocol"][key] != other["protocol"][key]]
+        if differing:
+            raise ValueError(f"{further.name}, measured otherwise than {path.name}: {', '.join(differing)}")
+        own = [row for row in other["rows"] if row["test"].endswith(f", {FURTHER}")]
+        last = [row for row in own if row["test"].startswith("fixed")]
+        at = next(i for i, row in enumerate(result["rows"]) if row["test"].endswith(", pixels"))
+        result["rows"][at:at] = [row for row in own if row not in last]
+        result["rows"] += last
+    return result
+
+
 def main() -> None:
     """Write the tables into the page."""
     lines: list[str] = []
     for name, title in DATA.items():
-        path = STUDIES / "results" / f"power_{name}.json"
-        if path.is_file():
-            lines += ["", *section(title, json.loads(path.read_text())), ""]
+        result = results_of(name)
+        if result is not None:
+            lines += ["", *section(title, result), ""]
     text = PAGE.read_text()
     before, _, rest = text.partition(BEGIN)
     after = rest.partition(END)[2]
