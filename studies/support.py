@@ -15,8 +15,8 @@ images shown whatever `few` is; samples of the averaged generator. FOLDER has th
 Measured by the question `support` of the audit at its budget `standard`, in the features of effnet-lite0 and in pixels:
 pairs of duplicates among the samples, with the threshold that few pairs of distinct test images pass; the support is
 the number of equally likely distinct images that would give as many (birthday paradox), with a 95 % interval; null if
-it has no bound, since there are no more duplicates than among real images. `planted` has the same estimate for samples that are drawn from
-exactly 100, 1,000 and 10,000 training images. `fd` and `coverage` as in `generalisation.py`.
+it has no bound, since there are no more duplicates than among real images. `planted` has the same estimate for samples
+that are drawn from exactly 100, 1,000 and 10,000 training images. `fd` and `coverage` as in `generalisation.py`.
 
 Rows are written as they come; those that are there are not computed again. A grid of each run lies beside them.
 """
