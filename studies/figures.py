@@ -85,14 +85,13 @@ def draw_accuracy(rows: list[Row], path: Path) -> None:
 def draw_replication(rows: list[Row], path: Path) -> None:
     """What the discriminator and the generator know of their training images, against the number of these images.
 
-    A line for each model and penalty, with the mean and the range over seeds; the last panel has held-out images beside
-    the samples.
+    A line for each model and penalty, with the mean and the range over seeds; dotted: no memory at all.
     """
     figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained")
     measures: tuple[tuple[str, Any], ...] = (
-        ("D scores a training image above a held-out one, %", lambda r: 100 * r["course"][-1]["auc"][0]),
-        ("training images nearest to samples, excess %", lambda r: r["copying"]["excess"]["value"]),
-        ("samples closer than 99 % of held-out, %", lambda r: r["copying"]["rate"]["value"]),
+        ("D: training above held-out images (AUC)", lambda r: r["course"][-1]["auc"][0]),
+        ("D: way of held-out images to generated ones (r_v)", lambda r: r["course"][-1]["r_v"]),
+        ("G: % of samples closer than 99 % of held-out", lambda r: r["copying"]["rate"]["value"]),
     )
     for i, (model, kind) in enumerate((m, k) for m in NETWORKS for k in REGULARISERS):
         own = [r for r in rows if (r["model"], r["regulariser"]) == (model, kind)]
@@ -104,9 +103,10 @@ def draw_replication(rows: list[Row], path: Path) -> None:
             if own:
                 label = f"{NETWORKS[model]}, {REGULARISERS[kind]}"
                 ax.errorbar(numbers, middle, spread, fmt="o-", color=f"C{i}", markersize=4, capsize=2, label=label)
-    for ax, (title, _), level in zip(axes, measures, (50, 0, 1)):
+    for ax, (title, _), level in zip(axes, measures, (0.5, 0, 1)):
         ax.axhline(level, color="0.6", linestyle=":")
-        ax.set(xscale="log", xlabel="training images", ylabel=title)
+        ax.set(xscale="log", xlabel="training images")
+        ax.set_title(title, fontsize=10)
     axes[0].legend(fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
