@@ -51,9 +51,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
     """A generator and a discriminator with their training loop: the base class of every variant.
 
     Images are (B, C, H, W) in [-1, 1], latents (B, Z), scores (B,). A variant builds its networks, passes them to this
-    constructor, and overrides what its paper does differently: `sample_latent`, `sample_labels`, `prepare`, `generate`,
-    `score`, `discriminator_loss`, `generator_loss`, `players`, `on_clock`. The variant's own constructor takes plain
-    values only and ends with `self.save_hyperparameters(logger=False)`, so that checkpoints can rebuild the model.
+    constructor, and overrides what its paper does differently: `sample_latent`, `generate`, `score`, the losses and
+    others, see "What a variant overrides" in `docs/architecture.md`. The variant's own constructor takes plain values
+    only and ends with `self.save_hyperparameters(logger=False)`, so that checkpoints can rebuild the model.
 
     Args:
         generator: module called with latents (B, Z) and class indices (B,), or None without classes; returns images.
@@ -309,7 +309,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
             self.log_terms()
             self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars
         elif monitors(self.trainer):  # they ask at any round, such as the end of an epoch
-            self.log_dict(self._running.tensors(), logger=False, batch_size=1, sync_dist=self.trainer.world_size > 1)
+            self.log_dict(self._running.tensors(self.trainer.strategy.reduce), logger=False, batch_size=1)
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
         """Make one optimizer step of a player, with its learning rate multiplied by `rate`."""

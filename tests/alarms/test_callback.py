@@ -232,6 +232,30 @@ def test_an_undecided_discriminator_is_read_as_such_whatever_its_objective(
     assert seen["loss/d"] == seen["loss/chance"] == 0.25
 
 
+def test_a_critic_is_read_by_pairs_of_real_and_generated_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that scores every real image, held-out or not, above every generated one has r_t = 1 and r_v = 0."""
+    model = zoo.WGANGP(resolution=16, channels=1, latent_dim=4, width=2)
+    trainer = train(model, 1, tmp_path)
+    observer = Observer(model, None)
+    observer.fixed.first_batch(zoo.Batch(torch.rand(64, 1, 16, 16) * 2 - 1))
+    held_out = zoo.Batch(observer.fixed.real(model, many=True).images.flip(0))
+    monkeypatch.setattr(observer.fixed, "held_out", lambda model: held_out)
+    assert model.undecided is None
+    fake = observer.fixed.fake(model, observer.fixed.real(model, many=True)).images
+
+    def scores(*batches: zoo.Batch) -> list[torch.Tensor]:
+        """Scores with a large offset, which no critic's loss sees, that are lower for generated images."""
+        made = [bool(torch.equal(each.images[:4], fake[:4])) for each in batches]
+        return [each.images.flatten(1).mean(1) + (100 if isfake else 110) for each, isfake in zip(batches, made)]
+
+    monkeypatch.setattr(model, "scores", scores)
+    seen = observer._held_out(trainer, model)
+    assert float(seen["overfitting/r_t"]) == 1
+    assert float(seen["overfitting/r_v"]) == pytest.approx(0, abs=1e-5)
+
+
 class OwnLosses(zoo.VanillaGAN):
     """A variant that has no objective, since it overrides both losses (Wasserstein without a penalty)."""
 

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -73,3 +74,16 @@ def test_a_later_round_is_finished_and_its_length_is_said(capfd: pytest.CaptureF
     stop._handle(signal.SIGINT, None)
     assert "SIGINT: finishing this round (a round takes 170 s), then saving; press" in capfd.readouterr().err
     stop._end_first_round()  # does nothing: a round has ended
+
+
+def test_measurements_between_rounds_are_no_part_of_a_round(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounds of 2 s, and 300 s between them, in which a callback measured."""
+    stop, trainer, model = StopOnSignal(), Mock(strategy=None), Mock()
+    times = iter([0.0, 10.0, 12.0, 312.0, 314.0])
+    monkeypatch.setattr("zoo.callbacks.stopping.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("zoo.callbacks.stopping.signal.signal", Mock())
+    stop.on_train_start(trainer, model)
+    for _ in range(2):
+        stop.on_train_batch_start(trainer, model, None, 0)
+        stop.on_train_batch_end(trainer, model, None, None, 0)
+        assert stop._round_seconds == 2

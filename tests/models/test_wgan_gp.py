@@ -177,7 +177,7 @@ def test_what_is_not_offered_is_refused_with_what_is() -> None:
         ({"architecture": "mlp"}, "auto, resnet, layer_norm or convolutional; got 'mlp'"),
         ({"batch_norm": False, "num_classes": 3}, "batch_norm=False is for the unconditional"),
         ({"generator_batch": 0}, "generator_batch must be at least 1; got 0"),
-        ({"penalty": -1.0}, "must not be negative; got -1"),
+        ({"penalty": -1.0}, "must be at least 0; got -1"),
     ]:
         with pytest.raises(ValueError, match=text):
             tiny(**settings)

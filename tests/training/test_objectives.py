@@ -160,8 +160,19 @@ def test_the_wasserstein_loss_by_hand() -> None:
     loss = Wasserstein()
     assert float(loss.discriminator_value(REAL, FAKE)) == pytest.approx((2.7 - 1.8) / 3)
     assert float(loss.generator_value(FAKE)) == pytest.approx(-2.7 / 3)
-    with pytest.raises(ValueError, match="must not be negative; got -1"):
+    with pytest.raises(ValueError, match="must be at least 0; got -1"):
         Wasserstein(penalty=-1)
+    for norm in (0.0, -1.0, math.inf, math.nan):
+        with pytest.raises(ValueError, match=r"target_norm, .* must be above 0 and finite; got"):
+            Wasserstein(target_norm=norm)
+
+
+@pytest.mark.parametrize("weight", [math.nan, math.inf, -0.1])
+def test_a_weight_that_is_no_finite_number_is_refused(weight: float) -> None:
+    message = f"must be at least 0( and finite)?; got {weight}"
+    for make in (lambda: objective("hinge", r1=weight), lambda: Wasserstein(weight), lambda: Wasserstein(r2=weight)):
+        with pytest.raises(ValueError, match=message):
+            make()
 
 
 def test_the_gradient_penalty_of_a_linear_critic_is_the_weighted_square_of_its_norm_less_one() -> None:
@@ -256,5 +267,5 @@ def test_a_critic_that_is_flat_gives_a_penalty_and_finite_gradients() -> None:
 def test_unknown_objectives_and_negative_weights_are_refused() -> None:
     with pytest.raises(ValueError, match=r"objective is one of non_saturating, .*; got 'wgan'"):
         objective("wgan")
-    with pytest.raises(ValueError, match="must not be negative; got -1"):
+    with pytest.raises(ValueError, match="must be at least 0; got -1"):
         objective("hinge", r1=-1)

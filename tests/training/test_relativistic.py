@@ -216,7 +216,7 @@ def test_before_round_is_called_with_the_progress_and_may_set_penalties(mixed: b
 
 
 def test_weights_that_nobody_would_use_are_refused() -> None:
-    with pytest.raises(ValueError, match="r2, the weight of a gradient penalty, must not be negative; got -1"):
+    with pytest.raises(ValueError, match="r2 must be at least 0; got -1"):
         tiny_mlp(r2=-1)
     with pytest.raises(ValueError, match=r"r1=1: this model has losses of its own \(objective=None\)"):
         zoo.GAN(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1), None, resolution=4, channels=1, latent_dim=1, r1=1)

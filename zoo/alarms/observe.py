@@ -126,8 +126,9 @@ class Observer:
             r_t       = mean of sign(score - u) over training images
             certainty = (t - h) / its standard error
 
-        u is the score of an undecided discriminator, or h for Wasserstein losses, which have no such score. Without
-        held-out images the result is empty.
+        u is the score of an undecided discriminator. Wasserstein and relativistic losses have none; there r_t is the
+        mean of sign(score - score of a generated image) over all pairs, as in `zoo.training.adaptive`. Without held-out
+        images the result is empty.
         """
         with self._without_side_effects(trainer):
             held_out = self.fixed.held_out(model)
@@ -137,11 +138,11 @@ class Observer:
             fake = self.fixed.fake(model, train)
             shown = [model.shown(batch) for batch in (train, held_out, fake)]  # as in training
             t, h, g = (scores.float() for batch in shown for scores in model.scores(batch))
-        zero = h.mean() if model.undecided is None else model.undecided
+        above = t[:, None] - g if model.undecided is None else t - model.undecided
         error = (t.var() / len(t) + h.var() / len(h)).sqrt()
         return {
             "overfitting/r_v": (t.mean() - h.mean()) / (t.mean() - g.mean()).abs().clamp_min(1e-12),
-            "overfitting/r_t": (t - zero).sign().mean(),
+            "overfitting/r_t": above.sign().mean(),
             "overfitting/certainty": (t.mean() - h.mean()) / error.clamp_min(1e-12),
             "score/train": t.mean(),
             "score/held_out": h.mean(),

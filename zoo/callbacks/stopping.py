@@ -31,6 +31,10 @@ class StopAt(Callback):
         assert isinstance(pl_module, GAN)
         trainer.should_stop |= pl_module.progress >= self.images
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note the start of a round: measurements and checkpoints between rounds are not part of it."""
+        self._round_began = time.monotonic()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -90,12 +94,15 @@ class StopOnSignal(Callback):
                 os.write(2, b"the first round takes long: ended at once, as there is nothing to save yet\n")
             os._exit(128 + signal.SIGINT)
 
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Note the start of a round: measurements and checkpoints between rounds are not part of it."""
+        self._round_began = time.monotonic()
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Request a stop after this round if any rank has received a signal."""
-        now = time.monotonic()
-        self._round_seconds, self._round_began = now - self._round_began, now
+        self._round_seconds = time.monotonic() - self._round_began
         received = self._received_here or 0
         if isinstance(trainer.strategy, Replicas):  # a signal during this exchange is shared after the next round
             received = trainer.strategy.largest(received)

@@ -143,8 +143,8 @@ class Schedule:
             raise ValueError(f"lr_schedule is 'constant', 'linear' or 'cosine'; got {self.kind!r}")
         if self.kind != "constant" and self.horizon <= 0:
             raise ValueError(
-                f"lr_schedule={self.kind!r} needs lr_horizon, the number of images at which the rate reaches 0; got "
-                f"{self.horizon}. In a recipe write lr_horizon: ${{images}} to fall over the whole run"
+                f"lr_schedule={self.kind!r} needs lr_horizon, the number of images at which the rate reaches lr_final; "
+                f"got {self.horizon}. In a recipe write lr_horizon: ${{images}} to fall over the whole run"
             )
 
     def at(self, images: int) -> float:

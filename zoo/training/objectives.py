@@ -7,11 +7,13 @@ mixed models alike. In the formulas r are the scores (raw logits) of real images
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import relu, softplus
 
-from zoo.errors import did_you_mean
+from zoo.errors import did_you_mean, require_at_least
 from zoo.training.batch import Batch
 from zoo.training.penalties import (
     PenaltyPrecision,
@@ -54,7 +56,7 @@ class Objective:
     round and 0 in the others, in which no penalty is computed."""
 
     def __init__(self, r1: float = 0.0, r2: float = 0.0) -> None:
-        check_weights(r1=r1, r2=r2)
+        require_at_least(0, r1=r1, r2=r2)
         self.r1, self.r2 = r1, r2
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -232,8 +234,9 @@ class Wasserstein(Objective):
 
     def __init__(self, penalty: float = 10.0, target_norm: float = 1.0, r1: float = 0.0, r2: float = 0.0) -> None:
         super().__init__(r1, r2)
-        if penalty < 0:
-            raise ValueError(f"penalty, the weight of the gradient penalty, must not be negative; got {penalty}")
+        require_at_least(0, penalty=penalty)
+        if not 0 < target_norm < math.inf:
+            raise ValueError(f"target_norm, which the penalty demands, must be above 0 and finite; got {target_norm}")
         self.penalty, self.target_norm = penalty, target_norm
 
     def discriminator_value(self, real: Tensor, fake: Tensor) -> Tensor:
@@ -286,7 +289,7 @@ def objective(name: str, r1: float = 0.0, r2: float = 0.0) -> Objective:
         r2: weight of the zero-centred gradient penalty on generated images; 0 for none.
 
     Raises:
-        ValueError: for an unknown name or a negative weight.
+        ValueError: for an unknown name, or a weight that is negative or not finite.
     """
     if name not in OBJECTIVES:
         raise ValueError(f"objective is one of {', '.join(OBJECTIVES)}; got {name!r}.{did_you_mean(name, OBJECTIVES)}")
@@ -302,7 +305,7 @@ def critic_objective(name: str, penalty: float, target_norm: float = 1.0) -> Obj
         target_norm: norm that this penalty demands.
 
     Raises:
-        ValueError: for an unknown name or a negative weight.
+        ValueError: for an unknown name, or a weight that is negative or not finite.
     """
     if name == "wasserstein":
         return Wasserstein(penalty, target_norm)
@@ -310,17 +313,6 @@ def critic_objective(name: str, penalty: float, target_norm: float = 1.0) -> Obj
         names = ("wasserstein", *OBJECTIVES)
         raise ValueError(f"objective is one of {', '.join(names)}; got {name!r}.{did_you_mean(name, names)}")
     return objective(name)
-
-
-def check_weights(**weights: float) -> None:
-    """Check that no weight of a gradient penalty is negative.
-
-    Raises:
-        ValueError: naming the first that is.
-    """
-    for name, weight in weights.items():
-        if weight < 0:
-            raise ValueError(f"{name}, the weight of a gradient penalty, must not be negative; got {weight}")
 
 
 def set_penalties(
@@ -340,7 +332,7 @@ def set_penalties(
     Raises:
         ValueError: for a negative weight, a weight without an objective that could use it, or an unknown precision.
     """
-    check_weights(r1=r1, r2=r2)
+    require_at_least(0, r1=r1, r2=r2)
     own: PenaltyPrecision = "float32" if objective is None else objective.penalty_precision
     chosen = own if precision is None else check_penalty_precision(precision)
     for name, weight in (("r1", r1), ("r2", r2)):

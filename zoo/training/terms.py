@@ -38,9 +38,16 @@ class RunningTerms:
         total, count = self._sums.get(name, (torch.zeros_like(value), 0.0))
         self._sums[name] = (total + value, count + rounds)
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the mean of every term in this process, on the device; nothing waits for it."""
-        return {name: total / count for name, (total, count) in self._sums.items()}
+    def tensors(self, over_processes: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, Tensor]:
+        """Return the mean of every term, on the device; nothing waits for it.
+
+        Args:
+            over_processes: a function that averages a tensor over all training processes; it is called once.
+        """
+        if not self._sums:
+            return {}
+        means = over_processes(torch.stack([total / count for total, count in self._sums.values()]))
+        return dict(zip(self._sums, means.unbind()))
 
     def means(self, over_processes: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, float]:
         """Return the mean of every term. This is the only call for which training waits for the device.
@@ -52,10 +59,8 @@ class RunningTerms:
         Raises:
             NonFiniteLossError: when a mean is not finite, which it is if any round's value was not.
         """
-        if not self._sums:
-            return {}
-        means = over_processes(torch.stack([total / count for total, count in self._sums.values()])).tolist()
-        values = dict(zip(self._sums, means))
+        found = self.tensors(over_processes)
+        values = dict(zip(found, torch.stack(list(found.values())).tolist())) if found else {}
         bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
         if bad:
             raise NonFiniteLossError(f"a loss is not finite: {', '.join(bad)}. {REMEDIES}")

@@ -21,6 +21,7 @@ WIDE = 30.0
 """Quotient of the largest and the smallest value above which a panel begins with a logarithmic axis."""
 MAIN, SIGNALS = "main", "signals"
 REAL = "real against real"
+PAIRS = "for losses without an undecided score, of real less generated images' scores, pair by pair"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def _loss_panels(run: RunHistory) -> list[Panel]:
             "Augmentation",
             _named(run.metrics, prefix="augment/", whole=True),
             "p: probability of each transformation. r_t: mean sign of the scores of real images in training, which an "
-            "adaptive p steers to its target.",
+            f"adaptive p steers to its target; {PAIRS}.",
         ),
     ]
 
@@ -107,7 +108,7 @@ def _signal_panels(run: RunHistory) -> list[Panel]:
             "Overfitting of the discriminator",
             _named(signals, ["overfitting/r_v", "overfitting/r_t"]),
             "r_v: where the mean score of held-out images lies between that of training images (0) and that of "
-            "generated images (1). r_t: mean sign of the scores of training images.",
+            f"generated images (1). r_t: mean sign of the scores of training images; {PAIRS}.",
         ),
         Panel(
             "diversity",
