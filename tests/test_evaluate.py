@@ -249,7 +249,7 @@ def test_from_python_the_numbers_are_returned_and_the_same_faults_are_errors(run
     evaluation = measure(str(runs["digits"]), metrics="fid", n=50, repeats=0, out=out)
     assert json.loads(json.dumps(evaluation.as_dict())) == json.loads(Path(out).read_text())
     assert [number.label for number in evaluation.rows[0]["numbers"]] == ["FD-digits"]
-    with pytest.raises(UserError, match="n and n_real: at least 10 images; got n=3 n_real=0"):
+    with pytest.raises(UserError, match=r"^n: at least 10 images; got 3$"):
         measure(str(runs["digits"]), n=3)
     with pytest.raises(UserError, match="give either checkpoint=RUN, or two folders"):
         measure()
@@ -294,7 +294,15 @@ FAULTS: dict[str, tuple[str, list[str]]] = {
     "unknown extractor": ("checkpoint=RUN extractor=incepton", ["Did you mean inception?"]),
     "unknown option": ("checkpoint=RUN options.sise=3", ["sise: digits has no setting of that name"]),
     "no classes": ("checkpoint=RUN extractor=pixels metrics=is", ["is needs classes, which extractor pixels"]),
-    "too few": ("checkpoint=RUN n=3", ["n and n_real: at least 10 images; got n=3"]),
+    "too few": ("checkpoint=RUN n=3", ["n: at least 10 images; got 3"]),
+    "too few real": (
+        "checkpoint=RUN n_real=3",
+        ["n_real: at least 10 images, or 0 for as many as generated ones; got 3"],
+    ),
+    "few held out": (
+        "checkpoint=RUN data.held_out=5",
+        ["split=held_out: 1,792 training and 5 held-out images; a measurement needs at least 10. Use split=train"],
+    ),
     "one half": ("checkpoint=RUN repeats=1", ["repeats: 0 for no intervals, or at least 2; got 1"]),
     "truncation": (
         "checkpoint=RUN truncation=[0.5,0]",

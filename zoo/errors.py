@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import shlex
 from collections.abc import Iterable
 
 
@@ -65,13 +66,27 @@ def require_at_least(least: float, **values: float) -> None:
             raise ValueError(f"{name} must be at least {least:g}{finite}; got {value}")
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return " Did you mean X?" for the closest known name, or all names when none is close and they are few."""
+def did_you_mean(name: str, known: Iterable[str], lists: bool = True) -> str:
+    """Return " Did you mean X?" for the closest known name, or all names when none is close and they are few.
+
+    Args:
+        name: the name that is not known.
+        known: names that are.
+        lists: whether to list them; not where the message has done so.
+    """
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
     if close:
         return f" Did you mean {close[0]}?"
-    return f" Known: {', '.join(names)}." if names and len(", ".join(names)) < 400 else ""
+    return f" Known: {', '.join(names)}." if lists and names and len(", ".join(names)) < 400 else ""
+
+
+def shell_word(value: object) -> str:
+    """Return a path or another value as one word of a shell command, in quotes where it needs them.
+
+    Commands in messages are pasted, and folders have spaces and brackets in their names.
+    """
+    return shlex.quote(str(value))
 
 
 def first_line(error: BaseException) -> str:

@@ -132,7 +132,7 @@ def test_a_run_has_its_report_in_its_folder(elsewhere: Path) -> None:
             "data.cache. ",
         ),
         ([f"checkpoint={RELEASE}", "only=copyin"], "there is no question 'copyin'. Did you mean copying?"),
-        ([f"checkpoint={RELEASE}", "budget=fast"], "budget: quick, standard or full; got 'fast'"),
+        ([f"checkpoint={RELEASE}", "budget=fast"], "budget: quick, standard or full; got 'fast'.\n"),
         ([f"checkpoint={RELEASE}", "extractor=effnet"], "there is no extractor 'effnet'. Did you mean effnet-lite0?"),
         ([f"checkpoint={RELEASE}", "device=tpu"], "device: auto, cpu or cuda; got 'tpu'"),
         ([f"checkpoint={RELEASE}", "butget=quick"], "Did you mean budget?"),

@@ -290,8 +290,12 @@ def command(*words: str) -> int:
 
 def test_a_folder_that_is_not_there_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     pictures_of("fake", 0)
-    assert command("fake=fake", "train=nowhere", "held_out=fake") == 2
-    assert "train: there is no folder nowhere" in capsys.readouterr().err
+    for option in ("fake", "train", "held_out"):
+        names = {"fake": "fake", "train": "fake", "held_out": "fake", option: "nowhere"}
+        before = sorted(Path.cwd().iterdir())
+        assert command(*(f"{key}={path}" for key, path in names.items())) == 2
+        assert f"{option}: there is no folder nowhere" in capsys.readouterr().err
+        assert sorted(Path.cwd().iterdir()) == before  # nor is a folder for the report
 
 
 # --- memory ----------------------------------------------------------------------------------------------------------

@@ -91,6 +91,8 @@ def test_names_are_joined_by_commas_unless_a_path_has_one(tmp_path: Path, monkey
     assert split_named("dcgan_digits") == ["dcgan_digits"]
     assert split_named("dcgan_digits, dcgan_fashion,") == ["dcgan_digits", "dcgan_fashion"]
     assert split_named("seed=0,width=8") == ["seed=0,width=8"]
+    assert split_named("a, seed=0,width=8 ,b") == ["a", "seed=0,width=8", "b"]
+    assert split_named("seed=0,width=8,seed=0,width=8") == 2 * ["seed=0,width=8"]
     check_each_named("dcgan_digits,dcgan_fashion", format="gallery")
     with pytest.raises(CheckpointError, match="there is no run folder or checkpoint dcgan_fashon"):
         check_each_named("dcgan_digits,dcgan_fashon")

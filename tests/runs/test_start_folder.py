@@ -15,6 +15,7 @@ from tests.helpers.training import SMALL_RUN
 from zoo.errors import DataError
 from zoo.io.run_folder import RunFolder
 from zoo.runs.opening import load_run
+from zoo.runs.start_folder import is_there
 from zoo.runs.training_data import data_of_checkpoint
 
 SMALL = {**SMALL_RUN, "images": 64, "data": {"class": "Folder", "root": "photos", "batch_size": 8}}
@@ -79,3 +80,13 @@ def test_a_run_of_an_earlier_version_did_not_record_the_folder(run: RunFolder, t
     (run.path / "environment.jsonl").write_text(json.dumps(start) + "\n")
     with pytest.raises(DataError, match="as seen from the folder that it was started in, which it did not record; "):
         zoo.fit(resume=run.path, images=128)
+
+
+@pytest.mark.parametrize("name", ["photos [v2]", "photos {a,b}", "photos*"])
+def test_a_folder_with_signs_of_patterns_in_its_name_is_a_folder(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).mkdir()
+    assert is_there(tmp_path / name)
+    assert not is_there(tmp_path / "nothing [v2]")
+    (tmp_path / "shard-00.tar").touch()
+    assert is_there(tmp_path / "shard-{00..07}.tar")
+    assert is_there(tmp_path / "shard-*.tar")

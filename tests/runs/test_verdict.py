@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -306,3 +307,23 @@ def test_measurements_that_cannot_be_read_are_no_end_of_a_run(tmp_path: Path) ->
 
 def test_records_that_cannot_be_read_have_no_verdict(tmp_path: Path) -> None:
     assert verdict_lines(tmp_path) == []
+
+
+def test_images_that_are_alike_early_in_a_run_are_neither_good_nor_bad() -> None:
+    signals = {"diversity": 0.14, "duplicates": 1.0}
+    alike = evidence([300.0, 200.0], signals=signals, readings=2)
+    early = remark(judge(alike), "alarms")
+    assert early.tone == "unknown"
+    assert early.text.endswith("and 100% have a near-duplicate. That is too early to judge.")
+    assert remark(judge(replace(alike, signals={"diversity": 0.9, "duplicates": 0.0})), "alarms").tone == "good"
+    assert remark(judge(replace(alike, readings=100)), "alarms").tone == "bad"
+
+
+def test_commands_are_whole_words_of_a_shell(tmp_path: Path) -> None:
+    """A folder with a space and brackets in its name is quoted in every command that is printed."""
+    run = tmp_path / "my run, [1]"
+    lines = "\n".join(lines_of(judge(evidence([])), run))
+    commands = re.findall(r"python -m zoo\.\w+ \w+=\S.*?(?=$| tells| compares| measures)", lines, re.M)
+    assert commands
+    for command in commands:
+        assert str(run) in [word.partition("=")[2] for word in shlex.split(command)], command

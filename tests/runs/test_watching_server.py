@@ -206,3 +206,12 @@ def test_ctrl_c_ends_the_server_cleanly(tmp_path: Path, word: str) -> None:
     _, errors = served.communicate(timeout=60)
     assert (served.returncode, errors) == (0, "")
     assert sorted(run.rglob("*")) == files
+
+
+def test_a_run_of_a_grid_is_named_by_its_folder(tmp_path: Path) -> None:
+    """Whose name has commas; several are named with commas between them."""
+    names = [str(planted_run(tmp_path / f"model.width={width},seed=0")) for width in (4, 8)]
+    assert watch(names[0]) == Path(names[0]) / "watch.html"
+    page = watch(",".join(names), out=str(tmp_path / "page.html"))
+    text = page.read_text()
+    assert all(Path(name).name in text for name in names)

@@ -12,7 +12,7 @@ import torch
 from zoo.audit.reporting.page import report_page
 from zoo.audit.reporting.reading import read_report
 from zoo.data.points import Points
-from zoo.errors import ReleaseError, UserError
+from zoo.errors import ReleaseError, UserError, shell_word
 from zoo.evaluation.reference import default_extractor
 from zoo.hub.loading import UserClasses
 from zoo.io.files import read_jsonl, with_home
@@ -103,7 +103,13 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
         fake: folder of generated images.
         train: folder of training images.
         held_out: folder of held-out images.
+
+    Raises:
+        UserError: if there is nothing at one of the paths.
     """
+    for option, path in {"fake": fake, "train": train, "held_out": held_out}.items():
+        if not with_home(path).exists():
+            raise UserError(f"{option}: there is no folder {path}. Give the path of a folder or file of images")
     name = report_name(fake)
     return Opened(
         fake,
@@ -153,8 +159,8 @@ def write_release_report(page: str, out: str = "") -> None:
     config = release_format.read_config(folder / release_format.CONFIG)
     if release_format.AUDIT not in config["files"]:
         raise ReleaseError(
-            f"{page} has no audit report. Audit it, python -m zoo.audit checkpoint={page}, and add the report: python "
-            f"-m zoo.hub audit={page} report=FOLDER"
+            f"{page} has no audit report. Audit it, python -m zoo.audit checkpoint={shell_word(page)}, and add the "
+            f"report: python -m zoo.hub audit={shell_word(page)} report=FOLDER"
         )
     release_format.check_files(folder, config, only=release_format.AUDIT)
     report = read_report(folder / release_format.AUDIT)

@@ -251,7 +251,8 @@ def _checked_name(setting: str, given: str, names: tuple[str, ...], root: Path) 
         DataError: if there is none of that name.
     """
     if given not in names:
-        raise DataError(f"{setting}={given}: {root} has the arrays {', '.join(names)}.{did_you_mean(given, names)}")
+        hint = did_you_mean(given, names, lists=False)
+        raise DataError(f"{setting}={given}: {root} has the arrays {', '.join(names)}.{hint}")
     return given
 
 

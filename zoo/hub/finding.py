@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import DownloadError, ReleaseError
+from zoo.errors import DownloadError, ReleaseError, shell_word
 from zoo.io.download import download
 from zoo.io.files import cache_folder, sha256_of, with_home
 from zoo.io.run_folder import RunFolder
@@ -71,7 +71,7 @@ def _at_path(path: Path) -> ReleaseFiles:
     if RunFolder(path).checkpoint_folder.is_dir() and not (path / release_format.CONFIG).exists():
         raise ReleaseError(
             f"{path} is the folder of a run, not a release: zoo.load_run loads it, and python -m "
-            f"zoo.hub run={path} out=FOLDER makes a release of it"
+            f"zoo.hub run={shell_word(path)} out=FOLDER makes a release of it"
         )
     return _in_folder(path)
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from zoo.errors import ReleaseError, first_line
+from zoo.errors import ReleaseError, first_line, shell_word
 from zoo.hub.loading import UserClasses, load
 from zoo.io.files import with_home
 from zoo.releases import release_format
@@ -95,7 +95,7 @@ def _check_card(release: Path, written: str, cards: list[str]) -> None:
     line = next((ours for ours, theirs in pairs if ours != theirs), "its length")
     raise ReleaseError(
         f"the card of {release} is not what its other files give; the first line that differs: {line}. "
-        f"To write the card again: python -m zoo.hub card={release}"
+        f"To write the card again: python -m zoo.hub card={shell_word(release)}"
     )
 
 

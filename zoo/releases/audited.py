@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from zoo.errors import ReleaseError, UserError, first_line
+from zoo.errors import ReleaseError, UserError, first_line, shell_word
 from zoo.io.files import sha256_of, with_home
 from zoo.releases import release_format
 from zoo.releases.card import card
@@ -43,7 +43,7 @@ def attach(folder: str | Path, report: str | Path) -> Path:
     if about != model:
         raise ReleaseError(
             f"report: {source} is about {about!r}, this release is a {model}. Audit it first: python -m zoo.audit "
-            f"checkpoint={release.name} out={source}"
+            f"checkpoint={shell_word(release.name)} out={shell_word(source)}"
         )
     text = without_disk_paths((source / REPORT).read_text(encoding="utf-8"), disk_paths(audit["about"]))
     target = release / release_format.AUDIT

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from pathlib import Path
 
-from zoo.errors import UserError
+from zoo.errors import UserError, shell_word
 from zoo.io.claims import claim
 from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import checkpoints_in
@@ -27,7 +27,9 @@ def refuse_folder_of_run(folder: Path) -> None:
     """
     what = "a run" if checkpoints_in(folder) else "a group of runs" if GroupFolder(folder).is_group else ""
     if what:
-        raise UserError(f"{folder} already holds {what}; resume={folder} goes on with it, or choose another out=FOLDER")
+        raise UserError(
+            f"{folder} already holds {what}; resume={shell_word(folder)} goes on with it, or choose another out=FOLDER"
+        )
 
 
 @contextmanager

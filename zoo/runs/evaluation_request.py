@@ -18,6 +18,10 @@ CAS = "cas"
 """Name of the classification accuracy score, which is not computed from features as the other metrics are."""
 
 
+FEWEST = 10
+"""Images of each side of a measurement, at least."""
+
+
 @dataclass(frozen=True)
 class Request:
     """Options of `zoo.evaluate.evaluate`, which describes them, after their checks.
@@ -42,8 +46,10 @@ class Request:
     component: int | Literal["all"] | None = None
 
     def __post_init__(self) -> None:
-        if (self.n is not None and self.n < 10) or self.n_real < 0 or self.n_real in range(1, 10):
-            raise UserError(f"n and n_real: at least 10 images; got n={self.n} n_real={self.n_real}")
+        if self.n is not None and self.n < FEWEST:
+            raise UserError(f"n: at least {FEWEST} images; got {self.n}")
+        if self.n_real < 0 or self.n_real in range(1, FEWEST):
+            raise UserError(f"n_real: at least {FEWEST} images, or 0 for as many as generated ones; got {self.n_real}")
         if self.repeats < 0 or self.repeats == 1:
             raise UserError(f"repeats: 0 for no intervals, or at least 2; got {self.repeats}")
 

@@ -6,7 +6,7 @@ import signal
 import sys
 from typing import Any
 
-from zoo.errors import LostProcessError
+from zoo.errors import LostProcessError, shell_word
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.checking import check_model_and_images
 from zoo.runs.durations import refuse_group_of_plan
@@ -126,12 +126,12 @@ def summary(run: Run) -> str:
     if run.stopped_by:
         name = signal.Signals(run.stopped_by).name
         lines[0] = f"stopped by {name} at {progress:,} of {run.recipe.images:,} images, saved"
-        lines.append(f"go on with: python -m zoo.fit resume={run.folder}")
+        lines.append(f"go on with: python -m zoo.fit resume={shell_word(run.folder)}")
     elif run.alarm is not None:
         lines[0] = f"stopped by the alarm {run.alarm['alarm']!r} at {progress:,} of {run.recipe.images:,} images"
         healthy = run.alarm["healthy"]
         lines.append(
-            f"before it: python -m zoo.fit resume={RunFolder(run.folder).healthy_checkpoint(healthy)}"
+            f"before it: python -m zoo.fit resume={shell_word(RunFolder(run.folder).healthy_checkpoint(healthy))}"
             if healthy
             else "no state had been judged healthy yet"
         )
@@ -139,5 +139,5 @@ def summary(run: Run) -> str:
     samples = RunFolder(run.folder).sample_grids()
     if samples:
         lines.append(f"samples: {samples[-1]}")
-    lines.append(f"draw more: python -m zoo.sample checkpoint={run.folder}")
+    lines.append(f"draw more: python -m zoo.sample checkpoint={shell_word(run.folder)}")
     return "\n".join(lines)

@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from zoo.errors import UserError
+from zoo.errors import UserError, shell_word
 from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import checkpoints_in
 from zoo.runs.checking import check_model, check_model_and_images
@@ -83,13 +83,15 @@ def _train_all(group: Group, train: Train) -> int:
         try:
             code = _train_one(group, name, train)
         except UserError as error:
-            raise UserError(f"{name}: {error}\nthe others: python -m zoo.fit resume={group.folder}") from error
+            raise UserError(
+                f"{name}: {error}\nthe others: python -m zoo.fit resume={shell_word(group.folder)}"
+            ) from error
         except Exception:  # such as memory that one run of a grid lacks: the others go on
             traceback.print_exc()
             endings[name] = "ended with an error, above; the next resume of the group tries it again"
             continue
         if code >= SIGNALLED:
-            print(f"the group stops here; go on with: python -m zoo.fit resume={group.folder}", flush=True)
+            print(f"the group stops here; go on with: python -m zoo.fit resume={shell_word(group.folder)}", flush=True)
             return code
         files.record_end(name, code)
         if code:
@@ -109,7 +111,7 @@ def _alone(folder: Path) -> str:
     """Return how to go on with a run that ended early, if it left a checkpoint."""
     if not checkpoints_in(folder):
         return "it had written no checkpoint"
-    return f"to go on with it alone: python -m zoo.fit resume={folder}"
+    return f"to go on with it alone: python -m zoo.fit resume={shell_word(folder)}"
 
 
 def _is_finished(folder: Path) -> bool:
@@ -126,4 +128,4 @@ def _summary(group: Group, endings: dict[str, str]) -> str:
     count = len(group.names)
     lines = [f"{count - len(endings)} of {count} runs have all their images"]
     lines += [f"  {name}: {ending}" for name, ending in endings.items()]
-    return "\n".join([*lines, f"compare them: python -m zoo.compare {group.folder}"])
+    return "\n".join([*lines, f"compare them: python -m zoo.compare {shell_word(group.folder)}"])

@@ -15,7 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from zoo.config.values import read_yaml, without_words
-from zoo.errors import CheckpointError, first_line
+from zoo.errors import CheckpointError, first_line, shell_word
 from zoo.io.files import read_jsonl, read_table
 from zoo.io.group_folder import group_hint
 from zoo.io.run_folder import STEP, RunFolder
@@ -67,7 +67,7 @@ def read_run(folder: Path) -> RunHistory:
     """
     files = RunFolder(folder)
     if hint := group_hint(folder):
-        raise CheckpointError(f"{hint}. python -m zoo.compare {folder} compares all of them")
+        raise CheckpointError(f"{hint}. python -m zoo.compare {shell_word(folder)} compares all of them")
     if not files.recipe.is_file():
         raise CheckpointError(
             f"{folder} is no run folder: it has no {files.recipe.name}. `python -m zoo.fit` makes one"

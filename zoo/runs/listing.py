@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.errors import ReleaseError, did_you_mean, first_line
+from zoo.errors import ReleaseError, did_you_mean, first_line, shell_word
 from zoo.io.files import with_home
 from zoo.releases import references
 from zoo.releases.file_names import CARD
@@ -39,7 +39,7 @@ def show(show: str) -> None:
         text = card.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ReleaseError(
-            f"{card} cannot be read: {first_line(error)}. python -m zoo.hub card={show} writes it again"
+            f"{card} cannot be read: {first_line(error)}. python -m zoo.hub card={shell_word(show)} writes it again"
         ) from error
     print(text, end="")
 

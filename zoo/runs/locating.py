@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from zoo.errors import CheckpointError, did_you_mean
+from zoo.errors import CheckpointError, did_you_mean, shell_word
 from zoo.io.claims import holder
 from zoo.io.files import with_home
 from zoo.io.group_folder import group_hint
@@ -76,10 +76,18 @@ def check_each_named(checkpoint: str, **options: Any) -> None:
 
 
 def split_named(where: str) -> list[str]:
-    """Return the runs, checkpoints and releases that a text names, joined by commas; an existing path is one name."""
-    if "," not in where or with_home(where).exists():
-        return [where]
-    return [part.strip() for part in where.split(",") if part.strip()] or [where]
+    """Return the runs, checkpoints and releases that a text names, joined by commas.
+
+    The folders of a grid have commas in their names, so the longest text between commas that is an existing path is one
+    name.
+    """
+    parts, found = where.split(","), []
+    while parts:
+        lengths = range(len(parts), 0, -1)
+        taken = next((n for n in lengths if with_home(",".join(parts[:n]).strip()).exists()), 1)
+        found.append(",".join(parts[:taken]).strip())
+        parts = parts[taken:]
+    return [each for each in found if each] or [where]
 
 
 def checkpoint_of(where: str | Path) -> Path:
@@ -115,7 +123,9 @@ def newest_checkpoint(location: RunFolder | Path) -> Path:
             f"{location.path} has no checkpoint yet: {process}, trains in it right now. Wait for its first one, or "
             "stop the run with Ctrl-C or SIGTERM, which saves one"
         )
-    again = f". To train anew: python -m zoo.fit recipe={location.recipe}" if location.recipe.is_file() else ""
+    again = (
+        f". To train anew: python -m zoo.fit recipe={shell_word(location.recipe)}" if location.recipe.is_file() else ""
+    )
     raise CheckpointError(
         f"{location.path} has no checkpoints; a run folder keeps them in {CHECKPOINTS}/*{CHECKPOINT_SUFFIX}{again}"
     )

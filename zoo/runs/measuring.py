@@ -32,7 +32,15 @@ from zoo.hub.loading import UserClasses
 from zoo.io.run_folder import run_of
 from zoo.releases.references import Reference
 from zoo.runs.comparing.grouping import described_run
-from zoo.runs.evaluation_request import CAS, Request, check_output, check_sources, metric_names, truncation_levels
+from zoo.runs.evaluation_request import (
+    CAS,
+    FEWEST,
+    Request,
+    check_output,
+    check_sources,
+    metric_names,
+    truncation_levels,
+)
 from zoo.runs.evaluation_results import Evaluation, notes_on_rows, save_and_print
 from zoo.runs.locating import locate, newest_checkpoint, report_name
 from zoo.runs.measured_model import about_model, parts_of, results_of
@@ -254,6 +262,12 @@ def evaluate_checkpoint(
     network = named_extractor(request.extractor or default_extractor(data), **request.options).to(request.device)
     names = [name for name in request.metrics if name != CAS] if request.metrics else suitable_metrics(data, network)
     available = len(data.held_out if request.split == "held_out" else data.train)
+    if 0 < available < FEWEST:
+        other = "split=train, which tells nothing of new images," if len(data.train) >= FEWEST else "more images"
+        raise UserError(
+            f"split={request.split}: {len(data.train):,} training and {len(data.held_out):,} held-out images; a "
+            f"measurement needs at least {FEWEST}. Use {other} or train with a larger data.held_out"
+        )
     n = request.n or min(MOST, available)
     reals = reference_features(data, request.split, network, request.n_real or n, request.seed)
     if need_training_images(names):

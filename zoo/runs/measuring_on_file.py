@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from zoo.errors import UserError
+from zoo.errors import UserError, shell_word
 from zoo.evaluation.labels import labels_like
 from zoo.evaluation.numbers import Floor
 from zoo.evaluation.reference import default_extractor
@@ -48,7 +48,7 @@ def evaluate_on_file(
     if given.width == 0:
         raise UserError(
             f"real: {real} holds images; beside checkpoint=RUN it must hold statistics or features. Write them first: "
-            f"python -m zoo.evaluate real={real} stats=stats.npz extractor=NAME"
+            f"python -m zoo.evaluate real={shell_word(real)} stats=stats.npz extractor=NAME"
         )
     opened = open_trained(where, {}, best=best, with_data=False, cls=cls)
     model = opened.model.to(request.device)

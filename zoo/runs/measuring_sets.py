@@ -29,7 +29,7 @@ from zoo.features import Extractor, Features
 from zoo.features import extractor as named_extractor
 from zoo.io.environment import versions_of
 from zoo.io.files import with_home
-from zoo.runs.evaluation_request import Request
+from zoo.runs.evaluation_request import FEWEST, Request
 from zoo.runs.evaluation_results import PACKAGES, Evaluation, notes_on_rows
 from zoo.runs.training_data import set_up_data
 
@@ -151,6 +151,8 @@ def evaluate_sets(
     notes = [] if given is None or not from_file else given.check(network)
     size = resolution or sides["fake"].common_side
     fakes = sides["fake"].images(size, reading or {})
+    if len(fakes) < FEWEST:
+        raise UserError(f"fake: {fake} has {len(fakes)} images; a measurement needs at least {FEWEST}")
     n = min(request.n or MOST, len(fakes))
     fake_features = _chosen(fakes, network, n, request.seed).reference
     protocol = {

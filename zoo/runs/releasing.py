@@ -7,7 +7,7 @@ from typing import Any
 
 from zoo import hub
 from zoo.config.values import without_words
-from zoo.errors import UserError
+from zoo.errors import UserError, shell_word
 from zoo.hub.converting.tensors import read_file
 from zoo.releases import release_format
 from zoo.releases.audited import write_card
@@ -23,7 +23,8 @@ def pack(**options: Any) -> None:
     size = sum(path.stat().st_size for path in folder.iterdir()) / 2**20
     paths = user_class_paths(release_format.read_config(folder / release_format.CONFIG))
     cls = f" cls={paths[0]}" if len(paths) == 1 else f" cls=[{','.join(paths)}]" if paths else ""
-    print(f"{folder}: {size:.1f} MiB. Look at its grid.png and README.md, then: python -m zoo.hub verify={folder}{cls}")
+    command = f"python -m zoo.hub verify={shell_word(folder)}{cls}"
+    print(f"{folder}: {size:.1f} MiB. Look at its grid.png and README.md, then: {command}")
 
 
 def attach(audit: str, report: str) -> None:

@@ -43,10 +43,10 @@ def paths_of_data(run: RunFolder, recipe: Recipe, given: Mapping[str, Any]) -> d
         if key in given or not isinstance(value, str) or _is_seen_alike(value):
             continue
         started_in = next((start["folder"] for start in reversed(run.starts()) if "folder" in start), None)
-        if started_in is not None and _is_there(Path(started_in) / value):
+        if started_in is not None and is_there(Path(started_in) / value):
             if Path(started_in) != Path.cwd():
                 changes[key] = str(Path(started_in) / value)
-        elif key not in MADE and not _is_there(Path(value)) and _must_exist(recipe):
+        elif key not in MADE and not is_there(Path(value)) and _must_exist(recipe):
             place = "the folder that it was started in, which it did not record" if started_in is None else started_in
             raise DataError(
                 f"the run read data.{key}={value} as seen from {place}; there is nothing at this path there, nor from "
@@ -60,8 +60,13 @@ def _is_seen_alike(value: str) -> bool:
     return not value or value.startswith("~") or "://" in value or Path(value).is_absolute()
 
 
-def _is_there(path: Path) -> bool:
-    """Return whether there is anything at a path; of a pattern with braces or stars, the first part counts."""
+def is_there(path: Path) -> bool:
+    """Return whether there is anything at a path, or at the first part of a pattern with braces or stars.
+
+    A folder whose own name has brackets or braces is no pattern.
+    """
+    if path.exists():
+        return True
     first = expanded(str(path))[0]
     return bool(glob.glob(first)) if glob.has_magic(first) else Path(first).exists()
 

@@ -21,7 +21,7 @@ from zoo.callbacks import Alarms, MetricsTable, RunProgress, SaveEvery, StopAt, 
 from zoo.callbacks.tensorboard import TensorBoardFiles
 from zoo.config.recipe import Recipe
 from zoo.data import Images
-from zoo.errors import LostProcessError, UserError, first_line
+from zoo.errors import LostProcessError, UserError, first_line, shell_word
 from zoo.gan import GAN
 from zoo.io.checkpoints import CheckpointFiles, load_weights, read_checkpoint
 from zoo.io.run_folder import TENSORBOARD, RunFolder
@@ -197,7 +197,7 @@ class Plan:
         except RuntimeError as error:
             if lost := describe_lost_process(error, trainer):
                 raise LostProcessError(
-                    f"{lost}. Go on from the last checkpoint: python -m zoo.fit resume={recorder.folder}"
+                    f"{lost}. Go on from the last checkpoint: python -m zoo.fit resume={shell_word(recorder.folder)}"
                 ) from error
             raise
         finally:

@@ -81,7 +81,8 @@ def check_kinds(kinds: str | Sequence[str]) -> tuple[str, ...]:
     names = (*KINDS, *PIPELINES)
     for kind in kinds:
         if kind not in names:
-            raise ValueError(f"augment takes {', '.join(names)}, or nothing; got {kind!r}.{did_you_mean(kind, names)}")
+            hint = did_you_mean(kind, names, lists=False)
+            raise ValueError(f"augment takes {', '.join(names)}, or nothing; got {kind!r}.{hint}")
         if kind in PIPELINES and len(kinds) > 1:
             raise ValueError(
                 f"augment={kind} has colour and shifts of its own and stands alone; got {', '.join(kinds)}. For cutout "
@@ -98,9 +99,8 @@ def check_factors(factors: Mapping[str, float] | None) -> dict[str, float]:
     """
     for name, factor in (factors or {}).items():
         if name not in FACTORS:
-            raise ValueError(
-                f"augment_factors takes {', '.join(FACTORS)}; got {name!r}.{did_you_mean(str(name), FACTORS)}"
-            )
+            hint = did_you_mean(str(name), FACTORS, lists=False)
+            raise ValueError(f"augment_factors takes {', '.join(FACTORS)}; got {name!r}.{hint}")
         require_at_least(0, **{f"augment_factors.{name}": factor})
     return {**FACTORS, **(factors or {})}
 

@@ -8,6 +8,7 @@ mixed models alike. In the formulas r are the scores (raw logits) of real images
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -292,8 +293,13 @@ def objective(name: str, r1: float = 0.0, r2: float = 0.0) -> Objective:
         ValueError: for an unknown name, or a weight that is negative or not finite.
     """
     if name not in OBJECTIVES:
-        raise ValueError(f"objective is one of {', '.join(OBJECTIVES)}; got {name!r}.{did_you_mean(name, OBJECTIVES)}")
+        raise _unknown(name, OBJECTIVES)
     return OBJECTIVES[name](r1=r1, r2=r2)
+
+
+def _unknown(name: str, names: Iterable[str]) -> ValueError:
+    hint = did_you_mean(name, names, lists=False)
+    return ValueError(f"objective is one of {', '.join(names)}; got {name!r}.{hint}")
 
 
 def critic_objective(name: str, penalty: float, target_norm: float = 1.0) -> Objective:
@@ -310,8 +316,7 @@ def critic_objective(name: str, penalty: float, target_norm: float = 1.0) -> Obj
     if name == "wasserstein":
         return Wasserstein(penalty, target_norm)
     if name not in OBJECTIVES:
-        names = ("wasserstein", *OBJECTIVES)
-        raise ValueError(f"objective is one of {', '.join(names)}; got {name!r}.{did_you_mean(name, names)}")
+        raise _unknown(name, ("wasserstein", *OBJECTIVES))
     return objective(name)
 
 

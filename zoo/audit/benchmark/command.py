@@ -213,9 +213,8 @@ def _names(given: str | list[str], option: str, noun: str, known: Mapping[str, A
         return list(known)
     for name in names:
         if name not in known:
-            raise UserError(
-                f"{option}: there is no {noun} {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}"
-            )
+            close = did_you_mean(name, known, lists=False)
+            raise UserError(f"{option}: there is no {noun} {name!r}.{close} Known: {', '.join(known)}")
     return names
 
 

@@ -57,5 +57,5 @@ def budget(name: str) -> Budget:
         UserError: for an unknown name.
     """
     if name not in BUDGETS:
-        raise UserError(f"budget: quick, standard or full; got {name!r}.{did_you_mean(name, BUDGETS)}")
+        raise UserError(f"budget: quick, standard or full; got {name!r}.{did_you_mean(name, BUDGETS, lists=False)}")
     return BUDGETS[name]

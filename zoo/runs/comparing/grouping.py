@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from zoo.config.values import flattened
-from zoo.errors import UserError
+from zoo.errors import UserError, shell_word
 from zoo.io.files import with_home
 from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import RunFolder
@@ -93,7 +93,7 @@ def _paths_at(path: Path) -> tuple[list[Path], list[str]]:
         missing = [name for name in runs if name not in begun]
         notes = [f"{path}: {len(missing)} of {len(runs)} runs have not begun: {'; '.join(missing)}"] if missing else []
         if not begun:
-            raise UserError(f"{path} is a group of which no run has begun: python -m zoo.fit resume={path}")
+            raise UserError(f"{path} is a group of which no run has begun: python -m zoo.fit resume={shell_word(path)}")
         return list(begun.values()), notes
     if RunFolder(path).recipe.is_file():
         return [path], []

@@ -47,7 +47,7 @@ class Selection:
         if affordable < FEWEST.get(resolution, 0) and asked.images is None:
             enough = FEWEST[resolution]
             why += (
-                f". {asked.hours:g} hours are about {affordable:,} images; with fewer than {enough:,} expect blurs. "
+                f". {asked.hours:g} hours are too short for {enough:,} images; with fewer expect blurs. "
                 f"hours={asked.hours * enough / max(affordable, 1):.2g} would do"
             )
         choices.choose("model.resolution", resolution, why)

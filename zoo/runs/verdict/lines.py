@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from zoo.errors import UserError
+from zoo.errors import UserError, shell_word
 from zoo.runs.history import read_run
 from zoo.runs.verdict.verdict import Verdict, verdict_of
 
@@ -20,7 +20,7 @@ def lines_of(verdict: Verdict, run: Path) -> list[str]:
     lines += [f"  {remark.topic}: {remark.text}" for remark in verdict.remarks]
     for advice in verdict.advice:
         lines += [f"next: {advice.text}", f"  why: {advice.evidence} See {advice.page}"]
-    return [line.replace("=RUN", f"={run}").replace("`", "") for line in lines]
+    return [line.replace("=RUN", f"={shell_word(run)}").replace("`", "") for line in lines]
 
 
 def line_of(verdict: Verdict) -> str:

@@ -299,6 +299,9 @@ def _alarms(evidence: Evidence, collapsed: bool) -> Remark:
     if now:
         text += f" At the last reading, images of fixed latents {', and '.join(now)}."
     tone = BAD if collapsed else FAIR if evidence.events else GOOD
+    if not collapsed and evidence.signals.get("duplicates", 0.0) >= DUPLICATES:
+        text += " That is too early to judge."
+        tone = FAIR if evidence.events else UNKNOWN
     if _overfits(evidence):
         r_v = evidence.signals["overfitting/r_v"]
         text += f" The discriminator scores held-out images like generated ones (r_v {r_v:.2f}): it overfits."

@@ -13,6 +13,7 @@ from zoo.io.files import atomic_write, with_home
 from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import RunFolder
 from zoo.runs.history import RunHistory, read_run
+from zoo.runs.locating import split_named
 from zoo.runs.watching.page import write_page
 from zoo.runs.watching.server import Server
 from zoo.runs.watching.several import folders_of, several_text
@@ -59,7 +60,7 @@ def watch(
     """
     serve = serve or live
     _check(out, every, serve, port)
-    places = [with_home(each.strip()) for each in (run.split(",") if isinstance(run, str) else run)]
+    places = [with_home(each.strip()) for each in (split_named(run) if isinstance(run, str) else run)]
     for place in places:
         if not place.is_dir():
             raise UserError(f"run: there is no folder {place}")
