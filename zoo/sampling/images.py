@@ -82,6 +82,7 @@ def interpolate(
     labels: Labels | None = None,
     truncation: float | None = None,
     truncation_by: TruncationBy = "redrawing",
+    batch_size: int = 256,
 ) -> Tensor:
     """Draw images (pairs * steps, C, H, W) along great circles between pairs of latents, one pair after the other.
 
@@ -93,6 +94,7 @@ def interpolate(
         labels: one class for all interpolations, or one for each; None draws them as in training.
         truncation: truncation of the latents at the ends, see `truncated`.
         truncation_by: definition of the truncation, see `truncated`.
+        batch_size: number of images computed at a time; it changes memory, not the images.
 
     Raises:
         ValueError: for fewer than two steps, labels that the model does not have, or an invalid truncation.
@@ -109,7 +111,7 @@ def interpolate(
     classes = drawn_classes if classes is None else classes
     path = slerp(ends[:pairs], ends[pairs:], torch.linspace(0, 1, steps, device=model.device))
     pair_of = torch.arange(pairs, device=model.device).repeat_interleave(steps)  # of each image
-    return render(model, path, None if classes is None else classes[pair_of], networks[pair_of])
+    return render(model, path, None if classes is None else classes[pair_of], networks[pair_of], batch_size)
 
 
 def render(

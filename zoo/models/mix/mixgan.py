@@ -46,14 +46,13 @@ from zoo.gan import GAN
 from zoo.models.mix.members import NETWORKS, build_members, shared_state, with_networks
 from zoo.models.mix.mixture import Mixture, Regulariser, WeightUpdate, regularisation
 from zoo.models.mix.payoff import LossOf, Payoff, discriminator_terms, generator_terms, payoff_matrix, weighted
-from zoo.sampling.images import displayed
-from zoo.sampling.protocol import RowNetworks
+from zoo.models.mix.sampling import MixtureSampling
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms
 from zoo.training.player import Loss, Player
 
 
-class MixGAN(GAN):
+class MixGAN(MixtureSampling, GAN):
     """A mixture of generators against a mixture of discriminators. `MixGAN({"class": "DCGAN", "resolution": 32})`.
 
     With `components=1` it is the base, to the last bit. All settings of the base apply: its losses, latents, classes,
@@ -349,41 +348,6 @@ class MixGAN(GAN):
             seed: seed of the latents, as many as real images and the same for all generators.
         """
         return payoff_matrix(self.pairs, real, seed)
-
-    # --- use of a trained model --------------------------------------------------------------------------------------
-
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Return images (B, C, H, W), float32 in [-1, 1], each of an averaged generator drawn by weight.
-
-        Every generator computes all rows, of which one is taken: k times the work of `sample`, but no operation
-        depends on the draw, so that the model can be exported. `member(i)` exports one generator by itself.
-
-        Args:
-            z: latents (B, Z).
-            labels: class indices (B,); None for an unconditional model.
-        """
-        images = torch.stack([RowNetworks([network]).generate(self, z, labels) for network in self.average.members])
-        ends = self.average.weights.float().cumsum(0)[:-1]  # of each member's share of [0, 1); ONNX has no such draw
-        chosen = (torch.rand(z.shape[0], 1, device=z.device) >= ends).sum(1)
-        return displayed(images[chosen, torch.arange(z.shape[0], device=z.device)], self.resolution)
-
-    def choose_networks(self, n: int) -> RowNetworks:
-        """Draw the averaged generator of each of n samples by weight, from torch's random state."""
-        members, weights = self.average.members, self.average.weights.float()  # half has no multinomial on some devices
-        return RowNetworks(members, torch.multinomial(weights, n, replacement=True) if len(members) > 1 and n else None)
-
-    def sample(self, n: int, *, component: int | None = None, **options: Any) -> Tensor:
-        """Draw images (n, C, H, W), float32 in [-1, 1], each by a generator drawn by weight.
-
-        Args:
-            n: number of images.
-            component: number of the generator that draws all images, 0 to k-1; None draws one by weight for each.
-            options: `seed, labels, truncation, truncation_by, batch_size` as in `GAN.sample`.
-
-        Raises:
-            ValueError: for arguments that `GAN.sample` refuses, and for a component out of range.
-        """
-        return super().sample(n, **options) if component is None else self.member(component).sample(n, **options)
 
 
 def _loss_of(name: str, pair: GAN) -> Loss:
