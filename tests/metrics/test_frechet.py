@@ -10,7 +10,7 @@ import torch
 
 from tests.helpers.metric_features import correlated, gaussian, values
 from zoo.metrics import FID, FIDInfinity, frechet_distance
-from zoo.metrics.frechet import merge_moments, moments
+from zoo.metrics.frechet import factor, mean_and_covariance, merge_moments, moments
 
 
 def test_two_gaussians_have_the_closed_form() -> None:
@@ -37,6 +37,17 @@ def test_covariances_that_do_not_commute() -> None:
 def test_the_same_set_is_at_distance_0(n: int) -> None:
     features = correlated(n, 32, 1)
     assert values(FID(32), features, features)["fid"] == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize("n", [1, 2, 30])
+def test_a_singular_covariance_has_as_many_columns_as_its_rank(n: int) -> None:
+    """n samples in 50 dimensions have a covariance of rank n - 1, whatever the scales of the dimensions."""
+    x = torch.randn(n + 1, 50, generator=torch.Generator().manual_seed(n)).double() * torch.logspace(-2, 3, 50).double()
+    covariance = mean_and_covariance(moments(x))[1]
+    found = factor(covariance)
+    assert found.shape == (50, n)
+    torch.testing.assert_close(found @ found.T, covariance, rtol=1e-9, atol=1e-9)
+    assert factor(torch.zeros(3, 3)).shape == (3, 0)
 
 
 def test_singular_covariances_are_exact() -> None:

@@ -73,21 +73,27 @@ def mean_and_covariance(total: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def factor(covariance: Tensor) -> Tensor:
-    """Factor a covariance C (D, D), singular or not: return F (D, rank) with F F' = C."""
+    """Factor a covariance C (D, D), singular or not: return F (D, rank) with F F' = C.
+
+    A singular one, as that of fewer samples than features, is factored by Cholesky's method with pivots (LAPACK's
+    pstrf, Hammarling, Higham and Lucas 2007), which takes D rank^2 operations, where eigenvectors take D^3.
+    """
     covariance = covariance.double()
     lower: Tensor
     lower, failed = torch.linalg.cholesky_ex(covariance)
-    if not failed:
-        return lower
-    symmetric = (covariance + covariance.T) / 2
-    try:
-        values, vectors = torch.linalg.eigh(symmetric)
-    except RuntimeError:  # LAPACK's eigh can fail to converge if the rank is far below the width; its svd does not
-        _, values, rows = torch.linalg.svd(symmetric)
-        values, vectors = values.flip(0), rows.T.flip(1)
-    positive = values > values[-1].clamp(min=0) * len(values) * torch.finfo(torch.float64).eps
-    factored: Tensor = vectors[:, positive] * values[positive].sqrt()
-    return factored
+    return factor_with_pivots(covariance) if failed else lower
+
+
+def factor_with_pivots(covariance: Tensor) -> Tensor:
+    """Factor a positive semi-definite covariance (D, D), float64, by Cholesky's method with pivots, on the host."""
+    from scipy.linalg import lapack  # here, since it takes long to import
+
+    symmetric = ((covariance + covariance.T) / 2).cpu().numpy()
+    factored, order, rank, _ = lapack.dpstrf(symmetric, lower=1)
+    lower = torch.from_numpy(factored)[:, :rank].tril()
+    result = torch.empty_like(lower)
+    result[torch.from_numpy(order).long() - 1] = lower
+    return result.to(covariance.device)
 
 
 def factor_of_rows(rows: Tensor) -> Tensor:
