@@ -115,11 +115,11 @@ def test_alarms_and_metrics_remember_what_the_old_run_had_seen(copy: Path) -> No
     run = copy / "run_dcgan"
     zoo.fit(resume=run, images=480)
     (newest,) = (run / "checkpoints").glob("*.ckpt")
-    habits = [
+    baselines = [
         torch.load(path, weights_only=True)["callbacks"]["Alarms"]["habits"]
         for path in (FOLDER / "run_dcgan" / "checkpoints" / "000000000320.ckpt", newest)
     ]
-    counts = [[habit["tracks"][name]["count"] for name in ("score/real", "diversity")] for habit in habits]
+    counts = [[baseline["tracks"][name]["count"] for name in ("score/real", "diversity")] for baseline in baselines]
     assert counts == [[5, 5], [7, 7]]
     rows = [json.loads(line) for line in (run / "evaluation" / "training-pixels.jsonl").read_text().splitlines()]
     assert [row["images_seen"] for row in rows] == [160, 320, 480]

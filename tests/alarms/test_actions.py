@@ -198,7 +198,7 @@ def test_without_a_healthy_checkpoint_a_rollback_is_a_stop_that_says_why(
     assert "no state had been judged healthy yet" in summary(run)
 
 
-def test_the_state_from_before_an_alarm_stays_when_the_collapse_has_become_the_habit(
+def test_the_state_from_before_an_alarm_stays_when_the_collapse_has_become_the_baseline(
     warm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("zoo.alarms.healthy.KEEP_ROUNDS", 20)

@@ -18,7 +18,7 @@ from tests.helpers.training import bits, identical, tiny_biggan, tiny_dcgan, tin
 from zoo.alarms import ALARMS, Reading, alarm
 from zoo.alarms.diversity import diversity
 from zoo.alarms.observe import Observer, updates, weights_of
-from zoo.alarms.reading import Habits
+from zoo.alarms.reading import Baselines
 from zoo.alarms.records import ROWS, Records
 from zoo.alarms.spectrum import Spectra
 from zoo.audit.zoo_model import ZooModelAdapter
@@ -321,12 +321,12 @@ HEALTHY = {
 
 def raised(now: dict[str, float], before: dict[str, float] | None = None) -> dict[str, str]:
     """Return the alarms of one reading after forty of a run with a little noise, with their reasons."""
-    habits, generator = Habits(), torch.Generator().manual_seed(0)
+    baselines, generator = Baselines(), torch.Generator().manual_seed(0)
     usual = {**HEALTHY, **(before or {})}
     for _ in range(40):
         noise = 1 + 0.0001 * torch.randn(len(usual), generator=generator)
-        habits.read(dict(zip(usual, (noise * torch.tensor(list(usual.values()))).tolist())), "8 px", {})
-    reading = habits.read({**usual, **now}, "8 px", {})
+        baselines.read(dict(zip(usual, (noise * torch.tensor(list(usual.values()))).tolist())), "8 px", {})
+    reading = baselines.read({**usual, **now}, "8 px", {})
     return {name: reason for name, check in ALARMS.items() if (reason := check(reading))}
 
 
@@ -361,12 +361,12 @@ def test_each_alarm_is_raised_for_its_own_reason(
 
 
 def test_a_share_that_fell_to_nothing_and_stays_there_raises_no_alarm() -> None:
-    habits = Habits()
+    baselines = Baselines()
     first = [0.875, 0.3125, 0.0, 0.1875, 0.125]  # as generators begin: all images alike, then less and less
     for share in [*first, *[0.0] * 100]:
-        reading = habits.read({"duplicates": share}, "8 px", {})
+        reading = baselines.read({"duplicates": share}, "8 px", {})
         assert ALARMS["loss of diversity"](reading) is None, "no image has a near-duplicate"
-    reading = habits.read({"duplicates": 0.875}, "8 px", {})
+    reading = baselines.read({"duplicates": 0.875}, "8 px", {})
     assert "88% of images" in str(ALARMS["loss of diversity"](reading))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from zoo.alarms.change import ALLOWANCE, MEMORY, THRESHOLD, Track
-from zoo.alarms.reading import Habits, Moved
+from zoo.alarms.reading import Baselines, Moved
 
 
 def readings_until_change(values: list[float], start: int, **settings: float) -> int | None:
@@ -67,11 +67,11 @@ def test_drift_is_forecast_and_a_small_jump_off_it_is_detected() -> None:
     assert readings_until_change([*ramp[:80], *(value + 0.1 for value in ramp[80:])], 80, floor=0.005) == 1
 
 
-def test_no_change_is_detected_before_the_habits_have_settled() -> None:
+def test_no_change_is_detected_before_the_baselines_have_settled() -> None:
     assert readings_until_change([0.0] * 5 + [100.0] * 10, 5, settle=16) is None
 
 
-def test_a_new_level_becomes_the_habit() -> None:
+def test_a_new_level_becomes_the_baseline() -> None:
     track = Track(floor=0.02)
     for value in [0.0] * 60 + [1.0] * (20 * MEMORY):
         track.read(value)
@@ -79,7 +79,7 @@ def test_a_new_level_becomes_the_habit() -> None:
     assert track.level == pytest.approx(1.0, abs=0.05)
 
 
-def test_values_that_are_not_finite_leave_the_habits_alone() -> None:
+def test_values_that_are_not_finite_leave_the_baselines_alone() -> None:
     track = Track()
     for value in (1.0, math.nan, math.inf, 1.0):
         track.read(value)
@@ -108,11 +108,11 @@ def test_a_track_goes_on_from_its_numbers() -> None:
 
 
 def test_a_reading_names_the_signal_that_moved_most_in_its_own_unit() -> None:
-    habits = Habits()
+    baselines = Baselines()
     quick = {"weight/a": 2.0, "weight/b": 2.0, "duplicates": 0.0}
     for _ in range(30):
-        habits.read(quick, "8 px", {})
-    now = habits.read({"weight/a": 3.0, "weight/b": 5.0, "duplicates": 0.5}, "8 px", {})
+        baselines.read(quick, "8 px", {})
+    now = baselines.read({"weight/a": 3.0, "weight/b": 5.0, "duplicates": 0.5}, "8 px", {})
     moved = now.rose("weight/", by=1.2)
     assert moved is not None
     assert moved.name == "weight/b"
@@ -124,11 +124,11 @@ def test_a_reading_names_the_signal_that_moved_most_in_its_own_unit() -> None:
 
 
 def test_another_stage_begins_anew() -> None:
-    habits = Habits()
+    baselines = Baselines()
     for _ in range(30):
-        habits.read({"weight/a": 2.0}, "8 px", {})
-    assert habits.read({"weight/a": 200.0}, "16 px", {}).rose("weight/", by=1.1) is None
-    state = habits.state_dict()
-    again = Habits()
+        baselines.read({"weight/a": 2.0}, "8 px", {})
+    assert baselines.read({"weight/a": 200.0}, "16 px", {}).rose("weight/", by=1.1) is None
+    state = baselines.state_dict()
+    again = Baselines()
     again.load_state_dict(state)
     assert again.state_dict() == state

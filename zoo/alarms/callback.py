@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 from zoo.alarms.healthy import HealthyCheckpoints, roll_back
 from zoo.alarms.named import ALARMS, REMEDIES
 from zoo.alarms.observe import Observer
-from zoo.alarms.reading import Habits, Reading
+from zoo.alarms.reading import Baselines, Reading
 from zoo.alarms.records import Records
 from zoo.errors import FeatureError, did_you_mean, require_at_least
 from zoo.features import extractor
@@ -96,7 +96,7 @@ class Alarms(Callback):
         self.every, self.rounds, self.action, self.rollbacks, self.lr_drop = every, rounds, action, rollbacks, lr_drop
         self.keep_healthy, self.classifier = keep_healthy or action == "rollback", classifier
         self.alarms = {name: check for name, check in ALARMS.items() if name not in ignore}
-        self.habits = Habits()
+        self.baselines = Baselines()
         self.healthy = HealthyCheckpoints()
         self.rolled_back = 0  # number of rollbacks
         self.rolled_back_in = 0  # round of the latest rollback
@@ -170,17 +170,17 @@ class Alarms(Callback):
         assert self.records is not None
         quick = self._observer.quick(trainer, model)
         full = self._observer.full(trainer, model) if self._full_is_due(model) else {}
-        reading = self.habits.read(quick, self._stage(model, quick), full)
+        reading = self.baselines.read(quick, self._stage(model, quick), full)
         raised = self._check(reading, self.alarms)
         new = {name: reason for name, reason in raised.items() if name not in self.active}
         if new and not full:  # a full reading names what else has changed, and is recorded for later inspection
             full = self._observer.full(trainer, model)
-            reading = self.habits.read({}, self.habits.stage, full)
+            reading = self.baselines.read({}, self.baselines.stage, full)
             further = self._check(reading, [name for name in self.alarms if name not in raised])
             raised |= further
             new |= {name: reason for name, reason in further.items() if name not in self.active}
         if full:  # alarms that only a full reading can raise stay active until the next full reading
-            quick_reading = Reading(quick, self.habits.tracks)
+            quick_reading = Reading(quick, self.baselines.tracks)
             self.full_only = {name for name in raised if not self.alarms[name](quick_reading)}
         self.active |= dict.fromkeys({*raised, *self.full_only}, model.rounds)
         quiet_since = model.rounds - QUIET_READINGS * self.rounds
@@ -285,7 +285,7 @@ class Alarms(Callback):
         saved = state["callbacks"].get(self.state_key, {})
         if saved:
             self._observer.load_state_dict(saved["observer"])
-            self.habits.load_state_dict(saved["habits"])
+            self.baselines.load_state_dict(saved["habits"])
         self.active, self.full_only = {}, set()
         self.healthy.after_rollback(model.rounds)
 
@@ -308,7 +308,7 @@ class Alarms(Callback):
         if self.records is not None:
             self.records.flush()
         return {
-            "habits": self.habits.state_dict(),
+            "habits": self.baselines.state_dict(),
             "observer": self._observer.state_dict(),
             "ringing": dict(self.active),
             "rolled_back": self.rolled_back,
@@ -327,7 +327,7 @@ class Alarms(Callback):
         if not state:
             return
         assert self._observer is not None
-        self.habits.load_state_dict(state["habits"])
+        self.baselines.load_state_dict(state["habits"])
         self._observer.load_state_dict(state["observer"])
         self.active, self._read_at = dict(state["ringing"]), int(state["read_at"])
         self.rolled_back, self.rolled_back_in = int(state["rolled_back"]), int(state.get("rolled_back_in", 0))

@@ -11,7 +11,7 @@ Excess deviations are summed on each side (CUSUM; Page 1954, "Continuous inspect
 
 A change is detected when a sum exceeds `THRESHOLD`: after one large deviation or several moderate ones, but not from
 noise. Unusual readings are clipped before they update level, slope and deviation, so that a break does not quickly
-become the new habit.
+become the new baseline.
 
 The four constants below are the same for all signals. Independent Gaussian readings give a false change about once in
 70,000 readings, heavier tails more often (`tests/alarms/test_change.py`); alarms therefore also require a large change.
@@ -34,7 +34,7 @@ CLIP = 3.0
 
 @dataclass
 class Track:
-    """Habits of one signal: its level, slope and usual deviation, and the state of the change detector.
+    """Baseline of one signal: its level, slope and usual deviation, and the state of the change detector.
 
     Args:
         settle: number of readings before changes are detected.

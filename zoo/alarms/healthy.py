@@ -32,7 +32,7 @@ class HealthyCheckpoints:
         self.candidate = ""
         self.saved_in = 0  # round of the candidate
         self.missing = Missing("healthy checkpoints")
-        self.before_alarm = ""  # confirmed when the first alarm was raised, since a collapse becomes a habit in time
+        self.before_alarm = ""  # confirmed when the first alarm was raised, since a collapse becomes a baseline in time
         self.named = ""  # confirmed according to the run's newest checkpoint: a resumed run would roll back to it
 
     def judge(self, rounds: int, alarmed: bool, quiet: int) -> None:

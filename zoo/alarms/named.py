@@ -2,7 +2,7 @@
 
 To add an alarm, write a function and decorate it with `@alarm("its name")`; it is then checked in every run. It can ask
 a reading for values (`now["diversity"]`), for their usual level (`now.usual("diversity")`), and for signals that have
-changed beyond their habits (`now.rose("weight/", by=1.1)`). The habits decide whether a change is real, and `by` is the
+left their baselines (`now.rose("weight/", by=1.1)`). The baselines decide whether a change is real, and `by` is the
 smallest change that matters.
 """
 

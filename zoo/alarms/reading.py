@@ -1,4 +1,4 @@
-"""Readings, and the habits of a run that they are compared with: the input of every alarm."""
+"""Readings, and the baselines of a run that they are compared with: the input of every alarm."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Moved:
 
     Args:
         name: name of the signal.
-        before: forecast value, from its habits.
+        before: forecast value, from its baseline.
         now: current value.
     """
 
@@ -64,11 +64,11 @@ class Moved:
 
 
 class Reading:
-    """The values of all signals at one moment, with their habits. Alarms ask it for values and for detected changes.
+    """The values of all signals at one moment, with their baselines. Alarms ask it for values and for detected changes.
 
     Args:
         values: values by name of the signal.
-        tracks: habits by name of the signal, updated with this reading.
+        tracks: baselines by name of the signal, updated with this reading.
     """
 
     def __init__(self, values: dict[str, float], tracks: dict[str, Track]) -> None:
@@ -82,7 +82,7 @@ class Reading:
         return self.values.get(name, default)
 
     def usual(self, name: str) -> float:
-        """Return the usual level of a signal, in its own unit; NaN before its habits have settled."""
+        """Return the usual level of a signal, in its own unit; NaN before its baseline has settled."""
         track = self.tracks.get(name)
         if track is None or track.count <= track.settle:
             return math.nan
@@ -132,8 +132,8 @@ def scaled(name: str, value: float) -> float:
     return value if is_linear(name) or not math.isfinite(value) else math.log(max(value, 1e-12))
 
 
-class Habits:
-    """Habits of all signals of a run. They start again when the training itself changes, as when a network grows."""
+class Baselines:
+    """Baselines of all signals of a run. They start again when the training itself changes, as when a network grows."""
 
     def __init__(self) -> None:
         self.tracks: dict[str, Track] = {}
@@ -141,11 +141,11 @@ class Habits:
         self.grown = False
 
     def read(self, values: dict[str, float], stage: str, full: dict[str, float]) -> Reading:
-        """Update the habits with new values and return them as a reading.
+        """Update the baselines with new values and return them as a reading.
 
         Args:
             values: values of a quick reading, by name of the signal.
-            stage: stage of training, such as a resolution; if it differs from the last one, all habits start again.
+            stage: stage of training, such as a resolution; if it differs from the last one, all baselines start again.
             full: further values of a full reading; empty after a quick reading.
         """
         if stage != self.stage:
@@ -167,6 +167,6 @@ class Habits:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore the habits from a `state_dict`."""
+        """Restore the baselines from a `state_dict`."""
         self.stage, self.grown = state["stage"], state.get("grown", False)
         self.tracks = {name: Track.of(numbers) for name, numbers in state["tracks"].items()}
