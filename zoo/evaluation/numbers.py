@@ -227,11 +227,17 @@ def measure_numbers(
     inputs, combined = _Inputs(extractor, reals, modes, seed, device), reals.combined
     tasks = [_task(name, inputs, combined, fake) for name in dict.fromkeys(names)]
     measured = measure_tasks(tasks, floors, repeats, seed)
-    return [
-        number
-        for task in tasks
-        for number in _numbers(task, measured[task.name], repeats, extractor.name, full_protocol)
-    ]
+    numbers: list[Number] = []
+    for task in tasks:
+        own = _numbers(task, measured[task.name], repeats, extractor.name, full_protocol)
+        twice = {number.key for number in own} & {number.key for number in numbers}
+        if twice:
+            raise FeatureError(
+                f"metrics: {task.name} computes {', '.join(sorted(twice))}, as another metric before it does; numbers "
+                "are told apart by their names. Give it another name, or measure one metric at a time"
+            )
+        numbers += own
+    return numbers
 
 
 class _Inputs:

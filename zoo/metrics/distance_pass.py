@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.layers.precision import full_float32
-from zoo.metrics.accumulate import StoredFeatures
+from zoo.metrics.accumulate import FeatureMetric, StoredFeatures
 from zoo.metrics.neighbours import (
     Candidates,
     Memberships,
@@ -134,7 +134,7 @@ class Together(StoredFeatures):
     """Several metrics of distances over the same features, from one pass over the distances.
 
     Args:
-        metrics: the metrics, for their settings; features are given to this one.
+        metrics: the metrics, for their settings; features are given to this one. Their numbers have different names.
 
     Example:
         >>> import torch
@@ -153,13 +153,57 @@ class Together(StoredFeatures):
         self.metrics = list(metrics)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the numbers of all metrics by name."""
-        real, fake = self.features()
-        needs = Needs()
-        for metric in self.metrics:
-            needs |= metric.needs(real, fake)
-        found = distance_pass(real, fake, needs)
-        return {name: value for m in self.metrics for name, value in m.numbers(real, fake, found).items()}
+        """Return the numbers of all metrics by name.
+
+        Raises:
+            ValueError: if two metrics compute a number of the same name.
+        """
+        numbers: dict[str, Tensor] = {}
+        owners: dict[str, str] = {}
+        for metric, own in zip(self.metrics, numbers_of_each(self.metrics, *self.features())):
+            owner = type(metric).__name__
+            for name in own:
+                if name in owners:
+                    raise ValueError(
+                        f"metrics: {owners[name]} and {owner} both compute {name!r}, of which only one number can be "
+                        "returned. Put one of them in a Together of its own, or give its number another name"
+                    )
+            owners |= dict.fromkeys(own, owner)
+            numbers |= own
+        return numbers
+
+
+def numbers_of_each(metrics: Sequence[DistanceMetric], real: Tensor, fake: Tensor) -> list[dict[str, Tensor]]:
+    """Compute the numbers of several metrics from one pass over the distances, and keep them apart.
+
+    Args:
+        metrics: the metrics, for their settings.
+        real: real features (N, D).
+        fake: generated features (M, D), on the same device.
+
+    Returns:
+        The numbers of each metric by name, in the order of `metrics`; two metrics may use the same names.
+
+    Raises:
+        ValueError: if a metric has too few samples or cannot use the features.
+    """
+    needs = Needs()
+    for metric in metrics:
+        needs |= metric.needs(real, fake)
+    found = distance_pass(real, fake, needs)
+    return [metric.numbers(real, fake, found) for metric in metrics]
+
+
+def can_share(metric: FeatureMetric) -> bool:
+    """Check that a metric's numbers can come from a pass that others share.
+
+    Those of a class that stores its features in another way, or changes its numbers after the pass, cannot.
+    """
+    if not isinstance(metric, DistanceMetric):
+        return False
+    kind = type(metric)
+    own = kind.update, kind.features, kind.compute
+    return own == (StoredFeatures.update, StoredFeatures.features, DistanceMetric.compute)
 
 
 def neighbour_statistics(real: Tensor, fake: Tensor, rules: Sequence[Rule]) -> list[NeighbourStatistics]:
