@@ -12,7 +12,9 @@ from zoo import metrics
 from zoo.errors import FeatureError
 from zoo.evaluation.measured import Measured, Task, measure_tasks
 from zoo.evaluation.metric_spec import MetricSpec
+from zoo.metrics import half_sample_intervals
 from zoo.metrics.distance_pass import Found
+from zoo.metrics.intervals import measure
 
 
 def gaussian(n: int, seed: int, mean: float = 0.0) -> Tensor:
@@ -99,3 +101,26 @@ def test_numbers_without_names_are_refused_beside_others_too() -> None:
     for tasks in ([task("my.Listed", Listed)], [task("cmmd", metrics.CMMD), task("my.Listed", Listed)]):
         with pytest.raises(FeatureError, match=r"^metrics: my.Listed: Listed.compute\(\) must return numbers by name"):
             measured(*tasks)
+
+
+def test_halves_too_small_for_one_metric_leave_its_value_and_the_intervals_of_the_others() -> None:
+    """Five neighbours need six samples: ten have them, their halves of five do not."""
+    few = {"real": REAL[:10], "fake": FAKE[:10]}
+    five, one = (lambda: metrics.DensityCoverage(k=5)), (lambda: metrics.DensityCoverage(k=1))
+    found = measured(task("five", five, **few), task("one", one, **few), task("fid", lambda: metrics.FID(4), **few))
+    alone = measured(task("one", one, **few))["one"]
+    assert set(found["five"].values) == {"density", "coverage"}
+    assert found["five"].intervals == {}
+    assert found["five"].no_interval == "k=5 nearest neighbours need at least 6 generated samples; got 5"
+    assert found["one"].intervals == alone.intervals
+    assert set(alone.intervals) == {"density", "coverage"}
+    assert found["one"].no_interval == found["fid"].no_interval == ""
+    assert set(found["fid"].intervals) == {"fid"}
+
+
+def test_a_number_that_halves_lack_has_no_interval() -> None:
+    """Three real images hold one pair to compare, and their halves of one hold none."""
+    images = torch.rand(8, 1, 16, 16, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = half_sample_intervals(metrics.MSSSIM, images[:3], images[3:], repeats=2)
+    assert set(measure(metrics.MSSSIM, images[:3], images[3:])) == {"ms_ssim", "ms_ssim_real"}
+    assert set(found) == {"ms_ssim"}

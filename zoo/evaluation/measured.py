@@ -69,11 +69,13 @@ class Measured:
         values: its numbers by name.
         floor: its floor.
         intervals: confidence intervals of its numbers; empty where none were asked for or none are valid.
+        no_interval: why random halves give no interval, where one was asked for; otherwise empty.
     """
 
     values: dict[str, float]
     floor: Floor
     intervals: dict[str, Interval]
+    no_interval: str = ""
 
 
 def _not_distributed() -> bool:
@@ -109,7 +111,8 @@ def measure_tasks(tasks: Sequence[Task], floors: dict[str, Floor], repeats: int,
             valid = [task for task in group if task.spec.has_intervals]
             intervals = _intervals(valid, values, repeats, seed) if repeats and valid else {}
             for task in group:
-                found[task.name] = Measured(values[task.name], floors[task.name], intervals.get(task.name, {}))
+                own, reason = intervals.get(task.name, ({}, ""))
+                found[task.name] = Measured(values[task.name], floors[task.name], own, reason)
     return found
 
 
@@ -162,16 +165,22 @@ def _floors(group: Sequence[Task]) -> dict[str, Floor]:
 
 def _intervals(
     group: Sequence[Task], values: dict[str, dict[str, float]], repeats: int, seed: int
-) -> dict[str, dict[str, Interval]]:
-    """Measure the confidence intervals of a group, each metric's by its name."""
+) -> dict[str, tuple[dict[str, Interval], str]]:
+    """Measure the confidence intervals of a group; a metric that halves are too small for has none, and a reason."""
 
     def numbers(real: Tensor, fake: Tensor) -> dict[tuple[str, str], float]:
         return _apart(_measure(group, real, fake))
 
     known = _apart({task.name: values[task.name] for task in group})
-    found: dict[str, dict[str, Interval]] = {task.name: {} for task in group}
-    for (name, key), interval in intervals_of(numbers, group[0].real, group[0].fake, known, repeats, seed).items():
-        found[name][key] = interval
+    try:
+        intervals = intervals_of(numbers, group[0].real, group[0].fake, known, repeats, seed)
+    except ValueError as error:  # of a half: all samples together gave the numbers
+        if len(group) == 1:
+            return {group[0].name: ({}, first_line(error))}
+        return {name: own for task in group for name, own in _intervals([task], values, repeats, seed).items()}
+    found: dict[str, tuple[dict[str, Interval], str]] = {task.name: ({}, "") for task in group}
+    for (name, key), interval in intervals.items():
+        found[name][0][key] = interval
     return found
 
 

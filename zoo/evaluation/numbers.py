@@ -317,6 +317,8 @@ def _numbers(task: Task, measured: Measured, repeats: int, extractor: str, proto
         "n_fake": len(task.fake),
         "interval": f"95 %, {repeats} random halves" if intervals else None,
     }
+    if measured.no_interval:
+        metric_protocol["no_interval"] = measured.no_interval
     if task.train is not None:
         metric_protocol["n_train"] = len(task.train)
     result = []
