@@ -42,7 +42,7 @@ class NeighbourMetrics(DistanceMetric):
 METRICS: dict[str, MetricSpec] = {
     "fid": MetricSpec("Fréchet distance", "values", {"fid": False}, lambda width, n, modes: metrics.FID(width)),
     "fid_infinity": MetricSpec(
-        "Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n",
+        "Fréchet distance extrapolated to infinitely many samples, 15 sizes from min(5000, n/10) to n",
         "values",
         {"fid_infinity": False},
         lambda width, n, modes: metrics.FIDInfinity(),

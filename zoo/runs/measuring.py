@@ -96,7 +96,7 @@ def evaluate(
         metrics: names of metrics, a list or joined by commas, among them paths of your own classes, such as
             my_ideas.Mine; None for those that suit the data.
             - fid: Fréchet distance
-            - fid_infinity: Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n
+            - fid_infinity: Fréchet distance extrapolated to infinitely many samples, 15 sizes from min(5000, n/10) to n
             - kid: kernel distance, 100 subsets of min(1000, n/2)
             - is: Inception Score, 10 splits (1 below 200 samples)
             - prdc: improved precision and recall (k=3), density and coverage (k=5)
