@@ -24,7 +24,7 @@ from zoo.evaluation import (
     measure_numbers,
     reference_features,
 )
-from zoo.evaluation.numbers import SHARES, label_of
+from zoo.evaluation.metric_table import SHARES, label_of
 from zoo.evaluation.reference import with_training_features
 from zoo.features import Features, cached_features, extractor, features_of
 from zoo.io.progress import progress_goes_to

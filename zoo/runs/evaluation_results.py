@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zoo.errors import UserError
-from zoo.evaluation.numbers import FRECHET, Number
+from zoo.evaluation.metric_table import FRECHET
+from zoo.evaluation.numbers import Number
 from zoo.features import Extractor
 from zoo.io.files import atomic_write, with_home
 from zoo.rendering.curves import draw_curves

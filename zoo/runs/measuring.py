@@ -18,7 +18,8 @@ from zoo.data.points import Points
 from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
-from zoo.evaluation.numbers import Floor, Modes, measure_numbers, need_training_images
+from zoo.evaluation.metric_table import need_training_images
+from zoo.evaluation.numbers import Floor, Modes, measure_numbers
 from zoo.evaluation.reference import (
     SplitName,
     default_extractor,
