@@ -94,6 +94,27 @@ def test_a_low_truncation_is_noted_where_it_raises_precision() -> None:
     assert len(notes) == len(set(notes)) == 2  # what holds for all rows is said once
 
 
+@pytest.mark.parametrize("n", [10, 11])
+def test_few_images_are_measured_without_the_interval_that_their_halves_cannot_give(
+    n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five neighbours need six images, which n have and their halves have not: the defaults measured nothing."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for name in ("real", "fake"):
+        np.savez(f"{name}.npz", rng.integers(0, 256, (n, 8, 8, 3), np.uint8))
+    main(real="real.npz", fake="fake.npz", extractor="pixels")
+    content = json.loads(Path("evaluation.json").read_text())
+    rows = {row["key"]: row for row in content["rows"][0]["numbers"]}
+    assert set(rows) == {"fid", "kid", "precision", "recall", "density", "coverage"}
+    assert all(row["value"] is not None for row in rows.values())
+    assert {key for key, row in rows.items() if row["low"] is not None} == {"fid", "kid"}
+    (note,) = [note for note in content["notes"] if note.startswith("no 95 % interval")]
+    assert note.startswith("no 95 % interval for precision-pixels, recall-pixels, density-pixels, coverage-pixels: it")
+    assert "(k=5 nearest neighbours need at least 6 generated samples; got 5). Measure more images" in note
+    assert note in " ".join(capsys.readouterr().out.split())
+
+
 def test_blurred_images_are_noted_by_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

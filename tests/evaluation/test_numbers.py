@@ -24,9 +24,10 @@ from zoo.evaluation import (
     measure_numbers,
     reference_features,
 )
-from zoo.evaluation.numbers import SHARES, label_of
+from zoo.evaluation.metric_table import SHARES, label_of
 from zoo.evaluation.reference import with_training_features
 from zoo.features import Features, cached_features, extractor, features_of
+from zoo.io.progress import progress_goes_to
 from zoo.metrics import distance_pass
 from zoo.sampling.images import in_batches
 
@@ -324,8 +325,12 @@ def test_a_generator_that_ignores_its_labels_scores_at_chance() -> None:
     train = Split(data.train.pool, data.train.indices[:600])
     images = train.tensor()
     shuffled = images[torch.randperm(len(images), generator=torch.Generator().manual_seed(0))]
-    found = classification_accuracy_score(lambda classes: [shuffled], train, data.held_out, 10, epochs=2)
+    told: list[tuple[str, int, int | None]] = []
+    with progress_goes_to(lambda *said: told.append(said)):
+        found = classification_accuracy_score(lambda classes: [shuffled], train, data.held_out, 10, epochs=2)
     assert found.score < 0.35
+    for title in ("classifier on generated images", "classifier on real images"):  # 2 x 9 batches of 64
+        assert [said[1:] for said in told if said[0] == title] == [(done, 18) for done in range(19)]
 
 
 def test_data_without_labels_have_no_classification_accuracy() -> None:

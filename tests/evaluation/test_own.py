@@ -25,7 +25,7 @@ IDEAS = '''
 import torch
 from zoo.audit import Finding
 from zoo.features import Extractor
-from zoo.metrics import FeatureMetric, StoredFeatures
+from zoo.metrics import CMMD, FeatureMetric, StoredFeatures
 
 
 class Mine(StoredFeatures):
@@ -95,9 +95,27 @@ class Abstract(FeatureMetric):
         pass
 
 
+class Same(Mine):
+    pass
+
+
 class Posing(Mine):
     def compute(self):
         return self.named(fid=1.0)
+
+
+class Kernel(CMMD):
+    """A kernel distance of another bandwidth."""
+
+    def __init__(self):
+        super().__init__(sigma=1.0)
+
+
+class Named(Kernel):
+    """A kernel distance of another bandwidth, by another name."""
+
+    def numbers(self, real, fake, found):
+        return self.named(mine=super().numbers(real, fake, found)["cmmd"])
 
 
 class Bare(Mine):
@@ -162,6 +180,20 @@ def test_a_metric_and_an_extractor_of_ones_own(capsys: pytest.CaptureFixture[str
     assert "mean_distance-colours" in capsys.readouterr().out
 
 
+def test_a_metric_of_distances_of_ones_own_keeps_its_number_beside_the_one_it_extends() -> None:
+    """Row A12: greys have one direction, so `cmmd` is 0; the other one, which does not scale to length 1, is not."""
+    found = {}
+    for names in ("cmmd", "my_ideas.Named", "cmmd,my_ideas.Named"):
+        assert evaluated(f"metrics={names}", "extractor=my_ideas.Colours", "out=numbers.json", "repeats=2") == 0
+        numbers = json.loads(Path("numbers.json").read_text())["rows"][0]["numbers"]
+        found[names] = {row["key"]: (row["value"], row["low"], row["floor"]) for row in numbers}
+    assert set(found["cmmd,my_ideas.Named"]) == {"cmmd", "mine"}
+    assert found["cmmd"]["cmmd"][0] == pytest.approx(0, abs=1e-3)
+    assert found["my_ideas.Named"]["mine"][0] > 10
+    for key, numbers in (found["cmmd"] | found["my_ideas.Named"]).items():
+        assert found["cmmd,my_ideas.Named"][key] == pytest.approx(numbers, rel=1e-6, abs=1e-6), key
+
+
 @pytest.mark.parametrize(
     ("words", "text"),
     [
@@ -173,6 +205,11 @@ def test_a_metric_and_an_extractor_of_ones_own(capsys: pytest.CaptureFixture[str
         (["metrics=my_ideas.Needy"], "my_ideas.Needy(depth): only width, the number of features, is handed over"),
         (["metrics=my_ideas.Abstract"], "my_ideas.Abstract lacks compute"),
         (["metrics=my_ideas.Posing"], "my_ideas.Posing computes fid, a name of a metric of this library"),
+        (
+            ["metrics=cmmd,my_ideas.Kernel"],
+            "my_ideas.Kernel computes cmmd, a name of a metric of this library. Give it",
+        ),
+        (["metrics=my_ideas.Mine,my_ideas.Same"], "my_ideas.Same computes mean_distance, as another metric before it"),
         (["metrics=my_ideas.Bare"], "Bare.compute() must return numbers by name, as `named` does; got a Tensor"),
         (["extractor=Colours"], "stacked-mnist. One of your own is named by its path: my_ideas.Colours"),
         (["extractor=my_ideas.Mine"], "extractor my_ideas.Mine is no extractor. Extend zoo.features.Extractor"),

@@ -20,7 +20,7 @@ from torch import Tensor
 from tests.helpers import random_weights
 from tests.helpers.dinov2_network import PlainDINOv2
 from zoo.data import Digits
-from zoo.evaluation.numbers import label_of
+from zoo.evaluation.metric_table import label_of
 from zoo.features import EXTRACTORS, Extractor, cached_features, extractor, inception
 from zoo.features.cache import entry_path
 from zoo.features.dinov2 import positions_at

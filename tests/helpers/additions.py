@@ -210,7 +210,7 @@ class MeanDistance(StoredFeatures):
         ),
         ("zoo/metrics/__init__.py", '    "ModeCount",', '    "MeanDistance",'),
         (
-            "zoo/evaluation/numbers.py",
+            "zoo/evaluation/metric_table.py",
             '    "kid": MetricSpec(',
             '    "mean_distance": MetricSpec("distance of means", "values", {"mean_distance": False},\n'
             "                                lambda width, n, modes: metrics.MeanDistance()),",
@@ -221,7 +221,7 @@ metric = zoo.metrics.MeanDistance()
 metric.update(torch.zeros(5, 2), real=True)
 metric.update(torch.tensor([[3.0, 4.0]]), real=False)
 assert metric.compute()["mean_distance"] == 5
-from zoo.evaluation.numbers import METRICS, check_metrics
+from zoo.evaluation.metric_table import METRICS, check_metrics
 check_metrics(["mean_distance"])
 assert METRICS["mean_distance"].make(2, 10, None).compute
 """,

@@ -117,6 +117,19 @@ def test_the_extrapolation_is_seeded_and_its_points_are_the_distance() -> None:
     assert first["fid_infinity"] < whole
 
 
+@pytest.mark.parametrize(
+    ("n_real", "n_fake", "text"),
+    [
+        (1, 100, "fid_infinity needs at least 2 real samples; got 1"),
+        (100, 19, "fid_infinity needs at least 20 generated samples; got 19"),
+        (1, 1, "fid_infinity needs at least 20 generated samples; got 1"),
+    ],
+)
+def test_the_extrapolation_names_the_side_with_too_few_samples(n_real: int, n_fake: int, text: str) -> None:
+    with pytest.raises(ValueError, match=f"^{text}$"):
+        values(FIDInfinity(), gaussian(n_real, 2, 1), gaussian(n_fake, 2, 2))
+
+
 def test_it_is_said_what_is_wrong_with_features() -> None:
     metric = FID(8)
     with pytest.raises(ValueError, match=r"features must be \(B, 8\); got \(4, 3\)"):

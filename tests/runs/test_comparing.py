@@ -14,7 +14,7 @@ import pytest
 from scipy import stats
 
 from zoo.errors import UserError
-from zoo.evaluation.numbers import INCEPTION_LABELS, METRICS, OTHER_LABELS
+from zoo.evaluation.metric_table import INCEPTION_LABELS, METRICS, OTHER_LABELS
 from zoo.io.group_folder import GroupFolder
 from zoo.runs.comparing.command import compare
 from zoo.runs.comparing.comparison import Comparison, Row, Table

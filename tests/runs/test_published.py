@@ -13,7 +13,7 @@ import yaml
 import zoo
 from zoo.config.command_line import run_command
 from zoo.errors import RecipeError
-from zoo.evaluation.numbers import label_of
+from zoo.evaluation.metric_table import label_of
 from zoo.features import EXTRACTORS
 from zoo.io.run_folder import RunFolder
 from zoo.runs.comparing.grouping import described_run

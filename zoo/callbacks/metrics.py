@@ -26,7 +26,8 @@ from zoo.evaluation import (
     reference_features,
 )
 from zoo.evaluation.labels import class_counts
-from zoo.evaluation.numbers import FRECHET, Floor, Modes, check_metrics, metric_spec, need_training_images
+from zoo.evaluation.metric_table import FRECHET, check_metrics, metric_spec, need_training_images
+from zoo.evaluation.numbers import Floor, Modes
 from zoo.evaluation.reference import with_training_features
 from zoo.features import Extractor, Features, extractor, features_of
 from zoo.gan import GAN

@@ -2,7 +2,8 @@
 
 from zoo.evaluation.classification_accuracy import ClassificationAccuracy, classification_accuracy_score
 from zoo.evaluation.labels import labels_like
-from zoo.evaluation.numbers import METRICS, Number, measure_numbers
+from zoo.evaluation.metric_table import METRICS
+from zoo.evaluation.numbers import Number, measure_numbers
 from zoo.evaluation.reference import ReferenceSet, default_extractor, reference_features
 
 __all__ = [

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FeatureError
-from zoo.evaluation.numbers import METRICS, Number, label_of
+from zoo.evaluation.metric_table import METRICS, label_of
+from zoo.evaluation.numbers import Number
 from zoo.evaluation.reference_files import ReferenceFile, Statistics
 from zoo.features import Extractor, Features
 from zoo.metrics.frechet import frechet_distance, mean_and_covariance, moments

@@ -11,19 +11,17 @@ comparable with their reference, not with the paper's tables.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
 from zoo.data.pool import Split, to_float
 from zoo.errors import FeatureError
 from zoo.features import quantised
+from zoo.io.progress import step
 from zoo.metrics.intervals import wilson
 from zoo.metrics.small_classifier import classified_right, trained_classifier
 
@@ -131,11 +129,8 @@ def _train(
     device: torch.device | None,
     title: str,
 ) -> nn.Module:
-    """Train a classifier on uint8 images (N, C, H, W) of classes (N,), with a progress bar on terminals."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, disable=not sys.stderr.isatty(), console=Console(stderr=True), transient=True)
-    with bar:
-        task = bar.add_task(title, total=epochs * max(1, len(images) // batch_size))
+    """Train a classifier on uint8 images (N, C, H, W) of classes (N,), and show the progress."""
+    with step(title, epochs * max(1, len(images) // batch_size)) as advance:
         return trained_classifier(
             images,
             classes,
@@ -144,7 +139,7 @@ def _train(
             batch_size=batch_size,
             seed=seed,
             device=device,
-            each_batch=lambda: bar.advance(task),
+            each_batch=lambda: advance(1),
         )
 
 

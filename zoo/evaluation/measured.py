@@ -11,9 +11,9 @@ from torch import Tensor
 
 from zoo.errors import FeatureError, first_line
 from zoo.evaluation.metric_spec import MetricSpec
-from zoo.metrics import FeatureMetric, Interval, Together, half_sample_intervals
-from zoo.metrics.distance_pass import DistanceMetric
-from zoo.metrics.intervals import measure
+from zoo.metrics import FeatureMetric, Interval
+from zoo.metrics.distance_pass import DistanceMetric, can_share, numbers_of_each
+from zoo.metrics.intervals import intervals_of, measure, plain_numbers
 from zoo.metrics.training_features import ThreeSets
 
 
@@ -69,11 +69,13 @@ class Measured:
         values: its numbers by name.
         floor: its floor.
         intervals: confidence intervals of its numbers; empty where none were asked for or none are valid.
+        no_interval: why random halves give no interval, where one was asked for; otherwise empty.
     """
 
     values: dict[str, float]
     floor: Floor
     intervals: dict[str, Interval]
+    no_interval: str = ""
 
 
 def _not_distributed() -> bool:
@@ -94,8 +96,10 @@ def measure_tasks(tasks: Sequence[Task], floors: dict[str, Floor], repeats: int,
         What was measured, by name.
 
     Raises:
-        FeatureError: naming the metric that does not accept its input.
+        FeatureError: naming the metric that does not accept its input; or for a single half.
     """
+    if repeats < 0 or repeats == 1:
+        raise FeatureError(f"repeats: 0 for no intervals, or at least 2; got {repeats}")
     found = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # about the bias, which the floor shows
@@ -105,20 +109,10 @@ def measure_tasks(tasks: Sequence[Task], floors: dict[str, Floor], repeats: int,
             if new:
                 floors |= _floors(new)
             valid = [task for task in group if task.spec.has_intervals]
-            intervals: dict[str, Interval] = {}
-            if repeats and valid:
-                intervals = half_sample_intervals(
-                    lambda valid=valid: _new(valid),  # type: ignore[misc]
-                    valid[0].real,
-                    valid[0].fake,
-                    repeats,
-                    seed,
-                    values=_of(valid, values),
-                )
+            intervals = _intervals(valid, values, repeats, seed) if repeats and valid else {}
             for task in group:
-                found[task.name] = Measured(
-                    values[task.name], floors[task.name], intervals if task.spec.has_intervals else {}
-                )
+                own, reason = intervals.get(task.name, ({}, ""))
+                found[task.name] = Measured(values[task.name], floors[task.name], own, reason)
     return found
 
 
@@ -126,55 +120,73 @@ def _groups(tasks: Sequence[Task]) -> list[list[Task]]:
     """Return the tasks in groups that one pass over distances can measure, in the order of their first."""
     groups: dict[object, list[Task]] = {}
     for task in tasks:
-        shared = isinstance(task.make(), DistanceMetric)
+        shared = can_share(task.make())
         groups.setdefault((task.real.data_ptr(), len(task.real)) if shared else task.name, []).append(task)
     return list(groups.values())
 
 
-def _new(group: Sequence[Task]) -> FeatureMetric:
-    """Return a metric that computes the numbers of a group from one pass."""
+def _measure(group: Sequence[Task], real: Tensor, fake: Tensor) -> dict[str, dict[str, float]]:
+    """Compute each metric's numbers by its name; those of a group come from one pass, and are kept apart."""
     if len(group) == 1:
-        return group[0].new()
-    metric = Together([metric for task in group if isinstance(metric := task.make(), DistanceMetric)])
-    metric.distributed_available_fn = _not_distributed
-    return metric
+        return {group[0].name: measure(group[0].new, real, fake)}
+    metrics = [metric for task in group if isinstance(metric := task.new(), DistanceMetric)]
+    store = metrics[0].to(real.device)  # holds the features for all
+    store.update(real, real=True)
+    store.update(fake, real=False)
+    found = numbers_of_each(metrics, *store.features())
+    return {task.name: plain_numbers(metric, own) for task, metric, own in zip(group, metrics, found)}
 
 
-def _of(group: Sequence[Task], values: dict[str, dict[str, float]]) -> dict[str, float]:
-    return {key: value for task in group for key, value in values[task.name].items()}
-
-
-def _values(group: list[Task]) -> dict[str, dict[str, float]]:
+def _values(group: Sequence[Task]) -> dict[str, dict[str, float]]:
     """Measure a group; return each metric's numbers by its name.
 
     Raises:
         FeatureError: naming the metric that does not accept its input.
     """
     try:
-        together = measure(lambda: _new(group), group[0].real, group[0].fake)
-        return {task.name: _own(task, together, group) for task in group}
+        return _measure(group, group[0].real, group[0].fake)
     except ValueError as error:
         if len(group) > 1:  # one by one, to find the metric
             return {name: values for task in group for name, values in _values([task]).items()}
         raise FeatureError(f"metrics: {group[0].name}: {first_line(error)}") from error
 
 
-def _own(task: Task, together: dict[str, float], group: Sequence[Task]) -> dict[str, float]:
-    """Return the numbers of one metric of a group: the ones it reports, or all if it is alone."""
-    return together if len(group) == 1 else {key: value for key, value in together.items() if key in task.spec.keys}
-
-
-def _floors(group: list[Task]) -> dict[str, Floor]:
+def _floors(group: Sequence[Task]) -> dict[str, Floor]:
     """Measure the floors of a group; a metric that two sets of these sizes are too small for has none."""
     first, second = group[0].floor_sides
     sizes = len(first), len(second)
     try:
-        values = measure(lambda: _new(group), first, second)
+        return {name: Floor(sizes, values) for name, values in _measure(group, first, second).items()}
     except ValueError:
         if len(group) == 1:
             return {group[0].name: Floor(sizes, {})}
         return {name: floor for task in group for name, floor in _floors([task]).items()}
-    return {task.name: Floor(sizes, values) for task in group}
+
+
+def _intervals(
+    group: Sequence[Task], values: dict[str, dict[str, float]], repeats: int, seed: int
+) -> dict[str, tuple[dict[str, Interval], str]]:
+    """Measure the confidence intervals of a group; a metric that halves are too small for has none, and a reason."""
+
+    def numbers(real: Tensor, fake: Tensor) -> dict[tuple[str, str], float]:
+        return _apart(_measure(group, real, fake))
+
+    known = _apart({task.name: values[task.name] for task in group})
+    try:
+        intervals = intervals_of(numbers, group[0].real, group[0].fake, known, repeats, seed)
+    except ValueError as error:  # of a half: all samples together gave the numbers
+        if len(group) == 1:
+            return {group[0].name: ({}, first_line(error))}
+        return {name: own for task in group for name, own in _intervals([task], values, repeats, seed).items()}
+    found: dict[str, tuple[dict[str, Interval], str]] = {task.name: ({}, "") for task in group}
+    for (name, key), interval in intervals.items():
+        found[name][0][key] = interval
+    return found
+
+
+def _apart(values: dict[str, dict[str, float]]) -> dict[tuple[str, str], float]:
+    """Return numbers by metric and name, so that equal names of two metrics stay apart."""
+    return {(name, key): value for name, own in values.items() for key, value in own.items()}
 
 
 def two_sets(real: Tensor, n_real: int, n_fake: int, seed: int) -> tuple[Tensor, Tensor]:

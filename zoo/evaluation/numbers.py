@@ -1,4 +1,4 @@
-"""Numbers computed from features: the metrics by name, with labels, floors, confidence intervals and protocols."""
+"""Numbers computed from features, with labels, floors, confidence intervals and protocols."""
 
 from __future__ import annotations
 
@@ -9,98 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo import metrics
-from zoo.errors import FeatureError, did_you_mean
+from zoo.errors import FeatureError
 from zoo.evaluation.measured import Floor as Floor
 from zoo.evaluation.measured import Measured, Task, measure_tasks, two_sets
-from zoo.evaluation.metric_spec import MetricSpec as MetricSpec
+from zoo.evaluation.metric_spec import MetricSpec
 from zoo.evaluation.metric_spec import Modes as Modes
-from zoo.evaluation.metric_spec import own_metric
-from zoo.evaluation.newer_metrics import NEWER
+from zoo.evaluation.metric_table import COUNTS, METRICS, PUBLISHED, SHARES, check_metrics, label_of, metric_spec
 from zoo.evaluation.reference import ReferenceSet
 from zoo.features import Extractor, Features, InceptionSpatial, Pixels
-from zoo.metrics import Rule, density_and_coverage, precision_and_recall
-from zoo.metrics.distance_pass import DistanceMetric, Found, Needs
-
-
-class NeighbourMetrics(DistanceMetric):
-    """Improved precision and recall (k = 3), and density and coverage (k = 5), from one pass over the distances."""
-
-    higher_is_better = True
-    rules = Rule(3, strict=False), Rule(5, strict=True)
-
-    def needs(self, real: Tensor, fake: Tensor) -> Needs:
-        """Ask for the statistics of both rules."""
-        return Needs(rules=self.rules)
-
-    def numbers(self, real: Tensor, fake: Tensor, found: Found) -> dict[str, Tensor]:
-        """Return `precision`, `recall`, `density` and `coverage`."""
-        of_three, of_five = (found.statistics[rule] for rule in self.rules)
-        return precision_and_recall(of_three) | density_and_coverage(of_five, 5)
-
-
-METRICS: dict[str, MetricSpec] = {
-    "fid": MetricSpec("Fréchet distance", "values", {"fid": False}, lambda width, n, modes: metrics.FID(width)),
-    "fid_infinity": MetricSpec(
-        "Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n",
-        "values",
-        {"fid_infinity": False},
-        lambda width, n, modes: metrics.FIDInfinity(),
-        has_intervals=False,
-    ),
-    "kid": MetricSpec(
-        "kernel distance, 100 subsets of min(1000, n/2)",
-        "values",
-        {"kid": False},
-        lambda width, n, modes: metrics.KID(subset_size=min(1000, max(2, n // 2))),
-    ),
-    "is": MetricSpec(
-        "Inception Score, 10 splits (1 below 200 samples)",
-        "logits",
-        {"is": True},
-        lambda width, n, modes: metrics.InceptionScore(splits=10 if n >= 200 else 1),
-    ),
-    "prdc": MetricSpec(
-        "improved precision and recall (k=3), density and coverage (k=5)",
-        "values",
-        {"precision": True, "recall": True, "density": True, "coverage": True},
-        lambda width, n, modes: NeighbourMetrics(),
-    ),
-    "prd": MetricSpec(
-        "precision and recall for distributions: F8 and F1/8, 20 clusters, 10 clusterings",
-        "values",
-        {"f8": True, "f1/8": True},
-        lambda width, n, modes: metrics.PRD(),
-        has_intervals=False,
-    ),
-    "classes": MetricSpec(
-        "total variation between class frequencies; classes that are missing",
-        "classes",
-        {"class_distance": False, "classes_missing": False},
-        lambda width, n, modes: metrics.ClassHistogram(width),
-    ),
-    "modes": MetricSpec(
-        "modes reached, divergence from equal shares; points within 3 deviations count",
-        "classes",
-        {"modes": True, "kl": False, "high_quality": True},
-        lambda width, n, modes: (
-            metrics.ModeCount(width) if modes is None else metrics.ModeCount(centres=modes[0], deviation=modes[1])
-        ),
-        has_intervals=False,
-    ),
-    **NEWER,
-}
-PUBLISHED = {key for spec in METRICS.values() for key in spec.keys}
-COUNTS = ("classes_missing",)  # without interval: a half of the samples misses more classes
-FRECHET = ("fid", "fid_infinity", "sfid")
-SHARES = (  # in [0, 1], as their intervals
-    *("precision", "recall", "coverage", "class_distance"),
-    *("clipped_density", "clipped_coverage", "authenticity", "ms_ssim"),
-)
-INCEPTION_LABELS = {"fid": "FID", "fid_infinity": "FID-infinity", "kid": "KID", "is": "IS"}
-OF_INCEPTION = {"inception": "", "inception-clean": "-clean", "inception-legacy-pytorch": "-legacy-pytorch"}
-"""Ends of the published names by extractor: those with the network and weights of the FID, and their protocols."""
-OTHER_LABELS = {"sfid": "sFID", "fid": "FD", "fid_infinity": "FD-infinity", "kid": "KD", "is": "score"}
 
 
 @dataclass(frozen=True)
@@ -137,53 +53,6 @@ class Number:
         """Convert to plain values, for JSON; values that are not finite become None."""
         plain = asdict(self)
         return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in plain.items()}
-
-
-def check_metrics(names: list[str]) -> None:
-    """Check that every name is a key of `METRICS` or the path of a metric class, and that there is at least one.
-
-    Raises:
-        FeatureError: if there is no name, or an unknown one; the text suggests the most similar metric.
-    """
-    for name in names:
-        metric_spec(name)
-    if not names:
-        raise FeatureError(f"metrics: name at least one of {', '.join(METRICS)}")
-
-
-def metric_spec(name: str) -> MetricSpec:
-    """Return the specification of a metric by its name, or by the import path of a class of the user's own.
-
-    Raises:
-        UserError: for an unknown name, or a class that is no metric.
-    """
-    if name in METRICS:
-        return METRICS[name]
-    if "." in name:
-        return own_metric(name)
-    raise FeatureError(
-        f"metrics: there is no metric {name!r}.{did_you_mean(name, METRICS)} One of your own is named by its path: "
-        f"my_ideas.{name}"
-    )
-
-
-def need_training_images(names: list[str]) -> bool:
-    """Check whether a metric needs the features of training images, see `MetricSpec.train`."""
-    return any(metric_spec(name).train for name in names)
-
-
-def label_of(key: str, extractor: str) -> str:
-    """Return the label of a number; published names such as FID are reserved for the published network.
-
-    Args:
-        key: name of the metric's result.
-        extractor: name of the extractor.
-    """
-    if key == "sfid":
-        return extractor.replace("inception-spatial", "sFID")
-    if extractor in OF_INCEPTION and key in INCEPTION_LABELS:
-        return INCEPTION_LABELS[key] + OF_INCEPTION[extractor]
-    return f"{OTHER_LABELS.get(key, key)}-{extractor}"
 
 
 def measure_numbers(
@@ -227,11 +96,17 @@ def measure_numbers(
     inputs, combined = _Inputs(extractor, reals, modes, seed, device), reals.combined
     tasks = [_task(name, inputs, combined, fake) for name in dict.fromkeys(names)]
     measured = measure_tasks(tasks, floors, repeats, seed)
-    return [
-        number
-        for task in tasks
-        for number in _numbers(task, measured[task.name], repeats, extractor.name, full_protocol)
-    ]
+    numbers: list[Number] = []
+    for task in tasks:
+        own = _numbers(task, measured[task.name], repeats, extractor.name, full_protocol)
+        twice = {number.key for number in own} & {number.key for number in numbers}
+        if twice:
+            raise FeatureError(
+                f"metrics: {task.name} computes {', '.join(sorted(twice))}, as another metric before it does; numbers "
+                "are told apart by their names. Give it another name, or measure one metric at a time"
+            )
+        numbers += own
+    return numbers
 
 
 class _Inputs:
@@ -311,6 +186,8 @@ def _numbers(task: Task, measured: Measured, repeats: int, extractor: str, proto
         "n_fake": len(task.fake),
         "interval": f"95 %, {repeats} random halves" if intervals else None,
     }
+    if measured.no_interval:
+        metric_protocol["no_interval"] = measured.no_interval
     if task.train is not None:
         metric_protocol["n_train"] = len(task.train)
     result = []

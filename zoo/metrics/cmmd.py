@@ -7,7 +7,8 @@ import math
 from torch import Tensor
 
 from zoo.metrics.accumulate import require_samples
-from zoo.metrics.distance_pass import DistanceMetric, Found, Kernel, Needs
+from zoo.metrics.distance_pass import DistanceMetric, Found, Needs
+from zoo.metrics.visitors import Kernel
 
 
 class CMMD(DistanceMetric):

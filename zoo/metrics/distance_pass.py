@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from zoo.layers.precision import full_float32
-from zoo.metrics.accumulate import StoredFeatures
+from zoo.metrics.accumulate import FeatureMetric, StoredFeatures
 from zoo.metrics.neighbours import (
-    Candidates,
     Memberships,
     Neighbours,
     NeighbourStatistics,
@@ -22,22 +21,7 @@ from zoo.metrics.neighbours import (
     nearest_of,
 )
 from zoo.metrics.pairwise_distances import Cloud, squared_distances, tiles
-
-CANDIDATES = 4  # nearest real samples of a generated one in float32, among which float64 decides
-
-
-class Kernel(NamedTuple):
-    """Gaussian kernel exp(-gamma |x - y|^2), whose sums over pairs are wanted.
-
-    Args:
-        gamma: factor of the squared distance.
-        unit: divide all features by their length first.
-        less_one: sum exp(-gamma |x - y|^2) - 1, which stays accurate where the kernel is close to 1.
-    """
-
-    gamma: float
-    unit: bool = False
-    less_one: bool = False
+from zoo.metrics.visitors import Directions, Kernel, KernelSum, NearestReal
 
 
 class Means(NamedTuple):
@@ -134,7 +118,7 @@ class Together(StoredFeatures):
     """Several metrics of distances over the same features, from one pass over the distances.
 
     Args:
-        metrics: the metrics, for their settings; features are given to this one.
+        metrics: the metrics, for their settings; features are given to this one. Their numbers have different names.
 
     Example:
         >>> import torch
@@ -153,13 +137,57 @@ class Together(StoredFeatures):
         self.metrics = list(metrics)
 
     def compute(self) -> dict[str, Tensor]:
-        """Return the numbers of all metrics by name."""
-        real, fake = self.features()
-        needs = Needs()
-        for metric in self.metrics:
-            needs |= metric.needs(real, fake)
-        found = distance_pass(real, fake, needs)
-        return {name: value for m in self.metrics for name, value in m.numbers(real, fake, found).items()}
+        """Return the numbers of all metrics by name.
+
+        Raises:
+            ValueError: if two metrics compute a number of the same name.
+        """
+        numbers: dict[str, Tensor] = {}
+        owners: dict[str, str] = {}
+        for metric, own in zip(self.metrics, numbers_of_each(self.metrics, *self.features())):
+            owner = type(metric).__name__
+            for name in own:
+                if name in owners:
+                    raise ValueError(
+                        f"metrics: {owners[name]} and {owner} both compute {name!r}, of which only one number can be "
+                        "returned. Put one of them in a Together of its own, or give its number another name"
+                    )
+            owners |= dict.fromkeys(own, owner)
+            numbers |= own
+        return numbers
+
+
+def numbers_of_each(metrics: Sequence[DistanceMetric], real: Tensor, fake: Tensor) -> list[dict[str, Tensor]]:
+    """Compute the numbers of several metrics from one pass over the distances, and keep them apart.
+
+    Args:
+        metrics: the metrics, for their settings.
+        real: real features (N, D).
+        fake: generated features (M, D), on the same device.
+
+    Returns:
+        The numbers of each metric by name, in the order of `metrics`; two metrics may use the same names.
+
+    Raises:
+        ValueError: if a metric has too few samples or cannot use the features.
+    """
+    needs = Needs()
+    for metric in metrics:
+        needs |= metric.needs(real, fake)
+    found = distance_pass(real, fake, needs)
+    return [metric.numbers(real, fake, found) for metric in metrics]
+
+
+def can_share(metric: FeatureMetric) -> bool:
+    """Check that a metric's numbers can come from a pass that others share.
+
+    Those of a class that stores its features in another way, or changes its numbers after the pass, cannot.
+    """
+    if not isinstance(metric, DistanceMetric):
+        return False
+    kind = type(metric)
+    own = kind.update, kind.features, kind.compute
+    return own == (StoredFeatures.update, StoredFeatures.features, DistanceMetric.compute)
 
 
 def neighbour_statistics(real: Tensor, fake: Tensor, rules: Sequence[Rule]) -> list[NeighbourStatistics]:
@@ -219,9 +247,9 @@ def distance_pass(real: Tensor, fake: Tensor, needs: Needs) -> Found:
             )
         a, b = Cloud.of(real, fake)
         balls = Memberships(a, b, needs.rules, real_neighbours, fake_neighbours)
-        sums = {kernel: _Sum(kernel, a, b) for kernel in needs.kernels}
-        nearest = _NearestReal(a, b) if needs.nearest else None
-        directions = _Directions(a, b) if needs.directions else None
+        sums = {kernel: KernelSum(kernel, a, b) for kernel in needs.kernels}
+        nearest = NearestReal(a, b) if needs.nearest else None
+        directions = Directions(a, b) if needs.directions else None
         visitors: list[Any] = [v for v in (*sums.values(), nearest, directions, balls) if v is not None]
         for rows in tiles(len(a)):
             for columns in tiles(len(b)):
@@ -258,7 +286,7 @@ def _within(
     if not len(features) or not (ks or kernels):
         return {}, {kernel: torch.tensor(torch.nan) for kernel in kernels}
     (cloud,) = Cloud.of(features)
-    sums = {kernel: _Sum(kernel, cloud, cloud) for kernel in kernels}
+    sums = {kernel: KernelSum(kernel, cloud, cloud) for kernel in kernels}
     own = OwnNeighbours(cloud, ks) if ks else None
     parts = tiles(len(cloud))
     for i, rows in enumerate(parts):
@@ -271,90 +299,3 @@ def _within(
             if own is not None:
                 own.visit(rows, columns, block)  # last: it writes on the diagonal
     return own.found() if own is not None else {}, {kernel: each.mean() for kernel, each in sums.items()}
-
-
-class _Angles:
-    """1 - cos of the angles between points, from their squared distances and lengths, in which nothing cancels.
-
-        1 - cos = (|x - y|^2 - (|x| - |y|)^2) / (2 |x| |y|)
-
-    Args:
-        a: cloud of N points.
-        b: cloud of M points, of the same centre and scale.
-    """
-
-    def __init__(self, a: Cloud, b: Cloud) -> None:
-        lengths = [cloud.features.double().norm(dim=1) * cloud.scale for cloud in (a, b)]
-        mean = torch.cat(lengths).mean()
-        self.excess = [(length - mean).float() for length in lengths]  # small numbers with accurate differences
-        self.doubled = (2 * lengths[0]).float(), lengths[1].float()
-
-    def __call__(self, rows: slice, columns: slice, block: Tensor) -> Tensor:
-        """Return 1 - cos (n, m) of one block of squared distances; not finite for points of length 0."""
-        difference = self.excess[0][rows][:, None] - self.excess[1][columns]
-        angles = torch.addcmul(block, difference, difference, value=-1)
-        return angles.div_(self.doubled[0][rows][:, None]).div_(self.doubled[1][columns])
-
-
-class _Sum:
-    """Sum of a kernel over the pairs of two clouds, block by block; one cloud given twice has its blocks once."""
-
-    def __init__(self, kernel: Kernel, a: Cloud, b: Cloud) -> None:
-        self.kernel, self.same, self.pairs = kernel, a is b, len(a) * len(b)
-        self.angles = _Angles(a, b) if kernel.unit else None
-        # the squared distance of two directions is 2 (1 - cos)
-        self.factor = -kernel.gamma * (2 if kernel.unit else a.scale**-2)
-        self.total = torch.zeros((), dtype=torch.float64, device=a.points.device)
-
-    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
-        """Add one block; those off the diagonal of a symmetric matrix count twice."""
-        values = (block if self.angles is None else self.angles(rows, columns, block)).clamp(min=0).mul_(self.factor)
-        values = values.expm1_() if self.kernel.less_one else values.exp_()
-        self.total += values.sum(dtype=torch.float64) * (2 if self.same and rows != columns else 1)
-
-    def mean(self) -> Tensor:
-        """Return the mean over all pairs."""
-        return self.total / self.pairs
-
-
-class _NearestReal:
-    """The real samples nearest to each generated one."""
-
-    def __init__(self, a: Cloud, b: Cloud) -> None:
-        self.candidates = Candidates(len(b), min(CANDIDATES, len(a)), b.points.device)
-
-    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
-        """Take up one block: rows of real samples, columns of generated ones."""
-        self.candidates.merge(columns, block.T.contiguous(), rows)
-
-
-class _Directions:
-    """The sample of the other side whose direction, or its opposite, is most similar; for both sides."""
-
-    def __init__(self, a: Cloud, b: Cloud) -> None:
-        self.a, self.b, self.angles = a, b, _Angles(a, b)
-        self.least = [torch.full((len(side),), torch.inf, device=a.points.device) for side in (a, b)]
-        self.index = [torch.zeros(len(side), dtype=torch.long, device=a.points.device) for side in (a, b)]
-
-    def visit(self, rows: slice, columns: slice, block: Tensor) -> None:
-        """Take up one block: rows of real samples, columns of generated ones."""
-        angles = self.angles(rows, columns, block)
-        angles = torch.where(angles.isfinite(), angles.minimum(2 - angles), torch.inf)
-        for side, (own, other) in enumerate(((rows, columns), (columns, rows))):
-            values, index = angles.min(1 - side)
-            nearer = values < self.least[side][own]
-            self.least[side][own] = torch.where(nearer, values, self.least[side][own])
-            self.index[side][own] = torch.where(nearer, index + other.start, self.index[side][own])
-
-    def cosines(self) -> tuple[Tensor, Tensor]:
-        """Return the largest |cos| of each real (N,) and of each generated sample (M,); NaN for those of length 0."""
-        return _cosines(self.a, self.b, self.index[0]), _cosines(self.b, self.a, self.index[1])
-
-
-def _cosines(a: Cloud, b: Cloud, index: Tensor) -> Tensor:
-    """Return |cos| (N,) of the angle between each point of `a` and the one of `b` with the given index, in float64."""
-    parts = []
-    for x, chosen in zip(torch.split(a.features, 4096), torch.split(index, 4096)):
-        x, y = x.double(), b.features[chosen].double()
-        parts.append(torch.linalg.vecdot(x, y).abs() / (x.norm(dim=1) * y.norm(dim=1)))
-    return torch.cat(parts)

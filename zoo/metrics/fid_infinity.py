@@ -48,8 +48,8 @@ class FIDInfinity(StoredFeatures):
     def compute(self) -> dict[str, Tensor]:
         """Return intercept and slope of the distance as a line in 1/m, under `name` and `<name>_slope`."""
         real, fake = self.features()
-        require_samples(2, self.name, len(real))
-        require_samples(20, self.name, len(real), len(fake))
+        require_samples(20, self.name, len(fake))  # so that a tenth has a covariance
+        require_samples(2, self.name, len(real), len(fake))
         sizes = np.linspace(min(self.least, len(fake) // 10), len(fake), self.points).astype(int)
         warn_of_bias(f"{self.name}'s smallest subset", real.shape[1], len(real), int(sizes[0]))
         distances = self.distances(real, fake, sizes)

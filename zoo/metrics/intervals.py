@@ -6,6 +6,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from zoo.metrics.accumulate import FeatureMetric, subset
 
 Z95 = 1.959963984540054
 Factory = Callable[[], FeatureMetric]
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,18 @@ def measure(metric: Factory, real: Tensor, fake: Tensor) -> dict[str, float]:
     fresh = metric().to(real.device)
     fresh.update(real, real=True)
     fresh.update(fake, real=False)
-    computed = fresh.compute()
+    return plain_numbers(fresh, fresh.compute())
+
+
+def plain_numbers(metric: FeatureMetric, computed: Any) -> dict[str, float]:
+    """Convert what a metric computed to plain numbers by name.
+
+    Raises:
+        ValueError: if it computed anything but numbers by name.
+    """
     if not isinstance(computed, dict):
         raise ValueError(
-            f"{type(fresh).__name__}.compute() must return numbers by name, as `named` does; got a "
+            f"{type(metric).__name__}.compute() must return numbers by name, as `named` does; got a "
             f"{type(computed).__name__}"
         )
     return {name: float(value) for name, value in computed.items()}
@@ -135,19 +145,48 @@ def half_sample_intervals(
     """
     if repeats < 2 or not 0 < level < 1:
         raise ValueError(f"repeats must be at least 2 and level between 0 and 1; got {repeats} and {level}")
-    rng = np.random.default_rng(seed)
     values = measure(metric, real, fake) if values is None else values
+    return intervals_of(
+        lambda some_real, some_fake: measure(metric, some_real, some_fake), real, fake, values, repeats, seed, level
+    )
+
+
+def intervals_of(
+    numbers: Callable[[Tensor, Tensor], dict[Name, float]],
+    real: Tensor,
+    fake: Tensor,
+    values: dict[Name, float],
+    repeats: int,
+    seed: int,
+    level: float = 0.95,
+) -> dict[Name, Interval]:
+    """Compute the intervals of `half_sample_intervals` for the numbers of any function of two sets of features.
+
+    Args:
+        numbers: function from real and generated features to numbers by name.
+        real: features (N, D), or classes (N,), of real samples.
+        fake: features (M, D), or classes (M,), of generated samples.
+        values: the numbers on all samples.
+        repeats: number of halves, at least 2.
+        seed: seed of the halves.
+        level: confidence level, in (0, 1).
+
+    Returns:
+        Intervals by name; without those of numbers that some half does not have, because it is too small for them.
+    """
+    rng = np.random.default_rng(seed)
     values_of_halves = []
     for _ in range(repeats):
-        halves = (subset(side, torch.from_numpy(rng.permutation(len(side))[: len(side) // 2])) for side in (real, fake))
+        halves = [subset(side, torch.from_numpy(rng.permutation(len(side))[: len(side) // 2])) for side in (real, fake)]
         with warnings.catch_warnings():  # the bias of a half does not enter the interval
             warnings.simplefilter("ignore", UserWarning)
-            values_of_halves.append(measure(metric, *halves))
+            values_of_halves.append(numbers(halves[0], halves[1]))
     quantile = float(torch.special.ndtri(torch.tensor((1 + level) / 2, dtype=torch.float64)))
     result = {}
     for name, value in values.items():
-        error = float(np.std([half[name] for half in values_of_halves], ddof=1))
-        result[name] = Interval(value, value - quantile * error, value + quantile * error, error)
+        if all(name in half for half in values_of_halves):
+            error = float(np.std([half[name] for half in values_of_halves], ddof=1))
+            result[name] = Interval(value, value - quantile * error, value + quantile * error, error)
     return result
 
 

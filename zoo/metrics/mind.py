@@ -19,7 +19,7 @@ class MIND(StoredFeatures):
     X are n real features, Y n generated ones, and u_p P random directions of length 1. No Gaussian is fitted, so the
     distance sees more than means and covariances; at few samples its bias is far below that of a Fréchet distance.
     Directions, and the subset of the larger side where sides differ in size, are drawn as torch-fidelity draws them
-    (5e211a9, after 0.4.0): the same seed gives the same number, to 1e-5.
+    (5e211a9, after 0.4.0): the same seed gives the same number, to 1e-7.
 
     Args:
         projections: number of directions P.

@@ -55,12 +55,13 @@ def _similarity(x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 class MSSSIM(StoredImages):
     """Mean MS-SSIM of pairs of generated images: high values mean little variety. In [0, 1]; lower is more varied.
 
-    Odane et al. 2017 and the progressive GAN's table compare 10,000 pairs. The images are taken as pairs in the order
-    in which they come (the first with the second, and so on), so they must be in random order. It tells collapse from
-    variety, and nothing about quality: noise has the lowest value. Compare it with `ms_ssim_real`, which is also the
-    floor: a good generator has the value of real images. It equals the code of tkarras/progressive_growing_of_gans
-    (2504c3f) to 1e-5, which averages channels at each scale; pytorch-msssim 1.0.0 averages them at the end, and equals
-    it for one channel.
+    Odena et al. 2017 (arXiv:1610.09585) compare 100 pairs within each class; the progressive GAN's code compares 10,000
+    pairs of all images, whatever their classes, and so does this metric with 20,000 images. The images are taken as
+    pairs in the order in which they come (the first with the second, and so on), so they must be in random order. It
+    tells collapse from variety, and nothing about quality: noise has the lowest value. Compare it with `ms_ssim_real`,
+    which is also the floor: a good generator has the value of real images. It equals the code of
+    tkarras/progressive_growing_of_gans (2504c3f) to 1e-5, which averages channels at each scale; pytorch-msssim 1.0.0
+    averages them at the end, and equals it for one channel.
 
     Example:
         >>> import torch

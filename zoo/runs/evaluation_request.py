@@ -8,7 +8,7 @@ from typing import Any, Literal
 import torch
 
 from zoo.errors import UserError
-from zoo.evaluation.numbers import check_metrics
+from zoo.evaluation.metric_table import check_metrics
 from zoo.evaluation.reference import SplitName
 from zoo.evaluation.reference_files import is_reference_file
 from zoo.io.files import with_home

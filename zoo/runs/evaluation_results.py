@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from zoo.errors import UserError
-from zoo.evaluation.numbers import FRECHET, Number
+from zoo.evaluation.metric_table import FRECHET
+from zoo.evaluation.numbers import Number
 from zoo.features import Extractor
 from zoo.io.files import atomic_write, with_home
 from zoo.rendering.curves import draw_curves
@@ -133,6 +134,7 @@ def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[s
             f"above real images{row}: {listed}. Blurred and repeated images raise precision and density, so this is no "
             "sign of quality; look at recall and coverage, and at the images"
         )
+    notes += _without_interval(numbers)
     if numbers and network.compares_with:
         notes.append(
             f"numbers from {network.name} compare with {network.compares_with}, measured on the same real images at "
@@ -143,6 +145,20 @@ def notes_on(numbers: list[Number], network: Extractor, row: str = "") -> list[s
             f"numbers from {network.name} compare with each other only; extractor=inception gives published FIDs"
         )
     return notes
+
+
+def _without_interval(numbers: list[Number]) -> list[str]:
+    """Return why numbers have no interval, where random halves of the images were too small for one."""
+    labels: dict[str, list[str]] = {}
+    for number in numbers:
+        reason = number.protocol.get("no_interval")
+        if reason:
+            labels.setdefault(reason, []).append(number.label)
+    return [
+        f"no 95 % interval for {', '.join(without)}: it comes from random halves of the images, and those are too "
+        f"small ({reason}). Measure more images"
+        for reason, without in labels.items()
+    ]
 
 
 def _of_statistics(number: Number) -> bool:

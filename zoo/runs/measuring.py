@@ -18,7 +18,8 @@ from zoo.data.points import Points
 from zoo.errors import UserError, first_line
 from zoo.evaluation.classification_accuracy import classification_accuracy_score
 from zoo.evaluation.labels import class_counts, labels_like
-from zoo.evaluation.numbers import Floor, Modes, measure_numbers, need_training_images
+from zoo.evaluation.metric_table import need_training_images
+from zoo.evaluation.numbers import Floor, Modes, measure_numbers
 from zoo.evaluation.reference import (
     SplitName,
     default_extractor,
@@ -96,7 +97,7 @@ def evaluate(
         metrics: names of metrics, a list or joined by commas, among them paths of your own classes, such as
             my_ideas.Mine; None for those that suit the data.
             - fid: Fréchet distance
-            - fid_infinity: Fréchet distance extrapolated to infinitely many samples, from 15 sizes between n/10 and n
+            - fid_infinity: Fréchet distance extrapolated to infinitely many samples, 15 sizes from min(5000, n/10) to n
             - kid: kernel distance, 100 subsets of min(1000, n/2)
             - is: Inception Score, 10 splits (1 below 200 samples)
             - prdc: improved precision and recall (k=3), density and coverage (k=5)

@@ -26,7 +26,7 @@ HIGHER_IS_BETTER = (
     *("clipped_density", "clipped_coverage", "vendi", "rke", "fld_gap", "authenticity", "ct"),
 )
 METRICS, FLOOR = "metrics/", "-floor"
-OF_ONE_RUN = ("images_seen", "seed", "data", "checkpoint", "model", "interval", "training_time")
+OF_ONE_RUN = ("images_seen", "seed", "data", "checkpoint", "model", "interval", "no_interval", "training_time")
 """Entries of a protocol that may differ between runs whose numbers are pooled."""
 TRAIN, TABLE = "train", "training log"
 """Where a number is from, if not from held-out images: the training images, or the columns of the losses."""
