@@ -5,8 +5,8 @@
 
 Protocol. ProGAN without classes, 32, 16 and 8 channels at 8, 16 and 32 px, batches of 8, `images` images, float32, one
 thread; grown from 8 px with `hold` images at each size and a twelfth as many to fade, or at 32 px from the start
-(`hold=0`). (The alarms learn a run's baselines for 160 rounds, and again for 320 after each step of growth: they can say
-little about a run that grows faster than that.) FOLDER has Fashion-MNIST in torchvision's
+(`hold=0`). (The alarms learn a run's baselines for 160 rounds, and again for 320 after each step of growth: they can
+say little about a run that grows faster than that.) FOLDER has Fashion-MNIST in torchvision's
 layout; without it the bundled digits at 32 px. Varied:
 
 - `mechanisms`: which of pixel norm in the generator (`pixel_norm`), equalized learning rate (`equalized`) and minibatch
