@@ -21,6 +21,7 @@ from zoo.audit.statistics.memory import (
     ratio_threshold,
     real_neighbours,
 )
+from zoo.metrics import FLD
 
 
 def _only_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,9 +145,19 @@ def test_projection_keeps_distances_within_the_components() -> None:
 def test_the_gap_of_fld_sees_copies_alone() -> None:
     draw = torch.Generator().manual_seed(0)
     t, p, q = (torch.randn(200, 4, generator=draw) for _ in range(3))
-    honest, copies = generalisation_gap(q, t, p), generalisation_gap(t, t, p)
+    honest, copies = generalisation_gap(t, p, q), generalisation_gap(t, p, t)
     assert honest.low < 0.0 < honest.high or abs(honest.value) < 20
     assert copies.high < -50
+
+
+def test_the_gap_of_fld_is_that_of_the_metric() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(200, 4, generator=draw) for _ in range(3))
+    metric = FLD()
+    metric.update(t, real=True, train=True)
+    metric.update(p, real=True)
+    metric.update(q, real=False)
+    assert generalisation_gap(t, p, q).value == pytest.approx(float(metric.compute()["fld_gap"]), abs=0.05)
 
 
 def test_too_few_images_say_how_many_are_needed() -> None:
