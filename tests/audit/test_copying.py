@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -126,6 +128,26 @@ def test_c_t_is_the_z_score_in_a_single_cell() -> None:
     assert found.value == pytest.approx(expected, abs=1e-6)
     assert found.deviation == 1.0
     assert data_copying(t, p, t[:80], 3, 0).value < -5
+
+
+def test_cells_of_twenty_generated_images_are_left_out() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(n, 3, generator=draw) for n in (200, 100, 21))
+    assert data_copying(t, p, q, 1, 0).cells == 1
+    few = data_copying(t, p, q[:20], 1, 0)
+    assert few.cells == 0
+    assert math.isnan(few.value)
+
+
+def test_the_scores_of_cells_are_weighted_by_held_out_images() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(n, 3, generator=draw) for n in (200, 100, 80))
+    far = torch.tensor([1000.0, 0, 0])
+    both = data_copying(*(torch.cat([side, other + far]) for side, other in ((t, t), (p, p[:50]), (q, q[:40]))), 2, 0)
+    one, two = data_copying(t, p, q, 1, 0).value, data_copying(t, p[:50], q[:40], 1, 0).value
+    assert both.cells == 2
+    assert both.value == pytest.approx((100 * one + 50 * two) / 150, abs=0.01)
+    assert both.deviation == pytest.approx((100**2 + 50**2) ** 0.5 / 150)
 
 
 def test_authenticity_by_hand() -> None:
