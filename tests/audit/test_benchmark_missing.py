@@ -136,7 +136,7 @@ def test_the_gap_of_a_set_is_that_of_the_audit() -> None:
     honest, copied = torch.arange(200, 350), torch.cat([torch.arange(200, 300), torch.arange(400, 450)])
     for rows in (honest, copied):
         assert statistic(rows) == pytest.approx(
-            -generalisation_gap(images[rows], train, held_out[:200]).value, rel=0.1, abs=2
+            -generalisation_gap(train, held_out[:200], images[rows]).value, rel=1e-3, abs=0.05
         )
     assert statistic(copied) > statistic(honest) + 20
 

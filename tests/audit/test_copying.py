@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -21,6 +23,7 @@ from zoo.audit.statistics.memory import (
     ratio_threshold,
     real_neighbours,
 )
+from zoo.metrics import FLD
 
 
 def _only_alarms(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,6 +130,26 @@ def test_c_t_is_the_z_score_in_a_single_cell() -> None:
     assert data_copying(t, p, t[:80], 3, 0).value < -5
 
 
+def test_cells_of_twenty_generated_images_are_left_out() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(n, 3, generator=draw) for n in (200, 100, 21))
+    assert data_copying(t, p, q, 1, 0).cells == 1
+    few = data_copying(t, p, q[:20], 1, 0)
+    assert few.cells == 0
+    assert math.isnan(few.value)
+
+
+def test_the_scores_of_cells_are_weighted_by_held_out_images() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(n, 3, generator=draw) for n in (200, 100, 80))
+    far = torch.tensor([1000.0, 0, 0])
+    both = data_copying(*(torch.cat([side, other + far]) for side, other in ((t, t), (p, p[:50]), (q, q[:40]))), 2, 0)
+    one, two = data_copying(t, p, q, 1, 0).value, data_copying(t, p[:50], q[:40], 1, 0).value
+    assert both.cells == 2
+    assert both.value == pytest.approx((100 * one + 50 * two) / 150, abs=0.01)
+    assert both.deviation == pytest.approx((100**2 + 50**2) ** 0.5 / 150)
+
+
 def test_authenticity_by_hand() -> None:
     train = torch.tensor([[0.0], [1.0], [10.0]])
     queries = torch.tensor([[0.2], [6.0], [12.0]])
@@ -144,9 +167,19 @@ def test_projection_keeps_distances_within_the_components() -> None:
 def test_the_gap_of_fld_sees_copies_alone() -> None:
     draw = torch.Generator().manual_seed(0)
     t, p, q = (torch.randn(200, 4, generator=draw) for _ in range(3))
-    honest, copies = generalisation_gap(q, t, p), generalisation_gap(t, t, p)
+    honest, copies = generalisation_gap(t, p, q), generalisation_gap(t, p, t)
     assert honest.low < 0.0 < honest.high or abs(honest.value) < 20
     assert copies.high < -50
+
+
+def test_the_gap_of_fld_is_that_of_the_metric() -> None:
+    draw = torch.Generator().manual_seed(0)
+    t, p, q = (torch.randn(200, 4, generator=draw) for _ in range(3))
+    metric = FLD()
+    metric.update(t, real=True, train=True)
+    metric.update(p, real=True)
+    metric.update(q, real=False)
+    assert generalisation_gap(t, p, q).value == pytest.approx(float(metric.compute()["fld_gap"]), abs=0.05)
 
 
 def test_too_few_images_say_how_many_are_needed() -> None:

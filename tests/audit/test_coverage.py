@@ -15,7 +15,7 @@ from zoo.audit.evidence.kinds import kinds_of
 from zoo.audit.findings.finding import NotApplicable
 from zoo.audit.planted import Dropper, Honest, OneImagePerClass
 from zoo.audit.questions import coverage
-from zoo.audit.statistics.manifolds import frequencies, neighbourhoods, over_halves
+from zoo.audit.statistics.manifolds import curves, frequencies, neighbourhoods, over_halves
 from zoo.audit.statistics.shares import agreement, confusion_corrected_shares, median_distances, shares, variety
 from zoo.data.digits import load_digits
 from zoo.data.pool import to_float
@@ -150,13 +150,23 @@ def test_generated_and_null_share_reference_and_size() -> None:
         seen.append((reference, other))
         return {"mean": float(other.mean())}
 
-    found = over_halves(fake, real, measure, 2, 0)
+    found = over_halves(real, fake, measure, 2, 0)
     assert [(len(a), len(b)) for a, b in seen] == [(50, 50)] * 4
     assert torch.equal(seen[0][0], seen[1][0])  # the same reference
     both = torch.cat([seen[1][0], seen[1][1]])
     assert len(torch.unique(both, dim=0)) == 100  # disjoint halves
     assert found.statistic("mean").value == pytest.approx(100, abs=0.5)
     assert found.statistic("mean").null == pytest.approx(0, abs=0.5)
+
+
+def test_the_curve_of_images_of_one_kind_of_two_ends_at_half_the_recall() -> None:
+    draw = torch.Generator().manual_seed(0)
+    real = torch.randn(400, 2, generator=draw) + 100 * (torch.arange(400) % 2)[:, None]
+    fake = torch.randn(300, 2, generator=draw)
+    (precision, recall), (_, recall_of_real) = curves(real, fake, 3, 0)
+    assert precision.max() > 0.9
+    assert recall.max() == pytest.approx(0.5, abs=0.1)
+    assert recall_of_real.max() > 0.9
 
 
 def test_far_clouds_have_no_overlap_and_equal_frequencies_no_distance() -> None:

@@ -100,9 +100,21 @@ def test_one_seed_has_no_deviation() -> None:
 
 def test_the_interval_of_a_difference_is_welchs() -> None:
     first, second = [1.0, 2.0, 4.0], [7.0, 7.5]
-    expected = stats.ttest_ind(second, first, equal_var=False).confidence_interval(0.95)
-    assert welch_interval(first, second) == pytest.approx(tuple(expected))
+    of_first, of_second = (7 / 3) / 3, 0.125 / 2  # variances over sizes
+    freedom = (of_first + of_second) ** 2 / (of_first**2 / 2 + of_second**2)
+    half = stats.t.ppf(0.975, freedom) * math.sqrt(of_first + of_second)
+    assert welch_interval(first, second) == pytest.approx((7.25 - 7 / 3 - half, 7.25 - 7 / 3 + half))
+
+
+def test_without_spread_an_interval_is_a_point(recwarn: pytest.WarningsRecorder) -> None:
+    assert spread_of([0.1, 0.1, 0.1]).deviation == 0.0
+    assert spread_of([2.0, 2.0]).low == spread_of([2.0, 2.0]).high == 2.0
     assert welch_interval([1.0, 1.0], [3.0, 3.0]) == (2.0, 2.0)
+    assert welch_interval([0.1, 0.1, 0.1], [0.3, 0.3]) == pytest.approx((0.2, 0.2))
+    low, high = welch_interval([1.0, 1.0], [3.0, 5.0]) or (math.nan, math.nan)
+    half = stats.t.ppf(0.975, 1)  # the standard error is 1, of the second group alone
+    assert (low, high) == pytest.approx((3 - half, 3 + half))
+    assert not recwarn.list
 
 
 def test_the_t_interval_covers_the_true_mean_in_95_of_100_experiments() -> None:

@@ -16,7 +16,7 @@ from zoo.features.clip import ClipViTB32, ClipViTB32TorchFidelity
 from zoo.features.digits import DigitClassifier
 from zoo.features.dinov2 import DINOv2DGM, DINOv2TorchFidelity
 from zoo.features.effnet import EffNetLite0
-from zoo.features.extractor import Extractor, quantised
+from zoo.features.extractor import Extractor
 from zoo.features.inception import (
     Inception,
     InceptionClean,
@@ -28,6 +28,7 @@ from zoo.features.pixels import Pixels, Points
 from zoo.features.sscd import SSCD, SSCDDistilled
 from zoo.features.timm_models import PREFIX, TimmModel
 from zoo.io.files import sha256_of
+from zoo.layers.levels import quantised
 
 __all__ = [
     "EXTRACTORS",

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 from zoo.errors import FeatureError
+from zoo.layers.levels import quantised
 from zoo.layers.precision import full_float32
 
 LARGEST = 1.001  # accepted magnitude: sums in half precision exceed 1 by rounding
@@ -150,11 +151,6 @@ def _coordinates(points: Tensor, name: str) -> Tensor:
     if not points.is_floating_point():
         raise FeatureError(f"extractor {name} takes points of float; got {points.dtype}, as images are")
     return points.detach().float()
-
-
-def quantised(images: Tensor) -> Tensor:
-    """Clamp and round images in [-1, 1] to the integers 0 to 255 of an image file; the result is float32."""
-    return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round()
 
 
 def resized(pixels: Tensor, size: int) -> Tensor:

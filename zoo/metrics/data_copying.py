@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,6 +13,20 @@ from torch import Tensor
 from zoo.errors import require_at_least
 from zoo.metrics.neighbours import nearest_distances
 from zoo.metrics.training_features import ThreeSets
+
+FEW = 20  # generated samples in a cell up to which it is left out, as in the authors' code
+
+
+class CellScore(NamedTuple):
+    """The score of one cell.
+
+    Args:
+        z: z-score of closeness to the training samples of the cell.
+        held_out: number of held-out samples in the cell, its weight.
+    """
+
+    z: float
+    held_out: int
 
 
 def closeness_score(generated: Tensor, held_out: Tensor) -> float:
@@ -30,6 +46,23 @@ def closeness_score(generated: Tensor, held_out: Tensor) -> float:
     n, m = len(held_out), len(generated)
     u = float(mannwhitneyu(generated.cpu().numpy(), held_out.cpu().numpy(), alternative="less").statistic)
     return (u - (n * m / 2 - 0.5)) / math.sqrt(n * m * (n + m + 1) / 12)
+
+
+def cell_scores(sides: Sequence[Tensor], labels: Sequence[Tensor], few: int = FEW) -> list[CellScore]:
+    """Compute the scores of the cells that have more than `few` generated samples, and any of the others.
+
+    Args:
+        sides: features (N, D) of training, (M, D) of held-out and (K, D) of generated samples.
+        labels: the cell of each sample, (N,), (M,) and (K,).
+        few: number of generated samples up to which a cell is left out.
+    """
+    scores = []
+    for cell in torch.unique(labels[0]).tolist():
+        known, new, made = (side[own == cell] for side, own in zip(sides, labels))
+        if len(made) > few and len(new):
+            z = closeness_score(nearest_distances(made, known), nearest_distances(new, known))
+            scores.append(CellScore(z, len(new)))
+    return scores
 
 
 def principal_components(features: Tensor, width: int) -> tuple[Tensor, Tensor]:
@@ -74,7 +107,7 @@ class DataCopying(ThreeSets):
 
     higher_is_better = True
 
-    def __init__(self, cells: int = 3, components: int = 64, few: int = 20, seed: int = 0) -> None:
+    def __init__(self, cells: int = 3, components: int = 64, few: int = FEW, seed: int = 0) -> None:
         super().__init__()
         require_at_least(1, cells=cells, components=components)
         require_at_least(0, few=few)
@@ -92,20 +125,19 @@ class DataCopying(ThreeSets):
         arrays = [side.cpu().numpy().astype(np.float64) for side in sides]
         means = KMeans(self.cells, n_init=10, random_state=self.seed).fit(arrays[0])
         cells = [torch.from_numpy(means.predict(array)).to(train.device) for array in arrays]
-        total = weight = 0.0
         for cell in range(self.cells):
-            known, new, made = (side[labels == cell] for side, labels in zip(sides, cells))
-            if not len(known) or not len(new):
+            known, new = (int((labels == cell).sum()) for labels in cells[:2])
+            if not known or not new:
                 raise ValueError(
-                    f"C_T: cell {cell} of {self.cells} has {len(known)} training and {len(new)} held-out samples, and "
+                    f"C_T: cell {cell} of {self.cells} has {known} training and {new} held-out samples, and "
                     "needs both. Take fewer cells, or more held-out samples"
                 )
-            if len(made) > self.few:
-                distances = nearest_distances(made, known), nearest_distances(new, known)
-                total, weight = total + len(new) * closeness_score(*distances), weight + len(new)
-        if not weight:
+        scores = cell_scores(sides, cells, self.few)
+        if not scores:
             raise ValueError(
                 f"C_T: no cell has more than {self.few} generated samples; got {len(generated):,} in {self.cells} "
                 "cells. Generate more"
             )
-        return self.named(ct=total / weight)
+        return self.named(
+            ct=sum(score.held_out * score.z for score in scores) / sum(score.held_out for score in scores)
+        )

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import require_at_least
-from zoo.metrics.gaussian_mixture import fitted_log_variances, log_likelihoods, squared_distances_of_all
+from zoo.metrics.gaussian_mixture import fitted_log_variances, log_likelihoods, squared_distances_of_all, standardised
 from zoo.metrics.training_features import ThreeSets
 
 
@@ -58,7 +58,7 @@ class FLD(ThreeSets):
         draw = np.random.RandomState(self.seed)  # draws in the order of the authors' code
         if len(generated) > self.centres:
             generated = _drawn(generated, self.centres, draw)
-        train, held_out, generated = _standardised(held_out, train, held_out, generated)
+        train, held_out, generated = standardised(held_out, train, held_out, generated)
         of_train, of_held_out = _log_likelihoods(generated, train, (train, held_out), draw)
         train = _drawn(train, len(train), draw)
         half = min(len(generated), len(train) // 2)
@@ -80,16 +80,3 @@ def _log_likelihoods(
 def _drawn(samples: Tensor, n: int, draw: np.random.RandomState) -> Tensor:
     """Return n samples in random order."""
     return samples[torch.from_numpy(draw.choice(len(samples), n, replace=False)).to(samples.device)]
-
-
-def _standardised(by: Tensor, *sides: Tensor) -> list[Tensor]:
-    """Subtract the mean of `by` and divide by its deviation, in the dimensions in which it varies.
-
-    Raises:
-        ValueError: if it varies in none.
-    """
-    mean, deviation = by.mean(0), by.std(0)
-    varies = deviation > 1e-6 * deviation.max()
-    if not varies.any():
-        raise ValueError("FLD: all held-out samples have the same features")
-    return [((side - mean) / deviation)[:, varies].float() for side in sides]

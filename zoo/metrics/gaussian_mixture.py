@@ -15,6 +15,19 @@ STILL = 5e-4  # the fit ends when the mean loss of the last five epochs differs 
 LARGEST_LOG = 40.0  # log-variances stay within this, also for copies, whose best variance is 0
 
 
+def standardised(by: Tensor, *sides: Tensor) -> list[Tensor]:
+    """Subtract the mean of `by` and divide by its deviation, in the dimensions in which it varies.
+
+    Raises:
+        ValueError: if it varies in none.
+    """
+    mean, deviation = by.mean(0), by.std(0)
+    varies = deviation > 1e-6 * deviation.max()
+    if not varies.any():
+        raise ValueError("FLD: all held-out samples have the same features")
+    return [((side - mean) / deviation)[:, varies].float() for side in sides]
+
+
 def squared_distances_of_all(x: Tensor, centres: Tensor) -> Tensor:
     """Compute squared distances (N, M) between features (N, D) and (M, D) in float32; exactly 0 for copies."""
     a, b = Cloud.of(x, centres)
@@ -35,7 +48,9 @@ def fitted_log_variances(squares: Tensor, known: Tensor) -> Tensor:
     """Fit log-variances (M,) that maximise the likelihood of known samples, by Adam as in the code of FLD.
 
     While it is fitted, the mixture has a further component on the mean of the known samples, so that none of them is
-    impossible. Gradients are written out, because a graph over (N, M) would need several times the memory.
+    impossible. It ends by the rule of the authors' code (marcojira/fld, ffbbf20): losses are compared absolutely, that
+    of an epoch with those of the four before it. Gradients are written out, because a graph over (N, M) would need
+    several times the memory.
 
     Args:
         squares: squared distances (N, M) of the known samples to the centres.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torchmetrics.utilities.data import dim_zero_cat
 
+from zoo.layers.levels import quantised
 from zoo.metrics.accumulate import FeatureMetric, require_samples
 
 LARGEST = 1.001  # accepted magnitude: sums in half precision exceed 1 by rounding
@@ -22,16 +23,15 @@ def as_bytes(images: Tensor) -> Tensor:
     """
     if images.dim() != 4:
         raise ValueError(f"images must be (B, C, H, W); got {tuple(images.shape)}")
-    images = images.detach()
     if images.dtype == torch.uint8:
-        return images
+        return images.detach()
     if not images.is_floating_point():
         raise ValueError(f"images must be of float in [-1, 1] or of uint8; got {images.dtype}")
     if images.numel():
-        low, high = (float(value) for value in images.aminmax())
+        low, high = (float(value) for value in images.detach().aminmax())
         if not (low >= -LARGEST and high <= LARGEST):
             raise ValueError(f"images must be of float in [-1, 1] or of uint8; got values from {low:g} to {high:g}")
-    return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    return quantised(images).to(torch.uint8)
 
 
 class StoredImages(FeatureMetric):

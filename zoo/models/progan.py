@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import avg_pool2d, cross_entropy, interpolate, linear
+from torch.nn.functional import avg_pool2d, interpolate, linear
 
 from zoo.gan import GAN
 from zoo.layers.equalized import EqualizedConv2d, EqualizedDoublingConv2d, EqualizedLinear, scaled, unequalize
@@ -35,6 +35,7 @@ from zoo.layers.normalization import PixelNorm
 from zoo.layers.precision import without_autocast
 from zoo.layers.rectifier import leaky_relu
 from zoo.models.progan_growth import GrowingAverage, Growth, Stage, Widths
+from zoo.training.auxiliary import class_loss
 from zoo.training.batch import Batch
 from zoo.training.objectives import Objective, Terms, Wasserstein, critic_objective
 from zoo.training.player import Player
@@ -341,10 +342,3 @@ def shrink(images: Tensor, resolution: int) -> Tensor:
     """Average boxes of pixels until images (B, C, H, W) have `resolution`; smaller images are returned unchanged."""
     factor = images.shape[-1] // resolution
     return avg_pool2d(images, factor) if factor > 1 else images
-
-
-def class_loss(batch: Batch) -> Tensor:
-    """Compute the cross entropy of the class logits that `score` left with a batch."""
-    assert batch.heads is not None
-    assert batch.labels is not None
-    return cross_entropy(batch.heads, batch.labels)

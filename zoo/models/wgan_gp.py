@@ -35,7 +35,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
 
 from zoo.errors import require_at_least
 from zoo.gan import GAN
@@ -47,6 +46,7 @@ from zoo.models.wgan_gp_networks import (
     residual_critic,
     stage_widths,
 )
+from zoo.training.auxiliary import class_loss
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms, critic_objective
 from zoo.training.player import Player
@@ -167,13 +167,6 @@ class WGANGP(GAN):
         if self.num_classes:
             terms["classification"] = self.generator_classification * class_loss(fake)
         return terms
-
-
-def class_loss(batch: Batch) -> Tensor:
-    """Compute the cross entropy of the class logits that `score` left with a batch."""
-    assert batch.heads is not None
-    assert batch.labels is not None
-    return cross_entropy(batch.heads, batch.labels)
 
 
 def check(architecture: str, resolution: int, num_classes: int, batch_norm: bool, generator_batch: int) -> None:

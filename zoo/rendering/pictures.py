@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from zoo.io.files import atomic_write
+from zoo.layers.levels import quantised
 
 MARGIN = 2  # white pixels between cells
 SMALLEST_CELL = 48  # pixels to which small images are enlarged, by an integer factor and without smoothing
@@ -21,7 +22,7 @@ def to_uint8(images: Tensor) -> Tensor:
     """Convert images (N, C, H, W) in [-1, 1] to uint8, rounded to the nearest value; those of uint8 stay the same."""
     if images.dtype == torch.uint8:
         return images.detach().cpu()
-    return images.detach().float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8).cpu()
+    return quantised(images).to(torch.uint8).cpu()
 
 
 def grid(images: Tensor, columns: int) -> Image.Image:

@@ -9,7 +9,12 @@ from torch import Tensor
 
 from zoo.audit.benchmark.power import Design
 from zoo.audit.questions.published_copying import MIXTURE, SCORED
-from zoo.metrics.gaussian_mixture import fitted_log_variances, log_likelihoods_of_squares, squared_distances_of_all
+from zoo.metrics.gaussian_mixture import (
+    fitted_log_variances,
+    log_likelihoods_of_squares,
+    squared_distances_of_all,
+    standardised,
+)
 
 NAME = f"FLD gap, {MIXTURE} centres"
 SETS = 200
@@ -28,7 +33,7 @@ def gap_of_sets(train: Tensor, images: Tensor, reference: Tensor, seed: int) -> 
     """Return the function from the rows of a set to minus the generalisation gap, so that copies raise it.
 
     As in the audit: of each set MIXTURE images are the centres of the density, which SCORED training images are fitted
-    by, and as many of the reference are compared with. Features are standardised by the reference.
+    by, and as many of the reference are compared with. Features are standardised by these.
 
     Args:
         train: features (N, D) of the training images.
@@ -37,10 +42,8 @@ def gap_of_sets(train: Tensor, images: Tensor, reference: Tensor, seed: int) -> 
         seed: seed of the choice of training images.
     """
     new = images[reference]
-    mean, deviation = new.mean(0), new.std(0)
-    varies = deviation > 1e-6 * deviation.max()
     chosen = torch.randperm(len(train), generator=torch.Generator().manual_seed(seed))[:SCORED]
-    known, new, centres = (((x - mean) / deviation)[:, varies].float() for x in (train[chosen], new[:SCORED], images))
+    known, new, centres = standardised(new[:SCORED], train[chosen], new[:SCORED], images)
     width = centres.shape[1]
     to_known, to_new = squared_distances_of_all(known, centres), squared_distances_of_all(new, centres)
 

@@ -58,23 +58,18 @@ NAMES = (
 
 
 def question(name: str) -> Question:
-    """Import the module of a question; it needs scipy, which is not part of the base installation.
+    """Import the module of a question.
 
     Args:
         name: name of a question, or the import path of a class of the user's own, such as `my_ideas.Symmetry`, which
             has the attributes of `Question`.
 
     Raises:
-        UserError: if scipy is not installed, or the user's class is no question.
+        UserError: if the user's class is no question.
     """
     if "." in name:
         return _own(name)
-    try:
-        module: Question = import_module(f"zoo.audit.questions.{name}")
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "scipy":
-            raise
-        raise UserError("the audit needs scipy: pip install 'gan-zoo[metrics]'") from error
+    module: Question = import_module(f"zoo.audit.questions.{name}")
     return module
 
 

@@ -5,80 +5,28 @@ overlap is reported only, because it depends much on the features.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
 import torch
 from torch import Tensor
 
 from zoo.audit.evidence.evidence import Evidence
-from zoo.audit.evidence.kinds import Kinds, kinds_of
-from zoo.audit.findings import figures
+from zoo.audit.evidence.kinds import Kinds
 from zoo.audit.findings.builder import Builder
-from zoo.audit.findings.finding import Figure, Finding, NotApplicable
+from zoo.audit.findings.finding import Finding, NotApplicable
 from zoo.audit.findings.formatting import percent
-from zoo.audit.statistics import shares
-from zoo.audit.statistics.manifolds import CLUSTERS, Halves, curves, frequencies, neighbourhoods, over_halves
-from zoo.audit.statistics.shares import COLLAPSED, DROPPED, Share, Variety
+from zoo.audit.questions.coverage_figures import curves_figure, shares_figure, table, variety_figure
+from zoo.audit.questions.coverage_kinds import Comparison, compare
+from zoo.audit.statistics.manifolds import Halves, frequencies, neighbourhoods, over_halves
+from zoo.audit.statistics.shares import COLLAPSED, DROPPED
 from zoo.audit.statistics.significance import ALARM
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 QUESTION = "What does it leave out?"
 
-REQUESTED = "given by the requested labels"
 FEWEST = 40  # images on each side; in halves of 20, the balls of five neighbours do not yet cover everything
 LISTED = 5  # kinds named in a sentence
 CAN_BE_LOW, LOW = ("precision", "recall", "coverage"), 0.5  # reported as low below this ratio to the null
 RAISED_BY_BLUR = ("precision", "density")  # reported where they exceed the range of real images
 BEYOND = 1.05  # smallest ratio to real images that is reported as higher
-RUNS = {"quick": 1, "standard": 3, "full": 10}  # clusterings behind the precision-recall curve; 10 in the paper
 REPEATS = {"quick": 3, "standard": 5, "full": 20}  # random halves behind precision, recall, density and coverage
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Shares and variety of the kinds (classes or clusters), generated against held-out images.
-
-    Args:
-        kinds: the kinds, with the kind of each image.
-        shares: share of each kind, or, if `requested`, share of the images requested as a kind that are classified as
-            it.
-        shares_by: how the shares were measured, as text; `REQUESTED` if the generator takes class labels, which then
-            determine the shares.
-        varieties: variety of each kind with enough images; the last one is that of all images together.
-    """
-
-    kinds: Kinds
-    shares: list[Share]
-    shares_by: str
-    varieties: list[Variety]
-
-    @property
-    def requested(self) -> bool:
-        """Whether the generator takes class labels."""
-        return self.shares_by == REQUESTED
-
-    @property
-    def noun(self) -> str:
-        """Plural noun for the kinds: `kinds` if they are clusters, `classes` otherwise."""
-        return "kinds" if self.kinds.clusters else "classes"
-
-    @property
-    def dropped(self) -> list[Share]:
-        """Shares of the kinds that are dropped, the lowest ratio first."""
-        return sorted((share for share in self.shares if share.dropped), key=lambda share: share.ratio)
-
-    @property
-    def collapsed(self) -> list[Variety]:
-        """Varieties of the kinds that are collapsed; among them that of all images together, if it is."""
-        return [variety for variety in self.varieties if variety.collapsed]
-
-    def name(self, kind: int) -> str:
-        """Return the name of a kind; the index after the last kind stands for all images together."""
-        return self.kinds.names[kind] if kind < len(self.kinds) else "all images together"
 
 
 def run(evidence: Evidence) -> Finding:
@@ -93,11 +41,11 @@ def run(evidence: Evidence) -> Finding:
             f"coverage needs at least {FEWEST} generated and {FEWEST} held-out images; got {sizes[0]} and {sizes[1]}"
         )
     fake, real = evidence.features("generated"), evidence.features("held_out")
-    comparison = _compare(evidence, fake, real)
+    comparison = compare(evidence, real, fake)
     kinds = comparison.kinds
     evidence.report("precision, recall, density and coverage")
     repeats, seed = REPEATS.get(evidence.budget.name, 5), evidence.seed_of("coverage") % 2**31
-    overlap = over_halves(fake, real, neighbourhoods, repeats, seed)
+    overlap = over_halves(real, fake, neighbourhoods, repeats, seed)
     memberships, memberships_by = _memberships(evidence, kinds)
     finding = Builder("coverage", QUESTION)
     for halves in (overlap, over_halves(*memberships, frequencies, repeats, seed)):
@@ -106,9 +54,9 @@ def run(evidence: Evidence) -> Finding:
     _add_kinds(finding, comparison)
     _add_modes(finding, evidence)
     _add_flags(finding, comparison)
-    finding.add_figure(_shares_figure(comparison))
-    finding.add_figure(_variety_figure(comparison))
-    finding.add_figure(_curves_figure(evidence, fake, real, seed))
+    finding.add_figure(shares_figure(comparison))
+    finding.add_figure(variety_figure(comparison))
+    finding.add_figure(curves_figure(evidence, real, fake, seed))
     finding.add_protocol(
         {
             "generated": sizes[0],
@@ -127,7 +75,7 @@ def run(evidence: Evidence) -> Finding:
             "density_and_coverage_k": 5,
             "space": evidence.space,
             "shares": comparison.shares_by,
-            "table": _table(comparison),
+            "table": table(comparison),
         }
     )
     low = [name for name in CAN_BE_LOW if overlap.generated[name].mean() < LOW * overlap.null[name].mean()]
@@ -135,43 +83,13 @@ def run(evidence: Evidence) -> Finding:
     return finding.build(_answer(comparison, overlap, low) + high, note=bool(low or high))
 
 
-def _compare(evidence: Evidence, fake: Tensor, real: Tensor) -> Comparison:
-    """Compare shares and variety of each kind, from features of generated (N, D) and held-out images (M, D)."""
-    kinds = kinds_of(evidence)
-    requested, true = evidence.generated.labels, evidence.held_out.labels
-    mine, theirs = kinds.generated, kinds.held_out
-    known = torch.unique(evidence.train.labels) if evidence.train.labels is not None else torch.empty(0)
-    if not kinds.clusters and requested is not None and true is not None and _all_requested(requested, true, known):
-        right, right_real = known[mine] == requested, known[theirs] == true
-        mine, theirs = (torch.searchsorted(known, side).clamp(max=len(known) - 1) for side in (requested, true))
-        rows, shares_by = shares.agreement(right, mine, right_real, theirs, len(kinds)), REQUESTED
-    else:
-        corrected = None if kinds.truth is None else shares.confusion_corrected_shares(*kinds.votes, kinds.truth)
-        rows = shares.shares(*kinds.counts()) if corrected is None else corrected
-        shares_by = (
-            "as classified" if corrected is None else "corrected for the classifier's mistakes on held-out images"
-        )
-    draw = evidence.rng("variety")
-    within = shares.variety(fake, mine, real, theirs, len(kinds), draw)
-    (merged,) = shares.variety(fake, torch.zeros(len(fake)), real, torch.zeros(len(real)), 1, draw)
-    overall = Variety(len(kinds), merged.generated, merged.held_out, merged.n, merged.p)
-    return Comparison(kinds, rows, shares_by, [*within, overall])
-
-
-def _all_requested(requested: Tensor, true: Tensor, known: Tensor) -> bool:
-    """Check that generated images were requested of every class (M,) of held-out images, and of known classes only.
-
-    Otherwise, as in a folder of generated images without a class, the images themselves must tell their classes.
-    """
-    return bool(torch.isin(torch.unique(true), requested).all()) and bool(torch.isin(requested, known).all())
-
-
 def _memberships(evidence: Evidence, kinds: Kinds) -> tuple[tuple[Tensor, Tensor], str]:
-    """Return class memberships of generated (N, K) and held-out images (M, K), and how they were obtained, as text."""
-    mine, theirs = (evidence.extracted(side).logits for side in ("generated", "held_out"))
-    if mine is not None and theirs is not None:
-        return (mine.softmax(1), theirs.softmax(1)), f"class probabilities of {evidence.space}"
-    return kinds.votes, kinds.by
+    """Return class memberships of held-out (N, K) and generated images (M, K), and how they were obtained, as text."""
+    real, fake = (evidence.extracted(side).logits for side in ("held_out", "generated"))
+    if real is not None and fake is not None:
+        return (real.softmax(1), fake.softmax(1)), f"class probabilities of {evidence.space}"
+    generated, held_out = kinds.votes
+    return (held_out, generated), kinds.by
 
 
 def _add_kinds(finding: Builder, comparison: Comparison) -> None:
@@ -303,91 +221,3 @@ def _listed(names: list[str]) -> str:
     """Return the first names as a list, with the number of others."""
     shown = ", ".join(names[:LISTED])
     return shown if len(names) <= LISTED else f"{shown} and {len(names) - LISTED} more"
-
-
-def _table(comparison: Comparison) -> list[dict[str, object]]:
-    """Return shares and variety of each kind for the protocol."""
-    varieties = {variety.kind: round(variety.ratio, 4) for variety in comparison.varieties}
-    return [
-        {
-            "name": comparison.name(share.kind),
-            "generated": share.generated[0],
-            "held_out": share.held_out[0],
-            "p": share.p,
-            "variety": varieties.get(share.kind),
-        }
-        for share in comparison.shares
-    ]
-
-
-def _shares_figure(comparison: Comparison) -> Figure | None:
-    """Plot the share of each kind among generated and held-out images; None without matplotlib."""
-    rows = comparison.shares
-    sides = (("held_out", [row.held_out for row in rows]), ("generated", [row.generated for row in rows]))
-
-    def draw(axes: Axes) -> None:
-        for shift, (side, estimates) in zip((-0.2, 0.2), sides):
-            values, lows, highs = (np.array(column) for column in zip(*estimates))
-            axes.bar(
-                np.arange(len(rows)) + shift,
-                values,
-                0.4,
-                yerr=[values - lows, highs - values],
-                color=figures.COLOURS[side],
-                label=side.replace("_", "-"),
-                error_kw={"linewidth": 0.8},
-            )
-        step = max(1, len(rows) // 20)
-        axes.set_xticks(range(0, len(rows), step), [comparison.name(row.kind).split()[-1] for row in rows][::step])
-        label = "classified as requested" if comparison.requested else "share of images"
-        axes.set(xlabel=comparison.kinds.names[0].split()[0], ylabel=label)
-        axes.legend()
-
-    caption = "Share of each kind among generated and held-out images. Lines are 95 % intervals."
-    if comparison.requested:
-        caption = "Share of images classified as the requested class, beside held-out images classified as their class."
-    return figures.plot(draw, "shares", caption)
-
-
-def _variety_figure(comparison: Comparison) -> Figure | None:
-    """Plot the variety of each kind; None without matplotlib."""
-    rows = comparison.varieties
-
-    def draw(axes: Axes) -> None:
-        colours = [figures.COLOURS["generated" if not row.collapsed else "train"] for row in rows]
-        axes.bar(range(len(rows)), [row.ratio for row in rows], 0.6, color=colours)
-        axes.axhline(1, color=figures.COLOURS["null"], linewidth=1, linestyle="--")
-        axes.axhline(COLLAPSED, color=figures.COLOURS["null"], linewidth=1, linestyle=":")
-        step = max(1, len(rows) // 20)
-        count = len(comparison.kinds)
-        names = [comparison.name(row.kind).split()[-1] if row.kind < count else "all" for row in rows]
-        axes.set_xticks(range(0, len(rows), step), names[::step])
-        axes.set(xlabel=comparison.kinds.names[0].split()[0], ylabel="distance, 1: as held-out")
-
-    return figures.plot(
-        draw,
-        "variety",
-        "Distance between generated images of a kind, relative to held-out ones (1, dashed). Below the dotted line, "
-        "images are nearly identical.",
-    )
-
-
-def _curves_figure(evidence: Evidence, fake: Tensor, real: Tensor, seed: int) -> Figure | None:
-    """Plot precision against recall; None if there are too few images or no matplotlib."""
-    if not figures.can_plot() or min(len(fake), len(real) // 2) < 5 * CLUSTERS:
-        return None
-    both = curves(fake, real, RUNS.get(evidence.budget.name, 3), seed)
-
-    def draw(axes: Axes) -> None:
-        for (precision, recall), colour, label in zip(both, ("generated", "null"), ("generated", "other real images")):
-            axes.plot(recall, precision, color=figures.COLOURS[colour], label=label)
-        axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1.02), ylim=(0, 1.02))
-        axes.legend(loc="lower left")
-
-    return figures.plot(
-        draw,
-        "precision-recall",
-        "Precision against recall over clusters of features; grey: real images in place of the generated ones. A curve "
-        "that ends early on the right leaves something out.",
-        (4.0, 3.4),
-    )

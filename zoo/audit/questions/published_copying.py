@@ -79,8 +79,8 @@ def add_fld_gap(finding: Builder, evidence: Evidence, setting: Tensor, checking:
     centres = generated[torch.randperm(len(generated), generator=draw)[:n]]
     finding.add_statistic(
         "generalisation gap of FLD",
-        generalisation_gap(centres, known, new),
-        null=generalisation_gap(held_out[setting[:n]], known, new),
+        generalisation_gap(known, new, centres),
+        null=generalisation_gap(known, new, held_out[setting[:n]]),
         n=n,
         description="far below 0: a density fitted to generated images gives training images a higher likelihood than "
         f"held-out ones; {CANNOT_ALARM}",

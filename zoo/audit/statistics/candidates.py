@@ -12,7 +12,9 @@ from typing import Protocol
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, conv2d, grid_sample, interpolate, pad
+from torch.nn.functional import affine_grid, conv2d, grid_sample, pad
+
+from zoo.features.extractor import resized
 
 WINDOW = 22 / 32  # side of the window, as a share of the side of the image: shifts of up to 16 % keep it inside
 COARSE = 32  # height and width in pixels from which the windows of the candidates are cut
@@ -82,13 +84,6 @@ def _variants() -> list[tuple[bool, float]]:
 def _coarse(images: Tensor) -> Tensor:
     """Return images (N, C, COARSE, COARSE) in [-1, 1] of images (N, C, H, W), uint8."""
     return resized(images.float() / 127.5 - 1, COARSE)
-
-
-def resized(images: Tensor, size: int) -> Tensor:
-    """Return images at another height and width, unchanged if they have it."""
-    if images.shape[-2:] == (size, size):
-        return images
-    return interpolate(images, (size, size), mode="bilinear", antialias=True, align_corners=False)
 
 
 def _averages(scale: float, centre: float) -> Tensor:

@@ -90,7 +90,8 @@ def calibrate(held_out: Closest) -> Calibration:
     limit = min(NEAR, NEAR_MEDIAN * float(held_out.distances.median()))
     near = held_out.distances <= limit
     null = held_out.ratios[~near].sort().values
-    rank = int(FALSE_ALARMS * (len(null) + 1))  # a ratio with fewer than `rank` - 1 below it has p <= FALSE_ALARMS
+    # A ratio has p <= FALSE_ALARMS if fewer than `rank` ratios of `null` are as small.
+    rank = int(FALSE_ALARMS * (len(null) + 1))
     threshold = float(null[rank - 1]) if rank else -torch.inf
     return Calibration(null, int(near.sum()), threshold, int((held_out.ratios < threshold).sum()))
 

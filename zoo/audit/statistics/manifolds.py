@@ -65,8 +65,8 @@ class Halves:
 
 
 def over_halves(
-    fake: Tensor,
     real: Tensor,
+    fake: Tensor,
     measure: Callable[[Tensor, Tensor], Numbers],
     repeats: int,
     seed: int,
@@ -75,8 +75,8 @@ def over_halves(
     """Measure generated images, and real ones in their place, against random halves of the real images.
 
     Args:
-        fake: rows (N, D) of generated images.
-        real: rows (M, D) of held-out images.
+        real: rows (N, D) of held-out images.
+        fake: rows (M, D) of generated images.
         measure: computes numbers from a reference (n, D) and the rows (n, D) to measure.
         repeats: number of random splits.
         seed: seed of the splits.
@@ -130,12 +130,12 @@ def frequencies(real: Tensor, fake: Tensor) -> Numbers:
     return {"class frequencies, Fréchet distance": float(frechet_distance_of_rows(real, fake))}
 
 
-def curves(fake: Tensor, real: Tensor, runs: int, seed: int) -> tuple[Curve, Curve]:
+def curves(real: Tensor, fake: Tensor, runs: int, seed: int) -> tuple[Curve, Curve]:
     """Compute precision-recall curves (Sajjadi et al. 2018, arXiv:1806.00035).
 
     Args:
-        fake: features (N, D) of generated images.
-        real: features (M, D) of held-out images.
+        real: features (N, D) of held-out images.
+        fake: features (M, D) of generated images.
         runs: number of clusterings that a curve is averaged over.
         seed: seed of the split and of the clusterings.
 

@@ -22,10 +22,10 @@ from zoo.audit.statistics.candidates import (
     best_windows,
     candidates,
     fit_components,
-    resized,
     unit,
     views_of,
 )
+from zoo.features.extractor import resized
 
 SMALLEST = 16  # height and width in pixels below which images are too small to be registered
 FINE = 64  # largest height and width in pixels at which images are registered

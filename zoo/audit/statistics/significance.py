@@ -1,7 +1,7 @@
 """Hypothesis tests and intervals that several questions share.
 
 The percentile bootstrap is not `scipy.stats.bootstrap`, because that draws with NumPy: other intervals for the same
-seed. Wilson's interval is that of `zoo.metrics`, which works without scipy and agrees with `binomtest(...)
+seed. Wilson's interval is that of `zoo.metrics`, which does not wait for scipy and agrees with `binomtest(...)
 .proportion_ci("wilson")` up to rounding.
 """
 

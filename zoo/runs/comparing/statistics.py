@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -41,11 +42,12 @@ def spread_of(values: Sequence[float]) -> Spread:
     n, mean = len(values), float(np.mean(values))
     if n < 2:
         return Spread(n, mean)
-    from scipy.stats import t  # takes a second to import
+    if not np.ptp(values):  # scipy warns of equal values
+        return Spread(n, mean, 0.0, mean, mean)
+    from scipy.stats import ttest_1samp  # takes a second to import
 
-    deviation = float(np.std(values, ddof=1))
-    half = float(t.ppf((1 + LEVEL) / 2, n - 1)) * deviation / n**0.5
-    return Spread(n, mean, deviation, mean - half, mean + half)
+    low, high = ttest_1samp(values, 0).confidence_interval(LEVEL)
+    return Spread(n, mean, float(np.std(values, ddof=1)), float(low), float(high))
 
 
 def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[float, float] | None:
@@ -56,12 +58,12 @@ def welch_interval(first: Sequence[float], second: Sequence[float]) -> tuple[flo
     """
     if min(len(first), len(second)) < 2:
         return None
-    from scipy.stats import t
-
-    difference = float(np.mean(second)) - float(np.mean(first))
-    errors = [float(np.var(values, ddof=1)) / len(values) for values in (first, second)]
-    if not sum(errors):
+    if not np.ptp(first) and not np.ptp(second):  # the degrees of freedom would be 0 / 0
+        difference = float(np.mean(second)) - float(np.mean(first))
         return difference, difference
-    freedom = sum(errors) ** 2 / sum(e**2 / (len(v) - 1) for e, v in zip(errors, (first, second)))
-    half = float(t.ppf((1 + LEVEL) / 2, freedom)) * sum(errors) ** 0.5
-    return difference - half, difference + half
+    from scipy.stats import ttest_ind
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of a group of equal values; the interval is right
+        low, high = ttest_ind(second, first, equal_var=False).confidence_interval(LEVEL)
+    return float(low), float(high)
