@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ import torch
 
 from zoo.data import digits
 from zoo.features import Extractor
+
+sys.path.append(str(Path(__file__).parents[1]))  # behind an installed zoo: some tests import `examples`
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
