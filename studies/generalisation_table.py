@@ -28,10 +28,11 @@ Row = dict[str, Any]
 
 def percent(values: Sequence[float]) -> str:
     """Return the mean of shares as a percentage, with their range."""
-    return _spread([100 * value for value in values], "{:.0f}")
+    return spread([100 * value for value in values], "{:.0f}")
 
 
-def _spread(values: Sequence[float], form: str) -> str:
+def spread(values: Sequence[float], form: str = "{:.1f}") -> str:
+    """Return the mean of values, with their range if it shows."""
     low, high, mean = (form.format(f(values)) for f in (min, max, np.mean))
     return mean if low == high else f"{mean} ({low} to {high})"
 
@@ -48,19 +49,19 @@ COLUMNS: dict[str, Callable[[Sequence[Row]], str]] = {
     "seeds": lambda rows: str(len(rows)),
     "training images scored as real, %": lambda rows: percent([r["course"][-1]["accuracy"]["train"] for r in rows]),
     "held-out images scored as real, %": lambda rows: percent([r["course"][-1]["accuracy"]["held_out"] for r in rows]),
-    "training above held-out (AUC)": lambda rows: _spread([r["course"][-1]["auc"][0] for r in rows], "{:.2f}"),
-    "held-out between training and generated (r_v)": lambda rows: _spread(
+    "training above held-out (AUC)": lambda rows: spread([r["course"][-1]["auc"][0] for r in rows], "{:.2f}"),
+    "held-out between training and generated (r_v)": lambda rows: spread(
         [r["course"][-1]["r_v"] for r in rows if r["course"][-1]["r_v"] is not None], "{:.2f}"
     ),
-    "Fréchet distance": lambda rows: _spread([r["fd"] for r in rows], "{:.0f}"),
-    "of as many training images": lambda rows: _spread([r["of_training_images"]["fd"] for r in rows], "{:.0f}"),
-    "coverage": lambda rows: _spread([r["coverage"] for r in rows], "{:.2f}"),
+    "Fréchet distance": lambda rows: spread([r["fd"] for r in rows], "{:.0f}"),
+    "of as many training images": lambda rows: spread([r["of_training_images"]["fd"] for r in rows], "{:.0f}"),
+    "coverage": lambda rows: spread([r["coverage"] for r in rows], "{:.2f}"),
 }
 COPYING: dict[str, Callable[[Sequence[Row]], str]] = {
     "seeds": lambda rows: str(len(rows)),
-    "samples closer than 99 % of held-out images, %": lambda rows: _spread(_copying(rows, "rate"), "{:.1f}"),
-    "held-out images, %": lambda rows: _spread(_null(rows, "rate"), "{:.1f}"),
-    "training images among the nearest, in excess of chance, %": lambda rows: _spread(
+    "samples closer than 99 % of held-out images, %": lambda rows: spread(_copying(rows, "rate"), "{:.1f}"),
+    "held-out images, %": lambda rows: spread(_null(rows, "rate"), "{:.1f}"),
+    "training images among the nearest, in excess of chance, %": lambda rows: spread(
         _copying(rows, "excess"), "{:.1f}"
     ),
     "called memorising": lambda rows: f"{sum('memorising' in r['copying']['verdict'] for r in rows)} of {len(rows)}",

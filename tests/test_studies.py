@@ -8,6 +8,8 @@ from typing import Any
 import blended_fakes
 import figures
 import generalisation
+import generalisation_table
+import mix_fashion
 import neural_distance
 import numpy as np
 import pytest
@@ -81,6 +83,46 @@ def test_negative_examples_are_what_they_are_called() -> None:
     assert not torch.equal(shuffled, real)
     assert torch.allclose(negatives("blurred", 100), real, atol=1e-5)
     assert float(negatives("blurred", 0).std()) < 0.3 * float(real.std())
+
+
+def test_the_longer_run_has_the_time_of_the_mixture() -> None:
+    rows = [
+        {"variant": "one", "seed": 1, "images": 1000, "cpu_seconds": 20.0},
+        {"variant": "three", "seed": 1, "images": 1000, "cpu_seconds": 50.0},
+        {"variant": "three", "seed": 2, "images": 1000, "cpu_seconds": 500.0},
+    ]
+    assert mix_fashion.longer(rows, 1, 1000) == 2500
+    with pytest.raises(ValueError, match="longer, seed 2: run the variants one and three before it"):
+        mix_fashion.longer(rows, 2, 1000)
+
+
+def test_the_wide_model_has_the_parameters_of_three() -> None:
+    def parameters(width: int) -> int:
+        model = zoo.DCGAN(resolution=32, channels=1, width=width, kernel_size=mix_fashion.BASE["kernel_size"])
+        return sum(p.numel() for part in (model.generator, model.discriminator) for p in part.parameters())
+
+    assert parameters(mix_fashion.WIDE) == pytest.approx(3 * parameters(mix_fashion.BASE["width"]), rel=0.02)
+
+
+def test_a_table_has_means_and_ranges_over_seeds_in_the_order_of_the_numbers() -> None:
+    def row(model: str, few: int, seed: int, value: float) -> dict[str, Any]:
+        return {"model": model, "regulariser": "none", "few": few, "seed": seed, "fd": value}
+
+    rows = [
+        row("biggan", 250, 0, 7.0),
+        row("dcgan", 4000, 0, 5.0),
+        row("dcgan", 250, 0, 1.0),
+        row("dcgan", 250, 1, 4.0),
+    ]
+    columns = {
+        "seeds": lambda own: str(len(own)),
+        "fd": lambda own: generalisation_table.spread([r["fd"] for r in own]),
+    }
+    assert generalisation_table.table(rows, columns)[2:] == [
+        "| DCGAN | none | 250 | 2 | 2.5 (1.0 to 4.0) |",
+        "| DCGAN | none | 4,000 | 1 | 5.0 |",
+        "| BigGAN | none | 250 | 1 | 7.0 |",
+    ]
 
 
 def test_figures_are_drawn_from_results(tmp_path: Path) -> None:
