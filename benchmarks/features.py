@@ -23,8 +23,8 @@ from torch import Tensor
 
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.features import Extractor, extractor, quantised
+from zoo.features.base_extractor import resized
 from zoo.features.effnet import _network
-from zoo.features.extractor import resized
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -236,7 +236,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from zoo.features.extractor import Extractor
+from zoo.features.base_extractor import Extractor
 
 
 class Brightness(Extractor):

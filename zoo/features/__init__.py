@@ -11,12 +11,12 @@ from zoo.config.building import build
 from zoo.config.class_names import find_class
 from zoo.config.settings import check_settings
 from zoo.errors import FeatureError, did_you_mean
+from zoo.features.base_extractor import Extractor
 from zoo.features.cache import Features, cached_features, features_by_digest, features_of
 from zoo.features.clip import ClipViTB32, ClipViTB32TorchFidelity
 from zoo.features.digits import DigitClassifier
 from zoo.features.dinov2 import DINOv2DGM, DINOv2TorchFidelity
 from zoo.features.effnet import EffNetLite0
-from zoo.features.extractor import Extractor
 from zoo.features.inception import (
     Inception,
     InceptionClean,

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from zoo.data.pool import Split, to_float
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor
+from zoo.features.base_extractor import Extractor
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
 from zoo.training.threads import ThreadsOfLoop

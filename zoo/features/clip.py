@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor
+from zoo.features.base_extractor import Extractor
 from zoo.features.resampling import centre_crop, resize_shorter_side, tensorflow1_resize
 from zoo.features.weights import PublishedWeights, described, fill, load_tensors, named, needed
 

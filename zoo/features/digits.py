@@ -13,7 +13,7 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor, resized
+from zoo.features.base_extractor import Extractor, resized
 from zoo.features.weights import weights_sha256
 
 FEATURES = 64

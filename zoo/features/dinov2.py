@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor
+from zoo.features.base_extractor import Extractor
 from zoo.features.resampling import pillow_resize, tensorflow1_resize
 from zoo.features.weights import PublishedWeights, described, fill, load_tensors, named, needed
 

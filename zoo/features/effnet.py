@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor, resized
+from zoo.features.base_extractor import Extractor, resized
 from zoo.features.weights import load_verified
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

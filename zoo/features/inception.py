@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor
+from zoo.features.base_extractor import Extractor
 from zoo.features.resampling import pillow_resize, tensorflow1_resize, torch_resize
 from zoo.features.weights import PublishedWeights, described, fill, load_tensors, named
 

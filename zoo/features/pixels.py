@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor, resized
+from zoo.features.base_extractor import Extractor, resized
 
 Shape = tuple[int, int, int]
 

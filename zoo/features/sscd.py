@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import FeatureError
-from zoo.features.extractor import Extractor
+from zoo.features.base_extractor import Extractor
 from zoo.io.files import sha256_of
 
 WIDTH = 512

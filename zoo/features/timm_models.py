@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from zoo.errors import FeatureError, did_you_mean, first_line
-from zoo.features.extractor import Extractor
+from zoo.features.base_extractor import Extractor
 from zoo.features.resampling import centre_crop, pillow_resize, resize_shorter_side
 from zoo.features.weights import check_fit, load_tensors, needed, weights_sha256
 from zoo.io.files import with_home

@@ -19,7 +19,7 @@ from zoo.data.given_folder import faults_of, image_source, open_listed
 from zoo.data.image_files import UNREADABLE, ImageFiles
 from zoo.data.listing import described
 from zoo.data.sizes import Sizes
-from zoo.features.extractor import resized as shrunk_pixels
+from zoo.features.base_extractor import resized as shrunk_pixels
 
 LOST = (UNDECODED, UNREADABLE)
 """Reasons for which images are left out that may belong to the set."""

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, conv2d, grid_sample, pad
 
-from zoo.features.extractor import resized
+from zoo.features.base_extractor import resized
 
 WINDOW = 22 / 32  # side of the window, as a share of the side of the image: shifts of up to 16 % keep it inside
 COARSE = 32  # height and width in pixels from which the windows of the candidates are cut

@@ -25,7 +25,7 @@ from zoo.audit.statistics.candidates import (
     unit,
     views_of,
 )
-from zoo.features.extractor import resized
+from zoo.features.base_extractor import resized
 
 SMALLEST = 16  # height and width in pixels below which images are too small to be registered
 FINE = 64  # largest height and width in pixels at which images are registered
