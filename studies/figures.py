@@ -13,6 +13,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from generalisation_table import MODELS
 from neural_distance import halves
 from PIL import Image
 from rows import RESULTS
@@ -26,7 +27,6 @@ from matplotlib import pyplot as plt
 Row = dict[str, Any]
 COLOURS = {"train": "tab:blue", "held_out": "tab:orange", "generated": "tab:green"}
 NAMES = {"train": "training images", "held_out": "held-out images", "generated": "generated images"}
-NETWORKS = {"dcgan": "DCGAN", "biggan": "BigGAN"}
 REGULARISERS = {"none": "no penalty", "r1r2": "R1 and R2"}
 KINDS = {
     "gan": "the generator's images",
@@ -93,7 +93,7 @@ def draw_replication(rows: list[Row], path: Path) -> None:
         ("D: way of held-out images to generated ones (r_v)", lambda r: r["course"][-1]["r_v"]),
         ("G: % of samples closer than 99 % of held-out", lambda r: r["copying"]["rate"]["value"]),
     )
-    for i, (model, kind) in enumerate((m, k) for m in NETWORKS for k in REGULARISERS):
+    for i, (model, kind) in enumerate((m, k) for m in MODELS for k in REGULARISERS):
         own = [r for r in rows if (r["model"], r["regulariser"]) == (model, kind)]
         numbers = sorted({r["few"] for r in own})
         for ax, (_, measure) in zip(axes, measures):
@@ -101,7 +101,7 @@ def draw_replication(rows: list[Row], path: Path) -> None:
             middle = [float(np.mean(v)) for v in values]
             spread = [[m - min(v) for m, v in zip(middle, values)], [max(v) - m for m, v in zip(middle, values)]]
             if own:
-                label = f"{NETWORKS[model]}, {REGULARISERS[kind]}"
+                label = f"{MODELS[model]}, {REGULARISERS[kind]}"
                 ax.errorbar(numbers, middle, spread, fmt="o-", color=f"C{i}", markersize=4, capsize=2, label=label)
     for ax, (title, _), level in zip(axes, measures, (0.5, 0, 1)):
         ax.axhline(level, color="0.6", linestyle=":")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rows import RESULTS
+from rows import RESULTS, write_between
 
 STUDIES = Path(__file__).resolve().parent
 PAGE = STUDIES.parent / "docs" / "questions" / "discriminators.md"
@@ -37,12 +37,8 @@ def spread(values: Sequence[float], form: str = "{:.1f}") -> str:
     return mean if low == high else f"{mean} ({low} to {high})"
 
 
-def _copying(rows: Sequence[Row], key: str) -> list[float]:
-    return [row["copying"][key]["value"] for row in rows if key in row["copying"]]
-
-
-def _null(rows: Sequence[Row], key: str) -> list[float]:
-    return [row["copying"][key]["null"] for row in rows if key in row["copying"]]
+def _copying(rows: Sequence[Row], key: str, part: str = "value") -> list[float]:
+    return [row["copying"][key][part] for row in rows if key in row["copying"]]
 
 
 COLUMNS: dict[str, Callable[[Sequence[Row]], str]] = {
@@ -59,11 +55,9 @@ COLUMNS: dict[str, Callable[[Sequence[Row]], str]] = {
 }
 COPYING: dict[str, Callable[[Sequence[Row]], str]] = {
     "seeds": lambda rows: str(len(rows)),
-    "samples closer than 99 % of held-out images, %": lambda rows: spread(_copying(rows, "rate"), "{:.1f}"),
-    "held-out images, %": lambda rows: spread(_null(rows, "rate"), "{:.1f}"),
-    "training images among the nearest, in excess of chance, %": lambda rows: spread(
-        _copying(rows, "excess"), "{:.1f}"
-    ),
+    "samples closer than 99 % of held-out images, %": lambda rows: spread(_copying(rows, "rate")),
+    "held-out images, %": lambda rows: spread(_copying(rows, "rate", "null")),
+    "training images among the nearest, in excess of chance, %": lambda rows: spread(_copying(rows, "excess")),
     "called memorising": lambda rows: f"{sum('memorising' in r['copying']['verdict'] for r in rows)} of {len(rows)}",
     "runs with the alarm of overfitting": lambda rows: (
         f"{sum(any('overfitting' in name for _, name in r['alarms']) for r in rows)} of {len(rows)}"
@@ -91,9 +85,7 @@ def main() -> None:
     length = max({r["images"] for r in rows}, key=[r["images"] for r in rows].count)
     usual = [r for r in rows if r["images"] == length]
     lines = ["", f"After {length:,} images shown:", "", *table(usual, COLUMNS), "", *table(usual, COPYING), ""]
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    PAGE.write_text("\n".join([before + BEGIN, *lines, END + rest.partition(END)[2]]))
+    write_between(PAGE, BEGIN, END, lines)
 
 
 if __name__ == "__main__":

@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from generalisation import MODELS
 from measured import features, images_of, likeness
 from rows import RESULTS, Rows, train_fully
 from torch import Tensor
@@ -45,13 +46,9 @@ BATCH = 60
 COMPONENTS = {"two": 2, "three": 3, "five": 5}
 VARIANTS = ("one", *COMPONENTS, "wide", "longer")
 BASE: dict[str, Any] = {
-    "width": 24,
+    **MODELS["dcgan"][1],
     "num_classes": 0,
-    "kernel_size": 4,
     "r1": 0.2,
-    "generator_lr": 2e-4,
-    "discriminator_lr": 2e-4,
-    "lr_schedule": "constant",
     "average_halflife": 10_000,
 }
 """Where the base differs from the recipes `dcgan_fashion` and `mix_dcgan_fashion`."""

@@ -15,6 +15,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
+from rows import write_between
+
 from zoo.audit.benchmark.table import attack_cell, powers
 
 STUDIES = Path(__file__).resolve().parent
@@ -99,10 +101,7 @@ def main() -> None:
         result = results_of(name)
         if result is not None:
             lines += ["", *section(title, result), ""]
-    text = PAGE.read_text()
-    before, _, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text("\n".join([before + BEGIN, *lines, END + after]))
+    write_between(PAGE, BEGIN, END, lines)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from generalisation import MODELS, FewFashionImages
 from generalisation import NAME as FEW_IMAGES
-from generalisation import FewFashionImages
 from measured import features, images_of, likeness
 from rows import RESULTS, Rows, train_fully
 
@@ -67,18 +67,19 @@ def finite(value: float | None) -> float | None:
 def row(setting: dict[str, Any], root: str, budget: str, grid: Path) -> dict[str, Any]:
     """Train one model, and measure it."""
     began = time.monotonic()
+    recipe, settings = MODELS["dcgan"]
     data: dict[str, Any] = {"root": root, "few": setting["few"], "split_seed": setting["seed"], "batch_size": 64}
     source = FewFashionImages(resolution=32, channels=1, **data)
     source.setup()
     with tempfile.TemporaryDirectory() as folder:
         run = train_fully(
-            "dcgan_fashion",
+            recipe,
             out=f"{folder}/run",
             seed=setting["seed"],
             images=setting["images"],
             model={
-                **{"width": 24, "discriminator_channels": setting["channels"], "kernel_size": 4, "num_classes": 0},
-                **{"generator_lr": 2e-4, "discriminator_lr": 2e-4, "lr_schedule": "constant"},
+                **settings,
+                **{"discriminator_channels": setting["channels"], "num_classes": 0},
                 **{"r1": 0.5, "r2": 0.5, "average_halflife": 10_000},
             },
             data={"class": f"{FEW_IMAGES}.{FewFashionImages.__name__}", "download": False, **data},

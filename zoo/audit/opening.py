@@ -11,6 +11,7 @@ import torch
 
 from zoo.audit.reporting.page import report_page
 from zoo.audit.reporting.reading import read_report
+from zoo.data.given_folder import existing_path
 from zoo.data.points import Points
 from zoo.errors import ReleaseError, UserError, shell_word
 from zoo.evaluation.reference import default_extractor
@@ -108,8 +109,7 @@ def open_folders(fake: str, train: str, held_out: str) -> Opened:
         UserError: if there is nothing at one of the paths.
     """
     for option, path in {"fake": fake, "train": train, "held_out": held_out}.items():
-        if not with_home(path).exists():
-            raise UserError(f"{option}: there is no folder {path}. Give the path of a folder or file of images")
+        existing_path(option, path)
     name = report_name(fake)
     return Opened(
         fake,

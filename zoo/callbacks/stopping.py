@@ -31,10 +31,6 @@ class StopAt(Callback):
         assert isinstance(pl_module, GAN)
         trainer.should_stop |= pl_module.progress >= self.images
 
-    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        """Note the start of a round: measurements and checkpoints between rounds are not part of it."""
-        self._round_began = time.monotonic()
-
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:

@@ -23,6 +23,7 @@ Source = Folder | Zip | Arrays
 """A source of images that has `sizes`, the sizes of all images before they are resized."""
 SOURCES: dict[str, type[Source]] = {".zip": Zip, ".npz": Arrays, ".npy": Arrays}
 """Sources of the images in a file, by its ending."""
+KINDS = "a folder of images, a .zip file of them, or an .npz or .npy file"
 
 
 def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -39,6 +40,18 @@ def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict(changes or {})
 
 
+def existing_path(name: str, path: str | Path) -> Path:
+    """Return the path of the images that a command names.
+
+    Raises:
+        UserError: if there is nothing at it.
+    """
+    path = with_home(path)
+    if not path.exists():
+        raise UserError(f"{name}: there is no folder {path}. Give the path of {KINDS}")
+    return path
+
+
 def image_source(name: str, path: str | Path, resolution: int, channels: int, reading: Mapping[str, Any]) -> Source:
     """Build a source of the images that a command names, without reading them.
 
@@ -52,13 +65,10 @@ def image_source(name: str, path: str | Path, resolution: int, channels: int, re
     Raises:
         UserError: if there is nothing at the path, or a setting has a value that the source refuses.
     """
-    path = with_home(path)
-    kinds = "a folder of images, a .zip file of them, or an .npz or .npy file"
-    if not path.exists():
-        raise UserError(f"{name}: there is no folder {path}. Give the path of {kinds}")
+    path = existing_path(name, path)
     source = Folder if path.is_dir() else SOURCES.get(path.suffix.lower())
     if source is None:
-        raise UserError(f"{name}: {path} is a file of another kind. Give the path of {kinds}")
+        raise UserError(f"{name}: {path} is a file of another kind. Give the path of {KINDS}")
     return _built(source, path, resolution, channels, reading)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,7 @@ from zoo.data.group_patterns import Grouping, suggest_grouping
 from zoo.data.image_files import ImageFiles
 from zoo.data.near_duplicates import NearDuplicates, near_duplicates
 from zoo.data.survey import Survey, fitting_resolution, survey
-from zoo.errors import UserError
+from zoo.errors import UserError, shell_word
 from zoo.io.files import atomic_write, with_home
 from zoo.rendering import pictures
 from zoo.rendering.templating import render
@@ -183,7 +182,7 @@ def duplicates_text(report: Report) -> str:
 
 def setting(name: str, value: str) -> str:
     """Return a setting as a shell takes it."""
-    return f"{name}={shlex.quote(value)}"
+    return f"{name}={shell_word(value)}"
 
 
 def command(report: Report) -> str:

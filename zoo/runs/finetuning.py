@@ -8,7 +8,6 @@ this does not resume a run. Few images suffice if both networks were trained on 
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from zoo.config.recipe_files import recipe_names
 from zoo.config.settings import settings_of
-from zoo.errors import CheckpointError, UserError
+from zoo.errors import CheckpointError, UserError, shell_word
 from zoo.gan import GAN
 from zoo.hub.finding import find
 from zoo.io.checkpoints import read_checkpoint
@@ -164,10 +163,10 @@ def _remedy(where: str | Path, source: Source, model: GAN, differing: Mapping[st
     is_release = isinstance(locate(where), Reference)
     if not differing and not (is_release and "." in source.class_path):  # its recipe would name a class of the library
         with suppress(UserError):
-            return f"Fine-tune with recipe={shlex.quote(recipe_of(where))}, by which it was trained"
+            return f"Fine-tune with recipe={shell_word(recipe_of(where))}, by which it was trained"
     settings = differing or {"class": source.class_path, **_network_settings(source.settings)}
     words = [f"model.{name}={_word(value)}" for name, value in settings.items() if "num_classes" not in name]
-    return f"Fine-tune with the settings that it was trained with: {' '.join(map(shlex.quote, words))}"
+    return f"Fine-tune with the settings that it was trained with: {' '.join(map(shell_word, words))}"
 
 
 def _word(value: Any) -> str:

@@ -44,10 +44,7 @@ class RunningTerms:
         Args:
             over_processes: a function that averages a tensor over all training processes; it is called once.
         """
-        if not self._sums:
-            return {}
-        means = over_processes(torch.stack([total / count for total, count in self._sums.values()]))
-        return dict(zip(self._sums, means.unbind()))
+        return dict(zip(self._sums, self._stacked(over_processes).unbind())) if self._sums else {}
 
     def means(self, over_processes: Callable[[Tensor], Tensor] = lambda tensor: tensor) -> dict[str, float]:
         """Return the mean of every term. This is the only call for which training waits for the device.
@@ -59,12 +56,17 @@ class RunningTerms:
         Raises:
             NonFiniteLossError: when a mean is not finite, which it is if any round's value was not.
         """
-        found = self.tensors(over_processes)
-        values = dict(zip(found, torch.stack(list(found.values())).tolist())) if found else {}
+        if not self._sums:
+            return {}
+        values = dict(zip(self._sums, self._stacked(over_processes).tolist()))
         bad = [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]
         if bad:
             raise NonFiniteLossError(f"a loss is not finite: {', '.join(bad)}. {REMEDIES}")
         return values
+
+    def _stacked(self, over_processes: Callable[[Tensor], Tensor]) -> Tensor:
+        """Return the means of all terms (T,), of which there is at least one, in their order."""
+        return over_processes(torch.stack([total / count for total, count in self._sums.values()]))
 
     def clear(self) -> None:
         """Discard all rounds so far."""

@@ -265,11 +265,15 @@ def _overfits(evidence: Evidence) -> bool:
 
 def _collapsed(evidence: Evidence) -> bool:
     """Check whether the images of fixed latents are alike at the last reading."""
-    signals = evidence.signals
-    if signals.get("duplicates", 0.0) >= DUPLICATES:
+    if _are_alike(evidence):
         return evidence.readings > SETTLE and evidence.images_seen > EARLY * evidence.images
     lost = [event for event in evidence.events if event.get("alarm") == "loss of diversity"]
-    return bool(lost) and signals.get("diversity", 1.0) < LITTLE_DIVERSITY
+    return bool(lost) and evidence.signals.get("diversity", 1.0) < LITTLE_DIVERSITY
+
+
+def _are_alike(evidence: Evidence) -> bool:
+    """Check whether most images of fixed latents have a near-duplicate at the last reading, be it early or late."""
+    return evidence.signals.get("duplicates", 0.0) >= DUPLICATES
 
 
 def _alarms(evidence: Evidence, collapsed: bool) -> Remark:
@@ -299,7 +303,7 @@ def _alarms(evidence: Evidence, collapsed: bool) -> Remark:
     if now:
         text += f" At the last reading, images of fixed latents {', and '.join(now)}."
     tone = BAD if collapsed else FAIR if evidence.events else GOOD
-    if not collapsed and evidence.signals.get("duplicates", 0.0) >= DUPLICATES:
+    if not collapsed and _are_alike(evidence):
         text += " That is too early to judge."
         tone = FAIR if evidence.events else UNKNOWN
     if _overfits(evidence):
