@@ -108,10 +108,11 @@ def test_one_that_takes_too_long_is_killed(tmp_path: Path) -> None:
 
 
 def test_it_has_imported_the_copy_that_the_tests_import(tmp_path: Path) -> None:
-    code = "import sys; print(sys.modules['zoo'].__file__)"
+    code = "import os, sys, tests; print(sys.modules['zoo'].__file__, os.path.realpath(tests.__file__))"
+    imported = f"{processes.LIBRARY / 'zoo/__init__.py'} {processes.ROOT / 'tests/__init__.py'}"
     for path in (processes.PATH, str(processes.LIBRARY)):
         done = processes.run(["-c", code], tmp_path, {**os.environ, "PYTHONPATH": path})
-        assert done.stdout.splitlines() == [str(processes.LIBRARY / "zoo/__init__.py")], done.stderr
+        assert done.stdout.splitlines() == [imported], done.stderr
 
 
 def test_another_copy_of_the_package_is_refused(tmp_path: Path) -> None:

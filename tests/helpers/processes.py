@@ -14,6 +14,7 @@ import functools
 import json
 import os
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,9 +30,25 @@ import zoo
 
 ROOT = Path(__file__).parents[2]
 LIBRARY = Path(zoo.__file__).parents[1]
-PATH = os.pathsep.join(map(str, dict.fromkeys([LIBRARY, ROOT])))
-"""Import path of the server: the copy of the library that the tests import (installed, or that of the checkout), and
-the tests themselves. A process that would import another copy is refused."""
+
+
+def _folder_of_tests() -> Path:
+    """Return a folder to import `tests` from, in which there is no other copy of the library than the tests import.
+
+    The folder of an installed library does not do: other packages install a `tests` there too (torch-fidelity does).
+    """
+    if LIBRARY == ROOT:
+        return ROOT
+    folder = Path(tempfile.mkdtemp(prefix="tests"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "tests").symlink_to(ROOT / "tests")
+    return folder
+
+
+TESTS = _folder_of_tests()
+PATH = os.pathsep.join(map(str, dict.fromkeys([TESTS, LIBRARY])))
+"""Import path of the server: the tests, and the copy of the library that they import (installed, or that of the
+checkout). A process that would import another copy is refused."""
 Place = int | IO[Any] | None
 READ_LATE = ("PYTHONPATH", "PYTEST_CURRENT_TEST", "ZOO_CACHE", "MASTER_ADDR", "MASTER_PORT", "HOME")
 READ_LATE_PREFIXES = ("RANK", "LOCAL_", "NODE_", "GROUP_", "WORLD_", "SLURM_", "ZOO_TESTS_", "KMP_")
@@ -132,9 +149,9 @@ def start(
 ) -> Any:
     """Start Python with these arguments, as `subprocess.Popen` does; standard input is empty.
 
-    Without `cwd` it starts in the folder of the library, so that `-m` and `-c` find the copy that the tests import.
+    Without `cwd` it starts in `TESTS`, so that `-m` and `-c` find the copy of the library that the tests import.
     """
-    cwd = LIBRARY if cwd is None else cwd
+    cwd = TESTS if cwd is None else cwd
     environment = dict(os.environ if env is None else env)
     if not can_fork(arguments, environment):
         return subprocess.Popen(
@@ -254,7 +271,7 @@ def _server() -> socket.socket:
     command = [sys.executable, "-m", "tests.helpers.fork_server", str(theirs.fileno())]
     server = subprocess.Popen(
         command,
-        cwd=LIBRARY,
+        cwd=TESTS,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
