@@ -33,7 +33,7 @@ LIBRARY = Path(zoo.__file__).parents[1]
 
 
 def _folder_of_tests() -> Path:
-    """Return a folder to import `tests` from, in which there is no other copy of the library than the tests import.
+    """Return a folder to import `tests` and `examples` from, without another copy of the library than the tests import.
 
     The folder of an installed library does not do: other packages install a `tests` there too (torch-fidelity does).
     """
@@ -41,14 +41,15 @@ def _folder_of_tests() -> Path:
         return ROOT
     folder = Path(tempfile.mkdtemp(prefix="tests"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    (folder / "tests").symlink_to(ROOT / "tests")
+    for name in ("tests", "examples"):
+        (folder / name).symlink_to(ROOT / name)
     return folder
 
 
 TESTS = _folder_of_tests()
 PATH = os.pathsep.join(map(str, dict.fromkeys([TESTS, LIBRARY])))
-"""Import path of the server: the tests, and the copy of the library that they import (installed, or that of the
-checkout). A process that would import another copy is refused."""
+"""Import path of the server: the tests and examples, and the copy of the library that they import (installed, or that
+of the checkout). A process that would import another copy is refused."""
 Place = int | IO[Any] | None
 READ_LATE = ("PYTHONPATH", "PYTEST_CURRENT_TEST", "ZOO_CACHE", "MASTER_ADDR", "MASTER_PORT", "HOME")
 READ_LATE_PREFIXES = ("RANK", "LOCAL_", "NODE_", "GROUP_", "WORLD_", "SLURM_", "ZOO_TESTS_", "KMP_")
