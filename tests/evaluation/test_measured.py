@@ -92,6 +92,13 @@ def test_together_refuses_two_numbers_of_one_name() -> None:
         metric.compute()
 
 
+@pytest.mark.parametrize("make", [Doubled, Halved, metrics.FID])
+def test_together_refuses_a_metric_whose_own_computation_it_would_pass_over(make: Any) -> None:
+    name = make.__name__
+    with pytest.raises(TypeError, match=rf"^metrics: {name} cannot be computed together .* Use it by itself, or let it"):
+        metrics.Together([metrics.CMMD(), make()])
+
+
 def test_one_half_gives_no_interval() -> None:
     with pytest.raises(FeatureError, match=r"^repeats: 0 for no intervals, or at least 2; got 1$"):
         measured(task("cmmd", metrics.CMMD), repeats=1)

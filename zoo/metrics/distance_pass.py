@@ -120,6 +120,9 @@ class Together(StoredFeatures):
     Args:
         metrics: the metrics, for their settings; features are given to this one. Their numbers have different names.
 
+    Raises:
+        TypeError: if a metric cannot share a pass, see `can_share`.
+
     Example:
         >>> import torch
         >>> from zoo.metrics import CMMD, DensityCoverage, Together
@@ -134,6 +137,13 @@ class Together(StoredFeatures):
 
     def __init__(self, metrics: Sequence[DistanceMetric]) -> None:
         super().__init__()
+        for metric in metrics:
+            if not can_share(metric):
+                raise TypeError(
+                    f"metrics: {type(metric).__name__} cannot be computed together with others, since it is no "
+                    "DistanceMetric or has its own update, features or compute. Use it by itself, or let it override "
+                    "needs and numbers only"
+                )
         self.metrics = list(metrics)
 
     def compute(self) -> dict[str, Tensor]:
