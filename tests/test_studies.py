@@ -12,10 +12,12 @@ import generalisation_table
 import mix_fashion
 import neural_distance
 import numpy as np
+import photographs
 import pytest
 import torch
 
 import zoo
+from tests.helpers.training import SMALL_RUN
 from zoo.data.pool import Pool
 
 
@@ -123,6 +125,21 @@ def test_a_table_has_means_and_ranges_over_seeds_in_the_order_of_the_numbers() -
         "| DCGAN | none | 4,000 | 1 | 5.0 |",
         "| BigGAN | none | 250 | 1 | 7.0 |",
     ]
+
+
+def test_every_checkpoint_of_a_run_is_measured_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The features of training images are stored twice, so these have a distance of 0 and cover all."""
+    monkeypatch.setattr(photographs, "SAMPLES", 8)
+    monkeypatch.setattr(photographs, "images_of", lambda split, most: torch.linspace(-1, 1, most).view(-1, 1, 1, 1))
+    monkeypatch.setattr(photographs, "features", lambda images: images.flatten(1)[:, :1].double().expand(-1, 2) ** 2)
+    callbacks = {**SMALL_RUN["callbacks"], "SaveEvery": {"every": 64, "keep": 9}}
+    zoo.fit("dcgan_digits", out=tmp_path / "run", **{**SMALL_RUN, "callbacks": callbacks})
+    found = photographs.measured(tmp_path / "run", tmp_path / "grid.png")
+    assert [each["images"] for each in found["course"]] == [64, 128]
+    assert found["of_training_images"] == {"fd": pytest.approx(0, abs=1e-3), "coverage": 1.0}
+    assert {key: found[key] for key in ("images", "fd", "coverage")} == found["course"][-1]
+    assert found["samples"] == 8
+    assert (tmp_path / "grid.png").is_file()
 
 
 def test_figures_are_drawn_from_results(tmp_path: Path) -> None:
