@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+import zoo
 from zoo.data import digits
 from zoo.features import Extractor
 
@@ -91,3 +92,22 @@ def extracted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(Extractor, "features_and_logits", counting)
     return seen
+
+
+@pytest.fixture(scope="session")
+def sampled_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A conditional, an unconditional and a two-dimensional model, trained until images and classes differ.
+
+    Files that use it are one group of xdist, so that one worker trains the models.
+    """
+    folder = tmp_path_factory.mktemp("runs")
+    fast = {"generator_lr": 0.02, "average_halflife": 100}
+    common: dict[str, Any] = {
+        "images": 640,
+        "trainer": {"accelerator": "cpu", "precision": "32-true"},
+        "callbacks": {"SampleGrid": None},
+    }
+    zoo.fit("dcgan_digits", out=folder / "digits", model={"width": 4, **fast}, **common)
+    zoo.fit("vanilla_digits", out=folder / "plain", model={"width": 64, **fast}, **common)
+    zoo.fit("vanilla_ring", out=folder / "ring", model={"width": 4}, data={"samples": 500}, **common)
+    return {name: folder / name for name in ("digits", "plain", "ring")}

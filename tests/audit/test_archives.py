@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.audit.test_folders import photographs, saved
+from tests.helpers.photographs import photographs, saved
 from zoo.audit import audit
 from zoo.audit.evidence.folders import list_folder, resized
 from zoo.config.command_line import run_command

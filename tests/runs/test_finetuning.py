@@ -12,8 +12,8 @@ import torch
 from torchvision.utils import save_image
 
 import zoo
+from tests.helpers.commands import command
 from tests.helpers.training import equal, tiny_biggan, tiny_dcgan, tiny_mlp, weights
-from tests.test_fit import command
 from zoo import hub
 from zoo.config.arguments import parse_arguments
 from zoo.errors import UserError

@@ -1,4 +1,4 @@
-"""Groups of runs: the same bits as single runs, resume, and ends that one run has and the others do not."""
+"""Groups of runs that are trained: the same bits as single runs, resume, more seeds, and places that are refused."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ import yaml
 
 import zoo
 from tests.helpers import processes
-from zoo.config.arguments import parse_arguments
-from zoo.config.recipe_files import find_recipe
+from tests.helpers.small_groups import SETTINGS, again
 from zoo.errors import CheckpointError, UserError
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.claims import claim
@@ -24,21 +23,9 @@ from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import RunFolder, checkpoints_in
 from zoo.runs.fitting import main
 from zoo.runs.group_fitting import fit_group
-from zoo.runs.groups import Group, asked_group
+from zoo.runs.groups import asked_group
 from zoo.runs.history import read_run
 from zoo.runs.recipes import load_recipe
-
-SETTINGS: dict[str, Any] = {
-    "images": 256,
-    "model": {"width": 4},
-    "trainer": {"accelerator": "cpu", "log_every_n_steps": 1},
-    "callbacks": {
-        "SampleGrid": None,
-        "SampleMetrics": {"every": 128, "n": 40, "metrics": ["fid"]},
-        "Alarms": None,
-        "SaveEvery": {"every": 128},
-    },
-}
 
 
 @pytest.fixture(scope="module")
@@ -146,52 +133,6 @@ def test_ctrl_c_stops_the_group_after_the_round_and_saves(
         assert (folder / f"seed={seed}/metrics.csv").read_bytes() == (group / f"seed={seed}/metrics.csv").read_bytes()
 
 
-# --- ends of one run, with a function in place of the training -------------------------------------------------------
-
-
-def new_group(folder: Path, **options: Any) -> Group:
-    options = {"seeds": "0,1,2", "overrides": SETTINGS, **options}
-    found = asked_group(load_recipe, "dcgan_digits", out=folder, **options)
-    assert found is not None
-    return found
-
-
-def again(folder: Path) -> Group:
-    found = asked_group(load_recipe, None, resume=folder)
-    assert found is not None
-    return found
-
-
-def test_a_run_that_ends_early_does_not_lose_the_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An alarm, or a loss that is not finite, gives a run code 1: the group trains on, says so and has code 1."""
-    trained: list[str] = []
-
-    def train(plan: Any) -> int:
-        trained.append(plan.folder.name)
-        return int(plan.recipe.seed == 1)
-
-    folder = tmp_path / "group"
-    assert fit_group(new_group(folder), train) == 1
-    assert trained == ["seed=0", "seed=1", "seed=2"]
-    out = capsys.readouterr().out
-    assert "2 of 3 runs have all their images\n  seed=1: ended early, above; it had written no checkpoint\n" in out
-
-    trained.clear()
-    assert fit_group(again(folder), train) == 1
-    assert trained == ["seed=0", "seed=2"]  # their checkpoints are missing here, so they start again
-    assert "not resumed: ended early before; it had written no checkpoint" in capsys.readouterr().out
-
-
-def test_a_loss_that_is_not_finite_ends_its_run_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The learning rate of the first run is absurd; the second one trains."""
-    folder, callbacks = tmp_path / "group", {**SETTINGS["callbacks"], "SampleMetrics": None}
-    model = {"width": 4, "discriminator_lr": "1e30,2e-4"}
-    assert main("dcgan_digits", out=str(folder), **{**SETTINGS, "callbacks": callbacks, "model": model}) == 1
-    assert "zoo.fit: stopped, a loss is not finite" in capsys.readouterr().err
-    assert checkpoints_in(folder / "model.discriminator_lr=2e-4")[0].stem == f"{256:012d}"
-    assert GroupFolder(folder).codes() == {"model.discriminator_lr=1e30": 1, "model.discriminator_lr=2e-4": 0}
-
-
 def test_a_run_that_ended_early_and_was_finished_alone_counts(
     group: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,125 +146,6 @@ def test_a_run_that_ended_early_and_was_finished_alone_counts(
     assert f"seed=1: ended early before; to go on with it alone: python -m zoo.fit resume={folder}/seed=1" in (
         capsys.readouterr().out
     )
-
-
-def test_an_error_in_one_run_is_shown_and_tried_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Such as memory that the widest network lacks."""
-    trained: list[int] = []
-
-    def train(plan: Any) -> int:
-        trained.append(plan.recipe.model.arguments["width"])
-        if plan.recipe.model.arguments["width"] == 8:
-            raise MemoryError("out of it")
-        return 0
-
-    overrides = {**SETTINGS, "model": {"width": "4,8,6"}}
-    folder = tmp_path / "group"
-    assert fit_group(new_group(folder, seeds=None, overrides=overrides), train) == 1
-    said = capsys.readouterr()
-    assert "MemoryError: out of it" in said.err
-    assert "model.width=8: ended with an error, above; the next resume of the group tries it again" in said.out
-    assert fit_group(again(folder), train) == 1
-    assert trained == [4, 8, 6, 4, 8, 6]
-
-
-def test_a_fault_of_the_user_names_the_run_and_the_rest(tmp_path: Path) -> None:
-    def train(plan: Any) -> int:
-        raise UserError("there is no room")
-
-    with pytest.raises(UserError) as caught:
-        fit_group(new_group(tmp_path / "g"), train)
-    assert str(caught.value) == f"seed=0: there is no room\nthe others: python -m zoo.fit resume={tmp_path}/g"
-
-
-def test_a_signal_ends_the_group(tmp_path: Path) -> None:
-    trained: list[str] = []
-    codes = iter([0, 143, 0])
-
-    def train(plan: Any) -> int:
-        trained.append(plan.folder.name)
-        return next(codes)
-
-    assert fit_group(new_group(tmp_path / "g"), train) == 143
-    assert trained == ["seed=0", "seed=1"]
-
-
-def test_a_model_that_cannot_be_built_is_refused_before_the_first_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
-        main("dcgan_digits", out=str(tmp_path / "g"), seeds="0,1", **{**SETTINGS, "model": {"width": "4,0"}})
-    assert str(caught.value) == "model.width=0,seed=0: model: width must be at least 1; got 0"
-    assert not (tmp_path / "g").exists()
-
-
-# --- which runs, and where -------------------------------------------------------------------------------------------
-
-
-def test_a_grid_is_crossed_with_the_seeds(tmp_path: Path) -> None:
-    trained: list[tuple[str, int, int, float]] = []
-
-    def train(plan: Any) -> int:
-        model = plan.recipe.model.arguments
-        trained.append((plan.folder.name, plan.recipe.seed, model["width"], model["generator_lr"]))
-        return 0
-
-    overrides = {**SETTINGS, "model": {"width": "4,6", "generator_lr": "1e-3,0.01"}}
-    assert fit_group(new_group(tmp_path / "g", seeds="5,3", overrides=overrides), train) == 0
-    assert trained[:3] == [
-        ("model.width=4,model.generator_lr=1e-3,seed=5", 5, 4, 0.001),
-        ("model.width=4,model.generator_lr=1e-3,seed=3", 3, 4, 0.001),
-        ("model.width=4,model.generator_lr=0.01,seed=5", 5, 4, 0.01),
-    ]
-    assert len(trained) == len({name for name, *_ in trained}) == 8
-
-
-def test_the_plan_is_kept_with_the_recipe_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A recipe that is changed while a group trains changes no run of it; texts keep how they were typed."""
-    monkeypatch.chdir(tmp_path)
-    mine = tmp_path / "recipe.yaml"  # the copy must not make a run folder of the group
-    mine.write_text(find_recipe("dcgan_digits").read_text())
-    words = "images=128 model.betas=[0.25,0.9] data.batch_size.1=16 callbacks.Alarms=null model.generator_lr=1e-3"
-    group = asked_group(load_recipe, mine, out="g", seeds="0,1", overrides=parse_arguments(words.split()))
-    assert group is not None
-    fit_group(group, lambda plan: 0)
-    mine.write_text("images: [")
-    assert not RunFolder(Path("g")).recipe.exists()
-
-    recipes = []
-    fit_group(again(Path("g")), lambda plan: recipes.append(plan.recipe) or 0)
-    model = recipes[1].model.arguments
-    assert (recipes[1].name, recipes[1].seed, recipes[1].images) == ("recipe", 1, 128)
-    assert (model["betas"], model["generator_lr"]) == ((0.25, 0.9), 0.001)
-    assert recipes[1].data.arguments["batch_size"] == {1: 16}
-    assert "Alarms" not in recipes[1].callbacks
-
-
-def test_auto_goes_on_with_the_newest_group_of_the_same_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    ask = {"resume": "auto", "seeds": "0,1", "overrides": {"images": 64}}
-    first = asked_group(load_recipe, "dcgan_digits", **ask)
-    assert first is not None
-    assert first.is_new
-    assert first.folder.parts[:2] == ("runs", "dcgan_digits")
-    with first.claimed() as claimed:
-        pass
-
-    def found(**changes: Any) -> Group:
-        group = asked_group(load_recipe, "dcgan_digits", **{**ask, **changes})
-        assert group is not None
-        return group
-
-    assert (found().folder, found().is_new) == (claimed.folder, False)
-    assert found(seeds="0,1,2").names == ["seed=0", "seed=1", "seed=2"]
-    assert found(seeds=None, overrides={}).folder == claimed.folder  # newer than every single run
-    assert found(overrides={"images": 65}).is_new
-    assert found(overrides={"images": 64, "model": {"width": "4,8"}}).is_new
-    single = tmp_path / "runs/dcgan_digits/9999" / "checkpoints"
-    single.mkdir(parents=True)
-    (single / "000000000064.ckpt").touch()
-    assert asked_group(load_recipe, "dcgan_digits", resume="auto") is None  # the newest is a single run
-    assert found().folder == claimed.folder
 
 
 def test_seeds_can_be_added_to_a_group(group: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -390,35 +212,9 @@ def test_a_damaged_plan_is_named(group: Path, tmp_path: Path) -> None:
         main(resume=str(folder))
 
 
-def test_check_prints_the_first_recipe_once_and_writes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    settings = {**SETTINGS, "model": {"width": "4,8"}}
-    assert main("dcgan_digits", out=str(tmp_path / "g"), seeds="3,4", check=True, **settings) == 0
-    said = capsys.readouterr()
-    recipe = yaml.safe_load(said.out)
-    assert (recipe["seed"], recipe["model"]["width"]) == (3, 4)
-    assert "4 runs of dcgan_digits, one after another" in said.err
-    assert not (tmp_path / "g").exists()
-
-
 def test_from_python_seeds_give_a_list_of_runs(group: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = zoo.fit(resume=group, seeds=[0, 1, 2])
     assert [run.folder.name for run in runs] == ["seed=0", "seed=1", "seed=2"]
     assert [run.recipe.seed for run in runs] == [0, 1, 2]
     with pytest.raises(UserError, match="'4,8' is not an integer"):  # commas are for the command line
         zoo.fit("dcgan_digits", seeds=[0], model={"width": "4,8"})  # type: ignore[typeddict-item]
-
-
-def test_a_group_on_several_devices_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", [__file__])
-    settings = {**SETTINGS, "trainer": {"accelerator": "cpu", "devices": 2}}
-    text = (
-        "trainer.devices: a group of runs trains on one device; got 2. Give trainer.devices=1, or one command for each"
-    )
-    with pytest.raises(UserError) as caught:
-        main("dcgan_digits", out=str(tmp_path / "g"), seeds="0,1", **settings)
-    assert str(caught.value).startswith(text)
-    with pytest.raises(UserError, match="a group of runs trains on one device; got 2"):
-        zoo.fit("dcgan_digits", out=tmp_path / "g", seeds=[0, 1], **settings)
-    assert not (tmp_path / "g").exists()
