@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from zoo.layers.resampling import BilinearDoubling, BilinearHalving, DoublingConvolution, HalvingConvolution
 
@@ -56,6 +59,45 @@ def test_bilinear_halving_is_a_quarter_of_the_transpose_of_doubling() -> None:
     x, y = torch.randn(2, 3, 4, 6).double(), torch.randn(2, 3, 8, 12).double()
     doubling, halving = BilinearDoubling(3).double(), BilinearHalving(3).double()
     torch.testing.assert_close((doubling(x) * y).sum(), 4 * (x * halving(y)).sum())
+
+
+class Types(TorchDispatchMode):
+    """Keeps the types of maps that are convolved channel by channel, in forward and backward passes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[torch.dtype] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Note a convolution and carry it out."""
+        if function is torch.ops.aten.convolution.default:
+            self.found.append(args[0].dtype)
+        if function is torch.ops.aten.convolution_backward.default:
+            self.found.append(args[1].dtype)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("autocast", [True, False])
+@pytest.mark.parametrize("kind", [BilinearDoubling, BilinearHalving])
+def test_bilinear_layers_compute_in_float32_what_processors_compute_slowly_in_bf16(kind: type, autocast: bool) -> None:
+    """Values and derivatives of both orders are those of float32, rounded to bf16 once."""
+    x = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1)).bfloat16()
+    found = []
+    with Types() as types:
+        for layer, exact in ((kind(3), True), (kind(3) if autocast else kind(3).bfloat16(), False)):
+            maps = (x.float() if exact or autocast else x).requires_grad_()
+            with torch.autocast("cpu", torch.bfloat16, enabled=autocast and not exact):
+                y = layer(maps)
+            assert y.dtype == (torch.float32 if exact else torch.bfloat16)
+            (slope,) = torch.autograd.grad(y.float().pow(3).sum(), maps, create_graph=True)
+            slope.square().sum().backward()
+            found.append((y, slope, maps.grad))
+    assert {*types.found} == {torch.float32}
+    assert len(types.found) >= 6
+    for precise, rounded in zip(*found):
+        bound = 2**-5 * float(precise.detach().abs().max())
+        torch.testing.assert_close(rounded.float(), precise, rtol=0, atol=bound)
+    torch.testing.assert_close(found[1][0], found[0][0].bfloat16(), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("kind", [BilinearDoubling, BilinearHalving])
