@@ -132,7 +132,7 @@ def test_a_class_trains_with_what_it_fixes() -> None:
     recipe = load_recipe("dcgan_digits", {"model": {"class": "fixing_ideas.Small"}})
     assert "width" not in recipe.model.arguments
     assert recipe.model.build().hparams["width"] == 4
-    assert "model.class was changed; the recipe's width are left out" in recipe.notes
+    assert "model.class was changed; the recipe's width is left out" in recipe.notes
     overrides: dict[str, Any] = {
         "seed": 8,
         "model": {"class": "fixing_ideas.Labelled"},

@@ -65,7 +65,7 @@ def test_another_base_than_the_model_of_the_recipe() -> None:
     recipe = load("dcgan_digits model.class=MixGAN model.base=WGANGP model.components=2")
     assert recipe.model.arguments["base"]["class"] == "WGANGP"
     assert recipe.model.arguments["base"]["latent_dim"] == 64
-    assert "model.base.class was changed; the recipe's kernel_size are left out" in recipe.notes
+    assert "model.base.class was changed; the recipe's kernel_size is left out" in recipe.notes
 
 
 def test_a_mixture_becomes_its_base() -> None:

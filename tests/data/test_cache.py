@@ -61,9 +61,11 @@ def test_the_cache_is_where_zoo_cache_says(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.delenv("ZOO_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
     assert cache_folder() == tmp_path / "there" / "zoo"
-    monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home" / ".cache" / "zoo"
+    monkeypatch.chdir(tmp_path)
+    for unusable in ("", "relative", None):
+        monkeypatch.delenv("XDG_CACHE_HOME") if unusable is None else monkeypatch.setenv("XDG_CACHE_HOME", unusable)
+        assert cache_folder() == tmp_path / "home" / ".cache" / "zoo"
 
 
 def test_reading_again_opens_no_image(root: Path) -> None:

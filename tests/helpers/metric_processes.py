@@ -1,4 +1,4 @@
-"""A program for `test_metrics_processes.py`: metrics on as many processes as it is told.
+"""A program for `tests/metrics/test_processes.py`: metrics on as many processes as it is told.
 
     python metric_processes.py FOLDER RANK PROCESSES
 

@@ -165,7 +165,8 @@ class Check:
             self._left_out |= {f"{section}.{name}": target.__name__ for name in dropped}
             dropped = [name for name in dropped if name not in given]
             if dropped:
-                self.notes.append(f"{section}.class was changed; the recipe's {', '.join(dropped)} are left out")
+                verb = "is" if len(dropped) == 1 else "are"
+                self.notes.append(f"{section}.class was changed; the recipe's {', '.join(dropped)} {verb} left out")
 
     def _resolved(self, written: dict[str, Any], overrides: dict[str, Any]) -> dict[str, Any]:
         """Merge file and overrides, and replace interpolations by the values they refer to."""

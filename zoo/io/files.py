@@ -202,7 +202,9 @@ def cache_folder(given: str = "") -> Path:
     if given:
         return _given_cache(given)
     chosen = os.environ.get("ZOO_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(base):  # by the XDG specification: unset, empty and relative paths mean the default
+        base = "~/.cache"
     try:
         folder = Path(chosen).expanduser() if chosen else Path(base).expanduser() / "zoo"
     except RuntimeError as error:  # no HOME, and no name for the user's number, as in some containers

@@ -39,7 +39,7 @@ def test_a_base_of_another_class_and_other_data() -> None:
     assert changed.model.arguments["base"]["class"] == "ProGAN"
     assert changed.model.arguments["base"]["seed"] == changed.model.arguments["seed"] == 5
     assert changed.model.arguments["base"]["num_classes"] == 0
-    assert "model.base.class was changed; the recipe's kernel_size are left out" in changed.notes
+    assert "model.base.class was changed; the recipe's kernel_size is left out" in changed.notes
     assert any(note.startswith("model.base.num_classes is 0 because data.class was changed") for note in changed.notes)
 
 
