@@ -14,6 +14,7 @@ import neural_distance
 import numpy as np
 import photographs
 import pytest
+import spiral_table
 import torch
 
 import zoo
@@ -140,6 +141,31 @@ def test_every_checkpoint_of_a_run_is_measured_in_order(tmp_path: Path, monkeypa
     assert {key: found[key] for key in ("images", "fd", "coverage")} == found["course"][-1]
     assert found["samples"] == 8
     assert (tmp_path / "grid.png").is_file()
+
+
+def test_the_table_of_spirals_counts_layers_and_says_when_alarms_came() -> None:
+    def row(mechanisms: str, g: int | None, d: int | None, lead: int | None, peak: float) -> dict[str, Any]:
+        peaks = {"g": peak, "d": peak, "score": 25e12}
+        found = {"escalation": {"g": g, "d": d, "score": 7}, "lead": lead, "peak": peaks, "fd": None, "coverage": 0}
+        return {
+            "mechanisms": mechanisms,
+            "rate": 0.5,
+            "alarms": [[9]] if lead else [],
+            "fd": None,
+            "coverage": 0,
+            **found,
+        }
+
+    rows = [
+        row("pixel_norm+equalized+deviation", None, None, None, 1.26),
+        row("deviation", 20, 30, -12, 3e6),
+        row("deviation", None, 40, None, 1234.0),
+    ]
+    assert spiral_table.table(rows)[2:] == [
+        "| 0.5 | minibatch deviation | 2 | 2 of 2 | 30 (20 to 40) | 25 trillion | 1.5 million (1,200 to 3 million) | "
+        "1.5 million (1,200 to 3 million) | 1 of 2, after 12 batches |  |  |",
+        "| 0.5 | all three | 1 | 0 of 1 |  | 25 trillion | 1.3 | 1.3 | none |  |  |",
+    ]
 
 
 def test_figures_are_drawn_from_results(tmp_path: Path) -> None:
