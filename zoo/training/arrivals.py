@@ -45,16 +45,18 @@ class Arrivals:
         self.num_classes = num_classes
         self._unchecked: list[Arrival] = []
 
-    def add(self, batch: Batch, number: int, images_seen: int) -> Batch:
+    def add(self, batch: Batch, number: int, images_seen: int, are_classes: bool = True) -> Batch:
         """Remember a batch for `check`; return it with labels that are safe to index with.
 
         Args:
             batch: the batch, on the device.
             number: number of the round, from 1.
             images_seen: images seen before the round.
+            are_classes: whether the labels are to be classes of the model. Others, of which a model makes its own
+                labels, are neither checked nor changed.
         """
         labels = batch.labels if self.num_classes else None
-        safe = None if labels is None else labels.clamp(0, self.num_classes - 1)
+        safe = labels.clamp(0, self.num_classes - 1) if labels is not None and are_classes else labels
         # The sum is one pass over the images, a test of each pixel would be three.
         sums = batch.images.flatten(1).sum(1)
         bad = torch.zeros_like(sums, dtype=torch.bool) if labels is None or safe is None else labels != safe
