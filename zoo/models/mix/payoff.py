@@ -15,6 +15,7 @@ from torch import Tensor
 from zoo.gan import GAN
 from zoo.models.mix.members import with_networks
 from zoo.models.mix.passes import JoinedBatches, JoinedPasses
+from zoo.sampling.protocol import in_dtype_of
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms
 from zoo.training.player import Loss
@@ -135,7 +136,7 @@ def payoff_matrix(pairs: Pairs, real: Batch, seed: int) -> Tensor:
     generators = [copy.deepcopy(row[0].generator).train().requires_grad_(False) for row in pairs]
     kept = [buffer.clone() for buffer in base.buffers()]  # a loss may keep a running mean in one
     with seeded(seed, base.device), torch.enable_grad():  # penalties differentiate by the images
-        real = base.prepare(real)
+        real = base.prepare(Batch(in_dtype_of(base.generator, real.images), real.labels))  # NumPy's may be float64
         z, labels = base.sample_latent(len(real)), base.sample_labels(len(real))
         labels = labels if real.labels is None else real.labels
         for i, generator in enumerate(generators):
