@@ -144,7 +144,8 @@ class MixGAN(MixtureSampling, GAN):
         for name in vars(self).keys() & vars(base).keys():
             if not name.startswith("_") and name != "clock":
                 setattr(self, name, getattr(base, name))
-        self.couples_batch, self.makes_labels = base.couples_batch, base.makes_labels
+        packs = getattr(base, "packing", 1) > 1  # a single image is then scored with those after it in its batch
+        self.couples_batch, self.makes_labels = base.couples_batch or packs, base.makes_labels
         self._arrivals = base._arrivals  # which knows the number of classes
 
     @property
