@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -61,6 +62,21 @@ def with_networks(model: GAN, generator: nn.Module, discriminator: nn.Module, av
     networks = {"generator": generator, "discriminator": discriminator, "average": average}
     view._modules = {**model._modules, **networks}
     return view
+
+
+@contextmanager
+def passed_on(model: GAN, views: Iterable[GAN]) -> Iterator[None]:
+    """Give views of a model, see `with_networks`, the attributes that it sets in a block, such as those of a schedule.
+
+    Args:
+        model: the model, whose methods are called in the block.
+        views: its views; the model may be among them.
+    """
+    before = dict(vars(model))
+    yield
+    changed = {name: value for name, value in vars(model).items() if name not in before or before[name] is not value}
+    for view in views:
+        vars(view).update(changed)
 
 
 def shared_state(model: GAN) -> nn.Module:
