@@ -241,8 +241,8 @@ class R3GAN(GAN):
         **training: Any,
     ) -> None:
         sizes = stage_widths(resolution, width, tuple(widths), group_size)
-        require_at_least(1, blocks=blocks, decay_images=decay_images)
-        require_at_least(0, penalty_final=penalty_final, average_halflife=average_halflife)
+        require_at_least(1, blocks=blocks, decay_images=decay_images, channels=channels, latent_dim=latent_dim)
+        require_at_least(0, penalty_final=penalty_final, average_halflife=average_halflife, num_classes=num_classes)
         if not 0 <= augment_strength <= 1:
             raise ValueError(f"augment_strength is a probability, from 0 to 1; got {augment_strength}")
         if not 0 <= beta2_final < 1:
