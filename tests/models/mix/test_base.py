@@ -68,3 +68,23 @@ def test_pairs_of_a_relativistic_loss_have_one_class_whatever_the_weights(object
     train(model, 1, tmp_path)
     same = [torch.equal(real, fake) for real, fake in seen]
     assert same == [objective == "relativistic"] * 2
+
+
+class Clips(zoo.DCGAN):
+    """Base with a hook of Lightning."""
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        raise AssertionError("never called by a mixture")
+
+
+class Steps(zoo.DCGAN):
+    """Base with a loop of its own."""
+
+    def training_step(self, data: Any, batch_idx: int) -> None:
+        raise AssertionError("never called by a mixture")
+
+
+@pytest.mark.parametrize(("name", "method"), [("Clips", "on_before_optimizer_step"), ("Steps", "training_step")])
+def test_a_base_whose_loop_would_be_left_out_is_refused(name: str, method: str) -> None:
+    with pytest.raises(ValueError, match=rf"base: .*{name} overrides {method}, which a MixGAN would leave out.*alone"):
+        zoo.MixGAN({"class": f"{HERE}.{name}", **SMALL}, components=2)
