@@ -312,7 +312,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         self.augmentation.end_round(self._running, shown, self.trainer.strategy.reduce, self.device)
         self.images_before, self.images_seen = self.images_seen, self.images_seen + shown
         self.on_clock(self.progress - shown, self.progress)
-        if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
+        if self.logs_this_round():
             self.log_terms()
             self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars
         elif monitors(self.trainer):  # they ask at any round, such as the end of an epoch

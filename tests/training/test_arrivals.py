@@ -134,3 +134,25 @@ def test_a_model_that_makes_its_labels_gets_those_of_the_data_as_they_are(tmp_pa
     assert batches[-1].labels is not None
     assert int(model.seen.max()) > 2
     assert torch.equal(model.seen, batches[-1].labels)
+
+
+class CountsLogs(zoo.VanillaGAN):
+    """Model that counts how often the host waits for its losses."""
+
+    logs = 0
+
+    def log_terms(self) -> None:
+        self.logs += 1
+        super().log_terms()
+
+
+def test_a_trainer_that_never_logs_does_not_wait_for_losses(tmp_path: Path) -> None:
+    model = CountsLogs(resolution=4, width=8)
+    train(model, 5, tmp_path, log_every_n_steps=0)
+    assert model.logs == 1  # at the end
+
+
+def test_what_is_remembered_of_batches_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("zoo.training.arrivals.MOST", 4)
+    with pytest.raises(DataError, match=r"in the batch of round 3 \(after 16 images\) image 0"):
+        train(tiny_mlp(), 4, tmp_path, loader=nan_at(2), log_every_n_steps=100)
