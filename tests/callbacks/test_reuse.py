@@ -9,8 +9,9 @@ from typing import Any
 
 from pytorch_lightning import Callback
 
+import zoo
 from tests.helpers.training import tiny_dcgan, tiny_mlp, train
-from zoo.callbacks import Alarms, SampleMetrics, SaveEvery, StopOnSignal
+from zoo.callbacks import Alarms, RunProgress, SampleMetrics, SaveEvery, StopOnSignal
 from zoo.data.digits import Digits
 
 
@@ -69,3 +70,12 @@ def test_floors_are_those_of_the_data_of_the_fit(tmp_path: Path) -> None:
         row = json.loads((tmp_path / name / "evaluation" / "training-pixels.jsonl").read_text())
         floors[name] = row["numbers"][0]["floor"]
     assert floors["two"] == floors["new"] != floors["one"]
+
+
+def test_the_stages_of_a_progress_display_are_those_of_the_model(tmp_path: Path) -> None:
+    progress = RunProgress(images=32)
+    settings: dict[str, Any] = {"latent_dim": 5, "width": 4, "width_base": 64, "hold_images": 8, "fade_images": 8}
+    for resolution in (8, 16):
+        model = zoo.ProGAN(resolution=resolution, channels=1, **settings)
+        train(model, 1, tmp_path, callbacks=[progress], enable_progress_bar=True)
+        assert progress.stages[-1].resolution == resolution
