@@ -22,7 +22,7 @@ class LogsTerms:
     _not_checked: frozenset[str]
 
     def logs_this_round(self) -> bool:
-        """Return whether the trainer logs after this round; with `log_every_n_steps=0`, as in barebones, it never does."""
+        """Return whether the trainer logs after this round; never with `log_every_n_steps=0`, as `barebones` has it."""
         every = getattr(self.trainer, "log_every_n_steps", 50)
         return bool(every) and self.rounds % every == 0
 
