@@ -30,7 +30,7 @@ from zoo.training.average import MovingAverage, averaged_copy
 from zoo.training.batch import Batch, check_batch, check_labels
 from zoo.training.contract import (
     check_callbacks,
-    check_hyperparameters,
+    check_model,
     check_terms,
     check_trainer,
     given_objective,
@@ -386,7 +386,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
     def on_fit_start(self) -> None:
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""
         check_trainer(self.trainer)
-        check_hyperparameters(self)
+        check_model(self)
         self._is_first, self.lr_factor, self.can_roll_back = True, 1.0, False  # not those of an earlier fit
         self._running.load(self._restored_terms, self.device)
         self._restored_terms = {}

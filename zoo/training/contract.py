@@ -8,6 +8,7 @@ from typing import Any
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning import callbacks as pl_callbacks
 from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from zoo.errors import CheckpointError, UserError
 from zoo.training.batch import Batch
@@ -164,6 +165,33 @@ def check_callbacks(trainer: Trainer) -> None:
 def monitors(trainer: Trainer) -> bool:
     """Return whether a callback monitors a logged term, as ModelCheckpoint and EarlyStopping do."""
     return any(isinstance(getattr(callback, "monitor", None), str) for callback in getattr(trainer, "callbacks", ()))
+
+
+def check_model(model: Any) -> None:
+    """Check that a variant's constructor has done all that training needs, see the checks that this calls."""
+    check_hyperparameters(model)
+    check_average(model)
+
+
+def check_average(model: Any) -> None:
+    """Check that the average is a network like the generator, which a subclass may have replaced in its constructor.
+
+    Raises:
+        UserError: when it is another network: its images would not be the generator's.
+    """
+    if _plan(model.average) != _plan(model.generator):
+        raise UserError(
+            f"{type(model).__name__}: the generator is not the network that GAN.__init__ copied for the moving "
+            "average, from which samples are drawn. After `self.generator = ...`, or a change of its layers, write "
+            "`self.average = averaged_copy(self.generator)` (zoo.training.average)"
+        )
+
+
+def _plan(network: nn.Module) -> list[Any]:
+    """Return the classes of a network's parts, without wrappers such as `torch.compile`, and its shapes."""
+    parts = (part for part in network.modules() if not hasattr(part, "_orig_mod"))
+    classes = [type(part) for part in parts if not isinstance(part, DataParallel | DistributedDataParallel)]
+    return [*classes, *(weight.shape for weight in network.parameters()), *(b.shape for b in network.buffers())]
 
 
 def check_hyperparameters(model: LightningModule) -> None:
