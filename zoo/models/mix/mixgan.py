@@ -49,6 +49,7 @@ from zoo.models.mix.mixture import Mixture, Regulariser, WeightUpdate, regularis
 from zoo.models.mix.payoff import LossOf, Payoff, discriminator_terms, generator_terms, payoff_matrix, weighted
 from zoo.models.mix.sampling import MixtureSampling
 from zoo.training.batch import Batch
+from zoo.training.contract import scored
 from zoo.training.objectives import Terms
 from zoo.training.player import Loss, Player
 
@@ -145,8 +146,7 @@ class MixGAN(MixtureSampling, GAN):
         for name in vars(self).keys() & vars(base).keys():
             if not name.startswith("_") and name != "clock":
                 setattr(self, name, getattr(base, name))
-        packs = getattr(base, "packing", 1) > 1  # a single image is then scored with those after it in its batch
-        self.couples_batch, self.makes_labels = base.couples_batch or packs, base.makes_labels
+        self.couples_batch, self.makes_labels = base.couples_batch, base.makes_labels
         self._arrivals = base._arrivals  # which knows the number of classes
 
     @property
@@ -287,6 +287,12 @@ class MixGAN(MixtureSampling, GAN):
         """Return the weighted mean (B,) of the discriminators' logits."""
         logits = [pair.score(batch) for pair in self.pairs[0]]
         return logits[0] if len(logits) == 1 else torch.stack(logits, 1) @ self.discriminator.probabilities()
+
+    def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
+        """Score each batch, see `GAN.scores`; one by one where the base scores packs, which lie within a batch."""
+        if getattr(self._first, "packing", 1) > 1:
+            return tuple(scored(self, batch) for batch in batches)
+        return super().scores(*batches)
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the terms that the discriminators minimise, from real images and the rows of `fakes`."""
