@@ -30,17 +30,20 @@ from zoo.training.average import MovingAverage, averaged_copy
 from zoo.training.batch import Batch, check_batch, check_labels
 from zoo.training.contract import (
     check_callbacks,
-    check_hyperparameters,
+    check_model,
     check_terms,
     check_trainer,
     given_objective,
     monitors,
     scored,
+    trainable,
+    trained_by,
 )
 from zoo.training.freezing import frozen
 from zoo.training.objectives import Objective, Terms, set_penalties
 from zoo.training.penalties import PenaltyPrecision
 from zoo.training.player import Player
+from zoo.training.rates import set_learning_rate, shares_of_groups
 from zoo.training.replicas import average_gradients
 from zoo.training.seeding import derive_seed, set_seed
 from zoo.training.term_logging import LogsTerms
@@ -177,6 +180,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         self._running, self._arrivals = RunningTerms(), Arrivals(num_classes)
         self._restored_terms: dict[str, list[float]] = {}  # of the checkpoint that a fit resumes from
         self._not_checked: frozenset[str] = frozenset()  # buffers that are infinite by design
+        self._trained: dict[str, list[nn.Parameter]] = {}  # by player, as the shares of its groups' learning rates
+        self._shares: dict[str, list[float]] = {}
+        self._is_first = True  # whether the next round is the first of a fit
 
     @property
     def device(self) -> torch.device:
@@ -281,13 +287,14 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         # own latents, and keeps random draws of metrics and callbacks from changing the training.
         set_seed(derive_seed("round", self.seed, self.global_rank, self.images_seen), self.device)
         batch = Batch.of(data)
-        if self.rounds == 0:
+        first, self._is_first = self._is_first, False
+        if first:
             resolutions = {self.resolution, self.data_resolution(self.progress)}
             check_batch(batch, self.channels, resolutions, 0 if self.makes_labels else self.num_classes)
-        self._arrivals.check_on_host(batch.labels, self.rounds + 1, self.images_seen)
+        self._arrivals.check_on_host(None if self.makes_labels else batch.labels, self.rounds + 1, self.images_seen)
         arrived = Batch(in_dtype_of(self.generator, batch.images), batch.labels)  # NumPy's are often float64
-        real = self.prepare(self._arrivals.add(arrived, self.rounds + 1, self.images_seen))
-        if self.rounds == 0 and self.makes_labels:
+        real = self.prepare(self._arrivals.add(arrived, self.rounds + 1, self.images_seen, not self.makes_labels))
+        if first and self.makes_labels:
             check_labels(real.labels, self.num_classes, "prepare of the model makes")
         self.before_round(self.progress)
         optimizers = self.optimizers()
@@ -305,7 +312,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         self.augmentation.end_round(self._running, shown, self.trainer.strategy.reduce, self.device)
         self.images_before, self.images_seen = self.images_seen, self.images_seen + shown
         self.on_clock(self.progress - shown, self.progress)
-        if self.rounds % max(getattr(self.trainer, "log_every_n_steps", 50), 1) == 0:
+        if self.logs_this_round():
             self.log_terms()
             self.log_dict(self.last_terms, logger=False, batch_size=1)  # for progress bars
         elif monitors(self.trainer):  # they ask at any round, such as the end of an epoch
@@ -313,8 +320,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
 
     def _play(self, player: Player, optimizer: LightningOptimizer, real: Batch, rate: float) -> None:
         """Make one optimizer step of a player, with its learning rate multiplied by `rate`."""
-        for group in optimizer.param_groups:
-            group["lr"] = player.lr * rate
+        set_learning_rate(optimizer.optimizer, self._shares.get(player.name, ()), player.lr * rate)
         optimizer.zero_grad()
         shards = real.chunk(self.micro_batches)
         sizes = [len(shard) * player.fakes for shard in shards]
@@ -346,20 +352,21 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         return self.sample_labels(len(real) * player.fakes)
 
     def _idle(self, player: Player) -> list[nn.Parameter]:
-        """Return the parameters of the other players, which are frozen while this one moves.
-
-        Parameters that the user froze before training are not among them, so they stay frozen.
-        """
-        return [p for name, trained in self._trained.items() if name != player.name for p in trained]
+        """Return the parameters of the other players, which are frozen while this one moves; not those it shares."""
+        own = {id(p) for p in self.trained_parameters(player.name)}
+        return [p for trained in self._trained.values() for p in trained if id(p) not in own]
 
     def trained_parameters(self, player: str) -> list[nn.Parameter]:
         """Return the parameters that the optimizer of the player of this name updates; known once a fit has begun."""
-        return self._trained[player]
+        return trained_by(self, player)
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Return one optimizer for each player, over the parameters of its network that are not frozen."""
-        self._trained = {p.name: [w for w in p.network.parameters() if w.requires_grad] for p in self.players()}
-        return [self.configure_optimizer(p, self._trained[p.name]) for p in self.players()]
+        whose, players = type(self).__name__, self.players()
+        self._trained = {player.name: trainable(player, whose) for player in players}
+        optimizers = [self.configure_optimizer(player, self._trained[player.name]) for player in players]
+        self._shares = {p.name: shares_of_groups(made, p, whose) for p, made in zip(players, optimizers)}
+        return optimizers
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Clip the gradients, which are final here; earlier in the step they would be partial sums."""
@@ -379,12 +386,14 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
     def on_fit_start(self) -> None:
         """Refuse trainers and models that cannot train a GAN correctly, with the reason."""
         check_trainer(self.trainer)
-        check_hyperparameters(self)
+        check_model(self)
+        self._is_first, self.lr_factor, self.can_roll_back = True, 1.0, False  # not those of an earlier fit
         self._running.load(self._restored_terms, self.device)
         self._restored_terms = {}
         self._not_checked = infinite_buffers(self)
-        if self.num_classes:
-            self.class_names = tuple(getattr(getattr(self.trainer, "datamodule", None), "class_names", ()))
+        data: Any = getattr(self.trainer, "datamodule", None)
+        if self.num_classes and hasattr(data, "class_names"):  # other loaders leave the names that the model has
+            self.class_names = tuple(data.class_names)
 
     # --- checkpoints -------------------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from torch.nn import functional
 import zoo
 from tests.helpers.training import equal, train, weights
 from zoo.io.run_folder import checkpoints_in
+from zoo.layers.convolution import Conv2d
 from zoo.models.r3gan import Block, stage_widths
 from zoo.training.penalties import scores_and_gradient_norms
 
@@ -288,3 +289,18 @@ def test_another_or_a_compiled_discriminator_is_not_taken_for_affine() -> None:
     assert compiled.scores_are_affine
     compiled.discriminator.compile()
     assert not compiled.scores_are_affine
+
+
+@pytest.mark.parametrize("layer", [nn.Conv2d(1, 8, 1), nn.Sequential(Conv2d(1, 8, 1), nn.Tanh())])
+def test_penalties_of_a_changed_discriminator_use_its_scores(layer: nn.Module) -> None:
+    """A layer of another class may have a bias that the joint graph of scores and penalties does not know of."""
+    torch.manual_seed(0)
+    model = zoo.R3GAN(resolution=8, channels=1, latent_dim=4, width=8, blocks=1, group_size=8)
+    assert model.scores_are_affine
+    model.discriminator.from_image = layer
+    model.before_round(0)
+    real, fake = (zoo.Batch(torch.randn(4, 1, 8, 8)) for _ in range(2))
+    assert model.objective is not None
+    model.objective.discriminator(model.scores, real, fake)
+    assert real.scores is not None
+    torch.testing.assert_close(real.scores, model.score(zoo.Batch(real.images)))

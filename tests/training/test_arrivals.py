@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,46 @@ def test_float64_images_train_a_float32_model(tmp_path: Path) -> None:
     train(expected, 2, tmp_path, loader=labelled(torch.int64))
     train(model, 2, tmp_path, loader=labelled(torch.int64, images=torch.float64))
     assert identical(model.state_dict(), expected.state_dict())
+
+
+class Coarse(zoo.DCGAN):
+    """Model of three superclasses, which it makes of the thirty classes of the data."""
+
+    makes_labels = True
+
+    def prepare(self, real: zoo.Batch) -> zoo.Batch:
+        assert real.labels is not None
+        self.seen = real.labels
+        return zoo.Batch(real.images, real.labels // 10)
+
+
+def test_a_model_that_makes_its_labels_gets_those_of_the_data_as_they_are(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Coarse(resolution=16, channels=1, latent_dim=5, width=4, num_classes=3)
+    batches = list(islice(Noise((1, 16, 16), classes=30), 2))
+    train(model, 2, tmp_path, loader=iter(batches), log_every_n_steps=1)
+    assert batches[-1].labels is not None
+    assert int(model.seen.max()) > 2
+    assert torch.equal(model.seen, batches[-1].labels)
+
+
+class CountsLogs(zoo.VanillaGAN):
+    """Model that counts how often the host waits for its losses."""
+
+    logs = 0
+
+    def log_terms(self) -> None:
+        self.logs += 1
+        super().log_terms()
+
+
+def test_a_trainer_that_never_logs_does_not_wait_for_losses(tmp_path: Path) -> None:
+    model = CountsLogs(resolution=4, width=8)
+    train(model, 5, tmp_path, log_every_n_steps=0)
+    assert model.logs == 1  # at the end
+
+
+def test_what_is_remembered_of_batches_is_bounded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("zoo.training.arrivals.MOST", 4)
+    with pytest.raises(DataError, match=r"in the batch of round 3 \(after 16 images\) image 0"):
+        train(tiny_mlp(), 4, tmp_path, loader=nan_at(2), log_every_n_steps=100)

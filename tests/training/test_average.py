@@ -1,9 +1,14 @@
 import copy
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
+import zoo
+from tests.helpers.training import train
+from zoo.errors import UserError
 from zoo.training.average import MovingAverage, averaged_copy
 
 
@@ -62,3 +67,37 @@ def test_the_average_is_frozen_and_in_eval_mode() -> None:
     average = averaged_copy(network().train())
     assert not average.training
     assert not any(p.requires_grad for p in average.parameters())
+
+
+class Wave(nn.Module):
+    """Generator whose weights have the shapes of those of a small `VanillaGAN`, and another activation."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(3, 8), nn.SiLU(), nn.Linear(8, 16), nn.Tanh(), nn.Unflatten(1, (1, 4, 4)))
+
+    def forward(self, z: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        images: torch.Tensor = self.body(z)
+        return images
+
+
+class Waves(zoo.VanillaGAN):
+    """Model that replaces the generator of its parent, with or without the average."""
+
+    def __init__(self, copies: bool = False, **vanilla: Any) -> None:
+        super().__init__(**vanilla)
+        self.generator = Wave()
+        if copies:
+            self.average = averaged_copy(self.generator)
+        self.save_hyperparameters(logger=False)
+
+
+def test_a_generator_that_replaced_another_needs_an_average_of_its_own(tmp_path: Path) -> None:
+    """Otherwise samples would be drawn from the weights of one network in the layers of another."""
+    settings: dict[str, Any] = {"resolution": 4, "latent_dim": 3, "layers": 1, "width": 8, "average_halflife": 0}
+    with pytest.raises(UserError, match=r"Waves: the generator is not the network.*self.average = averaged_copy\("):
+        train(Waves(**settings), 1, tmp_path)
+    model = Waves(copies=True, **settings)
+    train(model, 2, tmp_path)
+    z = torch.randn(5, 3)
+    torch.testing.assert_close(model.average(z), model.generator(z))

@@ -28,6 +28,11 @@ TINY: dict[str, Any] = {
         (None, "got nothing; does it end with return"),
         ({"l1": 0.5}, "the term 'l1' must be a tensor; got 0.5"),
         ({"l1": torch.zeros(64)}, r"the term 'l1' must be one number; got \(64,\). Add .mean\(\)"),
+        ({}, "must return at least one term; got an empty dict"),
+        (
+            {"l1": torch.zeros(()), "l2": torch.ones(())},
+            "no term depends on weights that the player trains.*got l1, l2",
+        ),
     ],
 )
 def test_a_loss_that_is_none_is_named(given: Any, fault: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -43,6 +48,25 @@ def test_scores_of_another_shape_are_refused_not_broadcast(monkeypatch: pytest.M
     monkeypatch.setattr(model, "score", lambda batch: score(batch)[:, None])
     with pytest.raises(UserError, match=r"DCGAN.score must give one logit for each image, \(\d+,\); got \(\d+, 1\)"):
         train(model, 1, tmp_path)
+
+
+def test_a_player_without_weights_to_train_is_named(tmp_path: Path) -> None:
+    model = tiny_dcgan()
+    model.generator.requires_grad_(False)
+    with pytest.raises(UserError, match="DCGAN: the network of the player 'g' has no weight to train"):
+        train(model, 1, tmp_path)
+
+
+class Replaced(zoo.VanillaGAN):
+    """Model that makes its optimizers as other LightningModules do."""
+
+    def configure_optimizers(self) -> Any:
+        return [torch.optim.Adam(network.parameters()) for network in (self.discriminator, self.generator)]
+
+
+def test_a_subclass_that_makes_all_optimizers_is_told_of_the_method_for_one(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Replaced: the player 'd' has no optimizer.*Override configure_optimizer\("):
+        train(Replaced(resolution=4, width=8), 1, tmp_path)
 
 
 def test_a_refused_resume_leaves_the_run_as_it_was(tmp_path: Path) -> None:

@@ -20,6 +20,16 @@ IMAGES = torch.randn(6, 2, 3, 3, generator=torch.Generator().manual_seed(0)).con
 )
 
 
+def test_single_images_are_joined_with_those_of_their_own_batch_only() -> None:
+    """The real images' scores must not depend on the generated ones that are scored in the same call."""
+    alone = {"class": "VanillaGAN", "resolution": 4, "width": 8, "latent_dim": 3, "dropout": 0.0, "packing": 2}
+    for model in (tiny_mlp(packing=2), zoo.MixGAN(alone, components=2)):
+        batches = [Batch(torch.rand(3, 1, 4, 4) + i) for i in range(2)]
+        for batch, scores in zip(batches, model.scores(*batches)):
+            assert batch.scores is scores
+            torch.testing.assert_close(scores, model.score(batch))
+
+
 class Linear(nn.Module):
     """A discriminator that is linear in the pixels of its input."""
 

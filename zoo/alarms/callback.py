@@ -96,6 +96,13 @@ class Alarms(Callback):
         self.every, self.rounds, self.action, self.rollbacks, self.lr_drop = every, rounds, action, rollbacks, lr_drop
         self.keep_healthy, self.classifier = keep_healthy or action == "rollback", classifier
         self.alarms = {name: check for name, check in ALARMS.items() if name not in ignore}
+        self.records: Records | None = None  # on rank 0
+        self._observer: Observer | None = None
+        self._restored: dict[str, Any] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Set the state of readings and decisions to that of a model of which nothing is known."""
         self.baselines = Baselines()
         self.healthy = HealthyCheckpoints()
         self.rolled_back = 0  # number of rollbacks
@@ -105,9 +112,6 @@ class Alarms(Callback):
         self.active: dict[str, int] = {}  # by name of an active alarm: the last round in which it was raised
         self.full_only: set[str] = set()  # alarms raised by the latest full reading that quick readings cannot raise
         self._read_at = 0  # images seen at the last quick reading
-        self.records: Records | None = None  # on rank 0
-        self._observer: Observer | None = None
-        self._restored: dict[str, Any] = {}
 
     # --- hooks -------------------------------------------------------------------------------------------------------
 
@@ -118,6 +122,12 @@ class Alarms(Callback):
             FeatureError: if the classifier is not available or has no classes.
         """
         assert isinstance(pl_module, GAN)
+        folder = Path(trainer.default_root_dir)
+        self.stopped = None
+        if self._observer is not None and self._observer.networks["g"] is pl_module.generator:
+            self.healthy.load_state_dict(self.healthy.state_dict(), folder)  # the folder may be another one
+        else:  # also where the callback has watched another model before
+            self._begin()
         self._players = {
             id(optimizer): (player.name, pl_module.trained_parameters(player.name))
             for player, optimizer in zip(pl_module.players(), trainer.optimizers)
@@ -127,8 +137,8 @@ class Alarms(Callback):
             raise FeatureError(f"Alarms.classifier: extractor {self.classifier} has no classes; `digits` has")
         self._observer = Observer(pl_module, getattr(trainer, "datamodule", None), classifier=network)
         if trainer.is_global_zero:
-            self.records = Records(RunFolder(Path(trainer.default_root_dir)), pl_module.images_seen)
-        self._restore(pl_module, self._restored, Path(trainer.default_root_dir))
+            self.records = Records(RunFolder(folder), pl_module.images_seen)
+        self._restore(pl_module, self._restored, folder)
         self._set_learning_rates(pl_module)
         pl_module.can_roll_back = self._rolls_back() and "not finite" in self.alarms
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from zoo.data import Images, Split
 from zoo.data.pool import to_float
 from zoo.gan import GAN
+from zoo.sampling.protocol import in_dtype_of
 from zoo.training.batch import Batch
 from zoo.training.seeding import derive_seed, seeded
 
@@ -84,7 +85,7 @@ class FixedInputs:
             if split_name != "train" or self.images is None:
                 return None
             labels = None if self.labels is None else self.labels[:n]
-            raw = Batch(self.images[:n], labels).to(model.device)
+            raw = Batch(in_dtype_of(model.generator, self.images[:n]), labels).to(model.device)
         else:
             raw = self._read(split_name, model, n)
             if len(raw) < 2:

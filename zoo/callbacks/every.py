@@ -65,7 +65,7 @@ class Every(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Act on the untrained model, if `at_start`."""
         assert isinstance(pl_module, GAN)
-        self._acted_time = time.monotonic()
+        self._acted_at, self._acted_time = None, time.monotonic()  # an earlier fit may have ended at the same image
         if self._at_start and pl_module.images_seen == 0:
             self._act_once(trainer, pl_module)
 

@@ -100,10 +100,7 @@ class SampleMetrics(Every):
         self.select, self.seed, self.required = select, seed, required
         self.select_highest = keys.get(select, False)
         self._rows: list[Row] = []
-        self._floors: dict[str, dict[str, Floor]] = {"train": {}, "held_out": {}}
-        self._latest: Features | None = None
         self._held_out: dict[str, Any] = {}
-        self._drawn_at = 0.0
         self._begin()
 
     @property
@@ -165,7 +162,10 @@ class SampleMetrics(Every):
             )
 
     def _begin(self) -> None:
-        """Set the counts of what is missing to 0."""
+        """Forget what was measured in an earlier fit, which may have had other data."""
+        self._floors: dict[str, dict[str, Floor]] = {"train": {}, "held_out": {}}
+        self._latest: Features | None = None
+        self._drawn_at = 0.0
         self._missing, self._missing_best = Missing("measurements"), Missing("best checkpoints")
         self._unwritten = 0  # measurements since the file was written last
 

@@ -48,6 +48,7 @@ class RunProgress(ProgressBar):
         super().__init__()
         self.images, self.line_seconds = images, line_seconds
         self.stages: Sequence[Stage] = ()
+        self._own_stages = False  # whether they are those of the model
         self._live: Progress | None = None
         self._shown_at = self._recorded_at = 0.0
         self._speed = RecentSpeed()
@@ -67,7 +68,8 @@ class RunProgress(ProgressBar):
         assert isinstance(pl_module, GAN)
         if self._enabled and (note := note_on_cost(pl_module, self.images - pl_module.progress)):
             print(note, flush=True)
-        self.stages = self.stages or stages_of(pl_module.data_resolution, self.images)
+        if not self.stages or self._own_stages:  # an earlier fit may have had another model
+            self.stages, self._own_stages = stages_of(pl_module.data_resolution, self.images), True
         self._pictures = [callback for callback in trainer.callbacks if isinstance(callback, SampleGrid)]  # type: ignore[attr-defined]
         self._shown_at = time.monotonic()
         self._speed = RecentSpeed()

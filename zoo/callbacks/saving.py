@@ -36,9 +36,9 @@ class SaveEvery(Every):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the checkpoint that a run resumes from as it is, if the run ends without a further round."""
         assert isinstance(pl_module, GAN)
+        super().on_train_start(trainer, pl_module)
         if RunFolder(Path(trainer.default_root_dir)).checkpoint(pl_module.images_seen).is_file():
             self._acted_at = pl_module.images_seen
-        super().on_train_start(trainer, pl_module)
 
     def due(self, trainer: Trainer, model: GAN) -> bool:
         """Check whether to save: at each multiple of `every`, after `minutes`, and as soon as a stop was requested."""

@@ -64,6 +64,7 @@ class StopOnSignal(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Install the signal handlers."""
+        self.received = self._received_here = None  # a signal ends one fit
         self._round_seconds, self._round_began = None, time.monotonic()
         if threading.current_thread() is threading.main_thread():
             self._before = {number: signal.signal(number, self._handle) for number in self.signals}

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate
 
+from zoo.errors import require_at_least
 from zoo.gan import GAN
 from zoo.layers.attention import SelfAttention
 from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
@@ -323,6 +324,9 @@ class BigGAN(OrthogonalGAN):
         **training: Any,
     ) -> None:
         check_sizes("BigGAN", resolution, attention, initialisation)
+        require_at_least(1, channels=channels, width=width)
+        require_at_least(0, latent_dim=latent_dim, num_classes=num_classes, shared_dim=shared_dim)
+        require_at_least(0, epsilon=epsilon, orthogonal=orthogonal)
         slots = len(GENERATOR_WIDTHS[resolution])
         length = latent_dim or LATENT_DIMS[resolution]
         if skip_latents:

@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d
 
+from zoo.errors import require_at_least
 from zoo.layers.attention import SelfAttention
 from zoo.layers.conditional_norm import ConditionalBatchNorm, UnconditionalBatchNorm
 from zoo.layers.rectifier import relu
@@ -204,6 +205,9 @@ class BigGANDeep(OrthogonalGAN):
         **training: Any,
     ) -> None:
         check_sizes("BigGANDeep", resolution, attention, initialisation)
+        require_at_least(1, channels=channels, latent_dim=latent_dim, width=width)
+        require_at_least(0, num_classes=num_classes, epsilon=epsilon, orthogonal=orthogonal)
+        require_at_least(1 if num_classes else 0, shared_dim=shared_dim)  # without it the generator would see no class
         if width % BOTTLENECK:
             raise ValueError(f"width of a BigGANDeep is a multiple of {BOTTLENECK}; got {width}")
         generator = Generator(resolution, channels, latent_dim, width, num_classes, shared_dim, attention, epsilon)

@@ -24,7 +24,7 @@ to the latent, and one-hot maps are appended to the image as channels.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -36,6 +36,7 @@ from zoo.layers.rectifier import LeakyReLU
 from zoo.models.packed import Packed
 from zoo.training.objectives import objective as objective_named
 
+Latent = Literal["auto", "normal", "uniform"]
 RESOLUTIONS = (16, 28, 32, 64, 128, 256)
 
 
@@ -163,7 +164,7 @@ class DCGAN(Packed):
         training: settings of the training loop, see `zoo.GAN`.
 
     Raises:
-        ValueError: for a resolution or kernel size that is not offered, or packs of labelled images.
+        ValueError: for a resolution, kernel size or distribution that is not offered, or packs of labelled images.
     """
 
     couples_batch = True  # batch norm, with separate statistics for real and generated images, as in the paper
@@ -177,7 +178,7 @@ class DCGAN(Packed):
         width: int = 64,
         num_classes: int = 0,
         kernel_size: int = 4,
-        latent: Literal["auto", "normal", "uniform"] = "auto",
+        latent: Latent = "auto",
         objective: str = "non_saturating",
         discriminator_channels: int = 0,
         packing: int = 1,
@@ -189,8 +190,10 @@ class DCGAN(Packed):
             raise ValueError(f"kernel_size of a DCGAN is 4 (PyTorch ports) or 5 (the authors' code); got {kernel_size}")
         if resolution == 28 and kernel_size == 4:
             raise ValueError("a DCGAN of 28 px has 5x5 kernels, which halve 7 pixels to 4; set kernel_size=5")
+        if latent not in get_args(Latent):
+            raise ValueError(f"latent of a DCGAN is {', '.join(get_args(Latent)[:-1])} or uniform; got {latent!r}")
         require_at_least(1, width=width, channels=channels, latent_dim=latent_dim, packing=packing)
-        require_at_least(0, discriminator_channels=discriminator_channels)
+        require_at_least(0, discriminator_channels=discriminator_channels, num_classes=num_classes)
         super().__init__(
             Generator(resolution, channels, latent_dim, width, num_classes, kernel_size).apply(initialise),
             Discriminator(

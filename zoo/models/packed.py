@@ -11,6 +11,7 @@ from torch import Tensor
 
 from zoo.gan import GAN
 from zoo.training.batch import Batch
+from zoo.training.contract import scored
 from zoo.training.objectives import Terms
 from zoo.training.packing import packs, with_followers
 
@@ -40,6 +41,12 @@ class Packed(GAN):
         if batch.images.shape[1] == self.channels:
             batch = with_followers(batch, self.packing)
         return super().score(batch)
+
+    def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
+        """Score each batch, see `GAN.scores`; single images are joined with those of their own batch alone."""
+        if self.packing > 1 and any(batch.images.shape[1] == self.channels for batch in batches):
+            return tuple(scored(self, batch) for batch in batches)
+        return super().scores(*batches)
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the terms of the objective, as means over packs."""

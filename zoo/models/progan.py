@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, linear
 
+from zoo.errors import require_at_least
 from zoo.gan import GAN
 from zoo.layers.equalized import EqualizedConv2d, EqualizedDoublingConv2d, EqualizedLinear, scaled, unequalize
 from zoo.layers.labels import one_hot
@@ -242,6 +243,8 @@ class ProGAN(GAN):
                     f"r1_every is the earlier name of penalty_every: give one of them; got {r1_every}, {every}"
                 )
             training = {**training, "penalty_every": r1_every}
+        require_at_least(1, channels=channels, latent_dim=latent_dim, r1_every=r1_every)
+        require_at_least(0, num_classes=num_classes, drift=drift)
         growth = Growth(resolution, hold_images, fade_images, initial_resolution)
         widths = Widths(width_base, width)
         widths.check(resolution)

@@ -177,6 +177,10 @@ class Discriminator(nn.Module):
             return scores
 
 
+PARTS = (Discriminator, Block, Conv2d, BilinearHalving, nn.Sequential, nn.ModuleList, nn.Linear, nn.Embedding)
+"""Classes of the parts of the discriminator."""
+
+
 class R3GAN(GAN):
     """R3GAN. `R3GAN()` is the authors' CIFAR-10 model, without classes.
 
@@ -241,8 +245,8 @@ class R3GAN(GAN):
         **training: Any,
     ) -> None:
         sizes = stage_widths(resolution, width, tuple(widths), group_size)
-        require_at_least(1, blocks=blocks, decay_images=decay_images)
-        require_at_least(0, penalty_final=penalty_final, average_halflife=average_halflife)
+        require_at_least(1, blocks=blocks, decay_images=decay_images, channels=channels, latent_dim=latent_dim)
+        require_at_least(0, penalty_final=penalty_final, average_halflife=average_halflife, num_classes=num_classes)
         if not 0 <= augment_strength <= 1:
             raise ValueError(f"augment_strength is a probability, from 0 to 1; got {augment_strength}")
         if not 0 <= beta2_final < 1:
@@ -288,11 +292,12 @@ class R3GAN(GAN):
     def scores_are_affine(self) -> bool:
         """Whether `zoo.training.penalties.affine_scores` holds: for the discriminator of this file, not compiled.
 
-        A variant may score by other outputs or another network, and a compiled layer does not report its bias.
+        A variant may score by other outputs or another network, and neither a compiled layer nor one of another class,
+        put into the network, reports its bias.
         """
         network = self.discriminator
         own = type(self).score is GAN.score and type(network) is Discriminator
-        return own and not any(getattr(module, "_compiled_call_impl", None) for module in network.modules())
+        return own and all(_reports_its_bias(module) for module in network.modules())
 
     def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
         """Return Adam, which takes the betas of the round at each of its steps."""
@@ -304,6 +309,13 @@ class R3GAN(GAN):
 
         optimizer.register_step_pre_hook(take_betas)
         return optimizer
+
+
+def _reports_its_bias(module: nn.Module) -> bool:
+    """Return whether a part of the discriminator is one of this file's, as it was built."""
+    if isinstance(module, nn.Linear) and module.bias is not None:
+        return False
+    return type(module) in PARTS and getattr(module, "_compiled_call_impl", None) is None
 
 
 def stage_widths(resolution: int, width: int, widths: tuple[int, ...], group_size: int) -> tuple[int, ...]:

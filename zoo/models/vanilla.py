@@ -128,7 +128,7 @@ class VanillaGAN(Packed):
             1, layers=layers, width=width, pieces=pieces, latent_dim=latent_dim, channels=channels, packing=packing
         )
         require_at_least(1, discriminator_layers=discriminator_layers, discriminator_width=discriminator_width)
-        require_at_least(1, packing=packing)
+        require_at_least(0, initial_deviation=initial_deviation)
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout must lie in [0, 1); got {dropout}")
         generator = Generator(resolution, channels, latent_dim, layers, width, batch_norm)

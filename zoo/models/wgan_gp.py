@@ -109,6 +109,10 @@ class WGANGP(GAN):
         if architecture == "auto":
             architecture = "resnet" if resolution <= 32 else "layer_norm"
         check(architecture, resolution, num_classes, batch_norm, generator_batch)
+        require_at_least(1, width=width, channels=channels, latent_dim=latent_dim)
+        require_at_least(
+            0, num_classes=num_classes, classification=classification, generator_classification=generator_classification
+        )
         sizes = [stage_widths(resolution, width)[0], *stage_widths(resolution, width)]
         generator: nn.Module
         if architecture == "convolutional":

@@ -10,6 +10,9 @@ from torch import Tensor
 from zoo.errors import DataError
 from zoo.training.batch import Batch
 
+MOST = 1000
+"""Batches that are remembered at most, so that a run which never logs does not grow."""
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -32,10 +35,10 @@ class Arrivals:
     """The batches since the last log: images have to be finite, labels have to be class indices.
 
     To check a batch when it arrives would make the host wait for the device in every round. So the check is made when
-    losses are logged, and before a checkpoint is saved. Until then a label that is out of range is replaced by the
-    nearest class: on a GPU, indexing with it would end the process without a usable message. On a CPU nothing has to be
-    waited for, and labels are checked before the round (`check_on_host`). Sources of `zoo.data` check all their labels
-    when they are read.
+    losses are logged, before a checkpoint is saved, and after `MOST` batches without either. Until then a label that is
+    out of range is replaced by the nearest class: on a GPU, indexing with it would end the process without a usable
+    message. On a CPU nothing has to be waited for, and labels are checked before the round (`check_on_host`). Sources
+    of `zoo.data` check all their labels when they are read.
 
     Args:
         num_classes: number of classes of the model; 0 if it takes no labels.
@@ -45,20 +48,27 @@ class Arrivals:
         self.num_classes = num_classes
         self._unchecked: list[Arrival] = []
 
-    def add(self, batch: Batch, number: int, images_seen: int) -> Batch:
+    def add(self, batch: Batch, number: int, images_seen: int, are_classes: bool = True) -> Batch:
         """Remember a batch for `check`; return it with labels that are safe to index with.
 
         Args:
             batch: the batch, on the device.
             number: number of the round, from 1.
             images_seen: images seen before the round.
+            are_classes: whether the labels are to be classes of the model. Others, of which a model makes its own
+                labels, are neither checked nor changed.
+
+        Raises:
+            DataError: see `check`, which is called when `MOST` batches are remembered.
         """
         labels = batch.labels if self.num_classes else None
-        safe = None if labels is None else labels.clamp(0, self.num_classes - 1)
+        safe = labels.clamp(0, self.num_classes - 1) if labels is not None and are_classes else labels
         # The sum is one pass over the images, a test of each pixel would be three.
         sums = batch.images.flatten(1).sum(1)
         bad = torch.zeros_like(sums, dtype=torch.bool) if labels is None or safe is None else labels != safe
         self._unchecked.append(Arrival(number, images_seen, sums, bad))
+        if len(self._unchecked) >= MOST:
+            self.check()
         return Batch(batch.images, safe)
 
     def check_on_host(self, labels: Tensor | None, number: int, images_seen: int) -> None:

@@ -7,18 +7,20 @@ from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning import callbacks as pl_callbacks
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
 
 from zoo.errors import CheckpointError, UserError
 from zoo.training.batch import Batch
 from zoo.training.objectives import Objective
+from zoo.training.player import Player
 from zoo.training.precision import precision_fault
 from zoo.training.replicas import Replicas
 from zoo.training.strategies import strategy_fault
 
 
 def check_terms(terms: object, whose: str) -> None:
-    """Check that a player's loss is a dict of named scalar tensors.
+    """Check that a player's loss is a dict of named scalar tensors, of which at least one has a gradient.
 
     Args:
         terms: what the loss returned.
@@ -35,6 +37,13 @@ def check_terms(terms: object, whose: str) -> None:
             raise UserError(f"{whose}: the term {name!r} must be a tensor; got {term!r}")
         if term.ndim:
             raise UserError(f"{whose}: the term {name!r} must be one number; got {tuple(term.shape)}. Add .mean()")
+    if not terms:
+        raise UserError(f"{whose} must return at least one term; got an empty dict")
+    if not any(term.requires_grad for term in terms.values()):
+        raise UserError(
+            f"{whose}: no term depends on weights that the player trains, so it cannot move; got {', '.join(terms)}. "
+            "Compute a term without .detach(), .item() and torch.no_grad()"
+        )
 
 
 def given_objective(model: Any) -> Objective:
@@ -68,6 +77,41 @@ def scored(model: Any, batch: Batch) -> Tensor:
         )
     batch.scores = scores
     return scores
+
+
+def trainable(player: Player, whose: str) -> list[nn.Parameter]:
+    """Return the parameters of a player's network that are not frozen.
+
+    Args:
+        player: the player.
+        whose: name of the model's class, for the error.
+
+    Raises:
+        UserError: when all of them are frozen.
+    """
+    parameters = [weight for weight in player.network.parameters() if weight.requires_grad]
+    if not parameters:
+        raise UserError(
+            f"{whose}: the network of the player {player.name!r} has no weight to train; all of its weights are "
+            "frozen, or it has none. Leave some with requires_grad=True, or override players() to leave the player out"
+        )
+    return parameters
+
+
+def trained_by(model: Any, player: str) -> list[nn.Parameter]:
+    """Return the parameters that the optimizer of the player of this name updates.
+
+    Raises:
+        UserError: when they are not known, as with a class of its own `configure_optimizers`, or before a fit.
+    """
+    if player not in model._trained:
+        raise UserError(
+            f"{type(model).__name__}: the player {player!r} has no optimizer. They are made at the start of a fit by "
+            "GAN.configure_optimizers, which a subclass must not replace. Override configure_optimizer(player, "
+            "parameters), which returns the optimizer of one player"
+        )
+    trained: list[nn.Parameter] = model._trained[player]
+    return trained
 
 
 def check_trainer(trainer: Trainer) -> None:
@@ -121,6 +165,33 @@ def check_callbacks(trainer: Trainer) -> None:
 def monitors(trainer: Trainer) -> bool:
     """Return whether a callback monitors a logged term, as ModelCheckpoint and EarlyStopping do."""
     return any(isinstance(getattr(callback, "monitor", None), str) for callback in getattr(trainer, "callbacks", ()))
+
+
+def check_model(model: Any) -> None:
+    """Check that a variant's constructor has done all that training needs, see the checks that this calls."""
+    check_hyperparameters(model)
+    check_average(model)
+
+
+def check_average(model: Any) -> None:
+    """Check that the average is a network like the generator, which a subclass may have replaced in its constructor.
+
+    Raises:
+        UserError: when it is another network: its images would not be the generator's.
+    """
+    if _plan(model.average) != _plan(model.generator):
+        raise UserError(
+            f"{type(model).__name__}: the generator is not the network that GAN.__init__ copied for the moving "
+            "average, from which samples are drawn. After `self.generator = ...`, or a change of its layers, write "
+            "`self.average = averaged_copy(self.generator)` (zoo.training.average)"
+        )
+
+
+def _plan(network: nn.Module) -> list[Any]:
+    """Return the classes of a network's parts, without wrappers such as `torch.compile`, and its shapes."""
+    parts = (part for part in network.modules() if not hasattr(part, "_orig_mod"))
+    classes = [type(part) for part in parts if not isinstance(part, DataParallel | DistributedDataParallel)]
+    return [*classes, *(weight.shape for weight in network.parameters()), *(b.shape for b in network.buffers())]
 
 
 def check_hyperparameters(model: LightningModule) -> None:

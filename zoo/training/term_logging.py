@@ -14,11 +14,17 @@ class LogsTerms:
     trainer: Any
     loggers: Any
     images_seen: Any
+    rounds: Any
     last_terms: dict[str, float]
     can_roll_back: bool
     _running: RunningTerms
     _arrivals: Arrivals
     _not_checked: frozenset[str]
+
+    def logs_this_round(self) -> bool:
+        """Return whether the trainer logs after this round; never with `log_every_n_steps=0`, as `barebones` has it."""
+        every = getattr(self.trainer, "log_every_n_steps", 50)
+        return bool(every) and self.rounds % every == 0
 
     def log_terms(self) -> None:
         """Send the mean of every term since the last call to the loggers, with `images_seen` as the step.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
@@ -11,6 +12,10 @@ from zoo.config.class_names import find_class
 from zoo.gan import GAN
 
 NETWORKS = ("generator", "discriminator", "average")
+HANDED_ON = ("on_clock",)
+"""Hooks that a mixture calls on its base."""
+OF_THE_LOOP = ("training_step", "configure_optimizers", "choose_networks", "setup", "log_terms")
+"""Methods beside hooks that a mixture has instead of those of its base."""
 
 
 def build_members(base: Mapping[str, Any] | str, count: int, seed: int, excluded: type[GAN]) -> list[GAN]:
@@ -37,6 +42,12 @@ def build_members(base: Mapping[str, Any] | str, count: int, seed: int, excluded
             f"base: {name} overrides `fakes`, which a MixGAN would leave out: it makes generated images itself, of all "
             "its generators. Override `generate` instead, or train the base alone"
         )
+    if ignored := loop_methods_of(target):
+        raise ValueError(
+            f"base: {name} overrides {', '.join(ignored)}, which a MixGAN would leave out: the loop, its hooks and its "
+            "checkpoints are the mixture's. Use before_round, prepare, the losses or on_clock, and buffers for what is "
+            "to be saved, or a callback; or train the base alone"
+        )
     if settings.setdefault("seed", seed) != seed:
         raise ValueError(f"base: seed is the mixture's, {seed}; got {settings['seed']}. Leave it out")
     models = [target(**settings) for _ in range(count)]
@@ -50,6 +61,12 @@ def build_members(base: Mapping[str, Any] | str, count: int, seed: int, excluded
     return models
 
 
+def loop_methods_of(base: type[GAN]) -> list[str]:
+    """Return the names of methods that a base has of its own, in place of the loop's, and a mixture would not call."""
+    hooks = [name for name in dir(GAN) if name.startswith("on_") and name not in HANDED_ON]
+    return [name for name in (*OF_THE_LOOP, *hooks) if getattr(base, name) is not getattr(GAN, name)]
+
+
 def with_networks(model: GAN, generator: nn.Module, discriminator: nn.Module, average: nn.Module) -> GAN:
     """Return a model that differs from `model` in its networks only.
 
@@ -61,6 +78,21 @@ def with_networks(model: GAN, generator: nn.Module, discriminator: nn.Module, av
     networks = {"generator": generator, "discriminator": discriminator, "average": average}
     view._modules = {**model._modules, **networks}
     return view
+
+
+@contextmanager
+def passed_on(model: GAN, views: Iterable[GAN]) -> Iterator[None]:
+    """Give views of a model, see `with_networks`, the attributes that it sets in a block, such as those of a schedule.
+
+    Args:
+        model: the model, whose methods are called in the block.
+        views: its views; the model may be among them.
+    """
+    before = dict(vars(model))
+    yield
+    changed = {name: value for name, value in vars(model).items() if name not in before or before[name] is not value}
+    for view in views:
+        vars(view).update(changed)
 
 
 def shared_state(model: GAN) -> nn.Module:

@@ -16,7 +16,8 @@ Two estimators of the payoff have the same expectation:
 - `shared`: the images generated in a round are split over the generators, and each discriminator sees as many as the
   base's would. Discriminators play against the mixture: the rows that they see are drawn from the generators' rows by
   weight (systematic resampling, so with equal weights every row is seen once), and each computes the base's loss once,
-  penalties included. For the generators, each discriminator scores the rows of all of them in one pass.
+  penalties included. Where the loss pairs images of one class, real images are drawn with their partners. For the
+  generators, each discriminator scores the rows of all of them in one pass.
 - `full`: every generator turns all latents into images, the same latents for all as in the authors' code, and the
   payoff of every pair is computed on a full batch. Real images are scored once by each discriminator, not once for each
   pair. A base's penalty is computed for every pair.
@@ -43,11 +44,12 @@ from torch.optim import Optimizer
 
 from zoo.errors import DataError, require_at_least
 from zoo.gan import GAN
-from zoo.models.mix.members import NETWORKS, build_members, shared_state, with_networks
+from zoo.models.mix.members import NETWORKS, build_members, passed_on, shared_state, with_networks
 from zoo.models.mix.mixture import Mixture, Regulariser, WeightUpdate, regularisation
 from zoo.models.mix.payoff import LossOf, Payoff, discriminator_terms, generator_terms, payoff_matrix, weighted
 from zoo.models.mix.sampling import MixtureSampling
 from zoo.training.batch import Batch
+from zoo.training.contract import scored
 from zoo.training.objectives import Terms
 from zoo.training.player import Loss, Player
 
@@ -230,7 +232,8 @@ class MixGAN(MixtureSampling, GAN):
 
     def prepare(self, real: Batch) -> Batch:
         """Return real images as the base's discriminator is to see them."""
-        return self._first.prepare(real)
+        with passed_on(self._first, chain.from_iterable(self.pairs)):
+            return self._first.prepare(real)
 
     def configure_optimizer(self, player: Player, parameters: list[nn.Parameter]) -> Optimizer:
         """Return the base's optimizer over all members, without weights that exponentiated gradient updates."""
@@ -241,13 +244,14 @@ class MixGAN(MixtureSampling, GAN):
 
     def before_round(self, progress: int) -> None:
         """Let the base set what follows its schedules, and take it over."""
-        first = self._first
-        first.before_round(progress)
-        self.moving_average = first.moving_average
+        with passed_on(self._first, chain.from_iterable(self.pairs)):
+            self._first.before_round(progress)
+        self.moving_average = self._first.moving_average
 
     def on_clock(self, before: int, now: int) -> None:
         """Call the base's `on_clock` at the end of a round, which moved the progress from `before` to `now` images."""
-        self._first.on_clock(before, now)
+        with passed_on(self._first, chain.from_iterable(self.pairs)):
+            self._first.on_clock(before, now)
 
     def generate(self, network: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
         """Return images (B, C, H, W) that a network makes of latents.
@@ -283,6 +287,12 @@ class MixGAN(MixtureSampling, GAN):
         """Return the weighted mean (B,) of the discriminators' logits."""
         logits = [pair.score(batch) for pair in self.pairs[0]]
         return logits[0] if len(logits) == 1 else torch.stack(logits, 1) @ self.discriminator.probabilities()
+
+    def scores(self, *batches: Batch) -> tuple[Tensor, ...]:
+        """Score each batch, see `GAN.scores`; one by one where the base scores packs, which lie within a batch."""
+        if getattr(self._first, "packing", 1) > 1:
+            return tuple(scored(self, batch) for batch in batches)
+        return super().scores(*batches)
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the terms that the discriminators minimise, from real images and the rows of `fakes`."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from zoo.gan import GAN
 from zoo.models.mix.members import with_networks
 from zoo.models.mix.passes import JoinedBatches, JoinedPasses
+from zoo.sampling.protocol import in_dtype_of
 from zoo.training.batch import Batch
 from zoo.training.objectives import Terms
 from zoo.training.player import Loss
@@ -35,23 +36,37 @@ def weighted(terms: list[Terms], weights: Tensor) -> Terms:
 
 
 def resampled(fake: Batch, weights: Tensor) -> Batch:
-    """Draw as many rows as there are, by weight, from rows that are split evenly over the members of a mixture.
-
-    Systematic resampling: with B rows of which member i generated n_i, each of these is taken `B * w_i / n_i` times on
-    average, and the number of times differs from that by less than one. The host does not wait for the device.
+    """Draw as many images as there are, by weight, from images that are split evenly over the members of a mixture.
 
     Args:
         fake: generated images, the rows of one member after those of another.
         weights: probabilities (k,) of the members.
     """
-    size, k = len(fake), len(weights)
+    return taken(fake, rows_by_weight(len(fake), weights))
+
+
+def taken(batch: Batch, rows: Tensor) -> Batch:
+    """Return the rows (N,) of a batch."""
+    rest = (None if each is None else each[rows] for each in (batch.labels, batch.latents))
+    return Batch(batch.images[rows], *rest)
+
+
+def rows_by_weight(size: int, weights: Tensor) -> Tensor:
+    """Draw rows (B,), by weight, of B rows that are split evenly over the members of a mixture.
+
+    Systematic resampling: with B rows of which member i generated n_i, each of these is taken `B * w_i / n_i` times on
+    average, and the number of times differs from that by less than one. The host does not wait for the device.
+
+    Args:
+        size: number of rows B, those of one member after those of another.
+        weights: probabilities (k,) of the members.
+    """
+    k = len(weights)
     counts = torch.tensor([len(rows) for rows in torch.arange(size).tensor_split(k)])
     member = torch.arange(k).repeat_interleave(counts).to(weights.device)
     edges = (weights / counts.to(weights.device))[member].double().cumsum(0)
     points = (torch.arange(size, device=weights.device) + torch.rand(1, device=weights.device)) / size
-    rows = torch.searchsorted(edges, points.double()).clamp_(max=size - 1)
-    rest = (None if each is None else each[rows] for each in (fake.labels, fake.latents))
-    return Batch(fake.images[rows], *rest)
+    return torch.searchsorted(edges, points.double()).clamp_(max=size - 1)
 
 
 def discriminator_terms(
@@ -67,12 +82,16 @@ def discriminator_terms(
         weights: probabilities (k,) of the generators.
         payoff: estimator of the payoff.
     """
-    k = len(pairs)
+    k, base = len(pairs), pairs[0][0]
+    if k > 1 and payoff == "shared":
+        rows = rows_by_weight(len(fake), weights)
+        if base.objective is not None and base.objective.pairs and base.num_classes:
+            real = taken(real, rows * len(real) // len(fake))  # the images of a pair have one class
+        fake = taken(fake, rows)
     if k == 1 or payoff == "shared":
-        mixed = fake if k == 1 else resampled(fake, weights)
-        return [loss_of(pair)(real, mixed) for pair in pairs[0]]
+        return [loss_of(pair)(real, fake) for pair in pairs[0]]
     fakes = fake.chunk(k)
-    if pairs[0][0].couples_batch:
+    if base.couples_batch:
         groups = [JoinedBatches([real], real), *(JoinedBatches([part], part) for part in fakes)]
     else:
         groups = [JoinedBatches([real, *fakes])]
@@ -135,7 +154,7 @@ def payoff_matrix(pairs: Pairs, real: Batch, seed: int) -> Tensor:
     generators = [copy.deepcopy(row[0].generator).train().requires_grad_(False) for row in pairs]
     kept = [buffer.clone() for buffer in base.buffers()]  # a loss may keep a running mean in one
     with seeded(seed, base.device), torch.enable_grad():  # penalties differentiate by the images
-        real = base.prepare(real)
+        real = base.prepare(Batch(in_dtype_of(base.generator, real.images), real.labels))  # NumPy's may be float64
         z, labels = base.sample_latent(len(real)), base.sample_labels(len(real))
         labels = labels if real.labels is None else real.labels
         for i, generator in enumerate(generators):
