@@ -102,7 +102,7 @@ def check_used(checkpoint: str | None, real: str | None, stats: str | None, give
     Raises:
         UserError: naming the first such option, and why it has no effect.
     """
-    reasons = {}
+    reasons: dict[str, str] = {}
     if checkpoint is None:
         reasons |= dict.fromkeys(("best", "split", "cls"), "goes beside checkpoint=RUN; two folders have no run")
     else:

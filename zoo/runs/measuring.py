@@ -165,7 +165,13 @@ def evaluate(
     """
     check_sources(checkpoint, real, fake, stats, train)
     check_output(out, stats)
-    given = {"best": best, "split": split != "held_out" and split, "cls": cls, "resolution": resolution, "out": out}
+    given: dict[str, Any] = {
+        "best": best,
+        "split": split != "held_out" and split,
+        "cls": cls,
+        "resolution": resolution,
+        "out": out,
+    }
     given |= {"metrics": metrics, "truncation": truncation, "compare": compare}
     given |= {} if component is None else {"component": str(component)}  # 0 is one of them
     check_used(checkpoint, real, stats, given)

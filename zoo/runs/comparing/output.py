@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from zoo.io.files import atomic_write
+from zoo.io.files import atomic_write, printable
 from zoo.runs.comparing.comparison import Comparison, Difference, Row, Table
 
 HEAD = (
@@ -110,7 +110,7 @@ def write_markdown(comparison: Comparison, path: Path) -> None:
         lines += [""] if table.differences else []
     lines += [f"- note: {note}" for note in comparison.notes]
     with atomic_write(path) as scratch:
-        scratch.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+        scratch.write_text(printable("\n".join(lines).rstrip()) + "\n", encoding="utf-8")
 
 
 def _line(texts: tuple[str, ...] | list[str]) -> str:
