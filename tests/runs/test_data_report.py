@@ -167,3 +167,9 @@ def test_a_file_that_cannot_be_read_is_named_once(photos: Path, tmp_path: Path) 
     (photos / "at 10: 30.png").write_bytes(b"nothing")
     main(str(photos), resolution=16, out=str(tmp_path / "page.html"))
     assert (tmp_path / "page.html").read_text().count("<li>at 10: 30.png: ") == 1
+
+
+def test_a_page_that_cannot_be_written_is_a_fault_of_the_user(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"out: cannot write .*page\.html: .* Give another path"):
+        main(str(photos), resolution=16, out=str(tmp_path / "file" / "page.html"))

@@ -86,11 +86,19 @@ def main(root: str, resolution: int = 0, out: str = "data_report.html", data: di
         python -m zoo.data root=photos
         python -m zoo.data root=photos resolution=64 data.background=black out=photos.html
     """
-    report = read(root, resolution, dict(data or {}))
     path = with_home(out)
     if path.is_dir():
         raise UserError(f"out: {path} is a folder. Give the path of the page, such as {path / 'data_report.html'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    report = read(root, resolution, dict(data or {}))
+    try:
+        _write(report, path)
+    except OSError as error:
+        raise UserError(f"out: cannot write {path}: {error.strerror or error}. Give another path") from error
+    return 0
+
+
+def _write(report: Report, path: Path) -> None:
+    """Write the page and the list of near-duplicates beside it, and print what was found."""
     listed = path.with_name(f"{path.stem}_near_duplicates.csv")
     with atomic_write(path) as scratch:
         scratch.write_text(page(report, listed.name), encoding="utf-8")
@@ -103,7 +111,6 @@ def main(root: str, resolution: int = 0, out: str = "data_report.html", data: di
     else:
         listed.unlink(missing_ok=True)  # of an earlier report, whose copies are gone
     print(f"report: {path}")
-    return 0
 
 
 def read(root: str, resolution: int, settings: dict[str, Any]) -> Report:
