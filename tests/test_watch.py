@@ -8,6 +8,7 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
@@ -246,3 +247,14 @@ def test_runs_of_which_one_has_metrics_are_compared(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         watch(f"{runs[0]},{runs[1]}")
     assert str(caught.value) == "out: the page of several runs needs a file, such as out=runs.html; or serve=true"
+
+
+def test_links_to_runs_with_odd_names_can_be_followed(run: Path, tmp_path: Path) -> None:
+    """A browser takes what follows # or ? for no part of the path, and %41 for an A."""
+    names = ["a#1", "b?c", "50%41", "d e"]
+    for name in names:
+        shutil.copytree(run, tmp_path / name)
+    path = watch(",".join(str(tmp_path / name) for name in names), out=str(tmp_path / "runs.html"))
+    links = [each for each in structure(path.read_text()).references if not each.startswith("data:")]
+    assert [unquote(urlsplit(link).path) for link in links] == [f"{name}/watch.html" for name in names]
+    assert not any(urlsplit(link).fragment or urlsplit(link).query for link in links)

@@ -156,6 +156,10 @@ def test_a_quoted_number_of_a_file_stays_a_text_where_anything_is_allowed() -> N
         (["data.class=Folder", "data.root=???"], "data.root: ??? stands for a value that is still to be given"),
         (["images=2:00"], "images: '2:00' is not an integer"),
         (["data.root=a\0b"], "'data.root=a\\x00b' has a NUL character, which no setting can have; leave it out"),
+        (
+            ["data.root=K\udce4fer"],
+            "'data.root=K\\udce4fer' is not UTF-8, as which recipes and reports are written. Rename",
+        ),
         (["images=1e6"], "images: 1e6 is not an integer"),
     ],
 )

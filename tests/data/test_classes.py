@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +166,17 @@ def test_a_model_without_names_says_so() -> None:
     model = zoo.DCGAN(resolution=16, channels=1, latent_dim=4, width=4, num_classes=2)
     with pytest.raises(ValueError, match="names of its classes are not known to this model; give numbers"):
         model.sample(1, labels="cat")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_class_whose_name_cannot_be_recorded_is_refused(tmp_path: Path) -> None:
+    """The run ended with a UnicodeEncodeError when its recipe was written."""
+    for name in (b"K\xe4fer", b"Hund"):
+        (tmp_path / os.fsdecode(name)).mkdir()
+        Image.new("L", (8, 8)).save(tmp_path / os.fsdecode(name) / "a.png")
+    with pytest.raises(DataError, match=r"subfolder 'K\\udce4fer' of .* is not UTF-8.* Rename it"):
+        Folder(str(tmp_path), resolution=8, labels=True, batch_size=1).read()
+    assert Folder(str(tmp_path), resolution=8, batch_size=1).read().labels is None
 
 
 # --- a loader without a Trainer --------------------------------------------------------------------------------------

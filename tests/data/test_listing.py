@@ -182,3 +182,10 @@ def test_a_checkpoint_of_an_earlier_version_says_how_to_read_the_same_files(tmp_
         folder(tmp_path).load_state_dict(before)
     pattern = str(error.value).partition("data.match='")[2].partition("'")[0]
     folder(tmp_path, match=pattern).load_state_dict(before)
+
+
+def test_an_empty_folder_leaves_nothing_out(tmp_path: Path) -> None:
+    """The message ended in `but there are`, with nothing behind it."""
+    (tmp_path / "sub").mkdir()
+    with pytest.raises(DataError, match=r"no images below .* at any depth$"):
+        list_images(tmp_path)

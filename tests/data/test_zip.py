@@ -17,6 +17,7 @@ from PIL import Image
 import zoo
 from tests.helpers.training import SMALL_RUN
 from zoo.data import Folder, Zip
+from zoo.data.given_folder import open_listed
 from zoo.errors import DataError
 from zoo.runs.training_data import data_of_checkpoint
 
@@ -348,3 +349,27 @@ def test_a_conditional_run_trains_and_resumes_on_an_archive(tmp_path: Path, monk
     assert (data.num_classes, len(data.train), len(data.held_out)) == (3, 44, 4)
     assert data.digest == digest
     assert zoo.fit(resume=run.folder, images=128).model.images_seen == 128
+
+
+def test_classes_are_found_where_a_program_of_windows_packed_the_folder(tmp_path: Path) -> None:
+    """The images were read, and the classes lost without a word: `photos\\dataset.json` was looked for with a slash."""
+    table = json.dumps({"labels": [["x/a.png", 1], ["y/b.png", 0]]})
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name, content in {"x/a.png": png(10), "y/b.png": png(20), "dataset.json": table}.items():
+            info = zipfile.ZipInfo()
+            info.filename = "photos\\" + name.replace("/", "\\")
+            archive.writestr(info, content)
+    data = Zip(str(tmp_path / "a.zip"), resolution=8, channels=1, batch_size=1, held_out=0)
+    pool = data.read()
+    assert pool.labels is not None
+    assert pool.labels.tolist() == [1, 0]
+    assert pool.left_out == {}
+
+
+def test_an_archive_that_was_written_again_is_not_read_from_memory(tmp_path: Path) -> None:
+    """Two audits in one session: images of the first one's archive were shown, or there was a KeyError."""
+    path = tmp_path / "a.zip"
+    for name, grey in (("a.png", 10), ("a.png", 200), ("b.png", 30)):
+        packed(tmp_path / "new.zip", {name: png(grey)})
+        os.replace(tmp_path / "new.zip", path)
+        assert open_listed(path / name).getpixel((0, 0)) == grey

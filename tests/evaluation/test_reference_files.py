@@ -396,3 +396,13 @@ def test_the_likely_protocol_is_compared_with_the_one_in_use(features: np.ndarra
     assert "mixes two protocols" in note
     with zipfile.ZipFile("ref.npz") as archive:
         assert all(record.compress_type == zipfile.ZIP_DEFLATED for record in archive.infolist())
+
+
+def test_a_changed_byte_in_a_compressed_file_is_no_traceback() -> None:
+    """The compressed stream itself was damaged, which zlib says by an error of its own."""
+    np.savez_compressed("whole.npz", arr_0=images(20, 1) // 32)
+    content = bytearray(Path("whole.npz").read_bytes())
+    content[100:170] = b"\xff" * 70
+    Path("damaged.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"real: damaged\.npz is refused: it is damaged"):
+        read_reference("real", Path("damaged.npz"))

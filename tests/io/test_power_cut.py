@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import zoo
+from zoo.alarms.records import Records
 from zoo.io.files import append_jsonl, read_json, read_jsonl, read_table
 from zoo.io.run_folder import RunFolder
 from zoo.runs.history import read_run
 from zoo.runs.packing import pack
+from zoo.runs.watching.command import watch
 
 SETTINGS: dict[str, Any] = {
     "images": 640,
@@ -123,3 +126,19 @@ def test_a_report_that_is_no_mapping_is_none(tmp_path: Path, capsys: pytest.Capt
     path.write_text("[1, 2]")
     assert read_json(path) is None
     assert capsys.readouterr().err == f"note: {path} is damaged (6 bytes) and is left out\n"
+
+
+def test_rows_that_lack_what_they_are_read_for_are_passed_over(trained: Path, tmp_path: Path) -> None:
+    """Each ended `zoo.watch` and `zoo.compare` with a KeyError, a TypeError or a ValueError, and signals the resume."""
+    folder = tmp_path / "run"
+    shutil.copytree(trained, folder)
+    before = read_run(folder)
+    files = RunFolder(folder)
+    append_jsonl(
+        files.signals, [{}, {"images_seen": "x", "values": {"a": 1}}, {"images_seen": 641, "values": {"a": "b"}}]
+    )
+    append_jsonl(files.events, [{"alarm": "collapse"}])
+    append_jsonl(folder / "ends.jsonl", [{"images_seen": 640, "seconds": 1.0, "start": "x"}])
+    assert read_run(folder) == replace(before, folder=folder)
+    assert watch(str(folder), out=str(tmp_path / "page.html")).is_file()
+    assert Records(files, images_seen=640).events == before.events

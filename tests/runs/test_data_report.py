@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import html
+import os
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ import pytest
 from PIL import Image
 
 from tests.data.test_near_duplicates import scenes
+from zoo.config.arguments import parse_arguments
+from zoo.config.values import Word
 from zoo.errors import UserError
 from zoo.runs import data_report
 from zoo.runs.data_report import main
@@ -117,3 +123,53 @@ def test_faults_are_told_before_anything_is_written(
         main(**{"root": str(photos), **options})
     assert str(raised.value).startswith(message)
     assert not list(tmp_path.glob("*.html"))
+
+
+def test_the_command_trains_on_what_the_report_shows(photos: Path, tmp_path: Path) -> None:
+    """It left out the settings of the report: other images were read, on another background."""
+    settings = {"match": "scene", "background": "black", "value_range": Word("[0, 4095]"), "labels": True}
+    main(str(photos), resolution=16, out=str(tmp_path / "page.html"), data=settings)
+    page = html.unescape((tmp_path / "page.html").read_text())
+    found = re.search(r"python -m zoo\.fit (recipe=photos data\.root=.*)</code>", page)
+    assert found is not None
+    given = parse_arguments(shlex.split(found[1]))
+    assert given["data"].pop("root") == str(photos)
+    assert given["data"].pop("group")
+    assert given == {"recipe": "photos", "data": settings}
+
+
+def test_a_report_without_near_duplicates_leaves_no_list_of_an_earlier_one(photos: Path, tmp_path: Path) -> None:
+    main(str(photos), resolution=16, out=str(tmp_path / "page.html"))
+    assert (tmp_path / "page_near_duplicates.csv").is_file()
+    for copy in photos.rglob("*_small.png"):
+        copy.unlink()
+    main(str(photos), resolution=16, out=str(tmp_path / "page.html"))
+    assert not (tmp_path / "page_near_duplicates.csv").exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_names_that_are_not_utf8_are_escaped_in_the_report(tmp_path: Path) -> None:
+    """They ended the command with a UnicodeEncodeError after all its work."""
+    root = tmp_path / "photos"
+    root.mkdir()
+    for k, scene in enumerate(scenes(12, side=32)):
+        for copy in "ab":
+            Image.fromarray(scene).save(root / os.fsdecode(b"scene%d\xe4%s.png" % (k, copy.encode())))
+    (root / os.fsdecode(b"broken\xff.png")).write_bytes(b"nothing")
+    (root / os.fsdecode(b"x.p\xffg")).write_bytes(b"nothing")
+    main(str(root), resolution=16, out=str(tmp_path / "page.html"))
+    assert r"broken\udcff.png" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert r"scene0\udce4a.png" in (tmp_path / "page_near_duplicates.csv").read_text(encoding="utf-8")
+
+
+def test_a_file_that_cannot_be_read_is_named_once(photos: Path, tmp_path: Path) -> None:
+    """A colon in its name was taken for the end of the name."""
+    (photos / "at 10: 30.png").write_bytes(b"nothing")
+    main(str(photos), resolution=16, out=str(tmp_path / "page.html"))
+    assert (tmp_path / "page.html").read_text().count("<li>at 10: 30.png: ") == 1
+
+
+def test_a_page_that_cannot_be_written_is_a_fault_of_the_user(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(UserError, match=r"out: cannot write .*page\.html: .* Give another path"):
+        main(str(photos), resolution=16, out=str(tmp_path / "file" / "page.html"))

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import re
+import shlex
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 
 import zoo
 from tests.data.test_near_duplicates import scenes
+from zoo.data.group_patterns import Grouping
+from zoo.data.near_duplicates import NearDuplicates
 from zoo.errors import UserError
 from zoo.io.run_folder import RunFolder
 from zoo.runs import planning
 from zoo.runs.photos import candidates, plan
-from zoo.runs.photos.choices import Line
+from zoo.runs.photos.choices import Choices, Line
 from zoo.runs.photos.lengths import metrics_within
 from zoo.runs.photos.models import FEWEST, Candidate
 from zoo.runs.photos.plan import PhotoPlan, plan_photos
@@ -283,3 +288,18 @@ def test_a_release_of_the_size_is_named_and_its_widths_are_taken(machine: Any, p
     assert (recipe.model.target.__name__, model["resolution"], model["width"]) == ("ProGAN", 64, 256)
     assert model["initial_resolution"] == 64
     assert value_of(found.text, "start") == "progan_emoji given"
+
+
+def test_the_group_of_a_plan_can_be_pasted_into_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An apostrophe in the names of files ended the quotes around the expression."""
+    pattern = r"^(.*?)(?:[-_](?:don't|do))?\.png$"
+    monkeypatch.setattr(plan, "suggest_grouping", lambda *_: Grouping(pattern, 3, 2, 0, 1))
+    one = np.array([0]), np.array([1]), np.ones(1, np.float32)
+    monkeypatch.setattr(plan, "near_duplicates", lambda *_: NearDuplicates(*one, 2, 2))
+    held_out = type("Part", (), {"indices": np.array([1]), "__len__": lambda self: 1})()
+    pool = SimpleNamespace(images=None)
+    data: Any = SimpleNamespace(pool=pool, held_out=held_out, group=None, split_seed=0, names=list)
+    choices = Choices({})
+    plan._say_near_duplicates(choices, data)
+    word = choices.lines[0].reason.partition("; data.group=")[2].rpartition(" leaves 0")[0]
+    assert shlex.split(word) == [pattern]

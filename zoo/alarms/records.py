@@ -12,6 +12,8 @@ from zoo.io.run_folder import RunFolder
 
 ROWS = 600
 """Number of rows of signals above which every second one is dropped."""
+COLUMNS = {"events": {"images_seen"}, "signals": {"images_seen", "round", "reading", "stride", "kind", "values"}}
+"""Entries of each row that this version reads; a row without one of them was damaged."""
 Row = dict[str, Any]
 
 
@@ -84,7 +86,8 @@ class Records:
 
     def _rows_until(self, name: str, images_seen: int) -> list[Row]:
         rows = read_jsonl(self._paths[name], say=True) if images_seen else []
-        return [row for row in rows if row["images_seen"] <= images_seen]
+        whole = [row for row in rows if COLUMNS[name] <= row.keys() and isinstance(row["images_seen"], int)]
+        return [row for row in whole if row["images_seen"] <= images_seen]
 
     def _append(self, name: str, rows: list[Row]) -> None:
         """Append rows to a file; after a failed write, all of its rows are written anew."""

@@ -43,6 +43,11 @@ def parse_arguments(arguments: Sequence[str]) -> dict[str, Any]:
             raise UserError(f"{argument!r} is not of the form key=value, such as images=20000 or model.width=32")
         if NUL in argument:
             raise UserError(f"{argument!r} has a NUL character, which no setting can have; leave it out")
+        if any("\ud800" <= character <= "\udfff" for character in argument):  # how Python reads other bytes
+            raise UserError(
+                f"{argument!r} is not UTF-8, as which recipes and reports are written. Rename the file or folder, or "
+                "make a link to it"
+            )
         if not KEY.fullmatch(key):
             raise UserError(
                 f"{key!r} in {argument!r} is not the name of a setting: names joined by dots, such as model.width or "

@@ -8,8 +8,9 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any, NoReturn, get_args
 
 from zoo.config.arguments import parse_arguments
@@ -50,6 +51,7 @@ def run_command(
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     with quiet_pipe():
+        _escape_what_cannot_be_shown()
         sys.exit(_code_of(name, function, given, actions, first, paths))
 
 
@@ -146,6 +148,13 @@ def checked_arguments(function: str | Callable[..., Any], given: Mapping[str, An
     if faults:
         raise RecipeError("the command line", faults)
     return {**values, **further}  # further last: the defaults of the settings of other objects are replaced
+
+
+def _escape_what_cannot_be_shown() -> None:
+    """Print characters that the terminal does not have as escapes, as `sys.stderr` does, not as an error."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        with suppress(OSError):  # of a stream that stands for the terminal and cannot be changed
+            sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _silence_libraries() -> None:

@@ -8,6 +8,7 @@ YAML's octal numbers, its numbers to base 60 (`1:30`), its dates, and `yes`, `no
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -112,6 +113,20 @@ def read_argument(text: str) -> Any:
     if isinstance(read, dict) and read and ":" not in text:  # {2}, of a regular expression
         return text
     return read
+
+
+def as_argument(value: Any) -> str:
+    """Return a value as it is typed behind `key=`, so that `read_argument` reads it again.
+
+    Example:
+        >>> [as_argument(value) for value in (True, None, [0, 4095], "cat", "1e3", ["a", "b c"])]
+        ['true', '', '[0, 4095]', 'cat', '"1e3"', '["a", "b c"]']
+    """
+    if isinstance(value, Word):
+        return str(value)
+    if isinstance(value, str):
+        return value if value and type(read_argument(value)) is str else json.dumps(value)
+    return "" if value is None else json.dumps(value)
 
 
 def read_yaml(text: str) -> Any:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from zoo.data.facts import Facts
 from zoo.errors import DataError
+from zoo.io.entries import DAMAGE, read_entry
 from zoo.io.files import TupleDigest, atomic_write
 from zoo.io.parallel import in_order
 from zoo.io.progress import step
@@ -66,8 +67,11 @@ class Entry:
 
     @property
     def is_there(self) -> bool:
-        """Whether the images are decoded."""
-        return (self.folder / "kept.json").exists()
+        """Whether the images are decoded, and the entry is whole."""
+        try:
+            return len(self.images()) == self.shape[0] - len(self.record()["skipped"])
+        except DAMAGE:  # nothing, or what a power cut has left
+            return False
 
     @property
     def lock(self) -> Path:
@@ -96,13 +100,15 @@ class Entry:
             contents: function that returns the digests of all contents, for entries of earlier versions.
         """
         path = self.folder / "content.json"
-        if not path.exists():
-            digest = TupleDigest()
-            for content in contents():
-                digest.add(content)
-            with atomic_write(path) as scratch:
-                scratch.write_text(json.dumps(digest.hexdigest()))
-        return str(json.loads(path.read_text()))
+        known = read_entry(path, lambda path: str(json.loads(path.read_text())))
+        if known is not None:
+            return known
+        digest = TupleDigest()
+        for content in contents():
+            digest.add(content)
+        with atomic_write(path) as scratch:
+            scratch.write_text(json.dumps(digest.hexdigest()))
+        return digest.hexdigest()
 
     def write(self, read: Callable[[int], Outcome], name_of: Callable[[int], str], skip: bool) -> None:
         """Decode all images and write the entry, completely or not at all.
@@ -127,9 +133,11 @@ class Entry:
             _fill(scratch, self, read, name_of, skip)
             try:
                 os.rename(scratch, self.folder)
-            except OSError:  # another process was first to finish the same images
+            except OSError:  # another process was first to finish the same images, or those there are damaged
                 if not self.is_there:
-                    raise
+                    print(f"note: {self.folder} was damaged; its images were decoded again", file=sys.stderr)
+                    shutil.rmtree(self.folder)
+                    os.rename(scratch, self.folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
 
@@ -167,7 +175,8 @@ def _fill(
     if skipped:
         del images
         shorten(path, count - len(skipped))
-    (scratch / "kept.json").write_text(json.dumps({"skipped": skipped, "facts": facts.as_dict()}))
+    with atomic_write(scratch / "kept.json", sync=True) as file:
+        file.write_text(json.dumps({"skipped": skipped, "facts": facts.as_dict()}))
     if outcome.content:
         (scratch / "content.json").write_text(json.dumps(contents.hexdigest()))
 

@@ -20,7 +20,7 @@ from zoo.data.patterns import compile_pattern, search
 from zoo.data.pool import Pool
 from zoo.data.sizes import Sizes, sizes_by
 from zoo.errors import DataError, did_you_mean
-from zoo.io.files import with_home
+from zoo.io.files import printable, with_home
 
 PARTS = frozenset({"train", "training", "val", "valid", "validation", "dev", "test", "testing"})
 """Names of folders for the parts of a data set, which are no classes."""
@@ -215,6 +215,11 @@ class ImageFiles(Images):
                 "that are classes: data.classes=[A,B]"
             )
         names = self.classes or tuple(sorted({first_folder(name, start) for name in listing.names}))
+        if odd := next((name for name in names if printable(name) != name), None):
+            raise DataError(
+                f"data.labels=true: the name of the subfolder {odd!r} of {self.root} is not UTF-8, as which a run "
+                "records its classes. Rename it, or set data.labels=false"
+            )
         if not self.classes and {name.lower() for name in names} <= PARTS:
             raise DataError(
                 f"data.labels=true takes the subfolders of {self.root} for classes; they are called "

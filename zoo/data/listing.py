@@ -108,7 +108,7 @@ class Listing(ABC):
         for ending, count in sorted(endings.items(), key=lambda item: (-item[1], item[0])):
             self.left_out[ending] = count
         if not self.names:
-            others = f", but there are {described(self.left_out)}" if self.left_out else ""
+            others = f", but there are {described(self.left_out)}" if any(self.left_out.values()) else ""
             faults = "".join(f"; {fault}" for fault in self.faults)
             raise DataError(
                 f"no images below {self.root} (data.root); looked for {', '.join(sorted(FORMAT_OF_SUFFIX))} at any "

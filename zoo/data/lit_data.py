@@ -17,6 +17,7 @@ from PIL import Image
 from zoo.data.encoded import EncodedImages, require_package
 from zoo.data.samples import Encoded, SampleFacts, Samples, chunk_starts, named_labels
 from zoo.errors import DataError
+from zoo.io.entries import read_entry
 from zoo.io.files import atomic_write, cache_folder, digest_of_values, with_home
 from zoo.io.progress import step
 
@@ -119,7 +120,8 @@ class LitSamples(Samples):
     def _labels(self, digest: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Return the labels (N,) of all samples, which are read once, and class names."""
         path = cache_folder() / "shards" / f"{digest_of_values(digest, self.label_key)}.npy"
-        if not path.exists():
+        stored = read_entry(path, np.load)
+        if stored is None:
             with step(f"reading {len(self):,} labels", len(self)) as advance:
                 texts = []
                 for number in range(len(self)):
@@ -128,7 +130,8 @@ class LitSamples(Samples):
                     advance(1)
             with atomic_write(path) as scratch:
                 np.save(scratch, np.array(texts, np.str_))
-        return named_labels(np.load(path))
+            stored = np.load(path)
+        return named_labels(stored)
 
     def _sample(self, number: int) -> Any:
         return self._opened()[number]

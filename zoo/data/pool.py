@@ -17,6 +17,7 @@ from torch.utils.data import Dataset
 from zoo.data.facts import Facts
 from zoo.data.rows import ImageRows, squares_averaged
 from zoo.errors import DataError
+from zoo.io.entries import read_entry
 from zoo.io.files import atomic_write
 from zoo.io.room import mapped_array
 from zoo.training.batch import Batch
@@ -83,8 +84,9 @@ def downsample(images: NDArray[Any], resolution: int) -> NDArray[Any]:
     path = None
     if isinstance(images, np.memmap) and images.filename is not None:
         path = Path(images.filename).with_name(f"images_{resolution}.npy")
-        if path.exists():
-            return cast("NDArray[Any]", np.load(path, mmap_mode="r"))
+        known = read_entry(path, lambda path: np.load(path, mmap_mode="r"))
+        if known is not None:
+            return cast("NDArray[Any]", known)
     if path is None:
         return _fill(np.empty(shape, images.dtype), images)
     with atomic_write(path) as scratch:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from zoo.data.raster import FORMAT_OF_SUFFIX
 from zoo.errors import DataError
+from zoo.io.entries import read_entry
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 
 INDEXER = 1  # part of the name of an index in the cache; increased when other samples are found than before
@@ -87,17 +88,29 @@ def cached_index(
         DataError: if it is no tar file, or has no images, or several where one is meant.
     """
     path = kept or index_path(state, image_key, label_key)
-    if not path.exists():
-        index = make_index(tar, name, image_key, label_key)
-        with atomic_write(path) as scratch, open(scratch, "wb") as file:
-            np.savez(
-                file,
-                offsets=index.offsets,
-                lengths=index.lengths,
-                labels=index.labels,
-                digest=np.array(index.digest),
-                left_out=np.array(index.left_out),
-            )
+    return stored_index(path) or write_index(path, make_index(tar, name, image_key, label_key))
+
+
+def write_index(path: Path, index: ShardIndex) -> ShardIndex:
+    """Write an index into the cache, and return it."""
+    with atomic_write(path) as scratch, open(scratch, "wb") as file:
+        np.savez(
+            file,
+            offsets=index.offsets,
+            lengths=index.lengths,
+            labels=index.labels,
+            digest=np.array(index.digest),
+            left_out=np.array(index.left_out),
+        )
+    return index
+
+
+def stored_index(path: Path) -> ShardIndex | None:
+    """Return an index from its file in the cache; None if it is not there, or damaged."""
+    return read_entry(path, _read_index)
+
+
+def _read_index(path: Path) -> ShardIndex:
     with np.load(path) as stored:
         return ShardIndex(
             stored["offsets"], stored["lengths"], stored["labels"], str(stored["digest"]), int(stored["left_out"])

@@ -26,6 +26,7 @@ from zoo.data.raster import UNDECODABLE
 from zoo.data.rows import ImageRows
 from zoo.data.samples import Encoded, Samples, opened
 from zoo.errors import DataError
+from zoo.io.entries import read_entry
 from zoo.io.files import atomic_write, cache_folder, digest_of_values
 from zoo.io.progress import step
 
@@ -212,10 +213,11 @@ def _whole_images(samples: Samples, rendering: Rendering, key: str) -> tuple[Fac
         DataError: if none can be decoded, or a setting is missing.
     """
     path = cache_folder() / "streams" / f"{key}.json"
-    if not path.exists():
+    record: dict[str, Any] | None = read_entry(path, lambda path: json.loads(path.read_text()))
+    if record is None:
+        record = _decode_all(samples, rendering)
         with atomic_write(path) as scratch:
-            scratch.write_text(json.dumps(_decode_all(samples, rendering)))
-    record: dict[str, Any] = json.loads(path.read_text())
+            scratch.write_text(json.dumps(record))
     kept = np.setdiff1d(np.arange(len(samples)), np.array(record["skipped"], np.int64))
     if not len(kept):
         raise DataError(f"none of the {len(samples):,} images could be decoded; the first: {samples.name(0)}")

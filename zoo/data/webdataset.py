@@ -17,7 +17,16 @@ from numpy.typing import NDArray
 from zoo.data.encoded import EncodedImages
 from zoo.data.remote import FAULTS, check_room, copied, is_url, read_ranges, size_of
 from zoo.data.samples import Encoded, SampleFacts, Samples, chunk_starts, named_labels
-from zoo.data.shards import UNLABELLED, ShardIndex, cached_index, expanded, index_path
+from zoo.data.shards import (
+    UNLABELLED,
+    ShardIndex,
+    cached_index,
+    expanded,
+    index_path,
+    make_index,
+    stored_index,
+    write_index,
+)
 from zoo.errors import DataError, first_line
 from zoo.io.download import TIMEOUT
 from zoo.io.files import digest_of_values
@@ -100,9 +109,11 @@ class WebDataset(EncodedImages):
         if isinstance(held, str) and is_url(held):
             address = held, *size_of(held)
             path = index_path(address, self.image_key, self.label_key)
+            if known := stored_index(path):
+                return known
             try:
-                with urllib.request.urlopen(held, timeout=TIMEOUT) if not path.exists() else open(path, "rb") as body:
-                    return cached_index(body, place, address, self.image_key, self.label_key)
+                with urllib.request.urlopen(held, timeout=TIMEOUT) as body:
+                    return write_index(path, make_index(body, place, self.image_key, self.label_key))
             except FAULTS as error:
                 if isinstance(error, DataError):
                     raise

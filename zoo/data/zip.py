@@ -27,7 +27,8 @@ class ZipListing(Listing):
     def __init__(self, archive: ZipFile, root: Path) -> None:
         super().__init__(root)
         self.archive = archive
-        self.stored: dict[str, str] = {}  # names in the archive with other slashes
+        # All names with forward slashes, and how they stand in the archive: programs of Windows write backslashes.
+        self.stored = {name.replace("\\", "/"): name for name in archive.namelist()}
 
     def open(self, i: int) -> Image.Image:
         """Open the i-th image without decoding it."""
@@ -42,11 +43,11 @@ class ZipListing(Listing):
 
     def read_other(self, name: str) -> bytes | None:
         """Return the bytes of a file that is no image, by its path below the prefix; None if it is not there."""
-        return self._read(self.prefix + name) if self.prefix + name in self.archive.NameToInfo else None
+        return self._read(self.prefix + name) if self.prefix + name in self.stored else None
 
     def folders(self) -> list[str]:
         """Return the names of the folders directly below the prefix, without hidden ones; sorted."""
-        below = (name for name in self.archive.namelist() if name.startswith(self.prefix))
+        below = (name for name in self.stored if name.startswith(self.prefix))
         names = {first_folder(name, len(self.prefix)) for name in below}
         return sorted(name for name in names if name and not is_hidden(name))
 
@@ -65,7 +66,7 @@ class ZipListing(Listing):
         Raises:
             OSError: if it is damaged, encrypted, or larger than any image.
         """
-        info = self.archive.getinfo(self.stored.get(name, name))
+        info = self.archive.getinfo(self.stored[name])
         if info.file_size > LARGEST:
             raise OSError(f"it has {info.file_size:,} bytes; images of up to {LARGEST:,} are read")
         try:
@@ -107,9 +108,15 @@ class Zip(ImageFiles):
         return f"Unpack {self.root.name} and set data.class=Folder data.root=FOLDER/{part}"
 
 
-@lru_cache(maxsize=2)
 def opened_archive(root: Path) -> ZipListing:
     """Return the listing of an archive, which is kept open: its directory is not read again for each image."""
+    status = root.stat()
+    return _opened_in_state(root, (status.st_size, status.st_mtime_ns, status.st_ino))
+
+
+@lru_cache(maxsize=2)
+def _opened_in_state(root: Path, state: tuple[int, ...]) -> ZipListing:
+    """Return the listing of an archive; one that was written again is another one, by its size, time and inode."""
     return list_archive(root)
 
 
@@ -136,8 +143,6 @@ def list_archive(root: Path) -> ZipListing:
             listing.left_out["hidden"] += 1
         elif is_image(last, listing.left_out, endings):
             names[name] = info  # of two files of one name the later one, as when they are unpacked
-            if name != info.filename:
-                listing.stored[name] = info.filename
     listing.fill(list(names), [i.file_size for i in names.values()], [i.CRC for i in names.values()])
     listing.check_not_empty(endings)
     listing.prefix = common_folder(listing)
@@ -150,13 +155,13 @@ def common_folder(listing: ZipListing) -> str:
     It was if the images are in subfolders of it, or `dataset.json` is in it. An archive of a single class is not meant.
     """
     top = first_folder(listing.names[0])
-    if not top or TABLE in listing.archive.NameToInfo:
+    if not top or TABLE in listing.stored:
         return ""
     start = len(top) + 1
     if not all(name.startswith(f"{top}/") for name in listing.names):
         return ""
     is_nested = all(first_folder(name, start) for name in listing.names)
-    return f"{top}/" if is_nested or f"{top}/{TABLE}" in listing.archive.NameToInfo else ""
+    return f"{top}/" if is_nested or f"{top}/{TABLE}" in listing.stored else ""
 
 
 def is_hidden(folder: str) -> bool:

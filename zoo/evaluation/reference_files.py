@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from zoo.data.array_rows import FAULTS
 from zoo.errors import UserError, first_line
 from zoo.features import EXTRACTORS, Extractor, InceptionSpatial
 from zoo.features.weights import load_array_records
@@ -176,7 +177,7 @@ def read_reference(name: str, path: Path) -> ReferenceFile:
         raise UserError(
             f"{name}: there is no file {path}. Give a folder of images, or a .npz, .npy or .pt file"
         ) from None
-    except (OSError, ValueError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, pickle.UnpicklingError) as error:
+    except (*FAULTS, KeyError, pickle.UnpicklingError) as error:
         raise UserError(
             f"{name}: {path} is refused: it is damaged, or holds Python objects, and reading those could run code "
             f"({first_line(error)})"

@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import sys
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
+from zipfile import BadZipFile
 
 from filelock import FileLock, Timeout
 
+from zoo.errors import first_line
 from zoo.io.progress import step
+
+Result = TypeVar("Result")
 
 POLL = 0.2
 """Seconds between two looks at a lock that another process holds."""
+DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, BadZipFile, zlib.error)
+"""Errors of JSON, of NumPy and of zip archives for a file that a power cut has left empty or cut off."""
+
+
+def read_entry(path: Path, read: Callable[[Path], Result]) -> Result | None:
+    """Return what is read from a file of the cache; None if it is not there, or, with a note, if it is damaged.
+
+    Args:
+        path: the file.
+        read: function that reads it.
+    """
+    if not path.exists():
+        return None
+    try:
+        return read(path)
+    except DAMAGE as error:
+        print(f"note: {path} is damaged ({first_line(error)}) and is made again", file=sys.stderr)
+        return None
 
 
 @contextmanager

@@ -68,6 +68,19 @@ def digest_of_text(pieces: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def printable(text: str) -> str:
+    r"""Return a text that can be written as UTF-8: bytes of the name of a file that are none are escaped.
+
+    Linux gives such names to Python with surrogates in them, for example those of an archive that was packed on another
+    system and unpacked here.
+
+    Example:
+        >>> printable(b"K\xe4fer.png".decode("utf-8", "surrogateescape"))
+        'K\\udce4fer.png'
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 class TupleDigest:
     """Digest of values that come one after another: that of `digest_of_values` of all of them, in little memory."""
 

@@ -73,7 +73,9 @@ class RunFolder:
     def ends(self) -> list[dict[str, Any]]:
         """Return the records of all ends except kills: seconds, images seen, number of the start; no other rows."""
         rows = [row for row in read_jsonl(self.path / ENDS) if isinstance(row.get("images_seen"), int)]
-        return [row for row in rows if isinstance(row.get("seconds"), int | float)]
+        return [
+            row for row in rows if isinstance(row.get("seconds"), int | float) and isinstance(row.get("start", 0), int)
+        ]
 
     @property
     def progress(self) -> Path:

@@ -17,6 +17,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from zoo.io.files import printable
+
 SHARED_TEMPLATES = Path(__file__).with_name("templates")
 STYLE_SHEET = SHARED_TEMPLATES / "page.css"
 MEDIA_TYPES = {b"\x89P": "image/png", b"GI": "image/gif", b"\xff\xd8": "image/jpeg"}  # by the first two bytes
@@ -32,7 +34,7 @@ def render(template: Path, **values: Any) -> str:
     Returns:
         The text of the page.
     """
-    return _environment(template.parent).get_template(template.name).render(**values)
+    return printable(_environment(template.parent).get_template(template.name).render(**values))
 
 
 def data_uri(picture: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from zoo.config.class_names import find_class
 from zoo.config.settings import check_settings
+from zoo.config.values import as_argument, flattened
 from zoo.data.description import class_sizes
 from zoo.data.group_patterns import Grouping, suggest_grouping
 from zoo.data.image_files import ImageFiles
 from zoo.data.near_duplicates import NearDuplicates, near_duplicates
 from zoo.data.survey import Survey, fitting_resolution, survey
 from zoo.errors import UserError, shell_word
-from zoo.io.files import atomic_write, with_home
+from zoo.io.files import atomic_write, printable, with_home
 from zoo.rendering import pictures
 from zoo.rendering.templating import render
 from zoo.runs.data_pictures import crops, pairs, png
@@ -46,6 +47,7 @@ class Report:
         duplicates: the near-duplicates.
         names: paths (N,) of the decoded images below the root.
         grouping: expression that keeps near-duplicates together, if one was found.
+        settings: settings of the source that were given.
     """
 
     source: ImageFiles
@@ -53,6 +55,7 @@ class Report:
     duplicates: NearDuplicates
     names: list[str]
     grouping: Grouping | None
+    settings: Mapping[str, Any]
 
     @property
     def leaking(self) -> NDArray[np.int64]:
@@ -83,11 +86,19 @@ def main(root: str, resolution: int = 0, out: str = "data_report.html", data: di
         python -m zoo.data root=photos
         python -m zoo.data root=photos resolution=64 data.background=black out=photos.html
     """
-    report = read(root, resolution, dict(data or {}))
     path = with_home(out)
     if path.is_dir():
         raise UserError(f"out: {path} is a folder. Give the path of the page, such as {path / 'data_report.html'}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    report = read(root, resolution, dict(data or {}))
+    try:
+        _write(report, path)
+    except OSError as error:
+        raise UserError(f"out: cannot write {path}: {error.strerror or error}. Give another path") from error
+    return 0
+
+
+def _write(report: Report, path: Path) -> None:
+    """Write the page and the list of near-duplicates beside it, and print what was found."""
     listed = path.with_name(f"{path.stem}_near_duplicates.csv")
     with atomic_write(path) as scratch:
         scratch.write_text(page(report, listed.name), encoding="utf-8")
@@ -97,8 +108,9 @@ def main(root: str, resolution: int = 0, out: str = "data_report.html", data: di
         with atomic_write(listed) as scratch:
             scratch.write_text(_csv(report), encoding="utf-8")
         print(f"near-duplicates: {listed}")
+    else:
+        listed.unlink(missing_ok=True)  # of an earlier report, whose copies are gone
     print(f"report: {path}")
-    return 0
 
 
 def read(root: str, resolution: int, settings: dict[str, Any]) -> Report:
@@ -124,7 +136,7 @@ def read(root: str, resolution: int, settings: dict[str, Any]) -> Report:
     grouping = None
     if leaking:
         grouping = suggest_grouping(names, duplicates, len(source.held_out), leaking, source.split_seed)
-    return Report(source, found, duplicates, names, grouping)
+    return Report(source, found, duplicates, names, grouping, settings)
 
 
 def _built(root: str, resolution: int, settings: dict[str, Any]) -> ImageFiles:
@@ -186,13 +198,14 @@ def setting(name: str, value: str) -> str:
 
 
 def command(report: Report) -> str:
-    """Return the command that trains on the images."""
-    words = ["python -m zoo.fit recipe=photos", setting("data.root", str(report.source.root))]
+    """Return the command that trains on the images, with the settings of the report."""
+    source = {"root": str(report.source.root)}
     if type(report.source).__name__ != "Folder":
-        words.append(f"data.class={type(report.source).__name__}")
-    if report.grouping is not None:
-        words.append(setting("data.group", report.grouping.pattern))
-    return " ".join(words)
+        source["class"] = type(report.source).__name__
+    group = {} if report.grouping is None else {"group": report.grouping.pattern}
+    given = flattened({**source, **report.settings, **group}, "data")
+    words = [setting(name, as_argument(value)) for name, value in given.items()]
+    return " ".join(["python -m zoo.fit recipe=photos", *words])
 
 
 def remedies(report: Report) -> list[list[Any]]:
@@ -338,11 +351,11 @@ def _classes(report: Report) -> Classes | None:
 def _unreadable(report: Report) -> list[str]:
     """Return name and reason of files that cannot be read, and names of those that cannot be decoded."""
     pool = report.source.pool
-    known = {text.partition(": ")[0] for text in report.found.unreadable}
     lost: list[str] = []
     if pool.kept is not None and len(report.names) < len(report.found.names):
-        kept = set(report.names)
-        lost = [f"{name}: damaged within" for name in report.found.names if name not in kept and name not in known]
+        kept, known = set(report.names), report.found.unreadable
+        gone = [name for name in report.found.names if name not in kept]
+        lost = [f"{name}: damaged within" for name in gone if not any(each.startswith(f"{name}: ") for each in known)]
     return [*report.found.unreadable, *lost][:50]
 
 
@@ -357,4 +370,4 @@ def _csv(report: Report) -> str:
         i, j = int(duplicates.first[k]), int(duplicates.second[k])
         parted = "yes" if (i in held_out) != (j in held_out) else "no"
         writer.writerow([report.names[i], report.names[j], f"{duplicates.likeness[k]:.3f}", parted])
-    return text.getvalue()
+    return printable(text.getvalue())

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from zoo.errors import UserError
+from zoo.data.array_rows import FAULTS
+from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.files import with_home
 from zoo.models.mix.mixgan import MixGAN
@@ -84,7 +85,7 @@ def sample(
         python -m zoo.sample checkpoint=biggan_digits truncation=[0.2,0.5,1,2] n=10
         python -m zoo.sample checkpoint=dcgan_digits n=50000 out=samples.npz
     """
-    levels = truncation if isinstance(truncation, list) else [truncation]
+    levels = _levels_of(truncation, latents)
     n = n if n is not None else OF_EACH_LEVEL if len(levels) > 1 else USUAL
     if n < 1:
         raise UserError(f"n: at least 1 image; got {n}")
@@ -124,6 +125,25 @@ def sample(
 def main(**options: Any) -> None:
     """Run `sample` and print the path of its output."""
     print(sample(**options))
+
+
+def _levels_of(truncation: float | list[float] | None, latents: str) -> list[float | None]:
+    """Return the levels of truncation as a list.
+
+    Args:
+        truncation: a number, a list of them, or None for no truncation.
+        latents: file of latents to draw; empty for random ones.
+
+    Raises:
+        UserError: for an empty list, or a truncation of given latents, which are drawn as they are.
+    """
+    if truncation == []:
+        raise UserError("truncation: name at least one bound, or leave truncation out for none")
+    if latents and truncation is not None:
+        raise UserError(
+            f"truncation={truncation}: the latents of {latents} are drawn as they are. Leave out truncation or latents"
+        )
+    return [*truncation] if isinstance(truncation, list) else [truncation]
 
 
 def seeds_of(given: str | int | Sequence[int | str]) -> list[int]:
@@ -179,8 +199,10 @@ def read_latents(path: Path) -> GivenLatents:
         if not isinstance(loaded, np.ndarray):
             names = [name for name in ("labels", "component") if name in loaded]
             others = {name: torch.from_numpy(np.array(loaded[name], dtype=np.int64)) for name in names}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"latents: {path} is no .npy file, nor a .npz file with an array z ({error})") from error
+    except (*FAULTS, KeyError, TypeError) as error:  # NumPy lets those of `zipfile` through
+        raise UserError(
+            f"latents: {path} is no .npy file, nor a .npz file with an array z, or it is damaged ({first_line(error)})"
+        ) from error
     if latents.ndim != 2 or not len(latents) or not bool(latents.isfinite().all()):
         raise UserError(f"latents: a table (N, Z) of finite numbers; {path} has shape {tuple(latents.shape)}")
     for name, array in others.items():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -88,6 +90,34 @@ def check_sources(
     )
 
 
+def check_used(checkpoint: str | None, real: str | None, stats: str | None, given: Mapping[str, Any]) -> None:
+    """Check that no option is given that has no effect on what is measured, or on the statistics that are written.
+
+    Args:
+        checkpoint: the checkpoint; None for two sets of images.
+        real: real images or a file; None for those of the checkpoint's data.
+        stats: file for the statistics of real images; None for a measurement.
+        given: options by their names; what counts as false is their default.
+
+    Raises:
+        UserError: naming the first such option, and why it has no effect.
+    """
+    reasons: dict[str, str] = {}
+    if checkpoint is None:
+        reasons |= dict.fromkeys(("best", "split", "cls"), "goes beside checkpoint=RUN; two folders have no run")
+    else:
+        reasons["resolution"] = "is for two folders; a checkpoint is measured at the size of its own images"
+        if real is not None:
+            reasons["split"] = f"chooses among the images of a run's data, in place of which real={real} is given"
+    if stats is not None:
+        unused = ("metrics", "truncation", "component", "compare", "out", "best")
+        reasons |= dict.fromkeys(unused, f"is for a measurement; stats={stats} only writes statistics of real images")
+    for name, reason in reasons.items():
+        if value := given.get(name):
+            shown = "true" if value is True else value
+            raise UserError(f"{name}={shown} has no effect here: it {reason}. Leave it out")
+
+
 def check_output(out: str | None, stats: str | None = None) -> None:
     """Check the names of the files for the results and the statistics.
 
@@ -101,7 +131,7 @@ def check_output(out: str | None, stats: str | None = None) -> None:
 
 
 def metric_names(metrics: str | list[str] | None) -> list[str]:
-    """Return the names of metrics as a list, which is empty for None.
+    """Return the names of metrics as a list, each once, which is empty for None.
 
     Args:
         metrics: names in a list or joined by commas.
@@ -113,7 +143,7 @@ def metric_names(metrics: str | list[str] | None) -> list[str]:
     computed = [name for name in names if name != CAS]
     if computed:
         check_metrics(computed)
-    return names
+    return list(dict.fromkeys(names))
 
 
 def truncation_levels(truncation: Any) -> list[float | None]:
@@ -128,7 +158,7 @@ def truncation_levels(truncation: Any) -> list[float | None]:
     if truncation is None:
         return [None]
     given = truncation if isinstance(truncation, list) else [truncation]
-    numbers = [value for value in given if isinstance(value, int | float) and not isinstance(value, bool) and value > 0]
-    if not numbers or len(numbers) < len(given):
+    numbers = [value for value in given if isinstance(value, int | float) and not isinstance(value, bool)]
+    if not numbers or len(numbers) < len(given) or not all(0 < value < math.inf for value in numbers):
         raise UserError(f"truncation: a positive number, or a list of them; got {truncation!r}")
     return [float(value) for value in numbers]

@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from zoo.errors import UserError
 from zoo.evaluation.metric_table import FRECHET
@@ -215,14 +216,15 @@ def print_table(evaluation: Evaluation) -> None:
 
 def _table_of(subject: str, row: dict[str, Any]) -> Table:
     """Return the table of one row of results."""
-    table = Table(title=f"{subject}{_name_of(row)}", title_justify="left")
+    # As `Text`: in a plain str, "[i]" of a folder's or a metric's name would be taken for markup.
+    table = Table(title=Text(f"{subject}{_name_of(row)}", "table.title"), title_justify="left")
     for name in ("number", "value", "95 % interval", "real against real", "better"):
         table.add_column(name, justify="left" if name in ("number", "better") else "right", no_wrap=True)
     numbers: list[Number] = row["numbers"]
     for number in numbers:
         interval = "" if number.low is None else f"{number.low:.5g} to {number.high:.5g}"
         better = "higher" if number.higher_is_better else "lower"
-        table.add_row(number.label, f"{number.value:.5g}", interval, _floor_text(number), better)
+        table.add_row(Text(number.label), f"{number.value:.5g}", interval, _floor_text(number), better)
     if "cas" in row:
         cas = row["cas"]
         interval = f"{cas['low']:.4f} to {cas['high']:.4f}"

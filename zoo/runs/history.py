@@ -81,7 +81,7 @@ def read_run(folder: Path) -> RunHistory:
         recipe,
         _read_metrics(files.metrics_table),
         _read_signals(files.signals),
-        read_jsonl(files.events),
+        [event for event in read_jsonl(files.events) if isinstance(event.get(STEP), int)],
         ended=ended,
     )
 
@@ -117,15 +117,24 @@ def _read_signals(path: Path) -> Curves:
     """Read the signals that the alarms recorded."""
     curves: Curves = {}
     for row in read_jsonl(path):
-        _append(curves, row["images_seen"], row["values"].items())
+        seen, values = row.get(STEP), row.get("values")
+        if isinstance(seen, int) and isinstance(values, dict):
+            _append(curves, seen, values.items())
     return curves
 
 
 def _append(curves: Curves, images_seen: float, values: Iterable[tuple[str, Any]]) -> None:
     """Append one row of values to the curves; empty values are left out."""
     for name, text in values:
-        if text not in (None, ""):
-            value = float(text)  # before the curve is created: half a number may raise
+        if text not in (None, "") and (value := _number_in(text)) is not None:
             seen, numbers = curves.setdefault(name, ([], []))
             seen.append(images_seen)
             numbers.append(value)
+
+
+def _number_in(text: Any) -> float | None:
+    """Return the number that a record holds, also NaN and infinity as texts; None for anything else."""
+    try:
+        return float(text)
+    except (TypeError, ValueError):
+        return None

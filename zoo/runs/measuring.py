@@ -39,6 +39,7 @@ from zoo.runs.evaluation_request import (
     Request,
     check_output,
     check_sources,
+    check_used,
     metric_names,
     truncation_levels,
 )
@@ -164,6 +165,16 @@ def evaluate(
     """
     check_sources(checkpoint, real, fake, stats, train)
     check_output(out, stats)
+    given: dict[str, Any] = {
+        "best": best,
+        "split": split != "held_out" and split,
+        "cls": cls,
+        "resolution": resolution,
+        "out": out,
+    }
+    given |= {"metrics": metrics, "truncation": truncation, "compare": compare}
+    given |= {} if component is None else {"component": str(component)}  # 0 is one of them
+    check_used(checkpoint, real, stats, given)
     request = Request(
         metrics=metric_names(metrics),
         extractor=extractor,

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from zoo.config.published import SECTION, check_numbers
 from zoo.config.recipe_files import find_recipe
@@ -133,7 +134,7 @@ def print_beside(pairs: list[Beside]) -> None:
         spread = "" if entry["spread"] is None else f" ± {entry['spread']:g}"
         ours = NOT_RUN if pair.ours is None else f"{pair.ours:.5g}\n{pair.how}"
         row = (entry["number"], f"{entry['value']:g}{spread}", ours, entry["of"], entry["protocol"], entry["source"])
-        table.add_row(*row, READ_AS[entry["read"]])
+        table.add_row(*map(Text, row), READ_AS[entry["read"]])  # no text is taken for markup
     console.print(table)
     for note in (
         "a published number is one of its own training, batch and number of steps: with another recipe it is no target",

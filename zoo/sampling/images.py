@@ -5,6 +5,7 @@ Nothing here changes the model or, where a seed is given, the global random stat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import Literal, get_args
@@ -178,7 +179,7 @@ def truncated(
         by: definition of the truncation.
 
     Raises:
-        ValueError: when the truncation is not positive or too small, or for an unknown definition.
+        ValueError: when the truncation is not positive and finite, or too small, or for an unknown definition.
 
     Example:
         >>> import torch
@@ -194,8 +195,9 @@ def truncated(
         return latents
     if isinstance(truncation, bool) or not isinstance(truncation, Real):
         raise ValueError(f"truncation is a positive number, or None for none; got {truncation!r}")
-    if not truncation > 0:
-        raise ValueError(f"truncation must be positive; got {truncation}")
+    if not 0 < truncation < math.inf:
+        least = "finite, or None for none" if truncation == math.inf else "positive"
+        raise ValueError(f"truncation must be {least}; got {truncation}")
     bound, factor = (truncation, 1.0) if by == "redrawing" else (2.0, truncation)
     for _ in range(MAX_REDRAWS):
         outside = latents.abs() > bound

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from zoo.audit.evidence.folders import ImageFolder
 from zoo.errors import UserError
-from zoo.io.files import with_home
+from zoo.io.files import printable, with_home
 
 SUBFOLDERS, NONE = "subfolders", "none"
 """Values of `labels=` beside the path of a CSV file."""
@@ -74,7 +74,7 @@ def classes_of(folders: Sequence[ImageFolder], wanted: str | None) -> Classes | 
 def subfolder_names(folder: ImageFolder) -> list[str] | None:
     """Return the name of the first subfolder on the way to each image; None if an image lies in none, or is no file."""
     parts = [file.relative_to(folder.path).parts for file in folder.files]
-    return [first for first, *_ in parts] if parts and all(len(names) > 1 for names in parts) else None
+    return [printable(first) for first, *_ in parts] if parts and all(len(names) > 1 for names in parts) else None
 
 
 def _agree(found: dict[str, list[str] | None]) -> bool:

@@ -15,6 +15,7 @@ from zoo.audit.evidence.stored import Stored
 from zoo.data.decode import Rendering
 from zoo.data.pool import to_float
 from zoo.errors import UserError
+from zoo.io.files import printable
 
 MIRRORED = "mirrored "  # prefix of the name of an image set whose images are flipped horizontally
 PART = 256  # largest number of images in a part
@@ -62,7 +63,7 @@ class ImageSet:
     def name_of(self, i: int) -> str:
         """Return the path of an image below the folder of all files, or its index in the set that was given."""
         if self.files:
-            return self.files[i].relative_to(commonpath(file.parent for file in self.files)).as_posix()
+            return printable(self.files[i].relative_to(commonpath(file.parent for file in self.files)).as_posix())
         return str(i if self.positions is None else int(self.positions[i]))
 
     @property

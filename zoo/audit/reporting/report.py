@@ -12,7 +12,7 @@ from zoo.audit.findings.report import ReportData
 from zoo.audit.questions import NAMES
 from zoo.audit.reporting.markdown import figure_file, markdown, table_file
 from zoo.audit.reporting.page import report_page
-from zoo.io.files import atomic_write, with_home
+from zoo.io.files import atomic_write, printable, with_home
 
 TABLES = ("copies",)
 """Names of the tables that questions of this library write."""
@@ -63,4 +63,4 @@ def _csv(table: Table) -> str:
     """Write a table as the text of a CSV file, its header first."""
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="\n").writerows([table.header, *table.rows])
-    return buffer.getvalue()
+    return printable(buffer.getvalue())

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table as RichTable
+from rich.text import Text
 
-from zoo.io.files import atomic_write
+from zoo.io.files import atomic_write, printable
 from zoo.runs.comparing.comparison import Comparison, Difference, Row, Table
 
 HEAD = (
@@ -84,11 +85,12 @@ def _rich(table: Table) -> RichTable:
     """Return a table for the terminal, without the columns that are empty in every row."""
     rows = [cells(row) for row in table.rows]
     shown = [i for i in range(len(HEAD)) if any(row[i] for row in rows)]
-    rich = RichTable(title=table.title, title_justify="left")
+    # As `Text`: in a plain str, "[i]" of a metric's or a group's name would be taken for markup.
+    rich = RichTable(title=Text(table.title, "table.title"), title_justify="left")
     for i in shown:
         rich.add_column(HEAD[i], justify="left" if i < TEXT_COLUMNS else "right", overflow="fold")
     for row in rows:
-        rich.add_row(*(row[i].replace("[", r"\[") for i in shown))
+        rich.add_row(*(Text(row[i]) for i in shown))
     return rich
 
 
@@ -108,7 +110,7 @@ def write_markdown(comparison: Comparison, path: Path) -> None:
         lines += [""] if table.differences else []
     lines += [f"- note: {note}" for note in comparison.notes]
     with atomic_write(path) as scratch:
-        scratch.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+        scratch.write_text(printable("\n".join(lines).rstrip()) + "\n", encoding="utf-8")
 
 
 def _line(texts: tuple[str, ...] | list[str]) -> str:

@@ -13,8 +13,8 @@ from zoo.data.group_patterns import suggest_grouping
 from zoo.data.image_files import ImageFiles
 from zoo.data.near_duplicates import near_duplicates
 from zoo.data.survey import survey
-from zoo.errors import UserError
-from zoo.io.files import atomic_write
+from zoo.errors import UserError, shell_word
+from zoo.io.files import atomic_write, printable
 from zoo.io.progress import step
 from zoo.io.room import free_bytes, size_text, spared
 from zoo.io.run_folder import RunFolder
@@ -72,7 +72,7 @@ class PhotoPlan:
     def write(self, path: Path) -> None:
         """Write the table into a file."""
         with atomic_write(path) as scratch:
-            scratch.write_text(f"{self.text}\n", encoding="utf-8")
+            scratch.write_text(printable(f"{self.text}\n"), encoding="utf-8")
 
 
 def plan_photos(load: Load, overrides: Mapping[str, Any], hours: float | None, folder: Path | None = None) -> PhotoPlan:
@@ -177,7 +177,7 @@ def _say_near_duplicates(choices: Choices, data: ImageFiles) -> None:
     grouping = None
     if data.group is None:
         grouping = suggest_grouping(data.names(), duplicates, len(data.held_out), leaking, data.split_seed)
-    remedy = f"; data.group='{grouping.pattern}' leaves {grouping.left:,}" if grouping else ""
+    remedy = f"; data.group={shell_word(grouping.pattern)} leaves {grouping.left:,}" if grouping else ""
     choices.say(
         "near-duplicates",
         f"{leaking:,} held-out images",

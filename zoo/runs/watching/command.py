@@ -7,6 +7,7 @@ import time
 from functools import wraps
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from zoo.errors import UserError
 from zoo.io.files import atomic_write, with_home
@@ -125,7 +126,8 @@ def _write_one(folder: Path, path: Path, every: int) -> Path:
 def _write_several(folders: list[Path], path: Path, every: int) -> Path:
     """Write the page of several runs, and the page of each into its folder, until all have ended."""
     pages = [RunFolder(folder).watch_page for folder in folders]
-    addresses = [Path(os.path.relpath(page.resolve(), path.resolve().parent)).as_posix() for page in pages]
+    ways = [Path(os.path.relpath(page.resolve(), path.resolve().parent)).as_posix() for page in pages]
+    addresses = [quote(way, safe="/=,") for way in ways]  # a folder may have #, ? or % in its name
     while True:
         histories: list[RunHistory] = [read_run(folder) for folder in folders]
         ended = all(history.ended for history in histories)
