@@ -109,7 +109,7 @@ def test_r1_every_is_the_earlier_name_of_penalty_every() -> None:
     assert tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=1).penalty_every == 4  # as a recipe in full has it
     with pytest.raises(ValueError, match="r1_every is the earlier name of penalty_every: give one of them; got 4, 2"):
         tiny(objective="hinge", r1=3.0, r1_every=4, penalty_every=2)
-    with pytest.raises(ValueError, match="penalty_every must be at least 1; got 0"):
+    with pytest.raises(ValueError, match="r1_every must be at least 1; got 0"):
         tiny(objective="hinge", r1=3.0, r1_every=0)
 
 
