@@ -21,7 +21,7 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "questions" / "spiral.m
 BEGIN, END = "<!-- rows begin: python studies/spiral_table.py -->", "<!-- rows end -->"
 PARTS = {"pixel_norm": "pixel norm", "equalized": "equalized rate", "deviation": "minibatch deviation"}
 HEADS = (
-    *("rate", "on", "seeds", "layers escalate", "from batch"),
+    *("rate", "on", "seeds", "both networks escalate", "from batch"),
     *("score", "layer of D", "layer of G", "alarm", "Fréchet distance", "coverage"),
 )
 WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
@@ -46,13 +46,13 @@ def spread(values: Sequence[float]) -> str:
 
 
 def escalates(row: Row) -> bool:
-    """Check whether a layer of either network escalated; scores alone jump now and then."""
-    return row["escalation"]["g"] is not None or row["escalation"]["d"] is not None
+    """Check whether layers of both networks escalated: one alone, or scores, triple now and then without harm."""
+    return row["escalation"]["g"] is not None and row["escalation"]["d"] is not None
 
 
 def first_batch(row: Row) -> int:
-    """Return the batch in which a layer began to escalate."""
-    return min(at for at in (row["escalation"]["g"], row["escalation"]["d"]) if at is not None)
+    """Return the batch in which a layer of a run that escalates began to."""
+    return min(row["escalation"]["g"], row["escalation"]["d"])
 
 
 def names(mechanisms: str) -> str:

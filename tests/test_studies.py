@@ -157,9 +157,9 @@ def test_the_table_of_spirals_counts_layers_and_says_when_alarms_came() -> None:
         }
 
     rows = [
-        row("pixel_norm+equalized+deviation", None, None, None, 1.26),
+        row("pixel_norm+equalized+deviation", None, 5, None, 1.26),
         row("deviation", 20, 30, -12, 3e6),
-        row("deviation", None, 40, None, 1234.0),
+        row("deviation", 50, 40, None, 1234.0),
     ]
     assert spiral_table.table(rows)[2:] == [
         "| 0.5 | minibatch deviation | 2 | 2 of 2 | 30 (20 to 40) | 25 trillion | 1.5 million (1,200 to 3 million) | "
