@@ -17,6 +17,7 @@ from generalisation_table import MODELS
 from neural_distance import halves
 from PIL import Image
 from rows import RESULTS
+from spiral_table import escalates
 
 from zoo.config.command_line import checked_arguments, run_command
 
@@ -181,14 +182,25 @@ def draw_blends(rows: list[Row], path: Path) -> None:
 def draw_blend_samples(rows: list[Row], path: Path, folder: Path) -> None:
     """First samples of each kind of negative examples, of the lowest seed, from the grids in the folder of results."""
     seed = min(r["seed"] for r in rows)
-    grids = {kind: folder / f"blended_fakes_dcgan_digits_{kind}_{seed}.png" for kind in KINDS}
-    found = {kind: Image.open(grid).convert("RGB") for kind, grid in grids.items() if grid.is_file()}
+    draw_grids({KINDS[kind]: folder / f"blended_fakes_dcgan_digits_{kind}_{seed}.png" for kind in KINDS}, path)
+
+
+def draw_spiral_samples(rows: list[Row], path: Path, folder: Path) -> None:
+    """First samples of each set of mechanisms at the largest rate, of the lowest seed."""
+    rate, seed = max(r["rate"] for r in rows), min(r["seed"] for r in rows)
+    name = f"progan_spiral_fashion_wgan-gp_{{}}_{rate:g}_warn_{seed}.png"
+    draw_grids({title: folder / name.format(mechanisms) for mechanisms, title in MECHANISMS.items()}, path)
+
+
+def draw_grids(grids: dict[str, Path], path: Path) -> None:
+    """Draw the upper halves of grids of samples, as far as they are there, four in a row below their titles."""
+    found = {title: Image.open(grid).convert("RGB") for title, grid in grids.items() if grid.is_file()}
     figure, axes = plt.subplots(-(-len(found) // 4), 4, figsize=(10, 1.5 * -(-len(found) // 4)), layout="constrained")
     for ax in axes.flat:
         ax.axis("off")
-    for ax, (kind, grid) in zip(axes.flat, found.items()):
+    for ax, (title, grid) in zip(axes.flat, found.items()):
         ax.imshow(grid.crop((0, 0, grid.width, grid.height // 2)), interpolation="nearest")
-        ax.set_title(KINDS[kind], fontsize=8)
+        ax.set_title(title, fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -219,8 +231,13 @@ def draw_courses(rows: list[Row], path: Path) -> None:
 
 
 def draw_before(rows: list[Row], path: Path) -> None:
-    """Signals of every round around the onset of the escalations, each over its median of the first dozen rounds."""
-    found = [r for r in rows if r["window"] is not None][:3]
+    """Signals of every round around the onset of an escalation, each over its median of the first dozen rounds.
+
+    The run of the lowest seed for each set of mechanisms, of the commonest length and the largest rate.
+    """
+    usual = max(r["rate"] for r in rows), mode(r["images"] for r in rows)
+    first = {r["mechanisms"]: r for r in reversed(rows) if (r["rate"], r["images"]) == usual}
+    found = [first[each] for each in MECHANISMS if each in first]
     figure, axes = plt.subplots(1, len(found), figsize=(4 * len(found), 3.6), layout="constrained", squeeze=False)
     signals = {**MAGNITUDES, "gradient_g": "gradient of G", "gradient_d": "gradient of D"}
     for ax, r in zip(axes[0], found):
@@ -248,7 +265,7 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
     distances = rows_of(source / "neural_distance.json")
     blends = [r for r in rows_of(source / "blended_fakes.json") if r["recipe"] == "dcgan_digits"]
     spirals = [r for r in rows_of(source / "progan_spiral.json") if (r["loss"], r["action"]) == ("wgan-gp", "warn")]
-    escalated = [r for r in spirals if r["window"] is not None]
+    escalated = [r for r in spirals if r["window"] is not None and escalates(r)]
     for rows, function, name in (
         (plain, draw_accuracy, "question_accuracy.png"),
         (plain, draw_histograms, "question_scores.png"),
@@ -257,6 +274,7 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
         (blends, draw_blends, "question_blends.png"),
         (blends, partial(draw_blend_samples, folder=source), "question_blends_samples.png"),
         (spirals, draw_courses, "question_spiral.png"),
+        (spirals, partial(draw_spiral_samples, folder=source), "question_spiral_samples.png"),
         (escalated, draw_before, "question_spiral_before.png"),
     ):
         if rows:
