@@ -7,20 +7,10 @@ from typing import Any
 import torch
 
 import zoo
+from tests.helpers.training import TINY_MLP
 from zoo.models.mix.mixgan import MixGAN
 
-MLP: dict[str, Any] = {
-    "class": "VanillaGAN",
-    "resolution": 4,
-    "channels": 1,
-    "latent_dim": 3,
-    "layers": 1,
-    "width": 8,
-    "discriminator_layers": 1,
-    "discriminator_width": 6,
-    "pieces": 2,
-    "dropout": 0.0,
-}
+MLP: dict[str, Any] = {"class": "VanillaGAN", **TINY_MLP}
 DCGAN: dict[str, Any] = {"class": "DCGAN", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4}
 WGAN: dict[str, Any] = {
     "class": "WGANGP",

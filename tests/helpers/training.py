@@ -21,6 +21,18 @@ SMALL_RUN: dict[str, Any] = {
     "callbacks": {"SampleGrid": None, "SampleMetrics": None, "Alarms": None},
 }
 """Overrides that make a run of `dcgan_digits` or `wgan_gp_digits` last a second."""
+TINY_MLP: dict[str, Any] = {
+    "resolution": 4,
+    "channels": 1,
+    "latent_dim": 3,
+    "layers": 1,
+    "width": 8,
+    "discriminator_layers": 1,
+    "discriminator_width": 6,
+    "pieces": 2,
+    "dropout": 0.0,
+}
+"""Settings of a `VanillaGAN` of about a thousand weights, without dropout and layers that couple a batch."""
 
 
 class Noise:
@@ -58,18 +70,7 @@ def train(model: zoo.GAN, rounds: int, folder: Path, loader: Any = None, **train
 def tiny_mlp(**settings: Any) -> zoo.VanillaGAN:
     """Return a model of about a thousand weights, without dropout and layers that couple a batch."""
     torch.manual_seed(0)
-    plain: dict[str, Any] = {
-        "resolution": 4,
-        "channels": 1,
-        "latent_dim": 3,
-        "layers": 1,
-        "width": 8,
-        "discriminator_layers": 1,
-        "discriminator_width": 6,
-        "pieces": 2,
-        "dropout": 0.0,
-    }
-    return zoo.VanillaGAN(**{**plain, **settings})
+    return zoo.VanillaGAN(**{**TINY_MLP, **settings})
 
 
 def tiny_dcgan(**settings: Any) -> zoo.DCGAN:

@@ -18,7 +18,7 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor, nn
 
 import zoo
-from tests.helpers.training import tiny_mlp, train
+from tests.helpers.training import TINY_MLP, tiny_mlp, train
 from zoo.training.objectives import Wasserstein
 from zoo.training.penalties import Scores, input_gradient
 from zoo.training.replicas import Replicas, average_gradients
@@ -128,19 +128,6 @@ class Broken(Vanilla):
         return {"adversarial": super().discriminator_loss(real, fake)["adversarial"] * (torch.nan if last else 1)}
 
 
-SMALL: dict[str, Any] = {
-    "resolution": 4,
-    "channels": 1,
-    "latent_dim": 3,
-    "layers": 1,
-    "width": 8,
-    "discriminator_layers": 1,
-    "discriminator_width": 6,
-    "pieces": 2,
-    "dropout": 0.0,
-}
-
-
 def gradients(rank: int) -> list[Tensor | None]:
     """What becomes of gradients in both processes, in the last only, and in none."""
     weights = [nn.Parameter(torch.zeros(2, 3, 4, 4).to(memory_format=torch.channels_last)) for _ in range(3)]
@@ -159,15 +146,15 @@ def models(rank: int) -> dict[str, zoo.GAN]:
         16, 1, 5, width=4, architecture="convolutional", batch_norm=False, dequantise=False, critic_steps=1
     )
     return {
-        "vanilla": Vanilla(**SMALL),
-        "micro": Vanilla(**SMALL, micro_batches=2, clip_norm=0.01),
+        "vanilla": Vanilla(**TINY_MLP),
+        "micro": Vanilla(**TINY_MLP, micro_batches=2, clip_norm=0.01),
         "penalised": wgan,
         "mixture": zoo.MixGAN(
-            {"class": "tests.helpers.two_replicas.Vanilla", **SMALL}, 2, payoff="full", weight_lr=0.1
+            {"class": "tests.helpers.two_replicas.Vanilla", **TINY_MLP}, 2, payoff="full", weight_lr=0.1
         ),
         "r3gan": Rising(8, 1, 4, width=8, blocks=1, average_halflife=60, decay_images=32),
-        "drawing": Drawing(**SMALL),
-        "divided": Divided(**SMALL),
+        "drawing": Drawing(**TINY_MLP),
+        "divided": Divided(**TINY_MLP),
         "progan": zoo.ProGAN(8, 1, 4, width=4, width_base=16, hold_images=8, fade_images=8),  # in mid-fade at the end
         "biggan": zoo.BigGAN(16, 1, 12, width=2, num_classes=0, shared_dim=0, attention=8, critic_steps=1),
     }
@@ -209,7 +196,7 @@ def main(folder: Path, processes: int) -> None:
         folders = str(run.folder), run.model.trainer.default_root_dir
         torch.save({"folders": folders, "seen": run.model.images_seen}, folder / f"fit-{rank}.pt")
         try:
-            train(Broken(**SMALL), 2, folder, log_every_n_steps=1, devices=processes, strategy=Replicas())
+            train(Broken(**TINY_MLP), 2, folder, log_every_n_steps=1, devices=processes, strategy=Replicas())
         except zoo.NonFiniteLossError as error:
             torch.save({"raised": str(error), "gradients": gradients(rank)}, folder / f"broken-{rank}.pt")
 
