@@ -21,9 +21,11 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "questions" / "spiral.m
 BEGIN, END = "<!-- rows begin: python studies/spiral_table.py -->", "<!-- rows end -->"
 PARTS = {"pixel_norm": "pixel norm", "equalized": "equalized rate", "deviation": "minibatch deviation"}
 HEADS = (
-    *("rate", "on", "seeds", "both networks escalate", "from batch"),
+    *("rate", "on", "seeds", "escalate", "from batch"),
     *("score", "layer of D", "layer of G", "alarm", "Fréchet distance", "coverage"),
 )
+HUGE = 1_000
+"""Mean absolute output of a layer beyond which a run escalates: no run ends between 11 and 30,000."""
 WORDS = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"))
 
 Row = dict[str, Any]
@@ -46,13 +48,13 @@ def spread(values: Sequence[float]) -> str:
 
 
 def escalates(row: Row) -> bool:
-    """Check whether layers of both networks escalated: one alone, or scores, triple now and then without harm."""
-    return row["escalation"]["g"] is not None and row["escalation"]["d"] is not None
+    """Check whether a layer of D became larger than `HUGE`; a signal triples now and then without harm."""
+    return float(row["peak"]["d"]) > HUGE
 
 
 def first_batch(row: Row) -> int:
     """Return the batch in which a layer of a run that escalates began to."""
-    return min(row["escalation"]["g"], row["escalation"]["d"])
+    return min(at for at in (row["escalation"]["g"], row["escalation"]["d"]) if at is not None)
 
 
 def names(mechanisms: str) -> str:

@@ -146,7 +146,13 @@ def test_every_checkpoint_of_a_run_is_measured_in_order(tmp_path: Path, monkeypa
 def test_the_table_of_spirals_counts_layers_and_says_when_alarms_came() -> None:
     def row(mechanisms: str, g: int | None, d: int | None, lead: int | None, peak: float) -> dict[str, Any]:
         peaks = {"g": peak, "d": peak, "score": 25e12}
-        found = {"escalation": {"g": g, "d": d, "score": 7}, "lead": lead, "peak": peaks, "fd": None, "coverage": 0}
+        found = {
+            "escalation": {"g": g, "d": d, "score": 7},
+            "lead": lead,
+            "peak": peaks,
+            "fd": None,
+            "coverage": 0,
+        }
         return {
             "mechanisms": mechanisms,
             "rate": 0.5,
