@@ -28,7 +28,7 @@ Rows, each of them a recipe `stacked_mnist_ROW` with `width` and `images` set:
 
 A run goes on from its last checkpoint when the study is called again, also with more epochs: nothing depends on the
 length. Rows go to `results/stacked_mnist.json` as they are done, the first hundred samples of seed 0 to
-`stacked_mnist_ROW.png` beside it, the table to `stacked_mnist.md`.
+`stacked_mnist_ROW.png` beside it, the table to `stacked_mnist.md` and, with the committed results, to `README.md`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rows import RESULTS, Rows
+from rows import RESULTS, Rows, write_between
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
@@ -50,6 +50,8 @@ from zoo.io.run_folder import checkpoints_in
 from zoo.metrics import ModeCount
 from zoo.rendering import pictures
 
+PAGE = RESULTS.parent / "README.md"
+BEGIN, END = "<!-- rows begin: python studies/stacked_mnist.py train=false -->", "<!-- rows end -->"
 PENALISED = ("rpgan", "r1")
 ROWS = ("dcgan", "pacdcgan2", "rpgan", "mix", "r1", "wgan_gp")
 EPOCH, PACKS, SAMPLES, WHOLE = 2_000, 64, 26_000, 50  # rounds of an epoch, inputs of a batch, samples, epochs
@@ -207,6 +209,8 @@ def study(
             print(found[-1], flush=True)
     shown = table(found)
     path.with_suffix(".md").write_text(shown + "\n")
+    if path.parent == RESULTS:
+        write_between(PAGE, BEGIN, END, ["", shown, ""])
     print(shown)
 
 
