@@ -53,7 +53,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for i in range(count):
             Image.fromarray(random.integers(0, 256, (40, 36, 3), dtype=np.uint8)).save(f"{name}/{i}.png")
     np.savez("samples.npz", random.integers(0, 256, (40, 32, 32, 3), dtype=np.uint8))
+    forget_own_modules()  # another test may have written one of the same name
     yield tmp_path
+    forget_own_modules()
+
+
+def forget_own_modules() -> None:
+    """Let the modules that a page tells the reader to write be imported anew."""
     for name in OWN_MODULES:
         sys.modules.pop(name, None)
 
