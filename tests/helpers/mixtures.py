@@ -7,11 +7,11 @@ from typing import Any
 import torch
 
 import zoo
-from tests.helpers.training import TINY_MLP
+from tests.helpers.training import TINY_BIGGAN, TINY_DCGAN, TINY_MLP
 from zoo.models.mix.mixgan import MixGAN
 
 MLP: dict[str, Any] = {"class": "VanillaGAN", **TINY_MLP}
-DCGAN: dict[str, Any] = {"class": "DCGAN", "resolution": 16, "channels": 1, "latent_dim": 5, "width": 4}
+DCGAN: dict[str, Any] = {"class": "DCGAN", **TINY_DCGAN}
 WGAN: dict[str, Any] = {
     "class": "WGANGP",
     "resolution": 16,
@@ -30,16 +30,7 @@ PROGAN: dict[str, Any] = {
     "hold_images": 24,
     "fade_images": 24,
 }
-BIGGAN: dict[str, Any] = {
-    "class": "BigGAN",
-    "resolution": 16,
-    "channels": 1,
-    "latent_dim": 9,
-    "width": 4,
-    "num_classes": 3,
-    "shared_dim": 5,
-    "attention": 8,
-}
+BIGGAN: dict[str, Any] = {"class": "BigGAN", **TINY_BIGGAN}
 DEEP: dict[str, Any] = {**BIGGAN, "class": "BigGANDeep"}
 
 

@@ -33,6 +33,17 @@ TINY_MLP: dict[str, Any] = {
     "dropout": 0.0,
 }
 """Settings of a `VanillaGAN` of about a thousand weights, without dropout and layers that couple a batch."""
+TINY_DCGAN: dict[str, Any] = {"resolution": 16, "channels": 1, "latent_dim": 5, "width": 4}
+TINY_BIGGAN: dict[str, Any] = {
+    "resolution": 16,
+    "channels": 1,
+    "latent_dim": 9,
+    "width": 4,
+    "num_classes": 3,
+    "shared_dim": 5,
+    "attention": 8,
+}
+"""Settings of a conditional `BigGAN` or `BigGANDeep` with attention."""
 
 
 class Noise:
@@ -76,23 +87,13 @@ def tiny_mlp(**settings: Any) -> zoo.VanillaGAN:
 def tiny_dcgan(**settings: Any) -> zoo.DCGAN:
     """Return a convolutional model with batch norm."""
     torch.manual_seed(0)
-    return zoo.DCGAN(**{"resolution": 16, "channels": 1, "latent_dim": 5, "width": 4, **settings})
+    return zoo.DCGAN(**{**TINY_DCGAN, **settings})
 
 
 def tiny_biggan(cls: type[zoo.GAN] = zoo.BigGAN, **settings: Any) -> Any:
     """Return a conditional BigGAN or BigGANDeep with spectral norm, conditional batch norm and attention."""
     torch.manual_seed(0)
-    plain: dict[str, Any] = {
-        "resolution": 16,
-        "channels": 1,
-        "latent_dim": 9,
-        "width": 4,
-        "num_classes": 3,
-        "shared_dim": 5,
-        "attention": 8,
-        "critic_steps": 1,
-    }
-    return cls(**{**plain, **settings})
+    return cls(**{**TINY_BIGGAN, "critic_steps": 1, **settings})
 
 
 def weights(module: torch.nn.Module) -> dict[str, Tensor]:

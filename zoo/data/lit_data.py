@@ -128,9 +128,9 @@ class LitSamples(Samples):
                     value: Any = _fields(self._sample(number)).get(self.label_key)
                     texts.append(str(value.item() if hasattr(value, "item") else value))
                     advance(1)
+            stored = np.array(texts, np.str_)
             with atomic_write(path) as scratch:
-                np.save(scratch, np.array(texts, np.str_))
-            stored = np.load(path)
+                np.save(scratch, stored)
         return named_labels(stored)
 
     def _sample(self, number: int) -> Any:
