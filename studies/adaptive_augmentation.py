@@ -1,6 +1,7 @@
 """What does adaptive augmentation (ADA) do for a GAN that has 500 images? Against none, and a fixed one.
 
     python studies/adaptive_augmentation.py emoji=PNG_FOLDER faces=JPEG_FOLDER [seeds=[0,1,2] images=160000]
+    python studies/adaptive_augmentation.py             # the table alone
 
 Protocol. DCGAN at 32 px in colour (width 16, 4x4 kernels, non-saturating loss, Adam at 2e-4, batches of 64) on 500
 training images of two kinds, each shown 320 times:
@@ -19,7 +20,8 @@ average:
   2,000 held-out images, with those of the training images beside them;
 - `p`, `r_t`: the course of the adaptive strength.
 
-Rows are written as they come; those that are there are not computed again. A grid of each run lies beside them.
+Rows are written as they come; those that are there are not computed again. A grid of each run lies beside them; the
+table of the committed results is written into `README.md`.
 """
 
 from __future__ import annotations
@@ -33,12 +35,15 @@ from typing import Any
 
 from measured import features, images_of, likeness, scores
 from rows import RESULTS, Rows, train_fully
+from tables import markdown, mean_and_deviation, mean_and_range, write_between
 
 from zoo.audit.statistics.significance import auc
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.rendering import pictures
 
 NAME = "adaptive_augmentation"
+PAGE = RESULTS.parent / "README.md"
+BEGIN, END = f"<!-- augmentation begin: python studies/{NAME}.py -->", "<!-- augmentation end -->"
 KINDS: dict[str, tuple[str, ...]] = {
     "none": (),
     "fixed": ("color", "translation", "cutout"),
@@ -128,8 +133,31 @@ def study(
                     grid = Path(out) / f"{NAME}_{data}_{kind}_{seed}.png"
                     rows.leave([row(data, root, kind, seed, images, grid)])
                     show(rows[-1])
-    for line in sorted(rows, key=lambda r: (r["data"], list(KINDS).index(r["kind"]), r["seed"])):
-        show(line)
+    lines = table(rows)
+    if Path(out) == RESULTS:
+        write_between(PAGE, BEGIN, END, ["", *lines, ""])
+    print("\n".join(lines))
+
+
+def table(rows: list[dict[str, Any]]) -> list[str]:
+    """Return the lines of a table, mean and deviation over seeds, with those of the training images themselves."""
+    heads = ["training images", "augmentation", "seeds", "AUC, training over held-out", "without augmenting them"]
+    heads += ["FD-effnet-lite0", "coverage", "p and r_t at the end"]
+    columns = (("gap", "{:.2f}"), ("gap_plain", "{:.2f}"), ("fd", "{:,.0f}"), ("coverage", "{:.3f}"))
+    lines = []
+    for data in dict.fromkeys(r["data"] for r in rows):
+        for kind in KINDS:
+            own = [r for r in rows if (r["data"], r["kind"]) == (data, kind)]
+            ends = [r["course"][-1][1:] for r in own if r["course"]]
+            strength = ", ".join(mean_and_deviation(values, "{:.2f}") for values in zip(*ends))
+            cells = [mean_and_deviation([r[key] for r in own], form) for key, form in columns]
+            if own:
+                name = ", ".join(KINDS[kind]) or "none"
+                lines.append([f"{own[0]['train']:,} {data}", name, str(len(own)), *cells, strength])
+        themselves = [r["of_training_images"] for r in rows if r["data"] == data]
+        cells = [mean_and_range([r[key] for r in themselves], form) for key, form in columns[2:]]
+        lines.append([data, "the training images themselves", "", "", "", *cells, ""])
+    return markdown(heads, lines)
 
 
 def show(r: dict[str, Any]) -> None:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from rows import RESULTS, write_between
+from rows import RESULTS
+from tables import markdown, mean_and_range, write_between
 
 STUDIES = Path(__file__).resolve().parent
 PAGE = STUDIES.parent / "docs" / "questions" / "discriminators.md"
@@ -28,13 +28,7 @@ Row = dict[str, Any]
 
 def percent(values: Sequence[float]) -> str:
     """Return the mean of shares as a percentage, with their range."""
-    return spread([100 * value for value in values], "{:.0f}")
-
-
-def spread(values: Sequence[float], form: str = "{:.1f}") -> str:
-    """Return the mean of values, with their range if it shows."""
-    low, high, mean = (form.format(f(values)) for f in (min, max, np.mean))
-    return mean if low == high else f"{mean} ({low} to {high})"
+    return mean_and_range([100 * value for value in values], "{:.0f}")
 
 
 def _copying(rows: Sequence[Row], key: str, part: str = "value") -> list[float]:
@@ -45,19 +39,21 @@ COLUMNS: dict[str, Callable[[Sequence[Row]], str]] = {
     "seeds": lambda rows: str(len(rows)),
     "training images scored as real, %": lambda rows: percent([r["course"][-1]["accuracy"]["train"] for r in rows]),
     "held-out images scored as real, %": lambda rows: percent([r["course"][-1]["accuracy"]["held_out"] for r in rows]),
-    "training above held-out (AUC)": lambda rows: spread([r["course"][-1]["auc"][0] for r in rows], "{:.2f}"),
-    "held-out between training and generated (r_v)": lambda rows: spread(
+    "training above held-out (AUC)": lambda rows: mean_and_range([r["course"][-1]["auc"][0] for r in rows], "{:.2f}"),
+    "held-out between training and generated (r_v)": lambda rows: mean_and_range(
         [r["course"][-1]["r_v"] for r in rows if r["course"][-1]["r_v"] is not None], "{:.2f}"
     ),
-    "Fréchet distance": lambda rows: spread([r["fd"] for r in rows], "{:.0f}"),
-    "of as many training images": lambda rows: spread([r["of_training_images"]["fd"] for r in rows], "{:.0f}"),
-    "coverage": lambda rows: spread([r["coverage"] for r in rows], "{:.2f}"),
+    "Fréchet distance": lambda rows: mean_and_range([r["fd"] for r in rows], "{:.0f}"),
+    "of as many training images": lambda rows: mean_and_range([r["of_training_images"]["fd"] for r in rows], "{:.0f}"),
+    "coverage": lambda rows: mean_and_range([r["coverage"] for r in rows], "{:.2f}"),
 }
 COPYING: dict[str, Callable[[Sequence[Row]], str]] = {
     "seeds": lambda rows: str(len(rows)),
-    "samples closer than 99 % of held-out images, %": lambda rows: spread(_copying(rows, "rate")),
-    "held-out images, %": lambda rows: spread(_copying(rows, "rate", "null")),
-    "training images among the nearest, in excess of chance, %": lambda rows: spread(_copying(rows, "excess")),
+    "samples closer than 99 % of held-out images, %": lambda rows: mean_and_range(_copying(rows, "rate"), "{:.1f}"),
+    "held-out images, %": lambda rows: mean_and_range(_copying(rows, "rate", "null"), "{:.1f}"),
+    "training images among the nearest, in excess of chance, %": lambda rows: mean_and_range(
+        _copying(rows, "excess"), "{:.1f}"
+    ),
     "called memorising": lambda rows: f"{sum('memorising' in r['copying']['verdict'] for r in rows)} of {len(rows)}",
     "runs with the alarm of overfitting": lambda rows: (
         f"{sum(any('overfitting' in name for _, name in r['alarms']) for r in rows)} of {len(rows)}"
@@ -72,11 +68,11 @@ def table(rows: Sequence[Row], columns: dict[str, Callable[[Sequence[Row]], str]
         order = (list(MODELS).index(row["model"]), list(REGULARISERS).index(row["regulariser"]), row["few"])
         groups[order].append(row)
     heads = ["model", "penalty", "training images", *columns]
-    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines = []
     for (model, regulariser, few), own in sorted(groups.items()):
         names = [list(MODELS.values())[model], list(REGULARISERS.values())[regulariser], f"{few:,}"]
-        lines.append(f"| {' | '.join([*names, *(column(own) for column in columns.values())])} |")
-    return lines
+        lines.append([*names, *(column(own) for column in columns.values())])
+    return markdown(heads, lines)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What do the ideas of the gallery (`examples/ideas`) change, each against its own parent, at an equal budget?
 
-    python studies/ideas.py [ideas=[lsgan,pacgan] seeds=[0,1,2] images=200000 root=data]
+    python studies/ideas.py root=FOLDER [ideas=[lsgan,pacgan] seeds=[0,1,2] images=50000]
+    python studies/ideas.py train=false         # the table alone
 
 Protocol. Fashion-MNIST at 32 px, with classes or without as the idea's paper has it. Every idea and every parent sees
 `images` real images in batches of 32, at the settings of the parent's recipe (`dcgan_fashion` or `biggan_fashion`) but
@@ -10,27 +11,33 @@ for those that the idea itself prescribes (`IDEAS`); the learning rate falls to 
 between runs on a machine that did nothing else, so the load is written beside them. Alarms are those that rang
 (`warn`: training goes on). A run whose loss became infinite has no numbers, and says after how many images it ended.
 
-Rows are written as they come; those that are there are not computed again.
+Rows are written as they come; those that are there are not computed again. The first samples of seed 0 lie beside them;
+the table of the committed results is written into `examples/README.md`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import statistics
 import sys
 import tempfile
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rows import RESULTS, Rows, train_fully
+from tables import markdown, mean_and_deviation, write_between
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
+from zoo.rendering import pictures
 from zoo.runs.measuring import evaluate
 
 ROOT = Path(__file__).resolve().parent.parent
+NAME = "ideas"
+PAGE = ROOT / "examples" / "README.md"
+BEGIN, END = "<!-- ideas begin: python studies/ideas.py train=false -->", "<!-- ideas end -->"
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": {"every": 1_000_000_000, "keep": 1}, "Alarms": {}}
 
 
@@ -94,8 +101,8 @@ IDEAS = {
 }
 
 
-def row(name: str, variant: Variant, seed: int, images: int, root: str, n: int) -> dict[str, Any]:
-    """One run, measured."""
+def row(name: str, variant: Variant, seed: int, images: int, root: str, n: int, out: Path) -> dict[str, Any]:
+    """Train once and measure; the picture of seed 0 goes beside the results."""
     about = {"idea": name, "parent": variant.parent, "seed": seed, "images": images}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch, "run")
@@ -111,6 +118,9 @@ def row(name: str, variant: Variant, seed: int, images: int, root: str, n: int) 
             )
         except zoo.NonFiniteLossError as error:
             return {**about, "ended": str(error)[:200], "alarms": alarms_of(folder)}
+        if seed == 0:
+            samples = run.model.eval().cpu().sample(40, seed=0)
+            pictures.save(pictures.grid(samples, 20), out / f"{NAME}_{name}.png")
         measured = evaluate(
             str(folder),
             metrics=["fid", "prdc"],
@@ -136,40 +146,70 @@ def alarms_of(folder: Path) -> list[str]:
     return [json.loads(line)["alarm"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def mean_and_deviation(rows: list[dict[str, Any]], key: str) -> str:
-    """A column over the seeds, as text."""
-    values = [one[key] for one in rows if key in one]
-    deviation = f" ± {statistics.stdev(values):.3g}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.4g}{deviation}" if values else "none"
+def table(rows: list[dict[str, Any]], images: int) -> list[str]:
+    """Return the lines of a table: each parent above its ideas, which are compared with it seed by seed."""
+    heads = ["model", "seeds", "FD-effnet-lite0", "less its parent's, same seed", "coverage", "images/s", "alarms in"]
+    lines = []
+    for parent in PARENTS:
+        fd = {r["seed"]: r["fd"] for r in rows if (r["idea"], r["images"]) == (parent, images) and "fd" in r}
+        for name in (parent, *(idea for idea, variant in IDEAS.items() if variant.parent == parent)):
+            own = [r for r in rows if (r["idea"], r["images"]) == (name, images)]
+            ended = [r for r in own if "fd" in r]
+            if not own:
+                continue
+            paired = [r["fd"] - fd[r["seed"]] for r in ended if r["seed"] in fd] if name != parent else []
+            rang = Counter(alarm for r in own for alarm in set(r["alarms"]))
+            alarms = [f"{alarm} in {count} of {len(own)}" for alarm, count in sorted(rang.items())]
+            alarms += [f"not finite in {len(own) - len(ended)} of {len(own)}"] if len(ended) < len(own) else []
+            cells = [
+                mean_and_deviation([r["fd"] for r in ended], "{:.0f}"),
+                mean_and_deviation(paired, "{:+.0f}").replace("± +", "± "),
+                mean_and_deviation([r["coverage"] for r in ended], "{:.2f}"),
+                mean_and_deviation([r["images_per_second"] for r in ended], "{:.0f}"),
+            ]
+            shown = f"**`{name}`**" if name == parent else f"`{name}`"
+            lines.append([shown, str(len(own)), *cells, ", ".join(alarms) or "none"])
+    return markdown(heads, lines)
 
 
 def study(
     ideas: list[str] = [*PARENTS, *IDEAS],
     seeds: list[int] = [0, 1, 2],
-    images: int = 200_000,
+    images: int = 50_000,
     root: str = "data",
     n: int = 10_000,
+    out: str = str(RESULTS),
+    train: bool = True,
 ) -> None:
-    """Compute the rows that are missing, and print all."""
+    """Compute the rows that are missing, write and print the table.
+
+    Args:
+        ideas: names of ideas and parents.
+        seeds: seeds of weights, latents and order.
+        images: real images that each model sees.
+        root: folder that contains Fashion-MNIST in torchvision's layout.
+        n: number of samples, and of held-out images.
+        out: folder of the results and pictures.
+        train: whether to train; False only writes the table.
+    """
     sys.path.insert(0, str(ROOT))  # the examples are no part of the package
     variants = PARENTS | IDEAS
-    rows = Rows(RESULTS / "ideas.json", __doc__)
-    for seed in seeds:
+    rows = Rows(Path(out) / f"{NAME}.json", __doc__)
+    for seed in seeds if train else ():
         for name in ideas:
             if not rows.has(idea=name, seed=seed, images=images):
-                rows.leave([row(name, variants[name], seed, images, root, n)])
-    for name, variant in variants.items():
-        found = [one for one in rows if one["idea"] == name and one["images"] == images]
-        if found:
-            columns = {key: mean_and_deviation(found, key) for key in ("fd", "coverage", "images_per_second")}
-            rang = sorted({alarm for one in found for alarm in one["alarms"]})
-            print(f"{name} (of {variant.parent or 'itself'}), {len(found)} seeds: {columns}, alarms {rang or 'none'}")
+                rows.leave([row(name, variants[name], seed, images, root, n, Path(out))])
+                print(rows[-1], flush=True)
+    lines = table(rows, images)
+    if Path(out) == RESULTS:
+        write_between(PAGE, BEGIN, END, ["", *lines, ""])
+    print("\n".join(lines))
 
 
 def main(**words: Any) -> None:
-    """Compare ideas with their parents: ideas=[lsgan,pacgan] seeds=[0,1,2] images=200000 root=data."""
+    """Compare ideas with their parents: ideas=[lsgan,pacgan] seeds=[0,1,2] images=50000 root=FOLDER out=FOLDER."""
     study(**checked_arguments(study, words))
 
 
 if __name__ == "__main__":
-    run_command("studies.ideas", main)
+    run_command(f"studies.{NAME}", main)

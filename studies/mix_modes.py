@@ -28,7 +28,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import statistics
 import time
 import warnings
 from pathlib import Path
@@ -38,6 +37,7 @@ import torch
 from pytorch_lightning import Trainer
 from readable_digits import judge
 from rows import RESULTS, Rows
+from tables import markdown, mean_and_deviation
 from torch import Tensor, nn
 
 import zoo
@@ -161,17 +161,13 @@ def row(name: str, variant: str, seed: int, images: int, network: nn.Module | No
 
 def table(rows: list[dict[str, Any]], columns: list[str]) -> str:
     """Mean and standard deviation over seeds, one line for each variant."""
-    lines = ["| variant | seeds | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 2)]
+    lines = []
     for variant in VARIANTS:
         mine = [r for r in rows if r["variant"] == variant]
         if mine:
-            cells = []
-            for column in columns:
-                values = [r[column] for r in mine]
-                spread = statistics.stdev(values) if len(values) > 1 else float("nan")
-                cells.append(f"{statistics.mean(values):.3g} ± {spread:.2g}")
-            lines.append(f"| {variant} | {len(mine)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines)
+            cells = [mean_and_deviation([r[column] for r in mine]) for column in columns]
+            lines.append([variant, str(len(mine)), *cells])
+    return "\n".join(markdown(["variant", "seeds", *columns], lines))
 
 
 def study(

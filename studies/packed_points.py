@@ -13,12 +13,12 @@ Rows go to `results/packed_points.json` as they are done, the table to `packed_p
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from rows import RESULTS, Rows, train_fully
+from tables import markdown, mean_and_deviation
 
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Grid, Ring
@@ -57,19 +57,17 @@ def one(data: str, pack: int, seed: int, epochs: float) -> dict[str, Any]:
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return a Markdown table of the rows, mean and deviation over seeds, above the published ones."""
-    lines = ["| points | packs of | protocol | seeds | modes | high quality, % | KL |", "|" + "---|" * 7]
+    heads, lines = ["points", "packs of", "protocol", "seeds", "modes", "high quality, %", "KL"], []
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for r in sorted(rows, key=lambda r: (r["data"] != "ring", r["packing"], r["epochs"])):
         groups.setdefault((r["data"], r["packing"], r["epochs"]), []).append(r)
     for (data, pack, epochs), mine in groups.items():
         cells = [data, str(pack), f"{epochs:g} of {WHOLE} epochs", str(len(mine))]
-        for key, factor, digits in (("modes", 1, 1), ("high_quality", 100, 1), ("kl", 1, 2)):
-            values = [factor * r[key] for r in mine]
-            spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
-            cells.append(f"{statistics.mean(values):.{digits}f}{spread}")
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += [f"| {data} | {name} | published | 10 | {' | '.join(values)} |" for data, name, *values in PUBLISHED]
-    return "\n".join(lines)
+        for key, factor, form in (("modes", 1, "{:.1f}"), ("high_quality", 100, "{:.1f}"), ("kl", 1, "{:.2f}")):
+            cells.append(mean_and_deviation([factor * r[key] for r in mine], form))
+        lines.append(cells)
+    lines += [[data, name, "published", "10", *values] for data, name, *values in PUBLISHED]
+    return "\n".join(markdown(heads, lines))
 
 
 def study(

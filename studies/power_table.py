@@ -15,7 +15,7 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from rows import write_between
+from tables import write_between
 
 from zoo.audit.benchmark.table import attack_cell, powers
 

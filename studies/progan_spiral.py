@@ -55,6 +55,7 @@ import torch
 from escalation import Line, Watch, measures
 from measured import features, images_of, likeness
 from rows import RESULTS, Rows, train_fully
+from tables import markdown, mean_and_range
 from torch import Tensor, nn
 
 import zoo
@@ -283,10 +284,8 @@ def study(
 
 def table(rows: list[dict[str, Any]]) -> list[str]:
     """Return the lines of a Markdown table, one row for each setting: peaks, as means over seeds with the range."""
-    lines = [
-        "| loss, rate, action | on | seeds | spirals | score | layer of G, of D | alarms | FD | coverage |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    heads = ["loss, rate, action", "on", "seeds", "spirals", "score", "layer of G, of D", "alarms", "FD", "coverage"]
+    lines = []
     keys = ("data", "loss", "rate", "action", "images", "hold", "mechanisms")
     for key in dict.fromkeys(tuple(r[k] for k in keys) for r in rows):
         own = [r for r in rows if tuple(r[k] for k in keys) == key]
@@ -300,16 +299,8 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
             *(peaks["score"], f"{peaks['g']}, {peaks['d']}", f"{sum(bool(r['alarms']) for r in own)} of {len(own)}"),
             *(mean_and_range([r[k] for r in own if r[k] is not None]) for k in ("fd", "coverage")),
         ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def mean_and_range(values: list[float]) -> str:
-    """Text of a mean, with the smallest and the largest value if there are several."""
-    if not values:
-        return ""
-    mean = f"{sum(values) / len(values):.3g}"
-    return mean if len(values) == 1 else f"{mean} ({min(values):.3g} to {max(values):.3g})"
+        lines.append(cells)
+    return markdown(heads, lines)
 
 
 def show(r: dict[str, Any]) -> None:

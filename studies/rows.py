@@ -41,12 +41,6 @@ class Rows(list[dict[str, Any]]):
             path.write_text(json.dumps({**self.about, "rows": self}, indent=1) + "\n")
 
 
-def write_between(page: Path, begin: str, end: str, lines: Iterable[str]) -> None:
-    """Replace what a page has between two marks, each of which stands in a line of its own."""
-    before, _, rest = page.read_text().partition(begin)
-    page.write_text("\n".join([before + begin, *lines, end + rest.partition(end)[2]]))
-
-
 def train_fully(recipe: str, **options: Any) -> zoo.Run:
     """Train as `zoo.fit` does, to the end.
 

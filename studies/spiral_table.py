@@ -15,7 +15,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rows import RESULTS, write_between
+from rows import RESULTS
+from tables import markdown, write_between
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "questions" / "spiral.md"
 BEGIN, END = "<!-- rows begin: python studies/spiral_table.py -->", "<!-- rows end -->"
@@ -39,7 +40,7 @@ def readable(value: float) -> str:
     return f"{float(f'{value:.2g}'):,.6g}"
 
 
-def spread(values: Sequence[float]) -> str:
+def median_and_range(values: Sequence[float]) -> str:
     """Return the median of values, with their range if it shows; empty without values."""
     if not values:
         return ""
@@ -67,18 +68,22 @@ def cells(own: Sequence[Row]) -> list[str]:
     """Return the cells of a line, from the rows of all seeds."""
     hit = [r for r in own if escalates(r)]
     warned = [r for r in hit if r["lead"] is not None]
-    alarms = f"{len(warned)} of {len(hit)}, after {spread([-r['lead'] for r in warned])} batches" if warned else "none"
+    alarms = (
+        f"{len(warned)} of {len(hit)}, after {median_and_range([-r['lead'] for r in warned])} batches"
+        if warned
+        else "none"
+    )
     if false := sum(bool(r["alarms"]) for r in own if not escalates(r)):
         alarms += f"; {false} without an escalation"
     measured = [r for r in own if r["fd"] is not None]
     return [
         str(len(own)),
         f"{len(hit)} of {len(own)}",
-        spread([first_batch(r) for r in hit]),
-        *(spread([r["peak"][key] for r in own]) for key in ("score", "d", "g")),
+        median_and_range([first_batch(r) for r in hit]),
+        *(median_and_range([r["peak"][key] for r in own]) for key in ("score", "d", "g")),
         alarms,
-        spread([r["fd"] for r in measured]),
-        spread([r["coverage"] for r in measured]),
+        median_and_range([r["fd"] for r in measured]),
+        median_and_range([r["coverage"] for r in measured]),
     ]
 
 
@@ -92,10 +97,8 @@ def table(rows: Sequence[Row]) -> list[str]:
         (rate, mechanisms), own = group
         return -rate, -sum(map(escalates, own)) / len(own), len(mechanisms)
 
-    lines = [f"| {' | '.join(HEADS)} |", "|---" * len(HEADS) + "|"]
-    for (rate, mechanisms), own in sorted(groups.items(), key=order):
-        lines.append(f"| {' | '.join([f'{rate:g}', names(mechanisms), *cells(own)])} |")
-    return lines
+    ordered = sorted(groups.items(), key=order)
+    return markdown(HEADS, [[f"{rate:g}", names(on), *cells(own)] for (rate, on), own in ordered])
 
 
 def usual(rows: Sequence[Row]) -> list[Row]:

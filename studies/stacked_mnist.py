@@ -33,13 +33,13 @@ length. Rows go to `results/stacked_mnist.json` as they are done, the first hund
 
 from __future__ import annotations
 
-import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from rows import RESULTS, Rows, write_between
+from rows import RESULTS, Rows
+from tables import markdown, mean_and_deviation, write_between
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
@@ -141,25 +141,19 @@ def one(
     return found
 
 
-def spread(values: list[float], digits: int) -> str:
-    """Return mean and standard deviation over seeds."""
-    mean = f"{statistics.mean(values):.{digits}f}"
-    return mean if len(values) == 1 else f"{mean} ± {statistics.stdev(values):.{digits}f}"
-
-
 def table(rows: list[dict[str, Any]]) -> str:
     """Return a Markdown table of the rows, mean and deviation over seeds, above the published ones."""
-    lines = ["| row | protocol | seeds | modes | KL | worst seed |", "|---|---|---|---|---|---|"]
+    heads, lines = ["row", "protocol", "seeds", "modes", "KL", "worst seed"], []
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for r in sorted(rows, key=lambda r: (ROWS.index(r["row"]), r["width"], r["epochs"], r.get("gamma", 0.0))):
         groups.setdefault((r["row"], r["width"], r["epochs"], r.get("gamma")), []).append(r)
     for (row, width, epochs, gamma), mine in groups.items():
         modes, kl = [r["modes"] for r in mine], [r["kl"] for r in mine]
         protocol = f"width {width}, {epochs:g} of {WHOLE} epochs" + (f", gamma {gamma:g}" if gamma else "")
-        cells = [protocol, str(len(mine)), spread(modes, 1), spread(kl, 3), f"{min(modes):.0f} / {max(kl):.3f}"]
-        lines.append(f"| `{row}` | " + " | ".join(cells) + " |")
-    lines += [f"| {name} | published: {by} | | {modes} | {kl} | |" for name, modes, kl, by in PUBLISHED]
-    return "\n".join(lines)
+        cells = [mean_and_deviation(modes, "{:.1f}"), mean_and_deviation(kl, "{:.3f}")]
+        lines.append([f"`{row}`", protocol, str(len(mine)), *cells, f"{min(modes):.0f} / {max(kl):.3f}"])
+    lines += [[name, f"published: {by}", "", modes, kl, ""] for name, modes, kl, by in PUBLISHED]
+    return "\n".join(markdown(heads, lines))
 
 
 def study(

@@ -16,6 +16,7 @@ import photographs
 import pytest
 import spiral_table
 import torch
+from tables import mean_and_range
 
 import zoo
 from tests.helpers.training import SMALL_RUN
@@ -119,7 +120,7 @@ def test_a_table_has_means_and_ranges_over_seeds_in_the_order_of_the_numbers() -
     ]
     columns = {
         "seeds": lambda own: str(len(own)),
-        "fd": lambda own: generalisation_table.spread([r["fd"] for r in own]),
+        "fd": lambda own: mean_and_range([r["fd"] for r in own], "{:.1f}"),
     }
     assert generalisation_table.table(rows, columns)[2:] == [
         "| DCGAN | none | 250 | 2 | 2.5 (1.0 to 4.0) |",

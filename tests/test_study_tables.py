@@ -1,0 +1,55 @@
+"""Tables of studies: numbers over training seeds as text, ideas beside their parents, strengths of augmentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import adaptive_augmentation
+import ideas
+from tables import markdown, mean_and_deviation, mean_and_range, write_between
+
+
+def test_numbers_over_seeds_are_text() -> None:
+    assert mean_and_deviation([]) == mean_and_range([]) == ""
+    assert mean_and_deviation([4.0], "{:.1f}") == mean_and_range([4.0, 4.01], "{:.1f}") == "4.0"
+    assert mean_and_deviation([1.0, 2.0, 3.0], "{:.2f}") == "2.00 ± 1.00"
+    assert mean_and_range([1.0, 2.0, 6.0], "{:.0f}") == "3 (1 to 6)"
+
+
+def test_a_table_replaces_what_stood_between_its_marks(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("before\n<!-- a -->\nold\n<!-- b -->\nafter\n")
+    write_between(page, "<!-- a -->", "<!-- b -->", markdown(["x", "y"], [["1", "2"]]))
+    assert page.read_text() == "before\n<!-- a -->\n| x | y |\n|---|---|\n| 1 | 2 |\n<!-- b -->\nafter\n"
+
+
+def test_an_idea_is_compared_with_its_parent_seed_by_seed() -> None:
+    def row(idea: str, seed: int, fd: float, *alarms: str) -> dict[str, Any]:
+        numbers = {"fd": fd, "coverage": 0.5, "images_per_second": 100.0}
+        return {"idea": idea, "seed": seed, "images": 10, **numbers, "alarms": list(alarms)}
+
+    rows = [row("dcgan", 0, 200.0), row("dcgan", 1, 300.0), row("lecam", 0, 190.0, "overfitting", "overfitting")]
+    rows += [row("lecam", 1, 270.0), {"idea": "acgan", "seed": 0, "images": 10, "ended": "infinite", "alarms": []}]
+    rows += [row("lecam", 2, 1.0) | {"images": 99}]
+    lines = ideas.table(rows, images=10)[2:]
+    assert lines == [
+        "| **`dcgan`** | 2 | 250 ± 71 |  | 0.50 ± 0.00 | 100 ± 0 | none |",
+        "| `acgan` | 1 |  |  |  |  | not finite in 1 of 1 |",
+        "| `lecam` | 2 | 230 ± 57 | -20 ± 14 | 0.50 ± 0.00 | 100 ± 0 | overfitting in 1 of 2 |",
+    ]
+
+
+def test_the_table_of_augmentations_has_the_strength_and_the_training_images_themselves() -> None:
+    def row(kind: str, seed: int, gap: float, *end: float) -> dict[str, Any]:
+        course = [[64, 0.0, 0.0], [128, *end]] if end else []
+        own = {"data": "emoji", "kind": kind, "seed": seed, "train": 504, "gap": gap, "gap_plain": 0.8, "fd": 1_000.0}
+        return {**own, "coverage": 0.25, "course": course, "of_training_images": {"fd": 300.0, "coverage": 0.9}}
+
+    rows = [row("none", 0, 0.9), row("adaptive", 0, 0.5, 0.25, 0.5), row("adaptive", 1, 0.7, 0.75, 0.5)]
+    strength = "0.50 ± 0.35, 0.50 ± 0.00"
+    assert adaptive_augmentation.table(rows)[2:] == [
+        "| 504 emoji | none | 1 | 0.90 | 0.80 | 1,000 | 0.250 |  |",
+        f"| 504 emoji | adaptive | 2 | 0.60 ± 0.14 | 0.80 ± 0.00 | 1,000 ± 0 | 0.250 ± 0.000 | {strength} |",
+        "| emoji | the training images themselves |  |  |  | 300 | 0.900 |  |",
+    ]
