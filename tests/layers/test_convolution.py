@@ -13,7 +13,15 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import zoo
-from zoo.layers.convolution import Conv2d, ConvTranspose2d, conv2d, conv_transpose2d, input_gradients_only
+from zoo.layers.convolution import (
+    Conv2d,
+    ConvTranspose2d,
+    by_patches_is_faster,
+    conv2d,
+    conv_transpose2d,
+    gradient_by_patches,
+    input_gradients_only,
+)
 from zoo.training.batch import Batch
 from zoo.training.penalties import input_gradient
 
@@ -174,3 +182,61 @@ def test_no_penalty_of_a_variant_uses_torchs_second_derivative(model: Callable[[
         torch.stack(list(gan.discriminator_loss(real, fake).values())).sum().backward()
     assert calls.forward
     assert max(shape[-1] for shape in calls.forward) <= 5
+
+
+PATCHES: dict[str, tuple[bool, int, list[int], list[int], list[int]]] = {
+    "plain": (False, 3, [1, 1], [1, 1], [0, 0]),
+    "strided, a row and a column left over": (False, 4, [2, 2], [0, 1], [0, 0]),
+    "strides that differ": (False, 5, [1, 3], [2, 0], [0, 0]),
+    "transposed": (True, 4, [2, 2], [1, 1], [0, 0]),
+    "transposed, with more output": (True, 5, [2, 3], [2, 1], [1, 2]),
+    "the whole map": (False, 4, [1, 1], [0, 0], [0, 0]),
+}
+
+
+@pytest.mark.parametrize("case", PATCHES)
+def test_the_gradient_by_patches_is_that_by_the_weight(case: str) -> None:
+    transposed, kernel, stride, padding, more = PATCHES[case]
+    settings = stride, padding, [1, 1], transposed, more, 1
+    x = torch.randn(3, 2, 4, 5, dtype=torch.float64)
+    weight = torch.randn(*((2, 6) if transposed else (6, 2)), kernel, kernel, dtype=torch.float64)
+    gradient = torch.randn_like(torch.convolution(x, weight, None, *settings))
+    only = False, True, False
+    right = torch.ops.aten.convolution_backward(gradient, x, weight, None, *settings, only)[1]
+    torch.testing.assert_close(gradient_by_patches(gradient, x, weight, settings), right)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_small_maps_in_bf16_have_their_gradient_by_patches(transposed: bool) -> None:
+    """Each of the three gradients is that in float64, and torch computes that by the maps alone."""
+    ours, torchs = (conv_transpose2d, functional.conv_transpose2d) if transposed else (conv2d, functional.conv2d)
+    x = torch.randn(8, 16, *((4, 4) if transposed else (8, 8)))
+    weight, bias = torch.randn(16, 16, 4, 4) / 16, torch.randn(16)
+
+    def gradients_of(convolution: Callable[..., Tensor], dtype: torch.dtype) -> list[Tensor]:
+        leaves = [t.to(dtype).requires_grad_() for t in (x, weight, bias)]
+        outputs = convolution(*leaves, stride=2, padding=1)
+        return list(torch.autograd.grad(outputs.double().square().sum(), leaves))
+
+    with Calls() as calls:
+        found = gradients_of(ours, torch.bfloat16)
+    assert calls.wanted == [(True, False, False)]
+    assert all(distance([a], [b]) < 0.01 for a, b in zip(found, gradients_of(torchs, torch.float64)))
+    with Calls() as calls:
+        gradients_of(ours, torch.float32)
+    assert calls.wanted == [(True, True, True)]
+
+
+def test_large_maps_groups_and_single_positions_are_left_to_torch() -> None:
+    def is_faster(*shape: int, outputs: int = 8, kernel: int = 3, stride: int = 1, groups: int = 1) -> bool:
+        x, weight = torch.zeros(shape).bfloat16(), torch.zeros(outputs, shape[1] // groups, kernel, kernel).bfloat16()
+        settings = [stride] * 2, [kernel // 2] * 2, [1, 1], False, [0, 0], groups
+        gradient = torch.convolution(x, weight, None, *settings)
+        return by_patches_is_faster(gradient, x, weight, settings)
+
+    assert is_faster(2, 8, 4, 4)
+    assert is_faster(2, 8, 16, 16, outputs=256, stride=2)
+    assert not is_faster(2, 8, 16, 16, outputs=128, stride=2)
+    assert not is_faster(2, 8, 8, 8, outputs=256)
+    assert not is_faster(2, 8, 4, 4, kernel=1)
+    assert not is_faster(2, 8, 4, 4, groups=2)

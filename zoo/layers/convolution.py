@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from zoo.layers.precision import autocast_dtype, without_autocast
 
@@ -173,8 +174,15 @@ class _Gradients(torch.autograd.Function):
         settings: Settings,
         wanted: tuple[bool, bool, bool],
     ) -> Gradients:
-        found: Gradients = torch.ops.aten.convolution_backward(gradient, x, weight, bias_size, *settings, wanted)
-        return found
+        if not (wanted[1] and by_patches_is_faster(gradient, x, weight, settings)):
+            found: Gradients = torch.ops.aten.convolution_backward(gradient, x, weight, bias_size, *settings, wanted)
+            return found
+        by_x = None
+        if wanted[0]:  # not together with the bias: torch would compute the gradient by the weight for it, too
+            only = True, False, False
+            by_x = torch.ops.aten.convolution_backward(gradient, x, weight, bias_size, *settings, only)[0]
+        by_bias = gradient.sum((0, 2, 3)) if wanted[2] else None
+        return by_x, gradient_by_patches(gradient, x, weight, settings), by_bias
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Gradients) -> None:
@@ -225,3 +233,49 @@ def gradients(
         return _Gradients.forward(gradient, x, weight, bias_size, settings, wanted)
     found: Gradients = _Gradients.apply(gradient, x, weight, bias_size, settings, wanted)
     return found
+
+
+def by_patches_is_faster(gradient: Tensor, x: Tensor, weight: Tensor, settings: Settings) -> bool:
+    """Check whether `gradient_by_patches` takes less time than torch for the gradient by the weight.
+
+    It does in bf16 on a processor, where the smaller of the two maps has few positions: torch 2.15 with oneDNN reaches
+    100 of 700 GFLOP/s there, since it adds up over the columns of a map, of which there are too few to fill an
+    instruction. Measured with 8 to 64 images and kernels of 3x3 to 5x5: up to 4x4 positions it takes 1.3 to 6 times
+    less with AMX, 1.1 to 1.5 times less with AVX-512; at 8x8 it does with 256 channels or more, and longer with fewer.
+    """
+    stride, _, dilation, transposed, _, groups = settings
+    small = x if transposed else gradient
+    positions = small.shape[2:].numel()
+    return (
+        gradient.dtype == x.dtype == weight.dtype == torch.bfloat16
+        and x.device.type == "cpu"
+        and groups == 1
+        and dilation == [1, 1]
+        and weight.shape[2:].numel() > 1
+        and (positions <= 16 or (positions <= 64 and stride != [1, 1] and small.shape[1] >= 256))
+    )
+
+
+def gradient_by_patches(gradient: Tensor, x: Tensor, weight: Tensor, settings: Settings) -> Tensor:
+    """Return the gradient of a convolution by its weight, as one product of matrices.
+
+    One matrix has the smaller map, a row for each image and position; the other the patch of the larger map that
+    belongs to this position. So the sum goes over all images and positions at once.
+
+    Args:
+        gradient: gradient by the output of the convolution, of the output's shape.
+        x: maps (B, C, H, W) that were convolved.
+        weight: weight of the convolution, which gives the shape.
+        settings: of the convolution, without groups and dilation.
+    """
+    (down, right), (above, left), _, transposed, _, _ = settings
+    small, large = (x, gradient) if transposed else (gradient, x)
+    outer, inner, height, width = weight.shape
+    rows, columns = small.shape[2:]
+    padded = functional.pad(large.permute(0, 2, 3, 1), (0, 0, left, left, above, above)).contiguous()
+    per_image, per_row, per_column, _ = padded.stride()
+    shape = len(large), rows, columns, height, width * inner  # a row of a patch lies in one piece
+    patches = padded.as_strided(shape, (per_image, down * per_row, right * per_column, per_row, 1))
+    positions = small.permute(0, 2, 3, 1).reshape(-1, outer)
+    product = positions.t() @ patches.reshape(len(positions), -1)
+    return product.view(outer, height, width, inner).permute(0, 3, 1, 2)
