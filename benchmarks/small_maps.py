@@ -1,11 +1,11 @@
-"""Rounds whose gradients by the weights of small maps are one product of matrices, against rounds by torch alone.
+"""Rounds whose convolutions of small maps are products of matrices, against rounds by torch's convolutions alone.
 
     python benchmarks/small_maps.py [rows=dcgan_64,progan_4x4 rounds=12]
 
-Protocol: a model trains on random images in bf16-mixed, one thread. `zoo.layers.convolution.by_patches_is_faster` is as
-it is in every second round and says no in the others, so both ways share weights, memory and whatever else the machine
-does. The first round of each way warms up. Written: the median processor time of a round, and the ratio of the medians;
-above 1 the product of matrices is faster.
+Protocol: a model trains on random images in bf16-mixed, one thread. The functions `by_patches_is_faster` and
+`product_of_one_position` of `zoo.layers.convolution` are as they are in every second round and say no in the others, so
+both ways share weights, memory and whatever else the machine does. The first round of each way warms up. Written: the
+median processor time of a round, and the ratio of the medians; above 1 the products of matrices are faster.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ROWS: dict[str, tuple[str, dict[str, Any], int, int]] = {
     "progan_4x4": ("ProGAN", {**PROGAN, **SMALLEST}, 16, 4),
 }
 """Class, settings, batch size and resolution of each row."""
-WAYS = ("torch", "product")
+WAYS = ("torch", "products")
 
 
 class Alternating(Callback):
@@ -43,12 +43,12 @@ class Alternating(Callback):
     """
 
     def __init__(self, rounds: int) -> None:
-        self.rounds, self.product = rounds, convolution.by_patches_is_faster
+        self.rounds, self.own = rounds, (convolution.by_patches_is_faster, convolution.product_of_one_position)
         self.times: dict[str, list[float]] = {way: [] for way in WAYS}
 
     def on_train_batch_start(self, trainer: Trainer, model: Any, *args: Any) -> None:
         """Set the way of this round."""
-        convolution.by_patches_is_faster = self.product if model.rounds % 2 else lambda *_: False
+        self.set_functions(*(self.own if model.rounds % 2 else (lambda *_: False, lambda *_: None)))
         self.began = time.process_time()
 
     def on_train_batch_end(self, trainer: Trainer, model: Any, *args: Any) -> None:
@@ -58,7 +58,11 @@ class Alternating(Callback):
 
     def on_train_end(self, *args: Any) -> None:
         """Leave the module as it was."""
-        convolution.by_patches_is_faster = self.product
+        self.set_functions(*self.own)
+
+    def set_functions(self, by_patches: Any, of_one_position: Any) -> None:
+        """Replace the two functions of the library that choose a product of matrices."""
+        convolution.by_patches_is_faster, convolution.product_of_one_position = by_patches, of_one_position
 
 
 def measure(name: str, rounds: int) -> dict[str, float]:
@@ -74,7 +78,7 @@ def measure(name: str, rounds: int) -> dict[str, float]:
     found = {way: 1000 * statistics.median(times[1:]) for way, times in alternating.times.items()}
     return {
         **{way: round(value, 1) for way, value in found.items()},
-        "ratio": round(found["torch"] / found["product"], 3),
+        "ratio": round(found["torch"] / found["products"], 3),
     }
 
 

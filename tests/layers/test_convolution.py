@@ -240,3 +240,27 @@ def test_large_maps_groups_and_single_positions_are_left_to_torch() -> None:
     assert not is_faster(2, 8, 8, 8, outputs=256)
     assert not is_faster(2, 8, 4, 4, kernel=1)
     assert not is_faster(2, 8, 4, 4, groups=2)
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+def test_from_or_to_one_position_a_convolution_in_bf16_is_a_product(transposed: bool) -> None:
+    """Values and both gradients are those in float64; torch convolves in float32, with a bias, and with padding."""
+    ours, torchs = (conv_transpose2d, functional.conv_transpose2d) if transposed else (conv2d, functional.conv2d)
+    x = torch.randn(8, 16, *((1, 1) if transposed else (4, 3))).to(memory_format=torch.channels_last)
+    weight = (torch.randn(16, 16, 4, 3) / 14).to(memory_format=torch.channels_last)
+
+    def found(convolution: Callable[..., Tensor], dtype: torch.dtype) -> list[Tensor]:
+        leaves = [t.to(dtype).requires_grad_() for t in (x, weight)]
+        outputs = convolution(*leaves)
+        return [outputs, *torch.autograd.grad(outputs.double().square().sum(), leaves)]
+
+    with Calls() as calls:
+        results = found(ours, torch.bfloat16)
+    assert not calls.forward
+    assert all(distance([a], [b]) < 0.01 for a, b in zip(results, found(torchs, torch.float64)))
+    assert results[0].is_contiguous(memory_format=torch.channels_last)
+    with Calls() as calls:
+        found(ours, torch.float32)
+        ours(x.bfloat16(), weight.bfloat16(), torch.zeros(16).bfloat16())
+        ours(x.bfloat16(), weight.bfloat16(), padding=1, stride=2)
+    assert len(calls.forward) == 3

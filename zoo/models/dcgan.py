@@ -78,7 +78,7 @@ class Generator(nn.Module):
         else:
             self.stem = nn.Sequential(
                 nn.Unflatten(1, (inputs, 1, 1)),
-                nn.ConvTranspose2d(inputs, self.first, 4, bias=False),
+                ConvTranspose2d(inputs, self.first, 4, bias=False),
                 nn.BatchNorm2d(self.first),
                 nn.ReLU(True),
             )
