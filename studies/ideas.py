@@ -1,6 +1,6 @@
 """What do the ideas of the gallery (`examples/ideas`) change, each against its own parent, at an equal budget?
 
-    python studies/ideas.py root=FOLDER [ideas=[lsgan,pacgan] seeds=[0,1,2] images=30000]
+    python studies/ideas.py root=FOLDER [ideas=[lsgan,pacgan] seeds=[0,1,2] images=60000]
     python studies/ideas.py train=false         # the table alone
 
 Protocol. Fashion-MNIST at 32 px, with classes or without as the idea's paper has it. Every idea and every parent sees
@@ -178,7 +178,7 @@ def table(rows: list[dict[str, Any]], images: int) -> list[str]:
 def study(
     ideas: list[str] = [*PARENTS, *IDEAS],
     seeds: list[int] = [0, 1, 2],
-    images: int = 30_000,
+    images: int = 60_000,
     root: str = "data",
     n: int = 5_000,
     out: str = str(RESULTS),
@@ -210,7 +210,7 @@ def study(
 
 
 def main(**words: Any) -> None:
-    """Compare ideas with their parents: ideas=[lsgan,pacgan] seeds=[0,1,2] images=30000 root=FOLDER out=FOLDER."""
+    """Compare ideas with their parents: ideas=[lsgan,pacgan] seeds=[0,1,2] images=60000 root=FOLDER out=FOLDER."""
     study(**checked_arguments(study, words))
 
 
