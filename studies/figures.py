@@ -48,6 +48,12 @@ MECHANISMS = {
     "equalized": "equalized rate only",
     "deviation": "minibatch deviation only",
 }
+STACKED = {
+    "dcgan": "DCGAN",
+    "mix": "mixture of three",
+    "pacdcgan2": "packs of two",
+    "rpgan": "relativistic, R1 and R2",
+}
 MAGNITUDES = {"g": "largest layer of G", "d": "largest layer of D", "score": "scores"}
 
 
@@ -205,6 +211,29 @@ def draw_grids(grids: dict[str, Path], path: Path) -> None:
     plt.close(figure)
 
 
+def draw_modes(rows: list[Row], path: Path) -> None:
+    """Modes of stacked MNIST over the run, a line for each seed."""
+    figure, ax = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for i, (name, title) in enumerate(STACKED.items()):
+        for j, r in enumerate([r for r in rows if r["row"] == name]):
+            shown = [c["images"] / r["images"] * r["epochs"] for c in r["along"]]
+            modes = [c["modes"] for c in r["along"]]
+            ax.plot(shown, modes, "o-", color=f"C{i}", markersize=3, linewidth=1, label=None if j else title)
+    ax.axhline(1_000, color="0.7", linewidth=0.8)
+    ax.set(yscale="log", xlabel="epochs of 2,000 rounds", ylabel="modes of 1,000")
+    ax.legend(fontsize=8)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def draw_mode_samples(rows: list[Row], path: Path, folder: Path) -> None:
+    """First samples of each model of stacked MNIST."""
+    trained = {r["row"] for r in rows}
+    draw_grids(
+        {title: folder / f"stacked_mnist_{name}.png" for name, title in STACKED.items() if name in trained}, path
+    )
+
+
 def draw_courses(rows: list[Row], path: Path) -> None:
     """Magnitudes over the runs of the commonest length at the largest rate; dots where they escalate."""
     rate, length = max(r["rate"] for r in rows), mode(r["images"] for r in rows)
@@ -265,6 +294,7 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
     distances = rows_of(source / "neural_distance.json")
     blends = [r for r in rows_of(source / "blended_fakes.json") if r["recipe"] == "dcgan_digits"]
     spirals = [r for r in rows_of(source / "progan_spiral.json") if (r["loss"], r["action"]) == ("wgan-gp", "warn")]
+    stacked = rows_of(source / "stacked_mnist.json")
     escalated = [r for r in spirals if r["window"] is not None and escalates(r)]
     for rows, function, name in (
         (plain, draw_accuracy, "question_accuracy.png"),
@@ -276,6 +306,8 @@ def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
         (spirals, draw_courses, "question_spiral.png"),
         (spirals, partial(draw_spiral_samples, folder=source), "question_spiral_samples.png"),
         (escalated, draw_before, "question_spiral_before.png"),
+        (stacked, draw_modes, "question_mixtures.png"),
+        (stacked, partial(draw_mode_samples, folder=source), "question_mixtures_samples.png"),
     ):
         if rows:
             function(rows, place / name)
