@@ -7,6 +7,7 @@ from typing import Any
 
 import adaptive_augmentation
 import ideas
+import penalty_strength
 from tables import markdown, mean_and_deviation, mean_and_range, write_between
 
 
@@ -52,4 +53,16 @@ def test_the_table_of_augmentations_has_the_strength_and_the_training_images_the
         "| 504 emoji | none | 1 | 0.90 | 0.80 | 1,000 | 0.250 |  |",
         f"| 504 emoji | adaptive | 2 | 0.60 ± 0.14 | 0.80 ± 0.00 | 1,000 ± 0 | 0.250 ± 0.000 | {strength} |",
         "| emoji | the training images themselves |  |  |  | 300 | 0.900 |  |",
+    ]
+
+
+def test_the_table_of_strengths_begins_with_the_weakest_and_names_what_falls() -> None:
+    def row(weight: float, final: float, seed: int, recall: float) -> dict[str, Any]:
+        numbers = {key: {"value": 0.5} for key in ("fid", "precision", "coverage")} | {"recall": {"value": recall}}
+        return {"weight": weight, "final": final, "seed": seed, "readable": 0.9, **numbers}
+
+    rows = [row(3.0, 1.0, 0, 0.2), row(3.0, 1.0, 1, 0.4), row(1.0, 0.1, 0, 0.1)]
+    assert penalty_strength.table(rows)[2:] == [
+        "| 1, falling to 0.1 | 1 | 0.50 | 0.50 | 0.10 | 0.50 | 90.0 |",
+        "| 3 | 2 | 0.50 ± 0.00 | 0.50 ± 0.00 | 0.30 ± 0.14 | 0.50 ± 0.00 | 90.0 ± 0.0 |",
     ]
