@@ -183,6 +183,7 @@ def study(
     n: int = 5_000,
     out: str = str(RESULTS),
     train: bool = True,
+    collect: list[str] = [],
 ) -> None:
     """Compute the rows that are missing, write and print the table.
 
@@ -194,10 +195,12 @@ def study(
         n: number of samples, and of held-out images.
         out: folder of the results and pictures.
         train: whether to train; False only writes the table.
+        collect: results files of other calls, whose rows are added first.
     """
     sys.path.insert(0, str(ROOT))  # the examples are no part of the package
     variants = PARENTS | IDEAS
     rows = Rows(Path(out) / f"{NAME}.json", __doc__)
+    rows.collect(collect, ("idea", "seed", "images"))
     for seed in seeds if train else ():
         for name in ideas:
             if not rows.has(idea=name, seed=seed, images=images):

@@ -93,9 +93,7 @@ def study(
     path = Path(out) if out else RESULTS / "packed_points.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = Rows(path, __doc__, samples=SAMPLES)
-    keys = ("data", "packing", "seed", "epochs")
-    for other in collect or []:
-        found.leave([r for r in Rows(Path(other), None) if not found.has(**{key: r[key] for key in keys})])
+    found.collect(collect or [], ("data", "packing", "seed", "epochs"))
     for seed in (seeds if seeds is not None else range(5)) if train else ():
         for name in data or SOURCES:
             for pack in packs or (1, 2, 4):

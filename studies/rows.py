@@ -34,6 +34,13 @@ class Rows(list[dict[str, Any]]):
         """Check whether there is a row with these values."""
         return any(all(row.get(key) == value for key, value in wanted.items()) for row in self)
 
+    def collect(self, paths: Iterable[str], keys: Iterable[str]) -> None:
+        """Add the rows of other results files, of which none with the same values of these keys is here."""
+        for path in paths:
+            for row in Rows(Path(path), None):
+                if not self.has(**{key: row.get(key) for key in keys}):
+                    self.leave([row])
+
     def leave(self, rows: Iterable[dict[str, Any]]) -> None:
         """Add rows and write the file atomically."""
         self.extend(rows)

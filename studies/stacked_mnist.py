@@ -188,10 +188,7 @@ def study(
     path = Path(out) if out else RESULTS / "stacked_mnist.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     found = Rows(path, __doc__, samples=SAMPLES, classifier=network.protocol["weights"])
-    keys = ("row", "seed", "width", "epochs", "gamma")
-    for other in collect or []:
-        missing = [r for r in Rows(Path(other), None) if not found.has(**{key: r.get(key) for key in keys})]
-        found.leave(missing)
+    found.collect(collect or [], ("row", "seed", "width", "epochs", "gamma"))
     began = time.monotonic()
     for row in (rows or ROWS) if train else ():
         for seed in seeds if seeds is not None else [0, 1, 2]:
