@@ -98,7 +98,7 @@ def benchmark(rows: str = "all", rounds: int = 12) -> dict[str, Any]:
 
 
 def main(**words: Any) -> None:
-    """Compare two ways to the gradient by the weight: rows=dcgan_64,progan_4x4 rounds=12."""
+    """Compare products of matrices with torch's convolutions of small maps: rows=dcgan_64,progan_4x4 rounds=12."""
     leave(benchmark(**checked_arguments(benchmark, words)), "small_maps_cpu")
 
 

@@ -38,6 +38,8 @@ from zoo.runs.recipes import load_recipe
 
 NAME = "penalty_precision"
 PRECISIONS = ("float32", "mixed")
+WEIGHTS = {"r3gan_digits": {"r1": 1.0, "r2": 1.0, "penalty_final": 0.1}}
+"""Settings of a recipe before the study of their strength, with which its rows were trained."""
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "Alarms": {}}
 
 
@@ -76,7 +78,7 @@ def trained(recipe: str, seed: int, precision: str, root: str, images: int, keep
         folder = Path(keep or scratch) / f"{recipe}-{precision}-{seed}"
         settings: dict[str, Any] = {
             "seed": seed,
-            "model": {"penalty_precision": precision},
+            "model": {"penalty_precision": precision, **WEIGHTS.get(recipe, {})},
             "trainer": {"precision": "bf16-mixed", "threads": 1},
             "callbacks": QUIET,
             **({"data": {"root": root, "download": False}} if root else {}),

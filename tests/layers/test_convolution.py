@@ -264,3 +264,17 @@ def test_from_or_to_one_position_a_convolution_in_bf16_is_a_product(transposed: 
         ours(x.bfloat16(), weight.bfloat16(), torch.zeros(16).bfloat16())
         ours(x.bfloat16(), weight.bfloat16(), padding=1, stride=2)
     assert len(calls.forward) == 3
+
+
+def test_a_batch_without_images_has_no_maps_and_a_gradient_of_zeros() -> None:
+    for convolution, size, settings in (
+        (conv_transpose2d, 1, {}),
+        (conv2d, 4, {}),
+        (conv2d, 8, {"stride": 2, "padding": 1}),
+    ):
+        weight = torch.randn(6, 6, 4, 4).bfloat16().requires_grad_()
+        outputs = convolution(torch.zeros(0, 6, size, size).bfloat16(), weight, **settings)
+        side = 1 if (convolution, size) == (conv2d, 4) else 4
+        assert outputs.shape == (0, 6, side, side)
+        (gradient,) = torch.autograd.grad(outputs.sum(), weight)
+        assert torch.equal(gradient, torch.zeros_like(weight))

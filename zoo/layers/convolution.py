@@ -122,11 +122,12 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, settings: Settings)
     dtype = autocast_dtype(x.device)
     if dtype is not None and x.dtype != torch.float64:  # within the function autocast would cast unseen by autograd
         x, weight, bias = x.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-    if x.dtype == weight.dtype == torch.bfloat16 and x.device.type == "cpu" and settings[-1] == x.shape[1] > 1:
+    in_bf16 = is_bf16_on_a_processor(x, weight)
+    if in_bf16 and settings[-1] == x.shape[1] > 1:
         with without_autocast(x.device):
             found = convolve(x.float(), weight.float(), None if bias is None else bias.float(), settings)
         return found.to(torch.bfloat16)
-    if bias is None and x.dtype == weight.dtype == torch.bfloat16 and x.device.type == "cpu":
+    if in_bf16 and bias is None:
         product = product_of_one_position(x, weight, settings)
         if product is not None:
             return product
@@ -152,8 +153,13 @@ def product_of_one_position(x: Tensor, weight: Tensor, settings: Settings) -> Te
         return None
     matrix = weight.permute(0, 2, 3, 1).flatten(1)  # no copy of a weight in the format channels_last
     if transposed:
-        return (x.flatten(1) @ matrix).view(len(x), height, width, -1).permute(0, 3, 1, 2)
-    return (x.permute(0, 2, 3, 1).flatten(1) @ matrix.t()).view(len(x), -1, 1, 1)
+        return (x.flatten(1) @ matrix).view(len(x), height, width, weight.shape[1]).permute(0, 3, 1, 2)
+    return (x.permute(0, 2, 3, 1).flatten(1) @ matrix.t()).view(len(x), weight.shape[0], 1, 1)
+
+
+def is_bf16_on_a_processor(*tensors: Tensor) -> bool:
+    """Check whether all tensors are bf16 on a CPU, where torch is slow for some shapes of a convolution."""
+    return all(tensor.dtype == torch.bfloat16 and tensor.device.type == "cpu" for tensor in tensors)
 
 
 def pair(value: int | tuple[int, ...]) -> list[int]:
@@ -274,8 +280,7 @@ def by_patches_is_faster(gradient: Tensor, x: Tensor, weight: Tensor, settings: 
     small = x if transposed else gradient
     positions = small.shape[2:].numel()
     return (
-        gradient.dtype == x.dtype == weight.dtype == torch.bfloat16
-        and x.device.type == "cpu"
+        is_bf16_on_a_processor(gradient, x, weight)
         and groups == 1
         and dilation == [1, 1]
         and weight.shape[2:].numel() > 1
@@ -304,5 +309,5 @@ def gradient_by_patches(gradient: Tensor, x: Tensor, weight: Tensor, settings: S
     shape = len(large), rows, columns, height, width * inner  # a row of a patch lies in one piece
     patches = padded.as_strided(shape, (per_image, down * per_row, right * per_column, per_row, 1))
     positions = small.permute(0, 2, 3, 1).reshape(-1, outer)
-    product = positions.t() @ patches.reshape(len(positions), -1)
+    product = positions.t() @ patches.reshape(len(positions), height * width * inner)
     return product.view(outer, height, width, inner).permute(0, 3, 1, 2)
