@@ -35,7 +35,7 @@ from typing import Any
 
 from measured import features, images_of, likeness, scores
 from rows import RESULTS, Rows, train_fully
-from tables import markdown, mean_and_deviation, mean_and_range, write_between
+from tables import markdown, mean_and_deviation, mean_and_range
 
 from zoo.audit.statistics.significance import auc
 from zoo.config.command_line import checked_arguments, run_command
@@ -133,10 +133,7 @@ def study(
                     grid = Path(out) / f"{NAME}_{data}_{kind}_{seed}.png"
                     rows.leave([row(data, root, kind, seed, images, grid)])
                     show(rows[-1])
-    lines = table(rows)
-    if Path(out) == RESULTS:
-        write_between(PAGE, BEGIN, END, ["", *lines, ""])
-    print("\n".join(lines))
+    rows.show(table(rows), PAGE, BEGIN, END)
 
 
 def table(rows: list[dict[str, Any]]) -> list[str]:

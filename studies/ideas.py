@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from rows import RESULTS, Rows, train_fully
-from tables import markdown, mean_and_deviation, write_between
+from tables import markdown, mean_and_deviation
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
@@ -206,10 +206,7 @@ def study(
             if not rows.has(idea=name, seed=seed, images=images):
                 rows.leave([row(name, variants[name], seed, images, root, n, Path(out))])
                 print(rows[-1], flush=True)
-    lines = table(rows, images)
-    if Path(out) == RESULTS:
-        write_between(PAGE, BEGIN, END, ["", *lines, ""])
-    print("\n".join(lines))
+    rows.show(table(rows, images), PAGE, BEGIN, END)
 
 
 def main(**words: Any) -> None:

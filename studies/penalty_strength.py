@@ -22,7 +22,7 @@ from typing import Any
 
 from penalty_precision import readable, summary
 from rows import RESULTS, Rows, train_fully
-from tables import markdown, mean_and_deviation, write_between
+from tables import markdown, mean_and_deviation
 
 from zoo.config.command_line import checked_arguments, run_command
 from zoo.evaluate import evaluate
@@ -92,10 +92,7 @@ def study(
                 if not rows.has(weight=weight, final=final, seed=seed):
                     rows.leave([row(weight, final, seed, Path(out))])
                     print(rows[-1], flush=True)
-    lines = table(rows)
-    if Path(out) == RESULTS:
-        write_between(PAGE, BEGIN, END, ["", *lines, ""])
-    print("\n".join(lines))
+    rows.show(table(rows), PAGE, BEGIN, END)
 
 
 def main(**words: Any) -> None:

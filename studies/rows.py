@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from tables import write_between
 
 import zoo
 from zoo.io.files import atomic_write
@@ -46,6 +47,20 @@ class Rows(list[dict[str, Any]]):
         self.extend(rows)
         with atomic_write(self.path) as path:
             path.write_text(json.dumps({**self.about, "rows": self}, indent=1) + "\n")
+
+    def show(self, lines: Iterable[str], page: Path, begin: str, end: str) -> None:
+        """Print the lines of a table; if the rows are the committed results, also write them into a page.
+
+        Args:
+            lines: lines of Markdown.
+            page: page that contains both marks.
+            begin: mark before the table.
+            end: mark after it.
+        """
+        lines = list(lines)
+        if self.path.parent == RESULTS:
+            write_between(page, begin, end, ["", *lines, ""])
+        print("\n".join(lines))
 
 
 def train_fully(recipe: str, **options: Any) -> zoo.Run:

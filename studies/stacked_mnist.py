@@ -39,7 +39,7 @@ from typing import Any
 
 import torch
 from rows import RESULTS, Rows
-from tables import markdown, mean_and_deviation, write_between
+from tables import markdown, mean_and_deviation
 
 import zoo
 from zoo.config.command_line import checked_arguments, run_command
@@ -200,9 +200,7 @@ def study(
             print(found[-1], flush=True)
     shown = table(found)
     path.with_suffix(".md").write_text(shown + "\n")
-    if path.parent == RESULTS:
-        write_between(PAGE, BEGIN, END, ["", shown, ""])
-    print(shown)
+    found.show([shown], PAGE, BEGIN, END)
 
 
 def main(**words: Any) -> None:

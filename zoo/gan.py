@@ -10,6 +10,7 @@ gradient; gradients are clipped when they are final; the host waits for the devi
 
 from __future__ import annotations
 
+import copy
 from typing import Any, ClassVar
 
 import torch
@@ -61,7 +62,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
     Args:
         generator: module called with latents (B, Z) and class indices (B,), or None without classes; returns images.
         discriminator: module called with images and class indices, or None without classes; returns scores (B,).
-        objective: the losses of both players; None for a variant that overrides both.
+        objective: the losses of both players, of which the model keeps a copy; None for a variant that overrides both.
         resolution: height and width of the images, in pixels.
         channels: channels of the images.
         latent_dim: length Z of the latents.
@@ -164,8 +165,9 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.average = averaged_copy(self.generator)
         self.moving_average = MovingAverage(average_halflife, average_start)
-        self.objective, self.penalty_every = objective, penalty_every
-        self.penalty_precision = set_penalties(objective, r1, r2, penalty_precision)
+        # A copy, since the loop sets weights and factors on it: a second model of the same objective keeps its own.
+        self.objective, self.penalty_every = copy.copy(objective), penalty_every
+        self.penalty_precision = set_penalties(self.objective, r1, r2, penalty_precision)
         self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup, lr_final)
         self.resolution, self.channels = resolution, channels
         self.latent_dim, self.num_classes = latent_dim, num_classes

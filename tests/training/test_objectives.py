@@ -142,6 +142,16 @@ def test_the_precision_of_a_penalty_is_that_of_its_objective_unless_it_is_given(
     assert {member.penalty_precision for member in (mixture, *(d for _, d in mixture.pairs))} == {"mixed"}
 
 
+def test_two_models_of_one_objective_keep_their_own_penalties() -> None:
+    shared = objective("hinge", r1=0.5)
+    first, second = (
+        zoo.GAN(torch.nn.Linear(1, 1), torch.nn.Linear(1, 1), shared, resolution=4, channels=1, latent_dim=1, r1=r1)
+        for r1 in (1.0, 2.0)
+    )
+    assert [model.objective.r1 for model in (first, second)] == [1.0, 2.0]  # type: ignore[union-attr]
+    assert shared.r1 == 0.5
+
+
 def test_a_penalty_in_mixed_precision_has_nearly_the_gradient_of_one_in_float32() -> None:
     model = zoo.WGANGP(resolution=16, width=8)
     real, fake = (Batch(torch.randn(3, 3, 16, 16)) for _ in range(2))
