@@ -34,7 +34,7 @@ class TwoHeads(nn.Module):
     def __init__(self, trunk: networks.Discriminator, num_classes: int) -> None:
         super().__init__()
         self.body, self.readout = trunk.body, trunk.readout
-        self.classes = Conv2d(trunk.readout.in_channels, num_classes, 4, bias=False)
+        self.classes = Conv2d(trunk.readout.in_channels, num_classes, trunk.readout.kernel_size[0], bias=False)
         networks.initialise(self.classes)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,8 @@ pays when a real image and a changed copy of it have different scores. bCR: Zhao
 2021, "Improved Consistency Regularization for GANs", arXiv:2002.04724, algorithm 1: the same for generated images.
 
 A change is a horizontal flip of half of the images and a shift by up to an eighth of the size, which at 32 px is the
-papers' 4 pixels. The losses themselves see the images unchanged, unlike with `model.augment`.
+papers' 4 pixels; uncovered pixels show the image mirrored at its edge. The losses themselves see the images unchanged,
+unlike with `model.augment`.
 
 Departs from the papers: the networks are those of `zoo.DCGAN`, whose batch norm sees changed images as a batch of their
 own.
@@ -35,6 +36,8 @@ class Consistent(zoo.GAN):
         settings: settings of the model.
     """
 
+    packable = False
+
     def __init__(self, consistency: float = 10.0, fake_consistency: float = 0.0, **settings: Any) -> None:
         super().__init__(**settings)
         require_at_least(0, consistency=consistency, fake_consistency=fake_consistency)
@@ -43,7 +46,7 @@ class Consistent(zoo.GAN):
     def changed(self, images: Tensor) -> Tensor:
         """Return images (B, C, H, W) that show the same: half of them mirrored, all of them shifted."""
         mirrored = torch.rand(len(images), 1, 1, 1, device=images.device) < 0.5
-        return translation(torch.where(mirrored, images.flip(-1), images))
+        return translation(torch.where(mirrored, images.flip(-1), images), "reflect")
 
     def discriminator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:
         """Return the model's terms and `E[(D(x) - D(T(x)))^2]` of the batches that have a weight."""

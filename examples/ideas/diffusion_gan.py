@@ -1,13 +1,12 @@
 """Diffusion-GAN: Wang, Zheng, He, Chen and Zhou 2022, "Diffusion-GAN: Training GANs with Diffusion", arXiv:2206.02262.
 
-The discriminator compares real and generated images after t steps of a diffusion that adds noise (section 3.1), and
-is told t. Half of the images have t = 0, the others up to T, later steps more often (`priority`). T follows the
-discriminator: it grows while the mean sign of the scores of real images, r_d, is above the target, and falls while it
-is below (section 3.3). As in the authors' code (diffusion-stylegan2/training/diffusion.py) the noise is `noise` times
-that of a diffusion model, and the variances of the steps are spread over the T of the moment.
+The discriminator compares real and generated images after t steps of a diffusion (section 3.1), and is told t. Half of
+the images have t = 0, the others up to T, later steps more often (`priority`). T grows while the mean sign of the
+scores of real images, r_d, is above the target, else it falls (section 3.3). As in the authors' code
+(training/diffusion.py) the noise is `noise` times that of a diffusion model, and the variances are spread over T steps.
 
-Departs from the paper: t is a further channel of the images, drawn anew for each image instead of from a list of 64;
-of the product of the steps' retentions, 1 minus a variance each, the exponential of minus the sum is taken.
+Departs from the paper: t, a further channel that no gradient penalty sees, is drawn for each image, not from a list of
+64; of the product of the steps' retentions, 1 minus a variance each, the exponential of minus the sum is taken.
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.diffusion_gan.DiffusionGAN
 """
@@ -21,7 +20,6 @@ from torch import Tensor
 
 import zoo
 from zoo.errors import require_at_least
-from zoo.layers.synchronised import mean_over_processes
 from zoo.training.objectives import Terms
 
 FIRST, LAST = 1e-4, 2e-2  # variances of the first and of the last step
@@ -40,13 +38,14 @@ class Diffused(zoo.GAN):
 
     base: ClassVar[type[zoo.GAN]]
     """The model that is mixed in, of which the discriminator of images and t is built."""
+    packable = False
     strength: Tensor
     balance: Tensor
 
     def __init__(self, noise: float = 0.05, target: float = 0.6, speed: int = 100_000, **settings: Any) -> None:
-        super().__init__(**settings)
         require_at_least(0, noise=noise)
         require_at_least(1, speed=speed)
+        super().__init__(**settings)
         self.discriminator = self.base(**{**settings, "channels": self.channels + 1}).discriminator
         self.noise, self.target, self.speed = noise, target, speed
         self.register_buffer("strength", torch.zeros(()))  # 0 for the least T, 1 for the greatest
@@ -75,21 +74,23 @@ class Diffused(zoo.GAN):
         """Return scores (B,) of images that were shown, or of images as they are, as after 0 steps."""
         if batch.images.shape[1] == self.channels:
             batch = self.noised(batch, batch.images.new_zeros(len(batch)))
-        return super().score(batch)
+        told = torch.cat([batch.images[:, :-1], batch.images[:, -1:].detach()], 1)
+        return super().score(zoo.Batch(told, batch.labels))
 
     def discriminator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:
         """Return the model's terms; remember how sure the discriminator was of the real images."""
         terms = super().discriminator_loss(real, fake)
-        assert real.scores is not None
-        sure = (real.scores.detach().float() - (self.undecided or 0.0)).sign().mean()
-        self.balance += mean_over_processes(sure) - self.target
+        real_scores, fake_scores = (batch.scores.detach().float() for batch in (real, fake))  # type: ignore[union-attr]
+        undecided = fake_scores.mean() if self.undecided is None else self.undecided
+        self.balance += (real_scores - undecided).sign().mean() - self.target
         return terms
 
     def on_clock(self, before: int, now: int) -> None:
         """Move T every fourth round, up or down by the images of these rounds; the host waits for nothing."""
         super().on_clock(before, now)
         if self.rounds % EVERY == 0:
-            self.strength.add_(self.balance.sign() * EVERY * (now - before) / self.speed).clamp_(0, 1)
+            mean: Any = self.trainer.strategy.reduce(self.balance, reduce_op="mean")  # of all processes
+            self.strength.add_(mean.sign() * EVERY * (now - before) / self.speed).clamp_(0, 1)
             self.balance.zero_()
 
 

@@ -1,11 +1,10 @@
-"""FastGAN: Liu, Zhu, Song and Elgammal 2021, "Towards Faster and Stabilized GAN Training for High-fidelity Few-shot
-Image Synthesis", arXiv:2101.04775.
+"""FastGAN: Liu, Zhu, Song and Elgammal 2021, arXiv:2101.04775.
 
 Skip-layer excitation (section 3.1): a map of the generator weights the channels of a map four times its size (16 in the
 paper, whose images are larger). The discriminator, with hinge loss, also reconstructs real images (section 3.2).
 
-Departs from the paper: one decoder of whole images, from 8x8 maps; the reconstruction is compared pixel by pixel, not
-by a perceptual distance; the discriminator has spectral norm instead of batch norm.
+Departs from the paper: one decoder of whole images, compared pixel by pixel; the hinge is of the mean over places; the
+discriminator has spectral norm and no residual blocks, the generator neither noise nor spectral norm.
 
     python -m zoo.fit recipe=examples/ideas/fastgan_fashion.yaml
 """
@@ -79,9 +78,10 @@ class FastGAN(zoo.GAN):
     def __init__(
         self, resolution: int = 32, channels: int = 3, latent_dim: int = 100, width: int = 32, **training: Any
     ) -> None:
-        sizes = [4 << i for i in range(2, 9)]
-        if resolution not in sizes:
+        if resolution not in (sizes := [4 << i for i in range(2, 9)]):
             raise ValueError(f"resolution of a FastGAN is one of {sizes}; got {resolution}")
+        if classes := training.get("num_classes"):
+            raise ValueError(f"num_classes={classes}: a FastGAN knows none; set model.num_classes=0")
         widths = [width * min(2**i, 8) for i in range(sizes.index(resolution) + 3)]  # from the image down to 4x4
         networks = Generator(widths[::-1], channels, latent_dim), Discriminator(widths[:-1], channels)
         training |= {"resolution": resolution, "channels": channels, "latent_dim": latent_dim}

@@ -39,6 +39,8 @@ class InfoGAN(zoo.DCGAN):
         ValueError: for a model with classes, or latents that are too short.
     """
 
+    packable = False
+
     def __init__(
         self, categories: int = 10, numbers: int = 2, information: float = 1.0, spread: float = 0.1, **dcgan: Any
     ) -> None:
@@ -53,13 +55,14 @@ class InfoGAN(zoo.DCGAN):
         self.categories, self.numbers, self.information, self.spread = categories, numbers, information, spread
         trunk = zoo.DCGAN(**dcgan).discriminator
         assert isinstance(trunk, networks.Discriminator)
-        readout = Conv2d(trunk.readout.in_channels, categories + numbers, 4)
+        readout = Conv2d(trunk.readout.in_channels, categories + numbers, trunk.readout.kernel_size[0])
         self.recogniser = nn.Sequential(trunk.body, readout, nn.Flatten()).to(memory_format=torch.channels_last)
 
     def players(self) -> list[zoo.Player]:
         """Return the two players of a GAN and Q, which moves as often as the generator."""
         discriminator, generator = super().players()
-        recogniser = zoo.Player("q", self.recogniser, self.recogniser_loss, generator.lr, every=generator.every)
+        turns: Any = {"every": generator.every, "moves": generator.moves}
+        recogniser = zoo.Player("q", self.recogniser, self.recogniser_loss, generator.lr, **turns)
         return [discriminator, generator, recogniser]
 
     def sample_latent(self, n: int) -> Tensor:

@@ -30,7 +30,7 @@ class LeCam(zoo.GAN):
 
     Args:
         lecam: weight of the regulariser.
-        decay: share of a running mean that is left after one round, in [0, 1).
+        decay: share of a running mean that is left after one batch, or after one of `micro_batches`; in [0, 1).
         settings: settings of the model.
     """
 

@@ -6,7 +6,8 @@ gradient with the damped Fisher matrix of this one sample: `step * g / (|g|^2 + 
 players learn through the step, and pay for its squared length. Samples are drawn from latents as they are.
 
 Departs from the paper: the networks are those of `zoo.DCGAN`, not BigGAN-deep; step, damping, share and weight of the
-length are those of PyTorch-StudioGAN for CIFAR-10. Batch norm of the generator sees the images of both latents.
+length are those of PyTorch-StudioGAN for CIFAR-10, where also the latents that stay count with a length. Batch norm of
+the generator sees the images of both latents.
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.logan.LOGAN
 """

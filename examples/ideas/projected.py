@@ -5,7 +5,9 @@ paper, at four depths. They are mixed by fixed random convolutions: 1x1 across c
 maps across scales (section 3.2). A small discriminator with spectral norm judges the map of each depth; the hinge loss
 is the mean over all their logits. Needs `pip install 'gan-zoo[metrics]'`.
 
-Departs from the paper: the generator is that of `zoo.DCGAN`; images are enlarged to `size`, not to 224 px.
+Departs from the paper: the generator is that of `zoo.DCGAN`; images are enlarged to `size`, not to 224 px, and not
+augmented unless `model.augment=[color,translation,cutout]` is given, the authors' default; their small discriminators
+also have batch norm, and their own widths.
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.projected.ProjectedGAN \
         model.num_classes=0 model.r1=0
@@ -64,7 +66,7 @@ class ProjectedDiscriminator(nn.Module):
 class ProjectedGAN(zoo.DCGAN):
     """DCGAN whose discriminator sees projected features. `dcgan` are settings of `zoo.DCGAN`, without classes."""
 
-    couples_batch = False
+    couples_batch = packable = False
 
     def __init__(self, size: int = 96, judge_width: int = 64, objective: str = "hinge", **dcgan: Any) -> None:
         super().__init__(objective=objective, **dcgan)
@@ -79,6 +81,11 @@ class ProjectedGAN(zoo.DCGAN):
         batch.heads = self.discriminator(batch.images)
         return batch.heads.mean(1)
 
+    def logits(self, *batches: zoo.Batch) -> tuple[Tensor, ...]:
+        """Return all logits (B, L) of each batch."""
+        self.scores(*batches)
+        return tuple(batch.heads for batch in batches)  # type: ignore[misc]
+
     def discriminator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:
         """Return the objective of all logits, and the gradient penalties of their means if they have a weight."""
         objective = given_objective(self)
@@ -88,7 +95,5 @@ class ProjectedGAN(zoo.DCGAN):
         return {"adversarial": objective.discriminator_value(real.heads, fake.heads), **penalties}
 
     def generator_loss(self, real: zoo.Batch, fake: zoo.Batch) -> Terms:
-        """Return the objective of all logits of the generated images."""
-        self.scores(fake)
-        assert fake.heads is not None
-        return {"adversarial": given_objective(self).generator_value(fake.heads)}
+        """Return the objective of all logits."""
+        return given_objective(self).generator(self.logits, real, fake)

@@ -2,8 +2,8 @@
 arXiv:2111.01118.
 
 The auxiliary classifier of AC-GAN works on the unit sphere, so its gradients cannot explode, and compares each image
-with its class's proxy and with the images of other classes in the batch: the data-to-data cross entropy (D2D-CE,
-section 3), whose margins leave out pairs that are easy already. The discriminator learns it from real images only.
+with its class's proxy and the images of other classes in the batch (or its part, with `micro_batches`): data-to-data
+cross entropy (D2D-CE, section 3), whose margins leave out easy pairs. D learns it from real images only.
 
 Departs from the paper: the networks are those of `zoo.BigGAN` at any size; weight, margin and temperature are those of
 the authors' CIFAR-10 configuration (PyTorch-StudioGAN), where an embedding has 512 numbers.

@@ -2,9 +2,11 @@
 arXiv:1802.05957: every layer of the discriminator divides its weight by its largest singular value (algorithm 1).
 
 The discriminator is that of the authors' chainer code (`SNDCGANDiscriminator`): 3x3 convolutions in turn with 4x4 ones
-of stride 2, which double the channels. Slope 0.1 (table 3 of the paper), weights N(0, 0.02), hinge loss (equation 16).
+of stride 2, which double the channels. Slope 0.1 (table 3 of the paper; 0.2 in the code), weights N(0, 0.02), hinge
+loss (equation 16).
 
-Departs from the paper: the generator is that of `zoo.DCGAN`, with classes as there (the paper's CIFAR-10 has none).
+Departs from the paper: the generator is that of `zoo.DCGAN`, with classes as there (the paper's CIFAR-10 has none);
+biases start as torch draws them.
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.sngan.SNGAN model.r1=0 model.critic_steps=1
 """
@@ -62,6 +64,7 @@ class SNGAN(zoo.DCGAN):
     """
 
     couples_batch = False  # no batch norm: real and generated images are scored in one pass
+    packable = False
 
     def __init__(
         self,
@@ -74,5 +77,8 @@ class SNGAN(zoo.DCGAN):
     ) -> None:
         own: dict[str, Any] = {"resolution": resolution, "channels": channels, "num_classes": num_classes}
         super().__init__(width=width, objective=objective, **own, **dcgan)
-        discriminator = initialise(SpectralDiscriminator(width=width, **own), "normal")
+        if resolution & (resolution - 1):
+            raise ValueError(f"resolution of an SNGAN is 16, 32, 64, 128 or 256; got {resolution}")
+        own["width"] = dcgan.get("discriminator_channels") or width
+        discriminator = initialise(SpectralDiscriminator(**own), "normal")
         self.discriminator = discriminator.to(memory_format=torch.channels_last)

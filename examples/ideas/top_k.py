@@ -5,7 +5,8 @@ The generator's loss keeps the k generated images that the discriminator scores 
 real images (section 3). k falls from the whole batch by a factor for each epoch, to a share of it.
 
 Departs from the paper: an epoch is a number of images, so that k is a function of images seen; with the relativistic
-objective an image is kept by its score and its loss has no partner.
+objective an image is kept by its score and its loss has no partner. With `model.micro_batches` the best are those of
+each part of the batch.
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.top_k.TopKGAN
 """
@@ -32,6 +33,8 @@ class TopKGAN(zoo.DCGAN):
         epoch: images in an epoch; Fashion-MNIST has 60,000.
         dcgan: settings of `zoo.DCGAN`.
     """
+
+    packable = False
 
     def __init__(self, lowest_share: float = 0.5, decay: float = 0.99, epoch: int = 60_000, **dcgan: Any) -> None:
         super().__init__(**dcgan)

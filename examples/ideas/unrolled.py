@@ -6,7 +6,8 @@ differentiable, so the generator also learns how its images move the discriminat
 discriminator would answer, no longer pays. The discriminator itself makes one ordinary step in a round.
 
 Departs from the paper: the k steps are plain gradient steps, as in its equations (its experiments unroll Adam), all on
-the images of the round, without gradient penalties; running statistics of batch norm do not see them.
+the images of the round (with `model.micro_batches` or several processes: of each part of them), without gradient
+penalties; running statistics of batch norm do not see them.
 
     python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.unrolled.UnrolledGAN model.unroll=5
 """

@@ -116,6 +116,8 @@ def test_a_change_mirrors_half_of_the_images_and_shifts_them_within_the_picture(
     assert set(rows.tolist()) == {6, 7, 8, 9, 10}  # an eighth of 16 pixels each way
     assert set(columns.tolist()) == {*range(2, 7), *range(9, 14)}
     assert 120 < int((columns > 8).sum()) < 280
+    stripes = (torch.arange(16) % 2).float().expand(9, 1, 16, 16)  # mirrored at an edge they go on as they are
+    assert set(model.changed(stripes).unique().tolist()) == {0.0, 1.0}  # no grey strip where nothing was
 
 
 def test_top_k_keeps_the_best_by_a_schedule_of_images() -> None:

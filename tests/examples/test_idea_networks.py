@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,14 @@ def test_no_layer_of_sngan_stretches_anything() -> None:
             largest = number(torch.linalg.svdvals(as_matrix(layer.normalised_weight()))[0])
             assert 0.99 < largest < 1.001
     assert not model.couples_batch
+    assert tiny("sngan.SNGAN", discriminator_channels=6).discriminator.body[0].weight.shape[0] == 6
+    with pytest.raises(ValueError, match=r"resolution of an SNGAN is 16, 32, 64, 128 or 256; got 28"):
+        tiny("sngan.SNGAN", resolution=28, kernel_size=5)
+
+
+@pytest.mark.parametrize("name", ["acgan.ACGAN", "infogan.InfoGAN"])
+def test_a_second_readout_covers_the_maps_of_28_pixels_too(name: str, tmp_path: Path) -> None:
+    train(tiny(name, resolution=28, kernel_size=5), 1, tmp_path)
 
 
 def test_sagan_starts_as_the_network_without_attention() -> None:
@@ -74,6 +83,15 @@ def test_the_projected_loss_is_the_hinge_of_all_logits() -> None:
     assert real.scores.tolist() == [1.75, 0.0]
 
 
+def test_the_projected_generator_is_compared_with_real_images_where_the_objective_has_pairs() -> None:
+    model = tiny("projected.ProjectedGAN", objective="relativistic")
+    model.discriminator = nn.Identity()
+    fake = torch.tensor([[0.5, 3.0], [1.0, -1.0]])
+    for ahead in (0.0, 2.0):  # each logit of a real image is so much higher: log(1 + e^ahead)
+        terms = model.generator_loss(zoo.Batch(fake + ahead), zoo.Batch(fake))
+        assert number(terms["adversarial"]) == pytest.approx(math.log(1 + math.exp(ahead)))
+
+
 def test_fastgan_pays_for_what_it_cannot_reconstruct() -> None:
     model = tiny("fastgan.FastGAN")
     real, fake = zoo.Batch(torch.rand(3, 1, 16, 16)), zoo.Batch(torch.rand(3, 1, 16, 16))
@@ -85,6 +103,8 @@ def test_fastgan_pays_for_what_it_cannot_reconstruct() -> None:
     assert number(model.discriminator_loss(real, fake)["reconstruction"]) == pytest.approx(0.25)
     with pytest.raises(ValueError, match=r"resolution of a FastGAN is one of \[16, 32, .*\]; got 48"):
         idea("fastgan.FastGAN")(resolution=48)
+    with pytest.raises(ValueError, match=r"num_classes=3: a FastGAN knows none; set model.num_classes=0"):
+        tiny("fastgan.FastGAN", num_classes=3)
 
 
 def test_skip_layer_excitation_weights_the_channels_of_a_map_four_times_as_large() -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 import zoo
-from tests.helpers.ideas import IDEAS, MeanPixel, flat, number, tiny
+from tests.helpers.ideas import IDEAS, MeanPixel, flat, idea, number, tiny
 from tests.helpers.training import equal, train, weights
+from zoo.models.packed import Packed
 
 
 def test_a_pack_of_one_is_the_model_itself(tmp_path: Path) -> None:
@@ -70,10 +74,25 @@ def test_the_steps_of_shown_images_are_half_none_and_else_more_often_late() -> N
     assert number(some.mean()) == pytest.approx(7.15, abs=0.15)  # sum of t (2t - 1) / 100 for t up to 10
 
 
-def test_the_diffusion_follows_the_discriminator() -> None:
-    """Scripted scores of real images: r_d = 1 raises the strength, r_d = 0 lowers it, both by images over speed."""
-    model = tiny("diffusion_gan.DiffusionGAN", num_classes=0, speed=400, noise=0.0)
+def test_no_penalty_of_a_diffusion_sees_t() -> None:
+    """The critic is the sum of all it is given, so its squared gradient is the number of pixels; t is as many more."""
+    model = tiny("diffusion_gan.DiffusionGAN", num_classes=0, r1=2.0)
+    model.discriminator = Sum()
+    real, fake = (model.shown(zoo.Batch(torch.rand(3, 1, 16, 16))) for _ in range(2))
+    assert number(model.discriminator_loss(real, fake)["r1"]) == pytest.approx(256)
+
+
+class Sum(torch.nn.Module):
+    """Discriminator whose score of an image is the sum of all its numbers."""
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        return images.sum((1, 2, 3))
+
+
+def follow(model: Any, reduce: Any = lambda mean, reduce_op: mean, objective: str = "") -> list[float]:
+    """Strengths of the diffusion after each four rounds of ten images, the last with a discriminator that is wrong."""
     model.discriminator = MeanPixel()
+    model.trainer = SimpleNamespace(strategy=SimpleNamespace(reduce=reduce))
     found = []
     for sure in (True, True, False):
         for _ in range(4):
@@ -82,4 +101,47 @@ def test_the_diffusion_follows_the_discriminator() -> None:
             model.rounds += 1
             model.on_clock(0, 10)
         found.append(number(model.strength))
-    assert found == pytest.approx([0.1, 0.2, 0.1])
+    return found
+
+
+@pytest.mark.parametrize("objective", ["non_saturating", "relativistic"])
+def test_the_diffusion_follows_the_discriminator(objective: str) -> None:
+    """Scripted scores of real images: r_d = 1 raises the strength, r_d = 0 lowers it, both by images over speed."""
+    model = tiny("diffusion_gan.DiffusionGAN", num_classes=0, speed=400, noise=0.0, objective=objective)
+    assert follow(model) == pytest.approx([0.1, 0.2, 0.1])
+
+
+def test_the_diffusion_follows_the_mean_over_processes() -> None:
+    model = tiny("diffusion_gan.DiffusionGAN", num_classes=0, speed=400, noise=0.0)
+    elsewhere = torch.tensor(-9.0)
+    assert follow(model, lambda own, reduce_op: {"mean": (own + elsewhere) / 2}[reduce_op]) == [0.0, 0.0, 0.0]
+
+
+OF_PACKS = ("lsgan.LSGAN", "lecam.LeCamGAN", "unrolled.UnrolledGAN", "logan.LOGAN")
+OF_SINGLE_IMAGES = (
+    "sngan.SNGAN",
+    "consistency.ConsistentGAN",
+    "top_k.TopKGAN",
+    "infogan.InfoGAN",
+    "projected.ProjectedGAN",
+    "diffusion_gan.DiffusionGAN",
+)
+
+
+@pytest.mark.parametrize("name", OF_SINGLE_IMAGES)
+def test_an_idea_that_judges_single_images_refuses_packs(name: str) -> None:
+    with pytest.raises(ValueError, match=rf"packing=2: {idea(name).__name__} judges single images only; set packing=1"):
+        tiny(name, packing=2, num_classes=0)
+
+
+def test_every_idea_from_dcgan_without_classes_is_tried_with_packs() -> None:
+    unconditional = {name for name in IDEAS if issubclass(idea(name), Packed)} - {"acgan.ACGAN", "pacgan.PacDCGAN"}
+    assert unconditional == {*OF_PACKS, *OF_SINGLE_IMAGES}
+
+
+@pytest.mark.parametrize("name", OF_PACKS)
+def test_other_ideas_train_with_packs(name: str, tmp_path: Path) -> None:
+    model = tiny(name, packing=2)
+    train(model, 2, tmp_path)
+    assert all(torch.isfinite(weight).all() for weight in weights(model).values())
+    assert model.discriminator.body[0].in_channels == 2

@@ -33,6 +33,11 @@ def test_infogan_draws_codes_and_a_third_player_guesses_them(tmp_path: Path) -> 
     assert number(terms["information"]) == pytest.approx(0.05)
 
 
+def test_q_moves_as_often_as_the_generator() -> None:
+    _, generator, q = tiny("infogan.InfoGAN", critic_steps=2, generator_steps=3).players()
+    assert (q.every, q.moves) == (generator.every, generator.moves) == (2, 3)
+
+
 def test_q_is_trained_by_its_own_optimizer_only(tmp_path: Path) -> None:
     model = tiny("infogan.InfoGAN", critic_steps=2)
     before = weights(model.recogniser)

@@ -26,12 +26,17 @@ class Packed(GAN):
     packing = 1
     """Number of images that the discriminator scores together."""
 
+    packable = True
+    """Whether discriminator and losses of a class work with packs; False in a subclass for which they do not."""
+
     def pack(self, size: int) -> None:
         """Set the number of images that the discriminator scores together; a constructor calls it at its end.
 
         Raises:
-            ValueError: for packs of labelled images.
+            ValueError: for packs of labelled images, or in a class that is not `packable`.
         """
+        if size > 1 and not self.packable:
+            raise ValueError(f"packing={size}: {type(self).__name__} judges single images only; set packing=1")
         if size > 1 and self.num_classes:
             raise ValueError(f"packing={size} is for unconditional models; set num_classes=0 or packing=1")
         self.packing = size
@@ -49,8 +54,11 @@ class Packed(GAN):
         return super().scores(*batches)
 
     def discriminator_loss(self, real: Batch, fake: Batch) -> Terms:
-        """Return the terms of the objective, as means over packs."""
-        return super().discriminator_loss(packs(real, self.packing), packs(fake, self.packing))
+        """Return the terms of the objective, as means over packs; the scores of packs are left in the batches."""
+        real_packs, fake_packs = packs(real, self.packing), packs(fake, self.packing)
+        terms = super().discriminator_loss(real_packs, fake_packs)
+        real.scores, fake.scores = real_packs.scores, fake_packs.scores
+        return terms
 
     def generator_loss(self, real: Batch, fake: Batch) -> Terms:
         """Return the terms of the objective, as means over packs."""

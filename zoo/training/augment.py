@@ -43,15 +43,21 @@ def color(images: Tensor) -> Tensor:
     return torch.lerp(mean, images, 0.5 + _uniform(images))
 
 
-def translation(images: Tensor) -> Tensor:
-    """Shift each image by up to an eighth of its size each way, in whole pixels; uncovered pixels are 0."""
+def translation(images: Tensor, uncovered: str = "constant") -> Tensor:
+    """Shift each image by up to an eighth of its size each way, in whole pixels.
+
+    Args:
+        images: images (B, C, H, H).
+        uncovered: what pixels show that the image no longer covers, a `mode` of `torch.nn.functional.pad`: 0, as the
+            authors have it, or with `reflect` the image mirrored at its edge.
+    """
     size = images.shape[-1]
     largest = int(size * SHIFT + 0.5)
     corner = torch.randint(0, 2 * largest + 1, (2, len(images), 1), device=images.device)
     rows, columns = corner + torch.arange(size, device=images.device)
     image = torch.arange(len(images), device=images.device)[:, None, None]
     # Channels last, so that one index picks all channels of a pixel.
-    padded = pad(images, (largest,) * 4).permute(0, 2, 3, 1)
+    padded = pad(images, (largest,) * 4, mode=uncovered).permute(0, 2, 3, 1)
     moved: Tensor = padded[image, rows[:, :, None], columns[:, None, :]]
     return moved.permute(0, 3, 1, 2)
 
