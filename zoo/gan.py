@@ -76,8 +76,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         lr_warmup: images over which the learning rates rise from 0.
         critic_steps: discriminator updates for each turn of the generator.
         generator_steps: generator updates in each of its turns, on the same real images.
-        micro_batches: number of parts a batch is processed in, their gradients averaged, to bound memory. Whatever
-            compares the images of a batch, such as batch norm, sees one part at a time.
+        micro_batches: number of parts a batch is processed in, to bound memory, each with a batch norm of its own.
         clip_norm: largest norm of each player's gradient; 0 for no clipping.
         average_halflife: half-life of the generator's moving average (EMA), in images; 0 samples from the live
             generator.
@@ -111,7 +110,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
     makes_labels = False
     """Whether `prepare` makes the labels of a conditional model, so that it can be trained on data without labels."""
     loss_settings: ClassVar[tuple[str, ...]] = ()
-    """Settings of a variant that only its losses read. They may change when a run is resumed, as those of the loop."""
+    """Settings that only losses and schedules of a variant read: they may change when a run is resumed."""
 
     schedule_settings: ClassVar[tuple[str, ...]] = ("lr_horizon", "lr_warmup", "average_start")
     """Settings in images that belong to the length of a run; `zoo.fit` with `hours=` scales them with it."""
@@ -166,8 +165,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         self.discriminator = discriminator.to(memory_format=torch.channels_last)
         self.average = averaged_copy(self.generator)
         self.moving_average = MovingAverage(average_halflife, average_start)
-        # A copy, since the loop sets weights and factors on it: a second model of the same objective keeps its own.
-        self.objective, self.penalty_every = copy.copy(objective), penalty_every
+        self.objective, self.penalty_every = copy.copy(objective), penalty_every  # the loop sets weights on its copy
         self.penalty_precision = set_penalties(self.objective, r1, r2, penalty_precision)
         self.schedule = clock.Schedule(lr_schedule, lr_horizon, lr_warmup, lr_final)
         self.resolution, self.channels = resolution, channels

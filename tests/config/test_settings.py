@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal, Optional
 
+import numpy as np
 import pytest
+import torch
 from torch import Tensor, nn
 
 import zoo
@@ -113,6 +115,28 @@ def test_every_fault_has_a_line_that_names_the_setting() -> None:
         "model.note: [1] is not a text",
         "model.depth: missing; Child needs it (an integer)",
     ]
+
+
+def seeded(seed: int = 0) -> None:
+    """A function with a seed."""
+
+
+@pytest.mark.parametrize(
+    ("seed", "where", "fits"),
+    [
+        (2**64 - 1, "", True),
+        (2**64, "", False),
+        (-1, "", False),
+        (-1, "model.", True),  # of the user's own class: a number of its own meaning
+        (2**64, "model.", False),
+    ],
+)
+def test_a_seed_is_one_that_torch_and_numpy_take(seed: int, where: str, fits: bool) -> None:
+    line = f"{where}seed: a seed is a whole number from 0 to 2^64 - 1; got {seed}"
+    assert check_settings(seeded, {"seed": seed}, where)[1] == ([] if fits else [line])
+    if fits and not where:
+        torch.Generator().manual_seed(seed)
+        np.random.default_rng(seed)
 
 
 def test_a_name_that_resembles_none_is_answered_with_all_names() -> None:

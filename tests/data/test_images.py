@@ -63,6 +63,11 @@ def test_training_and_held_out_images_are_disjoint_and_complete(held_out: float)
     assert torch.equal(data.held_out.tensor()[:, 0, 0, 0], shown[kept])
 
 
+def test_a_fraction_of_an_image_is_not_held_out() -> None:
+    with pytest.raises(ValueError, match=r"held_out is a share below 1, or a whole number of images; got 1.5"):
+        ready(numbered(10), held_out=1.5)
+
+
 @pytest.mark.parametrize(("held_out", "count"), [(0.0, 0), (0.1, 10), (0.25, 25), (0.999, 99), (1, 1), (40, 40)])
 def test_below_one_held_out_is_a_share_and_from_one_on_a_count(held_out: float, count: int) -> None:
     assert len(ready(numbered(100), held_out=held_out, batch_size=1).held_out) == count

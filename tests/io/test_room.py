@@ -106,6 +106,15 @@ def test_a_mapped_array_has_its_room_and_keeps_its_values(tmp_path: Path) -> Non
     assert (tmp_path / "a.npy").stat().st_size == array.offset + 15
 
 
+def test_an_array_that_does_not_fit_is_refused_before_it_takes_any_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("zoo.io.room.free_bytes", lambda folder: 14)
+    with pytest.raises(DataError, match=r"No space left on device. It needs 15 bytes, 14 are free. Make room, or set"):
+        mapped_array(tmp_path / "a.npy", (3, 5), np.uint8)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_features_that_cannot_be_kept_are_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,6 +104,17 @@ def test_a_rate_that_is_0_before_the_end_is_said_at_the_start(capsys: pytest.Cap
     assert plan_run("wgan_gp_digits", overrides=SMALL).recipe.notes == []
 
 
+@pytest.mark.parametrize("mixed", [False, True])
+def test_schedules_of_r3gan_follow_a_new_length(mixed: bool, tmp_path: Path) -> None:
+    own = {"width": 8, "group_size": 8}
+    model = {"class": "MixGAN", "components": 2, "base": own} if mixed else own
+    run = zoo.fit("r3gan_digits", out=tmp_path / "run", **{**SMALL_RUN, "images": 64, "model": model})
+    resumed = zoo.fit(resume=run.folder, images=128).model
+    base = resumed.pairs[0][0] if mixed else resumed
+    assert (base.decay.horizon, resumed.schedule.horizon) == (128, 128)
+    assert resumed.schedule.at(64) == pytest.approx(0.55)  # from 1 to 0.1
+
+
 def test_what_is_no_part_of_a_network_may_change(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Settings of the loop and of the losses may change on resume and are named in one line: row R1."""
     if "mix" in load_recipe(run / "recipe.yaml").model.target.__name__.lower():
@@ -135,7 +146,13 @@ VARIANTS: dict[type[GAN], dict[str, Any]] = {
     zoo.ProGAN: {"resolution": 8, "width": 8, "width_base": 32, "objective": "non_saturating"},
     zoo.MixGAN: {"base": {"class": "DCGAN", "resolution": 16, "width": 4}, "components": 2},
 }
-OTHER: dict[str, Any] = {"objective": "hinge", "payoff": "full", "regulariser": "shannon", "generator_batch": 3}
+OTHER: dict[str, Any] = {
+    "beta2_final": 0.5,
+    "objective": "hinge",
+    "payoff": "full",
+    "regulariser": "shannon",
+    "generator_batch": 3,
+}
 
 
 @pytest.mark.parametrize("variant", VARIANTS, ids=lambda variant: variant.__name__)

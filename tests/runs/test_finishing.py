@@ -111,3 +111,5 @@ def test_a_finished_run_of_an_earlier_version_is_finished(
     (folder / "ends.jsonl").write_text('{"seconds": 1.0, "images_seen": 640}\n')
     zoo.fit(resume=folder)
     assert "is finished, with all of its 640 images" in capsys.readouterr().out
+    zoo.fit(resume=folder, images=320)
+    assert "has seen 640 images, and images=320 asks for no more. Give a larger one" in capsys.readouterr().out

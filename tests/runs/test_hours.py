@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 import zoo
+from tests.helpers.training import SMALL_RUN
 from zoo.errors import UserError
 from zoo.runs import hours
 from zoo.runs import stage_costs as costs_of_stages
 from zoo.runs.hours import planned_overrides
+from zoo.runs.planning import plan_run
 from zoo.runs.recipes import load_recipe
 from zoo.runs.stage_costs import planned_costs, stage_costs
 from zoo.runs.threads import Choice
@@ -114,6 +116,17 @@ def test_the_plan_is_recorded_and_a_resumed_run_keeps_it(measured: None, tmp_pat
     assert "images: 342" in (tmp_path / "run/recipe.yaml").read_text()
     with pytest.raises(UserError, match=r"hours=1 plans a new run; a resumed run keeps its length\. Leave hours= out"):
         zoo.fit(resume=tmp_path / "run", hours=1)
+
+
+def test_hours_beside_a_run_that_is_found_are_said_to_be_unused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    zoo.fit("dcgan_digits", **{**SMALL_RUN, "images": 64})
+    plan = plan_run("dcgan_digits", resume="auto", hours=1)
+    assert plan.recipe.notes[-1] == (
+        f"hours=1 is not used: {plan.folder} goes on to its 64 images. images=NUMBER gives it another length"
+    )
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,36 @@ def test_what_is_given_stays_and_counts(machine: Any, photos: Path) -> None:
     assert recipe.trainer["threads"] == 1
 
 
+def test_a_width_that_is_given_stands_for_a_list_of_widths(machine: Any, photos: Path) -> None:
+    found = planned(photos, images=5000, model={"width": 8, "group_size": 4})
+    model = found.recipe.model
+    assert (model.target.__name__, model.arguments["width"], model.arguments["widths"]) == ("R3GAN", 8, ())
+    assert value_of(found.text, "model.width") == "8 given"
+
+
+def test_a_setting_of_one_model_alone_chooses_it(machine: Any, photos: Path) -> None:
+    plain = planned(photos, images=5000, model={"widths": [32, 16, 8, 8]})
+    assert (plain.recipe.model.target.__name__, plain.recipe.model.arguments["widths"]) == ("R3GAN", (32, 16, 8, 8))
+    found = planned(photos, images=5000, model={"width_base": 64})
+    assert found.recipe.model.target.__name__ == "ProGAN"
+    assert value_of(found.text, "model.class") == "ProGAN R3GAN would be the choice, but has no model.width_base"
+    with pytest.raises(UserError, match=r"none of ProGAN, R3GAN, DCGAN has all of width_base, widths. Leave out"):
+        planned(photos, images=5000, model={"width_base": 64, "widths": [32, 16, 8, 8]})
+    with pytest.raises(UserError, match=r"model.widht: ProGAN has no setting of that name. Did you mean width\?"):
+        planned(photos, images=5000, model={"widht": 64})
+
+
+def test_the_intervals_of_a_plan_are_those_of_the_user_where_they_are_given(machine: Any, photos: Path) -> None:
+    callbacks: dict[str, Any] = {"SaveEvery": {"every": 320, "minutes": 0}, "SampleGrid": None}
+    text = planned(photos, images=640, callbacks=callbacks).text
+    assert value_of(text, "intervals") == "no grids checkpoints every 320 images"
+    text = planned(photos, images=640, callbacks={"SampleGrid": {"every": 40}}).text
+    assert (
+        value_of(text, "intervals")
+        == "grids every 0.2 min and every 40 images checkpoints every 10 min and every 64 images"
+    )
+
+
 def test_grey_images_of_classes(machine: Any, tmp_path: Path) -> None:
     for name in ("left", "right"):
         (tmp_path / name).mkdir()

@@ -116,7 +116,7 @@ def test_ours_stand_beside_and_what_was_not_measured_says_so(
     ours = content["rows"][0]["numbers"][0]["value"]
     first, second = content["published"]
     assert (first["value"], first["ours"]) == (3.5, ours)
-    assert first["how"] == "179 samples against 179 of held_out"
+    assert first["how"] == "179 samples against 179 of held_out, after 640 images"
     assert second["ours"] == "not run"
     text = " ".join(capsys.readouterr().out.split())
     for part in (
@@ -139,7 +139,9 @@ def test_an_earlier_measurement_of_the_run_is_found(
     (own / "evaluation" / "broken.json").write_text("{")
     out = tmp_path / "numbers.json"
     assert evaluate(f"checkpoint={own}", "metrics=kid", "repeats=0", "compare=published", f"out={out}") == 0
-    assert json.loads(out.read_text())["published"][0]["how"] == "100 samples against 100 of held_out"
+    assert json.loads(out.read_text())["published"][0]["how"] == (
+        "100 samples against 100 of held_out, after 640 images"
+    )
 
 
 def test_without_published_numbers_it_is_said_before_anything_is_measured(

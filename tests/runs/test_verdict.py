@@ -120,6 +120,26 @@ def test_a_plateau_calls_for_another_model_or_loss() -> None:
     assert relativistic.advice == ()
 
 
+@pytest.mark.parametrize(
+    ("base", "texts"),
+    [
+        ({"class": "R3GAN", "objective": "relativistic", "augment": ["adaptive"]}, []),
+        (
+            {"class": "BigGAN", "objective": "hinge", "augment": []},
+            [
+                "More images, or augmentation: `model.base.augment=adaptive`",
+                "Another loss: `model.base.objective=relativistic` with `model.base.r1=` and `model.base.r2=`",
+            ],
+        ),
+    ],
+)
+def test_advice_for_a_mixture_is_of_its_base(base: dict[str, Any], texts: list[str]) -> None:
+    model = {"class": "MixGAN", "components": 2, "base": base}
+    signals = {"overfitting/r_v": 0.9, "overfitting/certainty": 12.0}
+    found = judge(evidence([400, 100, 60, 60, 60, 60], model=model, signals=signals))
+    assert [each.text for each in found.advice] == texts
+
+
 def test_a_collapse_is_the_headline() -> None:
     event = {"images_seen": 40_000, "alarm": "loss of diversity", "reason": "alike", "action": "warn"}
     found = judge(evidence([400, 100, 60, 90, 300], events=[event], signals={"diversity": 0.1, "duplicates": 0.9}))

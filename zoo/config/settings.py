@@ -23,6 +23,7 @@ from zoo.errors import did_you_mean
 
 REQUIRED = inspect.Parameter.empty
 PLAIN = (int, float, str, bool, tuple, list, dict, type(None))
+SEED_RULE = "a seed is a whole number from 0 to 2^64 - 1"
 
 
 def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
@@ -121,6 +122,8 @@ def check_settings(
             values[key] = _converted(hint, value)
         except ValueError:
             faults.append(f"{where}{key}: {_shown(value)} is not {describe_type(hint)}")
+        if key == "seed" and isinstance(values.get(key), int) and not is_seed(values[key], allows_negative=bool(where)):
+            faults.append(f"{where}{key}: {SEED_RULE}; got {_shown(value)}")
     for key, (hint, default) in known.items():
         if not complete or key in given:
             continue
@@ -129,6 +132,14 @@ def check_settings(
         else:
             values[key] = default
     return {key: values[key] for key in known if key in values}, faults
+
+
+def is_seed(value: int, allows_negative: bool = False) -> bool:
+    """Return whether a number can seed the random generators of torch and NumPy; of these only torch takes negatives.
+
+    A class of the user's may give negative numbers a meaning of their own.
+    """
+    return (-(2**63) if allows_negative else 0) <= value < 2**64
 
 
 def is_empty(default: Any) -> bool:

@@ -64,6 +64,8 @@ class Images(LightningDataModule):
         for size in self.batch_sizes.values():
             require_at_least(1, batch_size=size)
         require_at_least(0, held_out=held_out, num_workers=num_workers)
+        if held_out >= 1 and held_out != int(held_out):
+            raise ValueError(f"held_out is a share below 1, or a whole number of images; got {held_out}")
         self.resolution, self.channels = resolution, channels
         self.held_out_size, self.flip, self.num_workers = held_out, flip, num_workers
         self.seed, self.split_seed = seed, split_seed

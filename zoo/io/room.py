@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import shutil
 import sys
@@ -91,27 +93,31 @@ def mapped_array(path: Path, shape: tuple[int, ...], dtype: Any) -> np.memmap[An
     Raises:
         DataError: if the disk has no room, naming path, size and remedy.
     """
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size, free = math.prod(shape) * np.dtype(dtype).itemsize, free_bytes(path.parent)
+    if size > free:  # to try it would fill the disk for other processes
+        raise no_room(path, size, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), free)
     try:
         array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         if hasattr(os, "posix_fallocate"):  # not on macOS and Windows
             with open(path, "rb+") as file:
                 os.posix_fallocate(file.fileno(), 0, array.offset + size)
     except OSError as error:
-        raise no_room(path, size, error) from error
+        raise no_room(path, size, error, free) from error
     return array
 
 
-def no_room(path: Path, size: int, error: OSError) -> DataError:
+def no_room(path: Path, size: int, error: OSError, free: int | None = None) -> DataError:
     """Return the error for a cache that cannot be written.
 
     Args:
         path: the file to write.
         size: its size in bytes.
         error: what the system said.
+        free: bytes that were free before it was tried; None for those that are now.
     """
+    free = free_bytes(path.parent) if free is None else free
     return DataError(
         f"the cache of decoded images cannot be written to {path.parent.parent}: {error.strerror or error}. It needs "
-        f"{size:,} bytes, {free_bytes(path.parent):,} are free. Make room, or set ZOO_CACHE to a folder on "
+        f"{size:,} bytes, {free:,} are free. Make room, or set ZOO_CACHE to a folder on "
         "another disk (for one source of images: data.cache=FOLDER)"
     )

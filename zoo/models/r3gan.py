@@ -35,7 +35,7 @@ from zoo.layers.convolution import Conv2d
 from zoo.layers.precision import without_autocast
 from zoo.layers.rectifier import leaky_relu
 from zoo.layers.resampling import BilinearDoubling, BilinearHalving
-from zoo.training.clock import Schedule
+from zoo.training.clock import Schedule, ScheduleKind
 from zoo.training.objectives import objective as objective_named
 from zoo.training.player import Player
 
@@ -203,7 +203,9 @@ class R3GAN(GAN):
         penalty_final: share of `r1` and `r2` that is left at `decay_images`.
         generator_lr: Adam's learning rate for the generator at the start.
         discriminator_lr: Adam's learning rate for the discriminator at the start.
-        lr_final: share of the learning rates that is left at `decay_images`.
+        lr_schedule: how the learning rates fall, `cosine` as the authors', `linear` or `constant`.
+        lr_horizon: images at which they have fallen; 0 for `decay_images`.
+        lr_final: share of the learning rates that is left then.
         betas: Adam's betas at the start.
         beta2_final: Adam's second beta at `decay_images`.
         average_halflife: half-life of the generator's moving average (EMA) at `decay_images`, in images; it is 0 at the
@@ -217,7 +219,7 @@ class R3GAN(GAN):
         ValueError: for sizes that are not offered.
     """
 
-    loss_settings = ("objective", "penalty_final")
+    loss_settings = ("objective", "penalty_final", "beta2_final", "decay_images")
     schedule_settings = (*GAN.schedule_settings, "decay_images")
 
     def __init__(
@@ -236,6 +238,8 @@ class R3GAN(GAN):
         penalty_final: float = 0.1,
         generator_lr: float = 2e-4,
         discriminator_lr: float = 2e-4,
+        lr_schedule: ScheduleKind = "cosine",
+        lr_horizon: int = 0,
         lr_final: float = 0.25,
         betas: tuple[float, float] = (0.0, 0.9),
         beta2_final: float = 0.99,
@@ -261,12 +265,14 @@ class R3GAN(GAN):
             num_classes=num_classes,
             generator_lr=generator_lr,
             discriminator_lr=discriminator_lr,
+            lr_schedule=lr_schedule,
+            lr_horizon=lr_horizon or decay_images,
             lr_final=lr_final,
             r1=r1,
             r2=r2,
             betas=betas,
             average_halflife=average_halflife,
-            **{"lr_schedule": "cosine", "lr_horizon": decay_images, **training},
+            **training,
         )
         self.decay = Schedule("cosine", decay_images)
         self.r1, self.r2, self.penalty_final = r1, r2, penalty_final

@@ -61,7 +61,7 @@ def faults_of_changes(original: Recipe, changed: Recipe) -> list[str]:
     where, settings = loop_settings(changed)
     horizon = settings.get("lr_horizon", 0)
     falls_to_0 = settings.get("lr_schedule", "constant") != "constant" and not settings.get("lr_final")
-    if changed.images > original.images >= horizon and falls_to_0:
+    if changed.images > original.images >= horizon > 0 and falls_to_0:
         key = f"{'.'.join(where)}.lr_horizon"
         faults.append(
             f"{key}: the learning rate is 0 from {horizon:,} images on, so nothing would be learnt from "

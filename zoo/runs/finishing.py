@@ -9,11 +9,6 @@ from zoo.io.run_folder import RunFolder
 from zoo.training.clock import progress_of
 
 
-def has_all_images(start: Path, images: int) -> bool:
-    """Return whether a checkpoint has been trained on as many images as the recipe asks for."""
-    return progress_of(read_checkpoint(start)["zoo"]) >= images
-
-
 def finished_line(folder: Path, start: Path | None, images: int) -> str | None:
     """Return a line that says that a run is finished, or None if resuming it has something to do.
 
@@ -25,7 +20,8 @@ def finished_line(folder: Path, start: Path | None, images: int) -> str | None:
         start: the checkpoint to resume from; None for a new run.
         images: length of the run, in images.
     """
-    if start is None or not has_all_images(start, images):
+    seen = 0 if start is None else progress_of(read_checkpoint(start)["zoo"])
+    if start is None or seen < images:
         return None
     run = RunFolder(folder)
     starts, ends = run.starts(), run.ends()
@@ -33,4 +29,6 @@ def finished_line(folder: Path, start: Path | None, images: int) -> str | None:
     complete = bool(ends) and ends[-1].get("start", len(ends)) >= len(starts) and ends[-1].get("complete", True)
     if not complete:
         return None
+    if seen > images:
+        return f"{folder} has seen {seen:,} images, and images={images} asks for no more. Give a larger one to train on"
     return f"{folder} is finished, with all of its {images:,} images. Give a larger images=NUMBER to train on"

@@ -15,6 +15,7 @@ from zoo.runs.claiming import default_folder, refuse_folder_of_run
 from zoo.runs.durations import PHOTOS, check_hours, refuse_hours_of_resumed
 from zoo.runs.finetuning import recipe_of
 from zoo.runs.hours import planned_overrides
+from zoo.runs.photos.models import early
 from zoo.runs.photos.plan import plan_photos
 from zoo.runs.recipe_text import NO_RECIPE
 from zoo.runs.recipes import load_recipe
@@ -43,6 +44,11 @@ def plan_run(
     draft = None
     if start is not None:
         checked, folder = _plan_resumed_run(recipe, out, overrides, start)
+        if hours is not None:
+            checked.notes.append(
+                f"hours={hours:g} is not used: {folder} goes on to its {checked.images:,} images. images=NUMBER gives "
+                "it another length"
+            )
     else:
         checked, folder, draft = _plan_new_run(recipe, out, overrides, hours)
     if draft is None:
@@ -70,7 +76,7 @@ def _plan_new_run(
         if hours is not None:
             check_hours(hours, overrides)
         load = partial(load_recipe, recipe)
-        checked, draft = load(overrides), partial(plan_photos, load, overrides, hours)
+        checked, draft = load(early(overrides)), partial(plan_photos, load, overrides, hours)
     elif hours is None:
         checked = load_recipe(recipe, overrides)
     else:

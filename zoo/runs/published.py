@@ -98,6 +98,7 @@ def beside(entries: list[dict[str, Any]], evaluation: Evaluation, run: Path | No
             continue
         protocol = found["protocol"]
         counts = f"{protocol.get('n_fake')} samples against {protocol.get('n_real')} of {protocol.get('split')}"
+        counts += f", after {protocol['images_seen']:,} images" if protocol.get("images_seen") else ""
         result.append(Beside(entry, float(found["value"]), counts))
     return result
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -11,7 +13,16 @@ from zoo.errors import UserError
 from zoo.io.progress import step
 from zoo.runs.photos.asked import Asked, built
 from zoo.runs.photos.choices import ADAPTIVE_BELOW, GIVEN, largest_resolution, plain
-from zoo.runs.photos.models import FEWEST, LIKE, PLENTY, SETTINGS, Candidate, best_model, reason_of_given
+from zoo.runs.photos.models import (
+    FEWEST,
+    LIKE,
+    PLENTY,
+    SETTINGS,
+    Candidate,
+    best_model,
+    reason_of_given,
+    settings_of_model,
+)
 from zoo.runs.stage_costs import seconds_in
 from zoo.training.stages import stages_of
 from zoo.training.threads import threads_of
@@ -51,10 +62,14 @@ class Selection:
                 f"hours={asked.hours * enough / max(affordable, 1):.2g} would do"
             )
         choices.choose("model.resolution", resolution, why)
+        best, reason = best_model(resolution, asked.on_gpu)
         if "model.class" in choices.flat:
             choices.say("model.class", chosen.name, reason_of_given(chosen.name))
+        elif chosen.name == best:
+            choices.choose("model.class", chosen.name, reason)
         else:
-            choices.choose("model.class", chosen.name, best_model(resolution, asked.on_gpu)[1])
+            others = ", ".join(f"model.{key}" for key in sorted(self._given() - settings_of_model(best)))
+            choices.choose("model.class", chosen.name, f"{best} would be the choice, but has no {others}")
         scale = 4 if asked.on_gpu else 2 if affordable >= PLENTY else 1
         chosen = replace(chosen, scale=scale)
         self._settle(chosen)
@@ -67,13 +82,42 @@ class Selection:
             UserError: for a model that is not planned.
         """
         given = self.asked.choices.flat.get("model.class")
-        name = best_model(resolution, self.asked.on_gpu)[0] if given is None else str(plain(given))
+        if given is None:
+            return Candidate(self._best_with_given(resolution), resolution)
+        name = str(plain(given))
         if name not in SETTINGS:
             raise UserError(
                 f"model.class: recipe=photos plans {', '.join(SETTINGS)}; got {name}. Choose another recipe for it; "
                 "`python -m zoo` lists them"
             )
         return Candidate(name, resolution)
+
+    def _given(self) -> set[str]:
+        """Return the names of the user's settings of the model."""
+        given: Mapping[str, Any] = self.asked.choices.given.get("model") or {}
+        return {*given} - {"class"}
+
+    def _best_with_given(self, resolution: int) -> str:
+        """Return the best of the models that have all settings of the user's.
+
+        Raises:
+            UserError: if no model has all of them.
+        """
+        best, given = best_model(resolution, self.asked.on_gpu)[0], self._given()
+        able = [name for name in (best, *SETTINGS) if given <= settings_of_model(name)]
+        if not able:
+            raise UserError(
+                f"model: none of {', '.join(SETTINGS)} has all of {', '.join(sorted(given))}. Leave out those that "
+                "belong to another model"
+            )
+        return able[0]
+
+    def _model(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the settings of a candidate; a width of the user's stands for a list of widths."""
+        settings = candidate.model(self.channels, self.classes)
+        if "widths" in settings and "width" in self._given() and "widths" not in self._given():
+            settings["widths"] = []
+        return settings
 
     def _largest_affordable(self, largest: int) -> tuple[Candidate, int]:
         """Return the candidate of the largest resolution that there is time for, and the images in the time.
@@ -96,7 +140,7 @@ class Selection:
 
     def _cost(self, candidate: Candidate) -> float:
         """Measure the seconds of an image at the end of a run, with the number of threads that is faster."""
-        model = candidate.model(self.channels, self.classes)
+        model = self._model(candidate)
         data = {"batch_size": candidate.batch_size(self.asked.train), "channels": self.channels}
         if self.asked.train >= ADAPTIVE_BELOW:
             model["augment"] = []
@@ -127,17 +171,17 @@ class Selection:
     def _settle(self, chosen: Candidate) -> None:
         """Put the settings of the model into the plan, and say how wide it is and how large its batches are."""
         choices = self.asked.choices
-        settings = chosen.model(self.channels, self.classes)
+        settings = self._model(chosen)
         for key, value in settings.items():
             if f"model.{key}" not in choices.flat and key not in ("class", "resolution"):
                 choices.put(f"model.{key}", value)
-        name, like = "widths" if chosen.name == "R3GAN" else "width", LIKE[chosen.name]
+        name, like = "widths" if settings.get("widths") else "width", LIKE[chosen.name]
         reason = {
             1: f"as in {like}",
             2: f"twice as in {like}, as there is time for more than {PLENTY:,} images; not tried",
             4: f"four times as in {like}, for a GPU; not tried",
         }[chosen.scale]
-        choices.choose(f"model.{name}", settings[name], reason)
+        choices.choose(f"model.{name}", settings.get(name), reason)
         batch, train = chosen.batch_size(self.asked.train), self.asked.train
         is_small = batch != chosen.batch_size(10**9)
         choices.choose("data.batch_size", batch, f"at most half of {train:,} training images" if is_small else reason)

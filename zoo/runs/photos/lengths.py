@@ -11,7 +11,7 @@ from zoo.config.values import merged
 from zoo.io.progress import duration_text
 from zoo.runs.hours import ROUNDS_ALONE, rounded, scaled_settings
 from zoo.runs.photos.asked import Asked
-from zoo.runs.photos.choices import ADA_SHARE, GIVEN
+from zoo.runs.photos.choices import ADA_SHARE, GIVEN, plain
 from zoo.training.stages import Stage
 
 MEASUREMENTS = (6, 2000), (3, 2000), (3, 1000), (1, 1000)
@@ -123,16 +123,11 @@ def _intervals(
 ) -> dict[str, Any]:
     """Choose how often pictures, checkpoints and measurements are made."""
     minutes = round(max(0.2, min(GRID_MINUTES, seconds / 300)), 1)
-    asked.choices.say(
-        "intervals",
-        f"{minutes:g} and {CHECKPOINT_MINUTES:g} min",
-        f"longest times between two grids and two checkpoints; also every {images // GRIDS:,} and "
-        f"{images // CHECKPOINTS:,} images",
-    )
     result: dict[str, Any] = {
         "SampleGrid": {"every": max(1, images // GRIDS), "minutes": minutes},
         "SaveEvery": {"every": max(1, images // CHECKPOINTS), "minutes": CHECKPOINT_MINUTES},
     }
+    _say_intervals(asked, result)
     if any(key.startswith("callbacks.SampleMetrics") for key in asked.choices.flat):
         return result
     if metrics is None:
@@ -144,6 +139,21 @@ def _intervals(
         f"FD-effnet-lite0 and coverage, {duration_text(metrics.seconds)} in all; the best checkpoint is kept",
     )
     return {**result, "SampleMetrics": {"every": max(1, images // metrics.times), "n": metrics.images}}
+
+
+def _say_intervals(asked: Asked, planned: dict[str, dict[str, Any]]) -> None:
+    """Say how often grids are drawn and checkpoints saved, by the clock and in images; settings of the user count."""
+    given: Any = asked.choices.given.get("callbacks") or {}
+    texts = []
+    for name, what in (("SampleGrid", "grids"), ("SaveEvery", "checkpoints")):
+        if name in given and given[name] is None:
+            texts.append(f"no {what}")
+            continue
+        merged_settings = {**planned[name], **(given.get(name) or {})}
+        minutes, every = (float(plain(merged_settings[key])) for key in ("minutes", "every"))
+        clock = f"every {minutes:g} min and " if minutes else ""
+        texts.append(f"{what} {clock}every {every:,.0f} images")
+    asked.choices.say("intervals", texts[0], texts[1])
 
 
 def _why_none(asked: Asked, metric: float | None) -> str:

@@ -6,9 +6,13 @@ reasons say which.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from zoo.config.class_names import find_class
+from zoo.config.settings import settings_of
+from zoo.gan import GAN
 
 NOMINAL = 320_000
 """Length in images of the runs up to 64 px that schedules and intervals are written for; a plan scales them."""
@@ -153,6 +157,24 @@ def best_model(resolution: int, on_gpu: bool) -> tuple[str, str]:
 
 LIKE = {"R3GAN": "r3gan_fashion", "ProGAN": "progan_earth", "DCGAN": "stacked_mnist_rpgan"}
 """Recipes whose widths and batches the models have, by the name of the class."""
+
+
+def settings_of_model(name: str) -> set[str]:
+    """Return the names of the settings of a model."""
+    return set(settings_of(find_class(name, GAN)))
+
+
+def early(overrides: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return overrides without those settings that only some of the models have, while the model is not chosen yet.
+
+    Names that no model has stay, so that they are refused before anything is measured.
+    """
+    model = overrides.get("model")
+    if not isinstance(model, Mapping) or "class" in model or overrides.get("pretrained"):
+        return overrides
+    each = [settings_of_model(name) for name in SETTINGS]
+    later = each[0].union(*each) - each[0].intersection(*each)
+    return {**overrides, "model": {key: value for key, value in model.items() if key not in later}}
 
 
 def reason_of_given(name: str) -> str:

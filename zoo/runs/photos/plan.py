@@ -33,7 +33,7 @@ from zoo.runs.photos.choices import (
 from zoo.runs.photos.first_look import save_first_look
 from zoo.runs.photos.lengths import Length, choose_length, may_measure
 from zoo.runs.photos.measuring import checkpoint_bytes, metric_seconds, peak_memory, total_memory
-from zoo.runs.photos.models import RELATIVISTIC
+from zoo.runs.photos.models import RELATIVISTIC, early
 from zoo.runs.photos.start import settings_of_start, start_line
 from zoo.runs.photos.table import table
 from zoo.runs.stage_costs import planned_costs
@@ -128,7 +128,7 @@ def _asked(load: Load, overrides: Mapping[str, Any], hours: float | None) -> Ask
     Raises:
         UserError: for images that are too few or no files, or several processes.
     """
-    recipe = load(overrides)
+    recipe = load(early(overrides))
     refuse_several(recipe.trainer, "recipe=photos, which measures the speed before the run,")
     source = recipe.data.build()
     if not isinstance(source, ImageFiles):

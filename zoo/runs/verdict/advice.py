@@ -142,9 +142,10 @@ def _train_longer(now: Situation) -> Iterator[Advice]:
 
 def _augment(now: Situation) -> Iterator[Advice]:
     """Augment where the discriminator memorises."""
-    if now.overfits and not now.evidence.model.get("augment"):
+    where, member = now.evidence.member
+    if now.overfits and not member.get("augment"):
         yield Advice(
-            "More images, or augmentation: `model.augment=adaptive`",
+            f"More images, or augmentation: `{where}.augment=adaptive`",
             "On 1,226 images of land at 64 px, augmentation kept the discriminator from memorising them: it scored a "
             "training image above a held-out one in 46 % of pairs instead of 74 %. The images became no better "
             "(FD-effnet-lite0 799 and 770), so expect it to help only in a longer run.",
@@ -166,13 +167,13 @@ def _change_model(now: Situation) -> Iterator[Advice]:
 
 def _change_loss(now: Situation) -> Iterator[Advice]:
     """Relativistic pairs with both penalties where the model no longer improves."""
-    model = now.evidence.model
+    where, member = now.evidence.member
     stuck = now.trend is not None and now.trend.state in (State.FLAT, State.WORSE)
-    if not stuck or now.is_near or now.collapsed or model.get("class") in RELATIVISTIC:
+    if not stuck or now.is_near or now.collapsed or member.get("class") in RELATIVISTIC:
         return
-    if model.get("objective") != "relativistic":
+    if member.get("objective") != "relativistic":
         yield Advice(
-            "Another loss: `model.objective=relativistic` with `model.r1=` and `model.r2=`",
+            f"Another loss: `{where}.objective=relativistic` with `{where}.r1=` and `{where}.r2=`",
             "Published (Huang et al. 2024, arXiv:2501.05441); not compared at equal budgets in this project, so an "
             "experiment. The strength of the penalties depends on the resolution.",
             "docs/models.md#losses",

@@ -53,6 +53,12 @@ class Evidence:
     unreadable: str = ""
 
     @property
+    def member(self) -> tuple[str, Mapping[str, Any]]:
+        """Where the settings of a single GAN are, and these: those of the base where the model is a mixture."""
+        base = self.model.get("base")
+        return ("model.base", base) if isinstance(base, Mapping) else ("model", self.model)
+
+    @property
     def first_measurement(self) -> int:
         """Images seen at the first measurement, which is still to come; 0 if none is."""
         is_to_come = not self.ended and not self.curve and self.images_seen < self.images
