@@ -23,7 +23,7 @@ import os
 import sys
 import tempfile
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,11 @@ def of_dcgan(path: str, classes: bool, **model: Any) -> Variant:
     return Variant(parent, "dcgan_fashion", {"class": f"examples.ideas.{path}", **settings, **model})
 
 
+def of_sngan(path: str, **model: Any) -> Variant:
+    """A variant of SNGAN, itself an idea, without classes."""
+    return replace(of_dcgan(path, False, r1=0.0, **model), parent="sngan")
+
+
 def of_biggan(path: str, **model: Any) -> Variant:
     """A variant of BigGAN, with classes."""
     return Variant("biggan", "biggan_fashion", {"class": f"examples.ideas.{path}", **model})
@@ -91,9 +96,9 @@ IDEAS = {
     "acgan": of_dcgan("acgan.ACGAN", True),
     "reacgan": of_biggan("reacgan.ReACGAN"),
     "lecam": of_dcgan("lecam.LeCamGAN", True),
-    "cr": of_dcgan("consistency.ConsistentGAN", True),
-    "bcr": of_dcgan("consistency.ConsistentGAN", True, fake_consistency=10.0),
-    "top_k": of_dcgan("top_k.TopKGAN", False),
+    "cr": of_sngan("consistency.ConsistentGAN"),
+    "bcr": of_sngan("consistency.ConsistentGAN", fake_consistency=10.0),
+    "top_k": of_dcgan("top_k.TopKGAN", False, epoch=430),  # so that the share falls to a half within the run
     "pacgan": of_dcgan("pacgan.PacDCGAN", False),
     "infogan": of_dcgan("infogan.InfoGAN", False),
     "unrolled": of_dcgan("unrolled.UnrolledGAN", False),
@@ -153,7 +158,7 @@ def table(rows: list[dict[str, Any]], images: int) -> list[str]:
     """Return the lines of a table: each parent above its ideas, which are compared with it seed by seed."""
     heads = ["model", "seeds", "FD-effnet-lite0", "less its parent's, same seed", "coverage", "images/s", "alarms in"]
     lines = []
-    for parent in PARENTS:
+    for parent in dict.fromkeys((*PARENTS, *(variant.parent for variant in IDEAS.values()))):
         fd = {r["seed"]: r["fd"] for r in rows if (r["idea"], r["images"]) == (parent, images) and "fd" in r}
         for name in (parent, *(idea for idea, variant in IDEAS.items() if variant.parent == parent)):
             own = [r for r in rows if (r["idea"], r["images"]) == (name, images)]
