@@ -8,8 +8,8 @@ Protocol. Fashion-MNIST at 32 px, with classes or without as the idea's paper ha
 for those that the idea itself prescribes (`IDEAS`); DCGAN's learning rate falls to 0 over the run. `relativistic` has
 no file: it is DCGAN with the relativistic loss, R1 and R2 of the library. Measured at the end, on `n` samples of
 the averaged generator and as many held-out images: Fréchet distance in the features of effnet-lite0 (FD-effnet-lite0),
-and coverage (k=5). Images per second are those of the whole run, with alarms; they compare only between runs on a
-machine that did nothing else, so the load stands beside them. Alarms are those that rang (`warn`: training goes on).
+and coverage (k=5). Alarms are those that rang (`warn`: training goes on). What an image costs beside the parent's is
+measured by `idea_costs.py`; the images per second of the rows compare only between runs on an idle machine.
 A run whose loss became infinite has no numbers, and says after how many images it ended.
 
 Rows are written as they come; those that are there are not computed again. The first samples of seed 0 lie beside them;
@@ -38,6 +38,7 @@ from zoo.runs.measuring import evaluate
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "ideas"
 PAGE = ROOT / "examples" / "README.md"
+COSTS = RESULTS / "idea_costs.json"
 BEGIN, END = "<!-- ideas begin: python studies/ideas.py train=false -->", "<!-- ideas end -->"
 QUIET = {"SampleGrid": None, "SampleMetrics": None, "SaveEvery": {"every": 1_000_000_000, "keep": 1}, "Alarms": {}}
 
@@ -154,9 +155,15 @@ def alarms_of(folder: Path) -> list[str]:
     return [json.loads(line)["alarm"] for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def table(rows: list[dict[str, Any]], images: int) -> list[str]:
-    """Return the lines of a table: each parent above its ideas, which are compared with it seed by seed."""
-    heads = ["model", "seeds", "FD-effnet-lite0", "less its parent's, same seed", "coverage", "images/s", "alarms in"]
+def table(rows: list[dict[str, Any]], images: int, costs: dict[str, Any]) -> list[str]:
+    """Return the lines of a table: each parent above its ideas, which are compared with it seed by seed.
+
+    Args:
+        rows: rows of the study.
+        images: images that a model of the table saw.
+        costs: what an image costs in each idea, see `idea_costs.py`.
+    """
+    heads = ["model", "seeds", "FD-effnet-lite0", "less its parent's, same seed", "coverage", "cost", "alarms in"]
     lines = []
     for parent in dict.fromkeys((*PARENTS, *(variant.parent for variant in IDEAS.values()))):
         fd = {r["seed"]: r["fd"] for r in rows if (r["idea"], r["images"]) == (parent, images) and "fd" in r}
@@ -173,7 +180,7 @@ def table(rows: list[dict[str, Any]], images: int) -> list[str]:
                 mean_and_deviation([r["fd"] for r in ended], "{:.0f}"),
                 mean_and_deviation(paired, "{:+.0f}").replace("± +", "± "),
                 mean_and_deviation([r["coverage"] for r in ended], "{:.2f}"),
-                mean_and_deviation([r["images_per_second"] for r in ended], "{:.0f}"),
+                f"{costs[name]['of_parent']:.2g}x" if name in costs and name != parent else "",
             ]
             shown = f"**`{name}`**" if name == parent else f"`{name}`"
             lines.append([shown, str(len(own)), *cells, ", ".join(alarms) or "none"])
@@ -211,7 +218,8 @@ def study(
             if not rows.has(idea=name, seed=seed, images=images):
                 rows.leave([row(name, variants[name], seed, images, root, n, Path(out))])
                 print(rows[-1], flush=True)
-    rows.show(table(rows, images), PAGE, BEGIN, END)
+    costs = json.loads(COSTS.read_text())["costs"] if COSTS.exists() else {}
+    rows.show(table(rows, images, costs), PAGE, BEGIN, END)
 
 
 def main(**words: Any) -> None:

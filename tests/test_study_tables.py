@@ -27,17 +27,17 @@ def test_a_table_replaces_what_stood_between_its_marks(tmp_path: Path) -> None:
 
 def test_an_idea_is_compared_with_its_parent_seed_by_seed() -> None:
     def row(idea: str, seed: int, fd: float, *alarms: str) -> dict[str, Any]:
-        numbers = {"fd": fd, "coverage": 0.5, "images_per_second": 100.0}
+        numbers = {"fd": fd, "coverage": 0.5}
         return {"idea": idea, "seed": seed, "images": 10, **numbers, "alarms": list(alarms)}
 
     rows = [row("dcgan", 0, 200.0), row("dcgan", 1, 300.0), row("lecam", 0, 190.0, "overfitting", "overfitting")]
     rows += [row("lecam", 1, 270.0), {"idea": "acgan", "seed": 0, "images": 10, "ended": "infinite", "alarms": []}]
     rows += [row("lecam", 2, 1.0) | {"images": 99}]
-    lines = ideas.table(rows, images=10)[2:]
+    lines = ideas.table(rows, images=10, costs={"lecam": {"of_parent": 1.134}})[2:]
     assert lines == [
-        "| **`dcgan`** | 2 | 250 ± 71 |  | 0.50 ± 0.00 | 100 ± 0 | none |",
+        "| **`dcgan`** | 2 | 250 ± 71 |  | 0.50 ± 0.00 |  | none |",
         "| `acgan` | 1 |  |  |  |  | not finite in 1 of 1 |",
-        "| `lecam` | 2 | 230 ± 57 | -20 ± 14 | 0.50 ± 0.00 | 100 ± 0 | overfitting in 1 of 2 |",
+        "| `lecam` | 2 | 230 ± 57 | -20 ± 14 | 0.50 ± 0.00 | 1.1x | overfitting in 1 of 2 |",
     ]
 
 
