@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from tests.helpers.audit_evidence import images
+from tests.helpers.audit_evidence import evidence, images, split
 from zoo.audit import audit, planted
 from zoo.audit.evidence.folders import list_folder
 from zoo.audit.evidence.given import as_subject
+from zoo.audit.evidence.images import check_labels
 from zoo.audit.evidence.overlap import check_image_sets, overlap, without_overlap
 from zoo.audit.evidence.reading import read_image_set
 from zoo.errors import DataError, UserError
@@ -105,3 +106,17 @@ def test_a_subject_of_uint8_images_is_the_same_as_one_of_floats() -> None:
     drawn = as_subject(pixels).sample(4, seed=0)
     assert torch.equal(drawn, as_subject(pixels.float() / 127.5 - 1).sample(4, seed=0))
     assert (float(drawn.min()), float(drawn.max())) == (-1, 1)
+
+
+@pytest.mark.parametrize(("labels", "got"), [([0, 1, -1], "-1"), ([0.0, 1.5, 2.0], "1.5")])
+def test_labels_that_are_no_classes_are_refused(labels: list[float], got: str) -> None:
+    with pytest.raises(UserError, match=f"labels: classes of train are whole numbers from 0 on; got {got}"):
+        check_labels(torch.tensor(labels), 3, "train", False)
+
+
+def test_generated_images_from_0_to_1_are_refused() -> None:
+    """Honest images of another range: the verdict would be that they are blurred and have collapsed."""
+    train, held_out, spare = split(0, 300, 200, 200)
+    with pytest.raises(UserError, match=r"they look like images in \[0, 1\]. The range is \[-1, 1\]: multiply by 2"):
+        evidence((spare + 1) / 2, train, held_out).generated  # noqa: B018
+    assert len(evidence(spare, train, held_out).generated) == 200

@@ -127,6 +127,15 @@ def test_images_of_classes_are_searched_within_their_class(digits: tuple[Tensor,
     assert "labels=(train, held_out)" in without.answer
 
 
+def test_every_class_is_tried_where_the_class_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The image of class 97 is its offset, which no other class is near."""
+    levels = torch.linspace(-0.9, 0.9, 100)[:, None].expand(100, 16)
+    subject = SubjectAdapter(Linear(torch.zeros(3, 16), (1, 4, 4), levels))
+    start = latent_search._starts(subject, levels[97].view(1, 1, 4, 4), None, 1, 0)
+    assert start[1] is not None
+    assert start[1].tolist() == [97]
+
+
 def test_what_cannot_be_asked_says_what_it_takes(digits: tuple[Tensor, Tensor]) -> None:
     images = digits[0]
     found = ask(images[:50], images[50:100], images[100:150])["recovery"]

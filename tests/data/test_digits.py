@@ -143,3 +143,8 @@ def test_stacks_in_other_than_three_channels_are_refused(channels: int) -> None:
 def test_fewer_than_ten_stacks_are_refused() -> None:
     with pytest.raises(ValueError, match="triples must be at least 10; got 9"):
         StackedDigits(triples=9)
+
+
+def test_digits_are_grey_or_grey_three_times() -> None:
+    with pytest.raises(ValueError, match=r"channels of Digits are 1 \(grey\) or 3 \(the same three times\); got 4"):
+        Digits(channels=4)

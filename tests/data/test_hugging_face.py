@@ -198,6 +198,29 @@ def test_a_part_that_is_not_there(tmp_path: Path) -> None:
             ready(place, split="trian")
 
 
+def test_a_part_that_is_trained_on_is_not_held_out(tmp_path: Path) -> None:
+    place = saved_parts(tmp_path / "set")
+    with pytest.raises(
+        DataError, match=r"data\.test_split=train is the part to train on, data\.split; images that are"
+    ):
+        ready(place, test_split="train")
+    with pytest.raises(DataError, match=r"data\.test_split=tset: .* it has train, test. Give data\.test_split=test$"):
+        ready(place, test_split="tset")
+    with pytest.raises(DataError, match=r"data\.test_split=holdout: .* Give data\.test_split=test$"):  # not train
+        ready(place, test_split="holdout")
+
+
+@pytest.mark.parametrize("settings", [{"test_split": "test"}, {"split": "tarin"}])
+def test_files_have_no_named_parts(settings: dict[str, str], tmp_path: Path) -> None:
+    """`datasets` would give every name the same files: training and held-out images would be the same."""
+    (setting,) = settings
+    for place in (parquet_file(tmp_path / "set"), tmp_path / "set" / "train-00000-of-00002.parquet"):
+        with pytest.raises(
+            DataError, match=rf"data\.{setting}={settings[setting]}: .* stands for files, all of them to"
+        ):
+            ready(place, **settings)
+
+
 def test_a_place_that_is_not_there(tmp_path: Path) -> None:
     for name in (tmp_path / "none", "./none", tmp_path / "none.parquet"):
         with pytest.raises(DataError, match=r"there is no such folder or file\. Give the path of a folder that"):

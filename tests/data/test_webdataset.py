@@ -127,6 +127,12 @@ def test_a_publishers_test_part_is_held_out(tmp_path: Path) -> None:
     assert torch.equal(everything(data), expected())
 
 
+def test_a_shard_that_is_trained_on_is_not_held_out(shards: str) -> None:
+    last = shards.replace("{000..002}", "002")
+    with pytest.raises(DataError, match=r"1 of its shards are trained on too, such as \S+a-002\.tar; images that are"):
+        ready(shards, test_urls=last)
+
+
 def test_an_index_is_made_once_and_anew_for_another_file(shards: str, monkeypatch: pytest.MonkeyPatch) -> None:
     digest = ready(shards).digest
     with monkeypatch.context() as patch:

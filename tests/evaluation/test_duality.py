@@ -105,6 +105,36 @@ def test_other_variants_and_data_modules(base: dict[str, Any]) -> None:
     assert all(torch.isfinite(torch.tensor([found.gap, found.value, found.discriminator_gain])))
 
 
+@pytest.mark.parametrize(
+    ("settings", "images", "message"),
+    [
+        (
+            {"num_classes": 3},
+            (0.0, 1, 16),
+            "DCGAN has 3 classes, which tensors of images do not tell; give a data module",
+        ),
+        ({}, (0.0, 3, 16), r"the training images must be \(N, 1, 16, 16\); got \(80, 3, 16, 16\)"),
+        ({}, (0.0, 1, 32), r"the training images must be \(N, 1, 16, 16\); got \(80, 1, 32, 32\)"),
+        ({}, (255.0, 1, 16), r"the training images must be float in \[-1, 1\]; got values from 255 to 255"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused(
+    settings: dict[str, Any], images: tuple[float, int, int], message: str
+) -> None:
+    level, channels, side = images
+    data = torch.full((80, channels, side, side), level), torch.full((80, channels, side, side), level)
+    with pytest.raises(ValueError, match=message):
+        duality_gap(zoo.DCGAN(resolution=16, channels=1, width=4, **settings), data, batch_size=8)
+
+
+def test_a_model_that_diverged_has_no_gap() -> None:
+    model = shifted(0.0)
+    with torch.no_grad():
+        next(model.generator.parameters()).fill_(float("nan"))
+    found = duality_gap(model, clouds(), images=64, measure_every=64, evaluation=64)
+    assert found.gap != found.gap
+
+
 def test_too_few_held_out_images_are_refused() -> None:
     with pytest.raises(
         ValueError, match="needs two batches of 64 held-out images, one to select best responses and one to evaluate"

@@ -15,10 +15,11 @@ from zoo.audit.planted import Finite
 from zoo.audit.questions.coverage import run as coverage
 from zoo.config.command_line import run_command
 from zoo.data.digits import load_digits
+from zoo.errors import UserError
 from zoo.evaluation.numbers import Number
 from zoo.features import extractor
 from zoo.runs.evaluation_results import notes_on, notes_on_rows
-from zoo.runs.measuring import main
+from zoo.runs.measuring import evaluate, main
 
 
 def folder(name: str, seed: int, size: int, first: int) -> None:
@@ -175,6 +176,23 @@ def test_training_images_beside_folders(
     assert numbers["authenticity"]["value"] == 0
     assert numbers["ct"]["protocol"]["n_train"] == 300
     assert numbers["ct"]["protocol"]["train"] == "train"
+
+
+def test_copies_are_looked_for_among_all_training_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forty copies, all of images that a choice of as many training images might leave out."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    digits, _ = load_digits(16, 3)
+    for name, start, count in (("real", 0, 100), ("train", 300, 600), ("fake", 300, 40), ("nine", 0, 9)):
+        Path(name).mkdir()
+        for i in range(count):
+            Image.fromarray(digits[start + i]).save(Path(name) / f"{i:03d}.png")
+    words = {"train": "train", "fake": "fake", "metrics": "authenticity", "extractor": "pixels", "out": "n.json"}
+    (number,) = evaluate(real="real", **words).rows[0]["numbers"]
+    assert (number.value, number.protocol["n_real"]) == (0, 600)  # its real images are those of training
+    for side in ("real", "train"):
+        with pytest.raises(UserError, match=rf"{side}: nine has 9 images; a measurement needs at least 10"):
+            evaluate(**{"real": "real", **words, side: "nine"})
 
 
 @pytest.mark.parametrize("words", [["checkpoint=dcgan_digits", "train=train"], ["real=real", "stats=s.npz", "train=x"]])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -192,7 +193,8 @@ def test_every_metric_gives_numbers_with_their_protocol() -> None:
 def test_metrics_of_copying_compare_with_training_images_beside_held_out_ones() -> None:
     """Their floors: held-out images in place of generated ones, and where both are needed, halves of the held-out."""
     data, network = ready(Digits()), extractor("digits")
-    reals = with_training_features(reference_features(data, "held_out", network, 150), data, network, 400)
+    held_out = reference_features(data, "held_out", network, 150)
+    reals = replace(held_out, train=cached_features(network, data.train, np.arange(400)))  # few copies are of these
     found = by_key(measure_numbers(["fld", "ct", "authenticity"], network, reals, real_features(150), {}, repeats=2))
     assert set(found) == {"fld", "fld_gap", "ct", "authenticity"}
     assert [found[key].protocol["n_real"] for key in ("fld", "ct", "authenticity")] == [150, 150, 400]
@@ -201,9 +203,10 @@ def test_metrics_of_copying_compare_with_training_images_beside_held_out_ones() 
     assert found["fld"].floor_n == found["ct"].floor_n == (89, 89)  # of 179 held-out images
     assert 0.3 < (found["authenticity"].floor or 0) < 0.8
     copies = cached_features(network, data.train, np.arange(150))
-    whole = with_training_features(reference_features(data, "held_out", network, 150), data, network, 1_618)
+    whole = with_training_features(held_out, data, network)  # all, however few samples are measured
     copied = by_key(measure_numbers(["fld", "ct", "authenticity"], network, whole, copies, {}))
     assert copied["ct"].value < -5 < found["ct"].value
+    assert copied["fld"].protocol["n_train"] == 1618
     assert copied["authenticity"].value == 0
     assert copied["fld_gap"].value < found["fld_gap"].value - 10
 

@@ -178,7 +178,12 @@ def test_growth_cannot_begin_where_there_is_no_block(initial: int) -> None:
 
 @pytest.mark.parametrize(
     ("hold", "fault"),
-    [({8: 10}, "begins at 4, the first resolution; got {8: 10}"), ({}, "begins at 4"), ({4: 10, 8: 0}, "at least 1")],
+    [
+        ({8: 10}, "begins at 4, the first resolution, such as {4: 10000}; got {8: 10}"),
+        ({}, "begins at 4"),
+        ({4: 10, 6: 5}, "hold_images as a mapping has powers of two, from which on its numbers are valid"),
+        ({4: 10, 8: 0}, "at least 1"),
+    ],
 )
 def test_holds_that_leave_a_resolution_out_are_refused(hold: dict[int, int], fault: str) -> None:
     with pytest.raises(ValueError, match=re.escape(fault)):

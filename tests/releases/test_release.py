@@ -205,6 +205,12 @@ def test_the_base_of_a_mixture_is_handed_over_or_refused(tmp_path: Path) -> None
         zoo.from_pretrained(tmp_path / "it", cls=Free)
 
 
+def test_the_base_of_a_mixture_may_be_named_with_its_package(tmp_path: Path) -> None:
+    mixture = zoo.MixGAN({"class": "zoo.DCGAN", "resolution": 16, "channels": 1, "width": 4}, components=2)
+    mixture.save_pretrained(tmp_path / "release")
+    assert equal(weights(zoo.from_pretrained(tmp_path / "release")), weights(mixture))
+
+
 def test_weights_that_a_user_tied_stay_tied(tmp_path: Path) -> None:
     free().save_pretrained(tmp_path / "it")
     loaded = zoo.from_pretrained(tmp_path / "it", cls=Free)

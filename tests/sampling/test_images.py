@@ -87,3 +87,8 @@ def test_a_walk_has_its_rows_in_order_and_one_class_each() -> None:
     assert walk.shape == (10, 1, 16, 16)
     with pytest.raises(ValueError, match="at least 2 steps"):
         interpolate(model, 2, 1)
+
+
+def test_images_are_drawn_in_batches_of_at_least_one() -> None:
+    with pytest.raises(ValueError, match="batch_size must be at least 1; got 0"):
+        tiny_dcgan().sample(4, batch_size=0)

@@ -55,11 +55,11 @@ def test_a_batch_stays_itself() -> None:
         ("ab", "str"),
         (None, "NoneType"),
         (3, "int"),
-        (np.zeros((2, 1, 2, 2)), "ndarray"),
-        ((IMAGES, LABELS, LABELS), "tuple"),
+        (np.zeros((2, 1, 2, 2)), "ndarray; torch.from_numpy makes a tensor of an array"),
+        ((IMAGES, LABELS, LABELS), "tuple of 3: Tensor, Tensor, Tensor"),
         ([], "list"),
         ({"pixels": IMAGES}, "dict"),
-        ((IMAGES, "cat"), "tuple"),
+        ((IMAGES, "cat"), "tuple of 2: Tensor, str"),
     ],
 )
 def test_anything_else_is_refused_by_its_type(data: Any, name: str) -> None:

@@ -256,7 +256,7 @@ class SampleMetrics(Every):
         report = self._held_out = self._held_out or read_json(path) or {}  # kept, as the file may not be written
         reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
         if need_training_images(self.metrics):
-            reals = with_training_features(reals, self._data, self._extractor, self.n, self.seed)
+            reals = with_training_features(reals, self._data, self._extractor, self.seed)
         row = self._rows[-1]
         entry = {
             "images_seen": row["images_seen"],

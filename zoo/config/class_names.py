@@ -102,6 +102,7 @@ def find_class(name: str, kind: type = object) -> Any:
     Raises:
         UserError: when there is no such class, or its module cannot be imported.
     """
+    name = name.removeprefix("zoo.") if name.count(".") == 1 else name  # `zoo.DCGAN` is `DCGAN`
     if "." not in name:
         return public_class(name, kind, import_class)
     if _ALLOWED.get() is not None:

@@ -23,7 +23,7 @@ from zoo.errors import did_you_mean
 
 REQUIRED = inspect.Parameter.empty
 PLAIN = (int, float, str, bool, tuple, list, dict, type(None))
-SEED_RULE = "a seed is a whole number from 0 to 2^64 - 1"
+SEED_RULE = "a seed is a whole number from 0 to 2^32 - 1"
 
 
 def settings_of(target: Callable[..., Any]) -> dict[str, tuple[Any, Any]]:
@@ -111,7 +111,7 @@ def check_settings(
             )
             continue
         if key not in known:
-            hint = did_you_mean(str(key), (*known, *beside))
+            hint = _hint_for(str(key), (*known, *beside), where, getattr(target, "nested", ()))
             faults.append(f"{where}{key}: {name} has no setting of that name.{hint}")
             continue
         hint, default = known[key]
@@ -134,12 +134,20 @@ def check_settings(
     return {key: values[key] for key in known if key in values}, faults
 
 
+def _hint_for(key: str, known: tuple[str, ...], where: str, nested: tuple[str, ...]) -> str:
+    """Return what may be meant by an unknown setting; in a mixture that is a setting of its members."""
+    hint = did_you_mean(key, known)
+    return f" Settings of its members: {where}{nested[0]}.{key}" if nested and "Did you mean" not in hint else hint
+
+
 def is_seed(value: int, allows_negative: bool = False) -> bool:
     """Return whether a number can seed the random generators of torch and NumPy; of these only torch takes negatives.
 
+    On a CPU torch uses the last 32 bits alone, so larger numbers would be seeds that others are already.
+
     A class of the user's may give negative numbers a meaning of their own.
     """
-    return (-(2**63) if allows_negative else 0) <= value < 2**64
+    return (-(2**63) if allows_negative else 0) <= value < 2**32
 
 
 def is_empty(default: Any) -> bool:

@@ -45,6 +45,8 @@ class Digits(Images):
     """
 
     def __init__(self, *, resolution: int = 16, channels: int = 1, **images: Any) -> None:
+        if channels not in (1, 3):
+            raise ValueError(f"channels of Digits are 1 (grey) or 3 (the same three times); got {channels}")
         super().__init__(resolution=resolution, channels=channels, **images)
 
     def read(self) -> Pool:

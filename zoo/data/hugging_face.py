@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,6 +75,18 @@ class HuggingFace(EncodedImages):
                 "ylecun/mnist"
             )
 
+        if self.test_split and self.test_split == self.split:
+            raise DataError(
+                f"data.test_split={self.test_split} is the part to train on, data.split; images that are held out must "
+                "be others. Name another part, or leave data.test_split out, which holds out a share (data.held_out)"
+            )
+        if self._is_files(place) and (self.test_split or self.split != "train"):
+            setting, split = ("test_split", self.test_split) if self.test_split else ("split", self.split)
+            raise DataError(
+                f"data.{setting}={split}: {self.source} stands for files, all of them to train on, and has no parts "
+                "with names. Give the folder of Parquet files whose names tell the part, or leave it out"
+            )
+
     def samples(self) -> Samples:
         """Return the images of the part to train on."""
         return self._part("split", self.split)
@@ -135,7 +148,7 @@ class HuggingFace(EncodedImages):
         import datasets
 
         options: dict[str, Any] = {"cache_dir": str(cache_folder() / "datasets")}
-        if place.is_file() or "*" in self.source:
+        if self._is_files(place):
             found = sorted(str(file) for file in place.parent.glob(place.name))
             if not found or not all(file.endswith(".parquet") for file in found):
                 raise DataError(
@@ -143,11 +156,14 @@ class HuggingFace(EncodedImages):
                     "Give a folder for other forms"
                 )
             with self._faults():
-                files = {part: found for part in (self.split, self.test_split) if part}
-                return datasets.load_dataset_builder("parquet", data_files=files, **options)
+                return datasets.load_dataset_builder("parquet", data_files={self.split: found}, **options)
         with self._faults():
             source = str(place) if place.is_dir() else self.source
             return datasets.load_dataset_builder(source, self.config or None, **options)
+
+    def _is_files(self, place: Path) -> bool:
+        """Return whether the source is a file, or a pattern of files."""
+        return place.is_file() or "*" in self.source
 
     def _parquet(self, paths: list[str]) -> Samples:
         """Return the images of Parquet files."""
@@ -225,9 +241,12 @@ class HuggingFace(EncodedImages):
         return "", ()
 
     def _no_split(self, setting: str, split: str, known: list[str]) -> DataError:
+        other = self.split if setting == "test_split" else self.test_split
+        possible = [str(part) for part in known if part != other]
+        close = difflib.get_close_matches(split, possible, n=1)
+        remedy = f"Give data.{setting}={[*close, *possible][0]}" if possible else f"Leave data.{setting} out"
         return DataError(
-            f"data.{setting}={split}: {self.source} has no such part; it has {', '.join(map(str, known))}. Give "
-            f"data.{setting}={known[0] if known else 'NAME'}"
+            f"data.{setting}={split}: {self.source} has no such part; it has {', '.join(map(str, known))}. {remedy}"
         )
 
     @contextmanager

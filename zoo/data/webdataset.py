@@ -75,10 +75,23 @@ class WebDataset(EncodedImages):
         """Check that the shards that are files are there.
 
         Raises:
-            DataError: if one is not.
+            DataError: if one is not, or is both trained on and held out.
         """
-        for pattern in (self.urls, *((self.test_urls,) if self.test_urls else ())):
-            places_of(pattern)
+        places_of(self.urls)
+        self._refuse_shared()
+
+    def _refuse_shared(self) -> None:
+        """Refuse shards that are both trained on and held out.
+
+        Raises:
+            DataError: naming one.
+        """
+        both = set(places_of(self.urls)) & set(places_of(self.test_urls) if self.test_urls else ())
+        if both:
+            raise DataError(
+                f"data.test_urls={self.test_urls}: {len(both):,} of its shards are trained on too, such as "
+                f"{min(both)}; images that are held out must be others. Leave them out of data.urls"
+            )
 
     def samples(self) -> Samples:
         """Return the images of all shards of `urls`."""
@@ -86,6 +99,7 @@ class WebDataset(EncodedImages):
 
     def test_samples(self) -> Samples | None:
         """Return the images of all shards of `test_urls`; None if it is empty."""
+        self._refuse_shared()
         return self._indexed("test_urls", self.test_urls) if self.test_urls else None
 
     def _indexed(self, setting: str, pattern: str) -> Samples:

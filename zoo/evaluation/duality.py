@@ -135,7 +135,7 @@ def duality_gap(
                 response = _BestResponse(model, side, sign, parts, evaluation, batch_size)  # type: ignore[arg-type]
                 response.train(images, measure_every)
                 curves.setdefault(side, []).append(response.curve)
-                if response.best > best:
+                if not response.best <= best:  # also if it is not a number, so that the gap is none either
                     best, best_values[side] = response.best, response.test_value()
     return DualityGap(value, best_values["discriminator"], best_values["generator"], curves)
 
@@ -177,11 +177,32 @@ def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_ImageSet
         sources: Any = (data.train, data.held_out)
     else:
         sources = data
+        for name, images in zip(("training", "held-out"), data):
+            _check_tensor(images, name, model)
     resolution = model.data_resolution(model.progress)
     train, held_out = (_ImageSet(source, torch.arange(len(source)), resolution, model) for source in sources)
     # The order is random and fixed, since the held-out images of most data sets are sorted by class.
     rows = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))
     return train, _ImageSet(sources[1], rows, resolution, model)
+
+
+def _check_tensor(images: Tensor, name: str, model: GAN) -> None:
+    """Check images that are given as a tensor.
+
+    Raises:
+        ValueError: for a conditional model, or images that do not fit it.
+    """
+    if model.num_classes:
+        raise ValueError(
+            f"{type(model).__name__} has {model.num_classes} classes, which tensors of images do not tell; give a data "
+            "module instead"
+        )
+    shape = (model.channels, model.resolution, model.resolution)
+    if images.shape[1:] != shape:
+        raise ValueError(f"the {name} images must be (N, {', '.join(map(str, shape))}); got {tuple(images.shape)}")
+    low, high = (float(value) for value in images.aminmax())
+    if model.resolution > 1 and not (low >= -1.01 and high <= 1.01):  # points of a plane have no range
+        raise ValueError(f"the {name} images must be float in [-1, 1]; got values from {low:g} to {high:g}")
 
 
 def _copy_of_game(model: GAN, new_side: Side | None) -> GAN:
@@ -283,7 +304,7 @@ class _BestResponse:
         self.curve.images.append(seen)
         self.curve.train.append(values["train"])
         self.curve.validation.append(values["validation"])
-        if self.sign * values["validation"] > self.best:
+        if not self.sign * values["validation"] <= self.best:  # also if it is not a number
             self.best = self.sign * values["validation"]
             self._state = {name: value.clone() for name, value in self.network.state_dict().items()}
 

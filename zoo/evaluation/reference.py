@@ -17,6 +17,9 @@ from zoo.features import Extractor, Features, cached_features
 
 SplitName = Literal["held_out", "train"]
 
+MOST_TRAINING = 50_000
+"""Most training images among which copies are looked for."""
+
 
 @dataclass(frozen=True)
 class ReferenceSet:
@@ -138,21 +141,21 @@ def reference_of_splits(
     return ReferenceSet(split_name, split, chosen, reference, additional)
 
 
-def with_training_features(
-    reals: ReferenceSet, data: Images, extractor: Extractor, n: int, seed: int = 0
-) -> ReferenceSet:
-    """Add the features of n training images to a held-out reference; a reference of training images stays as it is.
+def with_training_features(reals: ReferenceSet, data: Images, extractor: Extractor, seed: int = 0) -> ReferenceSet:
+    """Add the features of the training images to a held-out reference; a reference of training images stays as it is.
+
+    However few samples are measured, all training images are taken, up to `MOST_TRAINING`: who looks for copies in a
+    part of them finds that part alone.
 
     Args:
         reals: the reference.
         data: data module, set up.
         extractor: extractor of the features.
-        n: number of training images; fewer if there are not so many.
-        seed: seed of the choice.
+        seed: seed of the choice of `MOST_TRAINING` images, where there are more.
     """
     if reals.split_name == "train":
         return reals
-    chosen = _random_indices(len(data.train), n, seed)
+    chosen = _random_indices(len(data.train), MOST_TRAINING, seed)
     return replace(reals, train=cached_features(extractor, data.train, chosen))
 
 

@@ -331,7 +331,9 @@ class BigGAN(OrthogonalGAN):
         length = latent_dim or LATENT_DIMS[resolution]
         if skip_latents:
             if length < slots:
-                raise ValueError(f"latent_dim must be at least {slots}, one for each chunk at {resolution} px")
+                raise ValueError(
+                    f"latent_dim must be at least {slots}, one for each chunk at {resolution} px; got {length}"
+                )
             length -= length % slots
             if num_classes and not shared_dim:
                 raise ValueError("shared_dim=0 has no place for chunks of the latent; set skip_latents=False")

@@ -54,9 +54,11 @@ class Growth:
             raise ValueError(f"hold_images must be at least 1 and fade_images 0; got {self.hold} and {self.fade}")
         if self.initial not in (sizes := [2**i for i in range(2, self.resolution.bit_length())]):
             raise ValueError(f"initial_resolution is one of {', '.join(map(str, sizes))}; got {self.initial}")
-        if isinstance(self.hold, Mapping) and min(self.hold, default=self.initial + 1) > self.initial:
+        starts = list(self.hold) if isinstance(self.hold, Mapping) else [self.initial]
+        if min(starts, default=self.initial + 1) > self.initial or any(start & (start - 1) for start in starts):
             raise ValueError(
-                f"hold_images as a mapping begins at {self.initial}, the first resolution; got {self.hold}"
+                "hold_images as a mapping has powers of two, from which on its numbers are valid, and begins at "
+                f"{self.initial}, the first resolution, such as {{{self.initial}: 10000}}; got {self.hold}"
             )
 
     def held(self, resolution: int) -> int:

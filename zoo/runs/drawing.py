@@ -86,8 +86,7 @@ def sample(
         python -m zoo.sample checkpoint=dcgan_digits n=50000 out=samples.npz
     """
     levels = _levels_of(truncation, latents)
-    n = n if n is not None else OF_EACH_LEVEL if len(levels) > 1 else USUAL
-    if n < 1:
+    if n is not None and n < 1:
         raise UserError(f"n: at least 1 image; got {n}")
     if columns < 0:
         raise UserError(f"columns: at least 1, or 0 to let the picture choose; got {columns}")
@@ -100,6 +99,16 @@ def sample(
             "seeds, latents, interpolate and a list of truncations each say what is drawn. Give one of them"
         )
     numbers = None if seeds is None else seeds_of(seeds)
+    by_number = numbers is None and not latents
+    is_picture = not out.endswith((".npz", ".npy"))
+    _refuse_unused(
+        n=n is not None and not by_number and n,
+        seed=seed and not by_number and seed,
+        truncation_by=truncation_by != "redrawing" and levels == [None] and truncation_by,
+        scale=scale != 1 and not is_picture and scale,
+        columns=columns and not is_picture and columns,
+    )
+    n = n if n is not None else OF_EACH_LEVEL if len(levels) > 1 else USUAL
     place = with_home(out)
     to_folder = out.endswith(("/", "\\")) or place.is_dir()
     check_output(place, to_folder, interpolate)
@@ -119,6 +128,17 @@ def sample(
         raise UserError(str(error)) from error
     write(samples, place, to_folder, columns, scale)
     return place
+
+
+def _refuse_unused(**unused: int | str | bool) -> None:
+    """Refuse options that have no effect on what is drawn; those that have are falsy here.
+
+    Raises:
+        UserError: naming the first.
+    """
+    for name, value in unused.items():
+        if value:
+            raise UserError(f"{name}={value} has no effect on what is drawn or written here; leave it out")
 
 
 @wraps(sample)

@@ -31,6 +31,7 @@ PROTOCOL = (
     "split",
     "n_real",
     "n_fake",
+    "n_train",
     "reference",
     "made_by",
     "seed",

@@ -283,7 +283,7 @@ def evaluate_checkpoint(
     n = request.n or min(MOST, available)
     reals = reference_features(data, request.split, network, request.n_real or n, request.seed)
     if need_training_images(names):
-        reals = with_training_features(reals, data, network, request.n_real or n, request.seed)
+        reals = with_training_features(reals, data, network, request.seed)
     modes: Modes | None = (torch.from_numpy(data.centres), data.deviation) if isinstance(data, Points) else None
     labels = None
     if model.num_classes and reals.split.pool.labels is not None:

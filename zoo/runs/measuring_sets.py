@@ -17,7 +17,7 @@ from zoo.data.sizes import Sizes, mixed_sizes_note
 from zoo.errors import UserError
 from zoo.evaluation.against_statistics import POSSIBLE, check_possible, distance_to, statistics_of
 from zoo.evaluation.numbers import Floor, Modes, Number, measure_numbers
-from zoo.evaluation.reference import ReferenceSet, reference_of_splits
+from zoo.evaluation.reference import MOST_TRAINING, ReferenceSet, reference_of_splits
 from zoo.evaluation.reference_files import (
     ReferenceFile,
     extractor_of,
@@ -151,8 +151,7 @@ def evaluate_sets(
     notes = [] if given is None or not from_file else given.check(network)
     size = resolution or sides["fake"].common_side
     fakes = sides["fake"].images(size, reading or {})
-    if len(fakes) < FEWEST:
-        raise UserError(f"fake: {fake} has {len(fakes)} images; a measurement needs at least {FEWEST}")
+    _check_enough("fake", sides["fake"], fakes)
     n = min(request.n or MOST, len(fakes))
     fake_features = _chosen(fakes, network, n, request.seed).reference
     protocol = {
@@ -190,6 +189,16 @@ def evaluate_sets(
     return Evaluation(f"{fake} against {real}", Path("evaluation.json"), rows, notes, versions_of(PACKAGES))
 
 
+def _check_enough(name: str, side: Side, images: Split) -> None:
+    """Check that a side has enough images for a measurement.
+
+    Raises:
+        UserError: if it has not.
+    """
+    if len(images) < FEWEST:
+        raise UserError(f"{name}: {side.where} has {len(images)} images; a measurement needs at least {FEWEST}")
+
+
 def _real_side(
     sides: Mapping[str, Side],
     network: Extractor,
@@ -199,13 +208,15 @@ def _real_side(
 ) -> ReferenceSet:
     """Return the features of real images, with those of training images if they are given; note digests."""
     reals = read(sides["real"])
+    _check_enough("real", sides["real"], reals)
     protocol["real_digest"] = reals.pool.digest
     chosen = _chosen(reals, network, request.n_real, request.seed)
     if "train" not in sides:
         return chosen
     known = read(sides["train"])
+    _check_enough("train", sides["train"], known)
     protocol |= {"train": sides["train"].where, "train_digest": known.pool.digest}
-    features = _chosen(known, network, request.n_real, request.seed, further=False).reference
+    features = _chosen(known, network, MOST_TRAINING, request.seed, further=False).reference
     return replace(chosen, split_name="held_out", train=features)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity
 from torch.nn.functional import interpolate as interpolate_pixels
 
-from zoo.errors import did_you_mean
+from zoo.errors import did_you_mean, require_at_least
 from zoo.sampling.protocol import GenerativeModel, RowNetworks
 from zoo.training.seeding import seeded
 
@@ -143,6 +143,7 @@ def _rendered(
     model: GenerativeModel, latents: Tensor, labels: Tensor | None, networks: RowNetworks, batch_size: int
 ) -> Iterator[Tensor]:
     """Yield the images of latents one batch at a time, at the model's full resolution."""
+    require_at_least(1, batch_size=batch_size)
     for first in range(0, len(latents), batch_size):
         rows = slice(first, first + batch_size)
         images = networks[rows].generate(model, latents[rows], None if labels is None else labels[rows])

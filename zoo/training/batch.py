@@ -63,7 +63,7 @@ class Batch:
                 return cls(images, labels)
         raise TypeError(
             f"a batch is a tensor of images, a pair (images, labels), a mapping with 'images' and 'labels', or a "
-            f"zoo.Batch; the loader yielded a {type(data).__name__}"
+            f"zoo.Batch; the loader yielded a {type(data).__name__}{_parts_of(data)}"
         )
 
     def __len__(self) -> int:
@@ -102,6 +102,15 @@ class Batch:
         if self.heads is not None:
             for batch, rows in zip(batches, torch.split(self.heads, [len(batch) for batch in batches])):
                 batch.heads = rows
+
+
+def _parts_of(data: Any) -> str:
+    """Return what a loader's sequence consists of, or how an array becomes a tensor, as the end of a message."""
+    if hasattr(data, "__array__") and not isinstance(data, Sequence):
+        return "; torch.from_numpy makes a tensor of an array"
+    if isinstance(data, Sequence) and not isinstance(data, str):
+        return f" of {len(data)}: {', '.join(type(part).__name__ for part in data[:4])}"
+    return ""
 
 
 def check_batch(batch: Batch, channels: int, resolutions: Collection[int], num_classes: int) -> None:

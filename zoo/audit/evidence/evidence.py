@@ -21,6 +21,8 @@ from zoo.features.cache import batch_of
 
 T = TypeVar("T")
 PIXEL_SIZE = 32  # largest height and width, in pixels, at which pixel distances are measured
+MIDDLE, COMPARED = 127, 100
+"""Middle of the values that images are stored with, and the images of each side whose values are compared."""
 
 
 @dataclass
@@ -83,6 +85,13 @@ class Evidence:
             raise UserError(
                 f"{self.subject.name} draws images {tuple(drawn.shape)} (C, H, W), the real ones are "
                 f"{tuple(self.train.shape)}. Give real images at the generator's resolution and channels"
+            )
+        darkest, real = (int(images.stored[:COMPARED].min()) for images in (drawn, self.train))
+        if darkest >= MIDDLE > real + MIDDLE // 2:
+            raise UserError(
+                f"{self.subject.name}: no value of {min(len(drawn), COMPARED)} generated images lies in the lower half "
+                "of the range, where real ones have values: they look like images in [0, 1]. The range is [-1, 1]: "
+                "multiply by 2 and subtract 1"
             )
         return drawn
 

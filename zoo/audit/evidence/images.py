@@ -116,12 +116,17 @@ def check_labels(labels: Tensor, n: int, name: str, from_files: bool) -> Tensor:
         from_files: whether the images are files, whose order the message then gives.
 
     Raises:
-        UserError: unless there is one for each image.
+        UserError: unless there is one for each image, a whole number that is not negative.
     """
     if len(labels) != n:
         order = ", in the order of the sorted paths" if from_files else ""
         raise UserError(f"labels: one for each image of {name}, {n:,}; got {len(labels):,}{order}")
-    return torch.as_tensor(labels).long().cpu()
+    given = torch.as_tensor(labels).cpu()
+    classes = given.long()
+    if n and not (bool((classes == given).all()) and int(classes.min()) >= 0):
+        wrong = given[(classes != given) | (classes < 0)][0].item()
+        raise UserError(f"labels: classes of {name} are whole numbers from 0 on; got {wrong}")
+    return classes
 
 
 class FloatImages:

@@ -17,6 +17,7 @@ from zoo.audit.findings.finding import NotApplicable
 from zoo.sampling.protocol import RowNetworks
 
 CANDIDATES = 16  # draws from the prior for each image and restart; images of the same class share all their draws
+OF_EACH_CLASS = 4  # draws of each class, at least, where the class is not known
 PRIOR_SHARE = 0.999  # share of the prior inside the ball
 STEP = 0.1  # learning rate of Adam in standard deviations of the prior; decays to 0 along a cosine
 
@@ -95,6 +96,8 @@ def _starts(
     """
     n = len(images)
     size = n * CANDIDATES * restarts
+    if labels is None and subject.num_classes:  # every class is tried, however many there are
+        size = max(size, OF_EACH_CLASS * subject.num_classes)
     latents = subject.sample_latent(size, seed).detach().float().cpu()
     networks = subject.choose_networks(size, seed)
     classes = None if labels is None else labels.repeat_interleave(size // n)
