@@ -106,7 +106,7 @@ def test_a_rate_that_is_0_before_the_end_is_said_at_the_start(capsys: pytest.Cap
 
 @pytest.mark.parametrize("mixed", [False, True])
 def test_schedules_of_r3gan_follow_a_new_length(mixed: bool, tmp_path: Path) -> None:
-    own = {"width": 8, "group_size": 8}
+    own = {"width": 8, "group_size": 8, "lr_schedule": "cosine", "lr_final": 0.1}
     model = {"class": "MixGAN", "components": 2, "base": own} if mixed else own
     run = zoo.fit("r3gan_digits", out=tmp_path / "run", **{**SMALL_RUN, "images": 64, "model": model})
     resumed = zoo.fit(resume=run.folder, images=128).model
