@@ -76,7 +76,7 @@ class GAN(Publishable, Sampleable, clock.Clocked, LogsTerms, Augmented, PlainlyN
         lr_warmup: images over which the learning rates rise from 0.
         critic_steps: discriminator updates for each turn of the generator.
         generator_steps: generator updates in each of its turns, on the same real images.
-        micro_batches: number of parts a batch is processed in, to bound memory, each with a batch norm of its own.
+        micro_batches: number of parts a batch is processed in, to bound memory; batch norm sees one part at a time.
         clip_norm: largest norm of each player's gradient; 0 for no clipping.
         average_halflife: half-life of the generator's moving average (EMA), in images; 0 samples from the live
             generator.

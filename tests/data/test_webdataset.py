@@ -127,6 +127,11 @@ def test_a_publishers_test_part_is_held_out(tmp_path: Path) -> None:
     assert torch.equal(everything(data), expected())
 
 
+def test_a_missing_shard_is_named_by_its_setting(shards: str) -> None:
+    with pytest.raises(DataError, match=r"data\.test_urls=none\.tar: 1 of 1 shards are not there"):
+        ready(shards, test_urls="none.tar")
+
+
 def test_a_shard_that_is_trained_on_is_not_held_out(shards: str) -> None:
     last = shards.replace("{000..002}", "002")
     with pytest.raises(DataError, match=r"1 of its shards are trained on too, such as \S+a-002\.tar; images that are"):

@@ -127,6 +127,13 @@ def test_tensors_that_do_not_fit_are_refused(
         duality_gap(zoo.DCGAN(resolution=16, channels=1, width=4, **settings), data, batch_size=8)
 
 
+def test_tensors_of_uint8_are_images_too() -> None:
+    data = tuple(torch.randint(256, (n, 1, 16, 16), dtype=torch.uint8) for n in (64, 32))
+    model = zoo.DCGAN(resolution=16, channels=1, width=4)
+    found = duality_gap(model, data, images=16, measure_every=16, batch_size=8, evaluation=8)  # type: ignore[arg-type]
+    assert found.gap == found.gap
+
+
 def test_a_model_that_diverged_has_no_gap() -> None:
     model = shifted(0.0)
     with torch.no_grad():

@@ -205,6 +205,11 @@ def test_the_base_of_a_mixture_is_handed_over_or_refused(tmp_path: Path) -> None
         zoo.from_pretrained(tmp_path / "it", cls=Free)
 
 
+def test_a_model_with_a_negative_seed_is_released(tmp_path: Path) -> None:
+    tiny_dcgan(seed=-1).save_pretrained(tmp_path / "release")
+    assert zoo.from_pretrained(tmp_path / "release").seed == -1
+
+
 def test_the_base_of_a_mixture_may_be_named_with_its_package(tmp_path: Path) -> None:
     mixture = zoo.MixGAN({"class": "zoo.DCGAN", "resolution": 16, "channels": 1, "width": 4}, components=2)
     mixture.save_pretrained(tmp_path / "release")

@@ -122,7 +122,8 @@ def check_settings(
             values[key] = _converted(hint, value)
         except ValueError:
             faults.append(f"{where}{key}: {_shown(value)} is not {describe_type(hint)}")
-        if key == "seed" and isinstance(values.get(key), int) and not is_seed(values[key], allows_negative=bool(where)):
+        negative = bool(where) or inspect.isclass(target)  # else a command or a recipe itself
+        if key == "seed" and isinstance(values.get(key), int) and not is_seed(values[key], allows_negative=negative):
             faults.append(f"{where}{key}: {SEED_RULE}; got {_shown(value)}")
     for key, (hint, default) in known.items():
         if not complete or key in given:

@@ -22,6 +22,16 @@ ONLY_OF_WRAPPERS = ("MixtureReport",)
 """Callbacks that work with no other models."""
 
 
+def member_section(model: Mapping[str, Any]) -> tuple[tuple[str, ...], Mapping[str, Any]]:
+    """Return the keys of the section with the settings of a single GAN, and these: of a mixture those of its base.
+
+    Args:
+        model: settings of the model of a recipe.
+    """
+    base = model.get("base")
+    return (("model", "base"), base) if isinstance(base, Mapping) else (("model",), model)
+
+
 def follow_wrapper(written: dict[str, Any], overrides: dict[str, Any], kinds: Kinds) -> list[str]:
     """Move the settings of a recipe's model where a new `model.class` needs them; change both arguments in place.
 

@@ -77,21 +77,19 @@ class WebDataset(EncodedImages):
         Raises:
             DataError: if one is not, or is both trained on and held out.
         """
-        places_of(self.urls)
-        self._refuse_shared()
-
-    def _refuse_shared(self) -> None:
-        """Refuse shards that are both trained on and held out.
-
-        Raises:
-            DataError: naming one.
-        """
-        both = set(places_of(self.urls)) & set(places_of(self.test_urls) if self.test_urls else ())
+        both = set(self._places("urls")) & set(self._places("test_urls") if self.test_urls else ())
         if both:
             raise DataError(
                 f"data.test_urls={self.test_urls}: {len(both):,} of its shards are trained on too, such as "
                 f"{min(both)}; images that are held out must be others. Leave them out of data.urls"
             )
+
+    def _places(self, setting: str) -> list[str]:
+        """Return the paths and addresses of the shards of a setting, `urls` or `test_urls`, which errors name."""
+        try:
+            return places_of(getattr(self, setting))
+        except DataError as error:
+            raise DataError(str(error).replace("data.urls", f"data.{setting}", 1)) from error
 
     def samples(self) -> Samples:
         """Return the images of all shards of `urls`."""
@@ -99,7 +97,7 @@ class WebDataset(EncodedImages):
 
     def test_samples(self) -> Samples | None:
         """Return the images of all shards of `test_urls`; None if it is empty."""
-        self._refuse_shared()
+        self.check_place()
         return self._indexed("test_urls", self.test_urls) if self.test_urls else None
 
     def _indexed(self, setting: str, pattern: str) -> Samples:

@@ -177,17 +177,18 @@ def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_ImageSet
         sources: Any = (data.train, data.held_out)
     else:
         sources = data
-        for name, images in zip(("training", "held-out"), data):
-            _check_tensor(images, name, model)
     resolution = model.data_resolution(model.progress)
+    if not isinstance(data, Images):
+        for name, images in zip(("training", "held-out"), data):
+            _check_tensor(to_float(images), name, model, resolution)
     train, held_out = (_ImageSet(source, torch.arange(len(source)), resolution, model) for source in sources)
     # The order is random and fixed, since the held-out images of most data sets are sorted by class.
     rows = torch.randperm(len(held_out), generator=torch.Generator().manual_seed(0))
     return train, _ImageSet(sources[1], rows, resolution, model)
 
 
-def _check_tensor(images: Tensor, name: str, model: GAN) -> None:
-    """Check images that are given as a tensor.
+def _check_tensor(images: Tensor, name: str, model: GAN, resolution: int) -> None:
+    """Check float images that are given as a tensor, at the resolution that the model has reached.
 
     Raises:
         ValueError: for a conditional model, or images that do not fit it.
@@ -197,11 +198,11 @@ def _check_tensor(images: Tensor, name: str, model: GAN) -> None:
             f"{type(model).__name__} has {model.num_classes} classes, which tensors of images do not tell; give a data "
             "module instead"
         )
-    shape = (model.channels, model.resolution, model.resolution)
+    shape = (model.channels, resolution, resolution)
     if images.shape[1:] != shape:
         raise ValueError(f"the {name} images must be (N, {', '.join(map(str, shape))}); got {tuple(images.shape)}")
     low, high = (float(value) for value in images.aminmax())
-    if model.resolution > 1 and not (low >= -1.01 and high <= 1.01):  # points of a plane have no range
+    if resolution > 1 and not (low >= -1.01 and high <= 1.01):  # points of a plane have no range
         raise ValueError(f"the {name} images must be float in [-1, 1]; got values from {low:g} to {high:g}")
 
 

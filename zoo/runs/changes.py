@@ -13,6 +13,7 @@ from zoo.config.class_names import find_class
 from zoo.config.recipe import Recipe
 from zoo.config.settings import settings_of
 from zoo.config.values import flattened
+from zoo.config.wrapping import member_section
 from zoo.gan import GAN
 
 KEPT = ("resolution", "channels", "latent_dim", "num_classes", "betas", "seed")
@@ -98,9 +99,7 @@ def note_early_end(recipe: Recipe) -> list[str]:
 
 def loop_settings(recipe: Recipe) -> tuple[tuple[str, ...], Mapping[str, Any]]:
     """Return the settings of the training loop and the keys of their section: the model's, or those of its base."""
-    arguments = recipe.model.arguments
-    base = arguments.get("base")
-    return (("model", "base"), base) if isinstance(base, Mapping) else (("model",), arguments)
+    return member_section(recipe.model.arguments)
 
 
 def _free_settings(recipe: Recipe) -> set[str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from zoo.config.wrapping import member_section
 from zoo.errors import UserError, first_line
 from zoo.io.claims import holder
 from zoo.io.files import read_json
@@ -55,8 +56,8 @@ class Evidence:
     @property
     def member(self) -> tuple[str, Mapping[str, Any]]:
         """Where the settings of a single GAN are, and these: those of the base where the model is a mixture."""
-        base = self.model.get("base")
-        return ("model.base", base) if isinstance(base, Mapping) else ("model", self.model)
+        keys, settings = member_section(self.model)
+        return ".".join(keys), settings
 
     @property
     def first_measurement(self) -> int:
