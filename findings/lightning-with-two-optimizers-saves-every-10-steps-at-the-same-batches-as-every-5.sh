@@ -15,6 +15,7 @@
 #   generator in every second, n=5: 7, 10, 17, 20, 27, 30
 #   generator in every second, n=10: 7, 20, 27
 set -euo pipefail
+script=$(realpath "$0")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/environment"
@@ -67,4 +68,4 @@ for name, turns, lengths in (
         print(f"{name}, n={n}: {', '.join(map(str, batches))}")
 PYTHON
 cat seen.txt
-sed -n 's/^#   \(.*, n=[0-9]*: .*\)/\1/p' "$0" | diff - seen.txt
+sed -n 's/^#   \(.*, n=[0-9]*: .*\)/\1/p' "$script" | diff - seen.txt

@@ -14,6 +14,7 @@
 #   33 of 64 numbers: normal alike 17, uniform alike 33
 #   48 of 64 numbers: normal alike 48, uniform alike 48
 set -euo pipefail
+script=$(realpath "$0")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/environment"
@@ -35,4 +36,4 @@ for few in (8, 15, 16, 20, 33, 48):
     print(f"{few} of 64 numbers: normal alike {alike(torch.randn, few, 64)}, uniform alike {alike(torch.rand, few, 64)}")
 PYTHON
 cat seen.txt
-sed -n 's/^#   \([0-9]* of 64 .*\)/\1/p' "$0" | diff - seen.txt
+sed -n 's/^#   \([0-9]* of 64 .*\)/\1/p' "$script" | diff - seen.txt

@@ -13,7 +13,7 @@ measured by `idea_costs.py`; the images per second of the rows compare only betw
 A run whose loss became infinite has no numbers, and says after how many images it ended.
 
 Rows are written as they come; those that are there are not computed again. The first samples of seed 0 lie beside them;
-the table of the committed results is written into `examples/README.md`.
+the table of the committed results, and the samples, are written into `examples/README.md`.
 """
 
 from __future__ import annotations
@@ -187,6 +187,13 @@ def table(rows: list[dict[str, Any]], images: int, costs: dict[str, Any]) -> lis
     return markdown(heads, lines)
 
 
+def grids(folder: Path) -> list[str]:
+    """Return the lines of a table with the first samples of every model that has a picture in the results."""
+    names = [name for name in (*PARENTS, *IDEAS) if (folder / f"{NAME}_{name}.png").exists()]
+    cells = [(f"`{name}`", f"![samples of {name}](../studies/results/{NAME}_{name}.png)") for name in names]
+    return markdown(["model", "samples"], cells)
+
+
 def study(
     ideas: list[str] = [*PARENTS, *IDEAS],
     seeds: list[int] = [0, 1, 2],
@@ -219,7 +226,8 @@ def study(
                 rows.leave([row(name, variants[name], seed, images, root, n, Path(out))])
                 print(rows[-1], flush=True)
     costs = json.loads(COSTS.read_text())["costs"] if COSTS.exists() else {}
-    rows.show(table(rows, images, costs), PAGE, BEGIN, END)
+    samples = ["", "Samples of seed 0, by the average of the generator:", "", *grids(Path(out))]
+    rows.show([*table(rows, images, costs), *samples], PAGE, BEGIN, END)
 
 
 def main(**words: Any) -> None:
