@@ -39,6 +39,7 @@ from zoo.runs.resuming import check_optimizers, restored_from
 from zoo.runs.stage_costs import growing_costs
 from zoo.runs.threads import chosen_threads
 from zoo.runs.verdict_callback import SayVerdict
+from zoo.runs.without_effect import note_settings_without_effect
 from zoo.training.clock import progress_of
 from zoo.training.hardware import choose_precision, choose_strategy
 from zoo.training.malloc import keep_freed_memory
@@ -274,12 +275,12 @@ class Plan:
 
 
 def settle(recipe: Recipe) -> None:
-    """Check the processes that a recipe asks for, choose its precision, and note what would end the run early.
+    """Check the processes that a recipe asks for, choose its precision, and note settings that a user may not intend.
 
     Raises:
         UserError: if so many processes cannot be started.
     """
-    recipe.notes.extend(note_early_end(recipe))
+    recipe.notes.extend([*note_early_end(recipe), *note_settings_without_effect(recipe)])
     check_processes(recipe.trainer)
     recipe.trainer["precision"] = choose_precision(recipe.trainer)
 
