@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+import zoo
 from zoo import from_pretrained as load
 from zoo.errors import UserError
 from zoo.project.command import project
@@ -96,6 +97,36 @@ def test_a_mixture_records_the_generator_of_each_picture(tmp_path: Path) -> None
             assert difference == pytest.approx(127.5 * arrays["difference"][i], abs=0.5)
 
 
+@pytest.mark.parametrize(("data", "level"), [({}, 0), ({"background": "#808080"}, 128)])
+def test_transparent_parts_lie_on_the_background_of_the_training_images(
+    data: dict[str, Any], level: int, tmp_path: Path
+) -> None:
+    """A run on black, a picture without a visible pixel: what is searched is black, or the colour that is given."""
+    for i in range(8):
+        Image.fromarray(np.full((16, 16), 30 * i, np.uint8)).save(tmp_path / f"train{i}.png")
+    settings = {"class": "Folder", "root": str(tmp_path), "match": "train*", "background": "black", "batch_size": 4}
+    model = {"width": 2, "num_classes": 0, "average_halflife": 0}
+    zoo.fit(
+        "dcgan_digits",
+        images=8,
+        out=tmp_path / "run",
+        model=model,
+        data=settings,
+        callbacks={"SaveEvery": {"every": 8}},
+    )
+    Image.new("RGBA", (16, 16), (255, 0, 0, 0)).save(tmp_path / "nothing.png")
+    project(
+        str(tmp_path / "run"),
+        str(tmp_path / "nothing.png"),
+        steps=1,
+        restarts=1,
+        data=data,
+        out=str(tmp_path / "out"),
+    )
+    with Image.open(tmp_path / "out" / "projection.png") as picture:
+        assert picture.convert("L").getpixel((10, 10)) == pytest.approx(level, abs=1)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -107,6 +138,8 @@ def test_a_mixture_records_the_generator_of_each_picture(tmp_path: Path) -> None
         ({"between": 1}, "between: at least 2 images with the two ends, or 0 for no walk; got 1"),
         ({"labels": 10}, "labels: classes are numbered 0 to 9; got 10"),
         ({"labels": [1, 2]}, "labels: one class for all pictures, or one for each of 1; got 2"),
+        ({"data": {"match": "*.png"}}, "data.match=*.png: pictures take only data.value_range and data.background"),
+        ({"data": {"background": "blak"}}, "data: background is a colour such as black, white or #rrggbb; got 'blak'"),
         ({"labels": 1.5}, "labels: a class, by its number or its name"),
         ({"checkpoint": "progan_earth", "labels": 1}, "labels: this model is unconditional"),
     ],

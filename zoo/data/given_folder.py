@@ -11,6 +11,7 @@ from PIL import Image
 
 from zoo.config.settings import check_settings
 from zoo.data.arrays import Arrays
+from zoo.data.decode import Rendering
 from zoo.data.folder import Folder
 from zoo.data.raster import open_raster
 from zoo.data.zip import Zip, opened_archive
@@ -38,6 +39,20 @@ def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
                 f"data.{key}={value}: folders of images take only data.{', data.'.join(OF_FILES)}. Leave it out"
             )
     return dict(changes or {})
+
+
+def rendering_of(resolution: int, channels: int, reading: Mapping[str, Any]) -> Rendering:
+    """Return how single picture files become square arrays.
+
+    Args:
+        resolution: height and width in pixels to which pictures are resized.
+        channels: 3 for colour, 1 for grey.
+        reading: `value_range` and `background`, see `Folder`.
+
+    Raises:
+        UserError: for a value that `Folder` refuses.
+    """
+    return _built(Folder, Path(), resolution, channels, reading).rendering
 
 
 def existing_path(name: str, path: str | Path) -> Path:

@@ -13,13 +13,14 @@ from torch import Tensor
 from zoo.audit.evidence.latent_search import Reconstructions, reconstruct
 from zoo.audit.zoo_model import adapt
 from zoo.data.decode import Rendering, square_of
+from zoo.data.given_folder import rendering_of
 from zoo.data.raster import UNDECODABLE, open_raster
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.files import atomic_write, with_home
 from zoo.rendering import pictures
 from zoo.runs.drawing import class_numbers
-from zoo.runs.opening import load_model
+from zoo.runs.opening import READING, load_model, reading_of
 from zoo.sampling.images import render, slerp
 from zoo.training.hardware import select_device
 
@@ -39,6 +40,7 @@ def project(
     out: str = "projection",
     device: str = "auto",
     cls: str | list[str] | None = None,
+    data: dict[str, Any] | None = None,
 ) -> Path:
     """Find the latents whose images are nearest to given pictures.
 
@@ -64,6 +66,8 @@ def project(
         out: the folder.
         device: device to compute on: auto, cpu or cuda.
         cls: import path of your own class that a release was made of.
+        data: how the pictures are read, as data.background=black or data.value_range=[0,4095]; what is not given is
+            that of the model's training images.
 
     Returns:
         The folder.
@@ -76,12 +80,13 @@ def project(
         python -m zoo.project checkpoint=dcgan_digits image=[three.png,eight.png] labels=[3,8] out=digits
     """
     names = [image] if isinstance(image, str) else [str(name) for name in image]
-    _check(names, steps, restarts, between)
+    _check(names, steps, restarts, between, data or {})
     folder = with_home(out)
     model = load_model(checkpoint, cls).to(select_device(device))
     if model.resolution == 1:
         raise UserError(f"checkpoint: {checkpoint} draws points in the plane; only pictures are projected")
-    targets = torch.cat([_picture(with_home(name), model) for name in names])
+    rendering = rendering_of(model.resolution, model.channels, {**reading_of(checkpoint), **(data or {})})
+    targets = torch.cat([_picture(with_home(name), rendering) for name in names])
     found, own = _search(model, targets, _classes(model, labels, len(names)), steps, restarts, seed)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -98,8 +103,8 @@ def main(**options: Any) -> None:
     print(f"pictures and latents: {project(**options)}")
 
 
-def _check(names: list[str], steps: int, restarts: int, between: int) -> None:
-    """Check the numbers of pictures, steps and restarts.
+def _check(names: list[str], steps: int, restarts: int, between: int, data: dict[str, Any]) -> None:
+    """Check the numbers of pictures, steps and restarts, and the names of settings for reading files.
 
     Raises:
         UserError: for those that are out of range.
@@ -111,9 +116,12 @@ def _check(names: list[str], steps: int, restarts: int, between: int) -> None:
             raise UserError(f"{name}: at least 1; got {value}")
     if between < 0 or between == 1:
         raise UserError(f"between: at least 2 images with the two ends, or 0 for no walk; got {between}")
+    for key, value in data.items():
+        if key not in READING:
+            raise UserError(f"data.{key}={value}: pictures take only data.{' and data.'.join(READING)}. Leave it out")
 
 
-def _picture(path: Path, model: GAN) -> Tensor:
+def _picture(path: Path, rendering: Rendering) -> Tensor:
     """Read a picture (1, C, H, W) in [-1, 1], cut to a square at the model's resolution.
 
     Raises:
@@ -122,7 +130,7 @@ def _picture(path: Path, model: GAN) -> Tensor:
     if not path.is_file():
         raise UserError(f"image: there is no file {path}. Give a picture file, or several: image=[a.png,b.png]")
     try:
-        square = square_of(open_raster(path), Rendering(model.resolution, model.channels))
+        square = square_of(open_raster(path), rendering)
     except UNDECODABLE as error:
         raise UserError(f"image: {path} cannot be decoded as a picture ({first_line(error)})") from error
     return torch.from_numpy(square.copy()).permute(2, 0, 1)[None].float() / 127.5 - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from zoo.io.run_folder import run_of
 from zoo.layers.wrappers import plain_name
 from zoo.releases import weights
 from zoo.releases.references import Reference
-from zoo.releases.release_format import AVERAGE, LIVE
+from zoo.releases.release_format import AVERAGE, LIVE, RECIPE
 from zoo.runs.locating import best_checkpoint, checkpoint_of, locate, newest_checkpoint, report_name
 from zoo.runs.recipes import load_recipe
 from zoo.runs.recording import whole_recipe
@@ -25,9 +26,13 @@ from zoo.runs.training_data import (
     check_fit,
     data_of_checkpoint,
     data_of_release,
+    data_section,
     digests_of_release,
     recorded_digest,
 )
+
+READING = ("value_range", "background")
+"""Settings of data that say how values and transparency of a single file are read."""
 
 
 def load_run(where: str | Path) -> GAN:
@@ -98,6 +103,27 @@ def _load_release(release: Reference, cls: UserClasses | None) -> tuple[GAN, Pat
     """Load the model of a release; return it with the folder of the release, None for a single downloaded file."""
     files = find(release)
     return load(files.weights, files.config, cls), files.folder
+
+
+def reading_of(where: str) -> dict[str, Any]:
+    """Return how the files of a model's training images were read: `value_range` and `background`, if its recipe says.
+
+    Args:
+        where: a run folder, a checkpoint file, or a release, as `zoo.runs.locating.locate` takes them. The recipe of a
+            release is untrusted input: the values are to be checked.
+
+    Raises:
+        UserError: if there is nothing to load, or it is refused.
+    """
+    location = locate(where)
+    section: Mapping[str, Any] = {}
+    if isinstance(location, Reference):
+        folder = find(location).folder
+        section = {} if folder is None else data_section(folder / RECIPE)
+    else:
+        recipe = run_of(newest_checkpoint(location)).recipe
+        section = load_recipe(whole_recipe(recipe)).data.arguments if recipe.is_file() else {}
+    return {key: section[key] for key in READING if key in section}
 
 
 @dataclass(frozen=True)

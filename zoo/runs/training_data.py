@@ -98,7 +98,7 @@ def data_of_release(where: str, folder: Path | None, changes: dict[str, Any], mo
     if "class" in changes:
         defaults = {"resolution": model.resolution, "channels": model.channels}
         return set_up_data(build_data({**defaults, **changes}))
-    section = {} if folder is None else _data_section(folder / release_format.RECIPE)
+    section = {} if folder is None else data_section(folder / release_format.RECIPE)
     if "class" not in section:
         raise UserError(
             f"{where} does not say what it was trained on. Name its training images, of which some were held out: "
@@ -138,7 +138,7 @@ def _settings_from_outside(section: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def _data_section(recipe: Path) -> dict[str, Any]:
+def data_section(recipe: Path) -> dict[str, Any]:
     """Return the section `data` of an untrusted recipe as plain values; empty if there is none."""
     try:
         content = read_yaml(recipe.read_text(encoding="utf-8"))
