@@ -104,7 +104,15 @@ IDEAS = {
     "infogan": of_dcgan("infogan.InfoGAN", False),
     "unrolled": of_dcgan("unrolled.UnrolledGAN", False),
     "logan": of_dcgan("logan.LOGAN", True),
-    "projected": of_dcgan("projected.ProjectedGAN", False, r1=0.0),
+    "projected": of_dcgan(
+        "projected.ProjectedGAN",
+        False,
+        r1=0.0,
+        generator_lr=2e-4,
+        discriminator_lr=2e-4,
+        betas=[0.0, 0.99],
+        augment=["color", "translation", "cutout"],
+    ),
     "fastgan": Variant("dcgan_without_classes", str(ROOT / "examples/ideas/fastgan_fashion.yaml")),
     "diffusion_gan": of_dcgan("diffusion_gan.DiffusionGAN", False),
 }

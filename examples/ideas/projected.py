@@ -2,15 +2,14 @@
 
 The discriminator sees not images but features of a frozen network trained on ImageNet, EfficientNet-Lite0 as in the
 paper, at four depths. They are mixed by fixed random convolutions: 1x1 across channels, and 3x3 from deep to shallow
-maps across scales (section 3.2). A small discriminator with spectral norm judges the map of each depth; the hinge loss
-is the mean over all their logits. Needs `pip install 'gan-zoo[metrics]'`.
+maps across scales (section 3.2). A small discriminator with spectral and batch norm judges the map of each depth; the
+hinge loss is the mean over all their logits. Needs `pip install 'gan-zoo[metrics]'`.
 
-Departs from the paper: the generator is that of `zoo.DCGAN`; images are enlarged to `size`, not to 224 px, and not
-augmented unless `model.augment=[color,translation,cutout]` is given, the authors' default; their small discriminators
-also have batch norm, and their own widths.
+Departs from the paper: the generator is that of `zoo.DCGAN`; images are enlarged to `size`, not to 224 px; the small
+discriminators have one width. Without the augmentation below, the authors', it soon draws one image only.
 
-    python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.projected.ProjectedGAN \
-        model.num_classes=0 model.r1=0
+    python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.projected.ProjectedGAN model.num_classes=0 \
+        model.r1=0 model.betas=[0.0,0.99] model.augment=[color,translation,cutout]
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ class ProjectedDiscriminator(nn.Module):
         for halvings in (3, 2, 1, 0):  # from 1/4, 1/8, 1/16 and 1/32 of the size to 1/32
             layers: list[nn.Module] = []
             for _ in range(halvings):
-                layers += [SpectralHalvingConv2d(width, width), LeakyReLU(0.2, True)]
+                layers += [SpectralHalvingConv2d(width, width), nn.BatchNorm2d(width), LeakyReLU(0.2, True)]
             self.judges.append(nn.Sequential(*layers, SpectralConv2d(width, 1)))
 
     def projections(self, images: Tensor) -> list[Tensor]:
@@ -66,7 +65,7 @@ class ProjectedDiscriminator(nn.Module):
 class ProjectedGAN(zoo.DCGAN):
     """DCGAN whose discriminator sees projected features. `dcgan` are settings of `zoo.DCGAN`, without classes."""
 
-    couples_batch = packable = False
+    packable, couples_batch = False, True
 
     def __init__(self, size: int = 96, judge_width: int = 64, objective: str = "hinge", **dcgan: Any) -> None:
         super().__init__(objective=objective, **dcgan)
