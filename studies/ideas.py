@@ -75,6 +75,7 @@ def of_biggan(path: str, **model: Any) -> Variant:
     return Variant("biggan", "biggan_fashion", {"class": f"examples.ideas.{path}", **model})
 
 
+FASTGAN = str(ROOT / "examples/ideas/fastgan_fashion.yaml")
 RELATIVISTIC: dict[str, Any] = {"objective": "relativistic", "r1": 0.2, "r2": 0.2}
 PARENTS = {
     "dcgan": Variant("", "dcgan_fashion"),
@@ -104,16 +105,18 @@ IDEAS = {
     "infogan": of_dcgan("infogan.InfoGAN", False),
     "unrolled": of_dcgan("unrolled.UnrolledGAN", False),
     "logan": of_dcgan("logan.LOGAN", True),
-    "projected": of_dcgan(
-        "projected.ProjectedGAN",
-        False,
-        r1=0.0,
-        generator_lr=2e-4,
-        discriminator_lr=2e-4,
-        betas=[0.0, 0.99],
-        augment=["color", "translation", "cutout"],
+    "fastgan": Variant("dcgan_without_classes", FASTGAN),
+    "projected": Variant(
+        "fastgan",
+        FASTGAN,
+        {
+            "class": "examples.ideas.projected.ProjectedGAN",
+            "generator_lr": 2e-4,
+            "discriminator_lr": 2e-4,
+            "betas": [0.0, 0.99],
+            "augment": ["color", "translation", "cutout"],
+        },
     ),
-    "fastgan": Variant("dcgan_without_classes", str(ROOT / "examples/ideas/fastgan_fashion.yaml")),
     "diffusion_gan": of_dcgan("diffusion_gan.DiffusionGAN", False),
 }
 

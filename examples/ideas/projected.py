@@ -5,11 +5,12 @@ paper, at four depths. They are mixed by fixed random convolutions: 1x1 across c
 maps across scales (section 3.2). A small discriminator with spectral and batch norm judges the map of each depth; the
 hinge loss is the mean over all their logits. Needs `pip install 'gan-zoo[metrics]'`.
 
-Departs from the paper: the generator is that of `zoo.DCGAN`; images are enlarged to `size`, not to 224 px; the small
-discriminators have one width. Without the augmentation below, the authors', it soon draws one image only.
+Departs from the paper: images are enlarged to `size`, not to 224 px; the small discriminators have one width. The
+generator is that of `fastgan.py`, as the authors' first: that of `zoo.DCGAN` soon drew one image only.
 
-    python -m zoo.fit recipe=dcgan_fashion model.class=examples.ideas.projected.ProjectedGAN model.num_classes=0 \
-        model.r1=0 model.betas=[0.0,0.99] model.augment=[color,translation,cutout]
+    python -m zoo.fit recipe=examples/ideas/fastgan_fashion.yaml model.class=examples.ideas.projected.ProjectedGAN \
+        model.generator_lr=0.0002 model.discriminator_lr=0.0002 model.betas=[0.0,0.99] \
+        model.augment=[color,translation,cutout]
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 import zoo
+from examples.ideas.fastgan import FastGAN
 from zoo.features.effnet import EffNetLite0
 from zoo.layers.rectifier import LeakyReLU
 from zoo.layers.spectral import SpectralConv2d, SpectralHalvingConv2d
@@ -62,15 +64,13 @@ class ProjectedDiscriminator(nn.Module):
         return torch.cat([judge(x).flatten(1) for judge, x in zip(self.judges, self.projections(images))], 1)
 
 
-class ProjectedGAN(zoo.DCGAN):
-    """DCGAN whose discriminator sees projected features. `dcgan` are settings of `zoo.DCGAN`, without classes."""
+class ProjectedGAN(FastGAN):
+    """FastGAN's generator against projected features. `fastgan` are settings of `FastGAN`."""
 
-    packable, couples_batch = False, True
+    couples_batch = True
 
-    def __init__(self, size: int = 96, judge_width: int = 64, objective: str = "hinge", **dcgan: Any) -> None:
-        super().__init__(objective=objective, **dcgan)
-        if self.num_classes:
-            raise ValueError(f"num_classes={self.num_classes}: this discriminator knows none; set model.num_classes=0")
+    def __init__(self, size: int = 96, judge_width: int = 64, **fastgan: Any) -> None:
+        super().__init__(**fastgan)
         if size < 32 or size % 32:
             raise ValueError(f"size must be a multiple of 32, by which the features are smaller; got {size}")
         self.discriminator = ProjectedDiscriminator(size, judge_width).to(memory_format=torch.channels_last)

@@ -123,7 +123,6 @@ OF_SINGLE_IMAGES = (
     "consistency.ConsistentGAN",
     "top_k.TopKGAN",
     "infogan.InfoGAN",
-    "projected.ProjectedGAN",
     "diffusion_gan.DiffusionGAN",
 )
 
