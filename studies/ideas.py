@@ -179,7 +179,7 @@ def table(rows: list[dict[str, Any]], images: int, costs: dict[str, Any]) -> lis
     for parent in dict.fromkeys((*PARENTS, *(variant.parent for variant in IDEAS.values()))):
         fd = {r["seed"]: r["fd"] for r in rows if (r["idea"], r["images"]) == (parent, images) and "fd" in r}
         ideas = [idea for idea, variant in IDEAS.items() if variant.parent == parent]
-        if parent in IDEAS and not any(r["idea"] in ideas for r in rows):
+        if parent in IDEAS and not any(r["idea"] in ideas and r["images"] == images for r in rows):
             continue  # it stands below its own parent already
         for name in (parent, *ideas):
             own = [r for r in rows if (r["idea"], r["images"]) == (name, images)]

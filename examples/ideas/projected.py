@@ -6,7 +6,7 @@ maps across scales (section 3.2). A small discriminator with spectral and batch 
 hinge loss is the mean over all their logits. Needs `pip install 'gan-zoo[metrics]'`.
 
 Departs from the paper: images are enlarged to `size`, not to 224 px; the small discriminators have one width. The
-generator is that of `fastgan.py`, as the authors' first: that of `zoo.DCGAN` soon drew one image only.
+generator is that of `fastgan.py`, as one of the authors'. With that of `zoo.DCGAN` all samples were soon one image.
 
     python -m zoo.fit recipe=examples/ideas/fastgan_fashion.yaml model.class=examples.ideas.projected.ProjectedGAN \
         model.generator_lr=0.0002 model.discriminator_lr=0.0002 model.betas=[0.0,0.99] \

@@ -74,6 +74,7 @@ def test_settings_of_the_members_of_a_mixture_are_looked_at() -> None:
         {"r2": 1.0, "penalty_every": 4, "penalty_precision": "mixed"},
         {"augment": "adaptive", "augment_factors": {"hue": 0.5}, "ada_target": 0.5},
         {"augment": ["pipeline"], "augment_strength": 0.4},
+        {"augment": "colour", "augment_strength": 0.4},  # refused when the model is built
         {"class": f"{__name__}.OwnPenalty", "r1": 0, "penalty_every": 4},
     ],
 )

@@ -20,6 +20,8 @@ from zoo.io.files import with_home
 
 OF_FILES = ("on_corrupt", "value_range", "background", "match", "cache")
 """Settings of `Folder` that say how files are read."""
+OF_PICTURES = ("value_range", "background")
+"""Those of them that say how the values and the transparency of a single file are read."""
 Source = Folder | Zip | Arrays
 """A source of images that has `sizes`, the sizes of all images before they are resized."""
 SOURCES: dict[str, type[Source]] = {".zip": Zip, ".npz": Arrays, ".npy": Arrays}
@@ -33,11 +35,27 @@ def folder_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         UserError: for another setting.
     """
+    return _only(OF_FILES, changes, f"folders of images take only data.{', data.'.join(OF_FILES)}")
+
+
+def picture_settings(changes: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the settings that a command for single picture files accepts as `data.KEY=VALUE`.
+
+    Raises:
+        UserError: for another setting.
+    """
+    return _only(OF_PICTURES, changes, f"pictures take only data.{' and data.'.join(OF_PICTURES)}")
+
+
+def _only(known: tuple[str, ...], changes: Mapping[str, Any] | None, rule: str) -> dict[str, Any]:
+    """Return the given settings if all of them are known.
+
+    Raises:
+        UserError: with the rule, for another setting.
+    """
     for key, value in (changes or {}).items():
-        if key not in OF_FILES:
-            raise UserError(
-                f"data.{key}={value}: folders of images take only data.{', data.'.join(OF_FILES)}. Leave it out"
-            )
+        if key not in known:
+            raise UserError(f"data.{key}={value}: {rule}. Leave it out")
     return dict(changes or {})
 
 
@@ -47,7 +65,7 @@ def rendering_of(resolution: int, channels: int, reading: Mapping[str, Any]) -> 
     Args:
         resolution: height and width in pixels to which pictures are resized.
         channels: 3 for colour, 1 for grey.
-        reading: `value_range` and `background`, see `Folder`.
+        reading: settings for reading a file, see `picture_settings`.
 
     Raises:
         UserError: for a value that `Folder` refuses.

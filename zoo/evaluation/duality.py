@@ -170,6 +170,7 @@ class _ImageSet:
 
 def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_ImageSet, _ImageSet]:
     """Return training images, and held-out images in a random order."""
+    resolution = model.data_resolution(model.progress)
     if isinstance(data, Images):
         if not hasattr(data, "train"):
             data.prepare_data()
@@ -177,8 +178,6 @@ def _splits(model: GAN, data: Images | tuple[Tensor, Tensor]) -> tuple[_ImageSet
         sources: Any = (data.train, data.held_out)
     else:
         sources = data
-    resolution = model.data_resolution(model.progress)
-    if not isinstance(data, Images):
         for name, images in zip(("training", "held-out"), data):
             _check_tensor(to_float(images), name, model, resolution)
     train, held_out = (_ImageSet(source, torch.arange(len(source)), resolution, model) for source in sources)

@@ -13,14 +13,14 @@ from torch import Tensor
 from zoo.audit.evidence.latent_search import Reconstructions, reconstruct
 from zoo.audit.zoo_model import adapt
 from zoo.data.decode import Rendering, square_of
-from zoo.data.given_folder import rendering_of
+from zoo.data.given_folder import picture_settings, rendering_of
 from zoo.data.raster import UNDECODABLE, open_raster
 from zoo.errors import UserError, first_line
 from zoo.gan import GAN
 from zoo.io.files import atomic_write, with_home
 from zoo.rendering import pictures
 from zoo.runs.drawing import class_numbers
-from zoo.runs.opening import READING, load_model, reading_of
+from zoo.runs.opening import load_model, reading_of
 from zoo.sampling.images import render, slerp
 from zoo.training.hardware import select_device
 
@@ -80,12 +80,13 @@ def project(
         python -m zoo.project checkpoint=dcgan_digits image=[three.png,eight.png] labels=[3,8] out=digits
     """
     names = [image] if isinstance(image, str) else [str(name) for name in image]
-    _check(names, steps, restarts, between, data or {})
+    _check(names, steps, restarts, between)
+    given = picture_settings(data)
     folder = with_home(out)
     model = load_model(checkpoint, cls).to(select_device(device))
     if model.resolution == 1:
         raise UserError(f"checkpoint: {checkpoint} draws points in the plane; only pictures are projected")
-    rendering = rendering_of(model.resolution, model.channels, {**reading_of(checkpoint), **(data or {})})
+    rendering = rendering_of(model.resolution, model.channels, {**reading_of(checkpoint), **given})
     targets = torch.cat([_picture(with_home(name), rendering) for name in names])
     found, own = _search(model, targets, _classes(model, labels, len(names)), steps, restarts, seed)
     try:
@@ -103,8 +104,8 @@ def main(**options: Any) -> None:
     print(f"pictures and latents: {project(**options)}")
 
 
-def _check(names: list[str], steps: int, restarts: int, between: int, data: dict[str, Any]) -> None:
-    """Check the numbers of pictures, steps and restarts, and the names of settings for reading files.
+def _check(names: list[str], steps: int, restarts: int, between: int) -> None:
+    """Check the numbers of pictures, steps and restarts.
 
     Raises:
         UserError: for those that are out of range.
@@ -116,9 +117,6 @@ def _check(names: list[str], steps: int, restarts: int, between: int, data: dict
             raise UserError(f"{name}: at least 1; got {value}")
     if between < 0 or between == 1:
         raise UserError(f"between: at least 2 images with the two ends, or 0 for no walk; got {between}")
-    for key, value in data.items():
-        if key not in READING:
-            raise UserError(f"data.{key}={value}: pictures take only data.{' and data.'.join(READING)}. Leave it out")
 
 
 def _picture(path: Path, rendering: Rendering) -> Tensor:

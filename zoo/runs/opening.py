@@ -9,6 +9,7 @@ from typing import Any
 
 from zoo.config.settings import settings_of
 from zoo.data import Images
+from zoo.data.given_folder import OF_PICTURES
 from zoo.errors import CheckpointError
 from zoo.gan import GAN
 from zoo.hub.finding import find
@@ -30,9 +31,6 @@ from zoo.runs.training_data import (
     digests_of_release,
     recorded_digest,
 )
-
-READING = ("value_range", "background")
-"""Settings of data that say how values and transparency of a single file are read."""
 
 
 def load_run(where: str | Path) -> GAN:
@@ -123,7 +121,7 @@ def reading_of(where: str) -> dict[str, Any]:
     else:
         recipe = run_of(newest_checkpoint(location)).recipe
         section = load_recipe(whole_recipe(recipe)).data.arguments if recipe.is_file() else {}
-    return {key: section[key] for key in READING if key in section}
+    return {key: section[key] for key in OF_PICTURES if key in section}
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 from zoo.config.class_names import find_class
 from zoo.config.recipe import Recipe
 from zoo.config.settings import settings_of
-from zoo.config.wrapping import member_section
 from zoo.gan import GAN
+from zoo.runs.changes import loop_settings
 from zoo.training.augment import check_kinds
 
 Settings = Mapping[str, Any]
@@ -23,12 +23,12 @@ class Condition:
     Args:
         names: the settings.
         holds: whether they have an effect, given all settings of the model and its class.
-        remedy: what would give them an effect.
+        reason: why they have none otherwise, for the user.
     """
 
     names: tuple[str, ...]
     holds: Callable[[Settings, type[GAN]], bool]
-    remedy: str
+    reason: str
 
 
 def penalised(settings: Settings, target: type[GAN]) -> bool:
@@ -39,8 +39,15 @@ def penalised(settings: Settings, target: type[GAN]) -> bool:
 
 
 def augmented_by(*kinds: str) -> Callable[[Settings, type[GAN]], bool]:
-    """Return a function that tells whether any of these augmentations is asked for."""
-    return lambda settings, target: bool(set(kinds) & set(check_kinds(settings.get("augment", ()))))
+    """Return a function that tells whether any of these augmentations is asked for, or one that does not exist."""
+
+    def holds(settings: Settings, target: type[GAN]) -> bool:
+        try:
+            return not set(kinds).isdisjoint(check_kinds(settings.get("augment", ())))
+        except ValueError:  # refused with its reason when the model is built
+            return True
+
+    return holds
 
 
 CONDITIONS = (
@@ -68,20 +75,21 @@ CONDITIONS = (
         "with average_halflife=0 there is no average",
     ),
 )
-"""What settings need that one can give in vain. A value that is the class's default is never named."""
+"""Conditions of the settings that other settings can leave without effect."""
 
 
 def note_settings_without_effect(recipe: Recipe) -> list[str]:
     """Return a line for each setting of a recipe's model, or of a mixture's members, that has no effect.
 
     Args:
-        recipe: a checked recipe, in which every default is written out.
+        recipe: a checked recipe, in which every default is written out. Values that are the class's defaults are never
+            named.
     """
-    where, settings = member_section(recipe.model.arguments)
+    where, settings = loop_settings(recipe)
     target: Any = recipe.model.target if len(where) == 1 else find_class(str(settings["class"]), GAN)
     defaults = {name: default for name, (_, default) in settings_of(target).items()}
     return [
-        f"{'.'.join(where)}.{name}={settings[name]} has no effect: {condition.remedy}"
+        f"{'.'.join(where)}.{name}={settings[name]} has no effect: {condition.reason}"
         for condition in CONDITIONS
         for name in condition.names
         if name in settings and settings[name] != defaults.get(name, settings[name])
