@@ -1,4 +1,4 @@
-"""For every test: a seed, a cache of its own and one thread; scikit-learn's digits are decoded once.
+"""For every test: a seed, a cache of its own and one thread; digits are decoded once, metrics of runs not plotted.
 
 With `-n 2 --dist loadgroup` each test goes to a worker by itself, so both workers would make a fixture of a module. The
 tests that share one are therefore a group, which goes to one worker.
@@ -51,6 +51,14 @@ def digits_decoded_once() -> Iterator[None]:
     """Most tests use these images, and decoding them takes a third of a second."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(digits, "load_digits", functools.cache(digits.load_digits))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_plots_of_metrics() -> Iterator[None]:
+    """A plot takes most of the time of a run as short as those of tests; `tests/callbacks/test_metrics.py` has one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("zoo.callbacks.metrics.can_plot", lambda: False)
         yield
 
 

@@ -20,6 +20,7 @@ from zoo.callbacks import metrics as metrics_of_samples
 from zoo.errors import CheckpointError, FeatureError
 from zoo.evaluation import Number
 from zoo.io.checkpoints import read_checkpoint
+from zoo.rendering.svg import can_plot
 
 Rows = list[dict[str, Any]]
 SMALL: dict[str, Any] = {
@@ -39,16 +40,11 @@ def rows_of(folder: Path) -> Rows:
     return [json.loads(line) for line in (folder / "evaluation" / "training-digits.jsonl").read_text().splitlines()]
 
 
-@pytest.fixture(autouse=True)
-def without_plots(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No plots, which take most of the time of so short a run; only that of the fixture `run` has them."""
-    monkeypatch.setattr(metrics_of_samples, "can_plot", lambda: False)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> zoo.Run:
-    """A run of ten rounds, measured after every second one."""
+    """A run of ten rounds, measured after every second one, with the plot that `conftest.py` leaves out."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics_of_samples, "can_plot", can_plot)
         patch.setenv("ZOO_CACHE", str(tmp_path_factory.mktemp("cache")))
         return fit(tmp_path_factory.mktemp("runs") / "run")
 

@@ -174,6 +174,16 @@ def test_building_an_extractor_leaves_the_random_state(random_inception: Path) -
     assert torch.equal(torch.rand(1), expected)
 
 
+@pytest.mark.filterwarnings("error")
+def test_networks_have_their_weights_where_a_model_is_built_without_memory(random_inception: Path) -> None:
+    """On the meta device, where a check builds a model with a frozen network in it, such as `ProjectedGAN`."""
+    for name, options in OFFLINE:
+        usual = build(name, options, random_inception)
+        with torch.device("meta"):
+            built = build(name, options, random_inception, fresh=True)
+        assert torch.equal(built.features_and_logits(images(2))[0], usual.features_and_logits(images(2))[0])
+
+
 # --- parity ----------------------------------------------------------------------------------------------------------
 
 

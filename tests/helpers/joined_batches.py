@@ -8,6 +8,7 @@ its rows; and computed in double precision, since Adam makes whole steps of the 
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from torch.overrides import TorchFunctionMode
 
 import zoo
 from tests.helpers.training import train
-from zoo.data import Digits
+from zoo.data import Digits, digits
 from zoo.layers.conditional_norm import UnconditionalBatchNorm
 from zoo.layers.synchronised import joined_batches, mean_over_processes, synchronise
 from zoo.training.replicas import Replicas
@@ -188,6 +189,7 @@ def norms(rank: int, processes: int) -> dict[str, Tensor]:
 def main(folder: Path, processes: int, rounds_each: int = 4) -> None:
     """Train every variant and leave what came of it."""
     torch.set_num_threads(1)
+    digits.load_digits = functools.cache(digits.load_digits)  # decoding takes longer than most variants train
     rank = int(os.environ.get("LOCAL_RANK", 0))
     for dtype, rounds, names in ((torch.float64, rounds_each, VARIANTS), (torch.float32, 1, IN_SINGLE_PRECISION)):
         torch.set_default_dtype(dtype)

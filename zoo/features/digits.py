@@ -101,7 +101,8 @@ class DigitClassifier(Extractor):
         with torch.random.fork_rng(devices=[]):
             network = classifier(trained.size)
         with safe_open(trained.path, framework="pt") as file:
-            network.load_state_dict({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118 - no dict
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
+        network.load_state_dict(state, assign=True)  # also on the meta device
         self.body, self.head = network[:-1], network[-1]
         self.freeze()
 

@@ -86,7 +86,7 @@ def _network() -> Any:
         network = timm.create_model("tf_efficientnet_lite0")
     names = list(network.state_dict())
     assert len(names) == len(state)
-    network.load_state_dict(dict(zip(names, state.values())))
+    network.load_state_dict(dict(zip(names, state.values())), assign=True)  # also on the meta device
     return network.eval()
 
 

@@ -239,7 +239,8 @@ def _network(build: Any, state: dict[str, Tensor], path: Path) -> Any:
     safe = io.BytesIO()
     torch.save(state, safe)
     safe.seek(0)
-    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced; keep the caller's random state
+    # The initial weights are replaced: keep the random state. A model around it may be built on the meta device.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         try:
             return build("inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=safe)
         except RuntimeError as error:  # names or shapes of another network

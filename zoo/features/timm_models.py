@@ -119,7 +119,7 @@ def _pretrained(timm: Any, model: str) -> Any:
         FeatureError: if there are none, or they cannot be downloaded.
     """
     try:
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):  # also in a model on the meta device
             return timm.create_model(model, pretrained=True, num_classes=0).eval()
     except Exception as error:  # of the hub's client, of urllib, of timm: there is no common class
         raise FeatureError(
@@ -142,7 +142,7 @@ def _with_file(timm: Any, model: str, weights: str) -> tuple[Any, str]:
     classifier = set(timm.create_model(model).state_dict()) - set(network.state_dict())
     state = {name: tensor for name, tensor in state.items() if name not in classifier}
     check_fit(network, state, path, f"timm's {model}")
-    network.load_state_dict(state)
+    network.load_state_dict(state, assign=True)  # also on the meta device
     return network, f"a local file, sha256 {digest[:16]}"
 
 

@@ -9,6 +9,12 @@ from typing import Any
 from zoo.io.files import atomic_write
 
 Row = dict[str, Any]
+PANEL = (4.0, 2.8)
+"""Width and height of a panel with its labels, in inches."""
+MARGINS = (0.65, 0.12, 0.5, 0.35)
+"""Of a panel, left, right, below and above, in inches. Given beforehand: matplotlib's layouts draw everything twice."""
+TICKS = 5
+"""Intervals of an axis at most: most of the time goes into ticks, and this is drawn while a run waits."""
 
 
 def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
@@ -28,9 +34,11 @@ def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
     labels = list(dict.fromkeys(number["label"] for row in rows for number in row["numbers"]))
     columns = min(3, len(labels))
     lines = -(-len(labels) // columns)
-    figure = Figure(figsize=(4 * columns, 2.8 * lines), layout="constrained")
+    figure = Figure(figsize=(columns * PANEL[0], lines * PANEL[1]))
     for i, label in enumerate(labels):
-        axes = figure.add_subplot(lines, columns, i + 1)
+        line, column = divmod(i, columns)
+        axes = figure.add_axes(_placed(lines - 1 - line, lines, column, columns))
+        axes.locator_params(nbins=TICKS)
         points = [(row[x], n) for row in rows for n in row["numbers"] if n["label"] == label and n["value"] is not None]
         axes.plot([position for position, _ in points], [n["value"] for _, n in points], marker="o", markersize=3)
         with_interval = [(position, n) for position, n in points if n["low"] is not None]
@@ -45,3 +53,10 @@ def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
         axes.set_xlabel(x_label)
     with atomic_write(path) as scratch:
         figure.savefig(scratch, dpi=110, format="png")
+
+
+def _placed(line: int, lines: int, column: int, columns: int) -> tuple[float, float, float, float]:
+    """Return left, bottom, width and height of the axes of a panel as shares of the figure; lines count from below."""
+    (width, height), (left, right, below, above) = PANEL, MARGINS
+    inner = (width - left - right) / width / columns, (height - below - above) / height / lines
+    return (column + left / width) / columns, (line + below / height) / lines, *inner
