@@ -116,6 +116,28 @@ def test_few_images_are_measured_without_the_interval_that_their_halves_cannot_g
     assert note in " ".join(capsys.readouterr().out.split())
 
 
+def test_grey_images_of_an_array_are_compared_as_grey_ones_of_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They ended in a fault about features of 64 and 192 dimensions."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for name in ("real", "fake"):
+        grey = rng.integers(0, 256, (20, 8, 8), np.uint8)
+        np.savez(f"{name}.npz", grey)
+        Path(name).mkdir()
+        for i, picture in enumerate(grey):
+            Image.fromarray(picture).save(Path(name, f"{i:02}.png"))  # in this order, by which KID draws
+    found = []
+    for real, fake in (("real", "fake"), ("real.npz", "fake"), ("real", "fake.npz")):
+        main(real=real, fake=fake, extractor="pixels", metrics="kid,prdc", n=20, out="numbers.json")
+        rows = json.loads(Path("numbers.json").read_text())["rows"][0]["numbers"]
+        found.append({row["key"]: row["value"] for row in rows})
+        Path("numbers.json").unlink()
+    assert found[0] == found[1] == found[2]
+    assert found[0]["coverage"] > 0
+
+
 def test_blurred_images_are_noted_by_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

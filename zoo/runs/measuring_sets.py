@@ -72,11 +72,19 @@ class Side:
         n, height, width = self.file.images.shape[:3]
         return f"{n:,} images of {width} x {height} px"
 
-    def images(self, size: int, reading: Mapping[str, Any]) -> Split:
+    @property
+    def channels(self) -> int:
+        """The channels of its images: 3 of a folder, those of the images in a file, 1 if it has none."""
+        if self.file is None:
+            return 3
+        return 1 if self.file.images is None else self.file.images.shape[3]
+
+    def images(self, size: int, channels: int, reading: Mapping[str, Any]) -> Split:
         """Return its images at a resolution; those of a folder are resized to it.
 
         Args:
             size: height and width in pixels.
+            channels: 3 gives grey images of a file three equal channels, as grey ones of a folder have; 1 leaves them.
             reading: settings of `Folder` for reading files.
 
         Raises:
@@ -98,6 +106,8 @@ class Side:
                 f"{self.name}: {self.where} holds {self.described}, which are not resized here; the comparison is at "
                 f"{size} x {size} px. Give resolution={images.shape[1]}, or its images as a folder of files"
             )
+        if images.shape[3] < channels:
+            images = np.repeat(images, channels, axis=3)
         return Split(Pool(images, None, content_digest(images)), np.arange(len(images)))
 
 
@@ -150,7 +160,8 @@ def evaluate_sets(
     from_file = [] if given is None else names_from_file(given, names, network)
     notes = [] if given is None or not from_file else given.check(network)
     size = resolution or sides["fake"].common_side
-    fakes = sides["fake"].images(size, reading or {})
+    channels = max(side.channels for side in sides.values())
+    fakes = sides["fake"].images(size, channels, reading or {})
     _check_enough("fake", sides["fake"], fakes)
     n = min(request.n or MOST, len(fakes))
     fake_features = _chosen(fakes, network, n, request.seed).reference
@@ -169,7 +180,7 @@ def evaluate_sets(
     others = [name for name in names if name not in from_file]
     if others:
         wanted = replace(request, n_real=request.n_real or n)
-        chosen = _real_side(sides, network, wanted, lambda side: side.images(size, reading or {}), protocol)
+        chosen = _real_side(sides, network, wanted, lambda side: side.images(size, channels, reading or {}), protocol)
         measured = measure_numbers(
             others,
             network,
@@ -328,7 +339,7 @@ def write_statistics_of_set(
     """
     side = open_side("real", real, reading or {})
     size = resolution or side.common_side
-    images = side.images(size, reading or {})
+    images = side.images(size, side.channels, reading or {})
     network = named_extractor(request.extractor or "effnet-lite0", **request.options).to(request.device)
     about = {"data": f"{real}, {size} px", "digest": images.pool.digest, "files": side.described}
     write_statistics_of(out, images, network, request, about)
