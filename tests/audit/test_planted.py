@@ -95,7 +95,8 @@ def test_the_verdict_names_the_fault(name: str, digits: dict[str, Parts]) -> Non
 
 
 def test_the_same_seed_gives_the_same_report(digits: dict[str, Parts]) -> None:
-    (train, known), (held_out, new), (spare, _) = (digits[part] for part in ("train", "held_out", "spare"))
+    train, held_out, spare = (digits[part][0][:200] for part in ("train", "held_out", "spare"))
+    known, new = (digits[part][1][:200] for part in ("train", "held_out"))
     first, second = (
         audit(
             planted.Memoriser(train, 0.2, spare),
