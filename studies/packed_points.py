@@ -8,7 +8,8 @@ with `packing` set, 100 packs a batch, 1,000 rounds an epoch; theirs are 400 epo
 last generator; a sample is of high quality within three deviations of a centre, a mode counts with one such sample, and
 KL is of the modes of these samples from uniform, in nats. Points are scaled into [-1, 1], and 90,000 are trained on.
 
-Rows go to `results/packed_points.json` as they are done, the table to `packed_points.md`.
+Rows go to `results/packed_points.json` as they are done, the table to `packed_points.md` and, with the committed
+results, to `README.md`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from zoo.config.command_line import checked_arguments, run_command
 from zoo.data import Grid, Ring
 from zoo.metrics import ModeCount
 
+PAGE = RESULTS.parent / "README.md"
+BEGIN, END = "<!-- packs begin: python studies/packed_points.py train=false -->", "<!-- packs end -->"
 EPOCH, BATCH, SAMPLES, WHOLE = 1_000, 100, 2_500, 400  # rounds of an epoch, packs of a batch, samples, epochs
 SOURCES: dict[str, type[Ring] | type[Grid]] = {"ring": Ring, "grid": Grid}
 PUBLISHED = (
@@ -100,8 +103,9 @@ def study(
                 if not found.has(data=name, packing=pack, seed=seed, epochs=epochs):
                     found.leave([one(name, pack, seed, epochs)])
                     print(found[-1], flush=True)
-    path.with_suffix(".md").write_text(table(found) + "\n")
-    print(table(found))
+    shown = table(found)
+    path.with_suffix(".md").write_text(shown + "\n")
+    found.show([shown], PAGE, BEGIN, END)
 
 
 def main(**words: Any) -> None:

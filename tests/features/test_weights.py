@@ -191,6 +191,22 @@ def test_a_file_of_safetensors_is_read_for_a_model_of_timm(tmp_path: Path) -> No
         extractor("timm:test_vit", weights=str(tmp_path / "cut.safetensors"))
 
 
+def test_a_file_in_half_precision_gives_a_model_of_timm_in_single_precision(tmp_path: Path) -> None:
+    """Also where it is built in a model on the meta device, and without a step of the random state."""
+    save_file(
+        {name: value.half() for name, value in timm.create_model("test_vit").state_dict().items()},
+        tmp_path / "h.safetensors",
+    )
+    state = torch.get_rng_state()
+    usual = extractor("timm:test_vit", weights=str(tmp_path / "h.safetensors"))
+    with torch.device("meta"):
+        built = extractor("timm:test_vit", weights=str(tmp_path / "h.safetensors"))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert {weight.dtype for each in (usual, built) for weight in each.parameters()} == {torch.float32}
+    images = torch.rand(2, 3, 32, 32) * 2 - 1
+    assert torch.equal(usual.features_and_logits(images)[0], built.features_and_logits(images)[0])
+
+
 def test_a_model_that_timm_does_not_have_is_answered_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FeatureError, match=r"timm \S+ has no model 'resnt50'\. Did you mean resnet50\?"):
         extractor("timm:resnt50")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zoo.errors import FeatureError
 from zoo.features.base_extractor import Extractor, resized
-from zoo.features.weights import weights_sha256
+from zoo.features.weights import fill, weights_sha256
 
 FEATURES = 64
 
@@ -98,11 +98,11 @@ class DigitClassifier(Extractor):
         self.stacked, self.size, self.scale = stacked, trained.size, facts["scale"]
         self.channels = (3,) if stacked else (1, 3)
         self.logits_width = 1000 if stacked else 10
-        with torch.random.fork_rng(devices=[]):
+        with torch.device("meta"):
             network = classifier(trained.size)
         with safe_open(trained.path, framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - no dict
-        network.load_state_dict(state, assign=True)  # also on the meta device
+        fill(network, state, trained.path, "this classifier")
         self.body, self.head = network[:-1], network[-1]
         self.freeze()
 

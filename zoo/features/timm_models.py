@@ -42,7 +42,7 @@ class TimmModel(Extractor):
         network, where = _with_file(timm, model, weights) if weights else (_pretrained(timm, model), "")
         config = timm.data.resolve_model_data_config(network)
         self._check(model, config)
-        features = network(torch.zeros(1, *config["input_size"]))
+        features = network(torch.zeros(1, *config["input_size"], device="cpu"))
         if features.ndim != 2:
             raise FeatureError(
                 f"extractor={PREFIX}{model}: its features are {tuple(features.shape)}, not (images, width). Use a "
@@ -137,12 +137,12 @@ def _with_file(timm: Any, model: str, weights: str) -> tuple[Any, str]:
     path = with_home(weights)
     digest = weights_sha256(path)
     state = _tensors(path)
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):  # not `fill`: some have constants that no file has
         network: nn.Module = timm.create_model(model, num_classes=0).eval()
-    classifier = set(timm.create_model(model).state_dict()) - set(network.state_dict())
+        classifier = set(timm.create_model(model).state_dict()) - set(network.state_dict())
     state = {name: tensor for name, tensor in state.items() if name not in classifier}
     check_fit(network, state, path, f"timm's {model}")
-    network.load_state_dict(state, assign=True)  # also on the meta device
+    network.load_state_dict(state)
     return network, f"a local file, sha256 {digest[:16]}"
 
 

@@ -34,10 +34,18 @@ def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
     labels = list(dict.fromkeys(number["label"] for row in rows for number in row["numbers"]))
     columns = min(3, len(labels))
     lines = -(-len(labels) // columns)
-    figure = Figure(figsize=(columns * PANEL[0], lines * PANEL[1]))
+    (width, height), (left, right, below, above) = (columns * PANEL[0], lines * PANEL[1]), MARGINS
+    figure = Figure(figsize=(width, height))
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - right / width,
+        bottom=below / height,
+        top=1 - above / height,
+        wspace=(left + right) / (PANEL[0] - left - right),
+        hspace=(below + above) / (PANEL[1] - below - above),
+    )
     for i, label in enumerate(labels):
-        line, column = divmod(i, columns)
-        axes = figure.add_axes(_placed(lines - 1 - line, lines, column, columns))
+        axes = figure.add_subplot(lines, columns, i + 1)
         axes.locator_params(nbins=TICKS)
         points = [(row[x], n) for row in rows for n in row["numbers"] if n["label"] == label and n["value"] is not None]
         axes.plot([position for position, _ in points], [n["value"] for _, n in points], marker="o", markersize=3)
@@ -53,10 +61,3 @@ def draw_curves(rows: Sequence[Row], x: str, x_label: str, path: Path) -> None:
         axes.set_xlabel(x_label)
     with atomic_write(path) as scratch:
         figure.savefig(scratch, dpi=110, format="png")
-
-
-def _placed(line: int, lines: int, column: int, columns: int) -> tuple[float, float, float, float]:
-    """Return left, bottom, width and height of the axes of a panel as shares of the figure; lines count from below."""
-    (width, height), (left, right, below, above) = PANEL, MARGINS
-    inner = (width - left - right) / width / columns, (height - below - above) / height / lines
-    return (column + left / width) / columns, (line + below / height) / lines, *inner
