@@ -16,7 +16,7 @@ import numpy as np
 from generalisation_table import MODELS
 from neural_distance import halves
 from PIL import Image
-from rows import RESULTS
+from rows import FIGURES, RESULTS
 from spiral_table import escalates
 
 from zoo.config.command_line import checked_arguments, run_command
@@ -24,6 +24,7 @@ from zoo.config.command_line import checked_arguments, run_command
 matplotlib.use("agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 Row = dict[str, Any]
 COLOURS = {"train": "tab:blue", "held_out": "tab:orange", "generated": "tab:green"}
@@ -221,7 +222,8 @@ def draw_modes(rows: list[Row], path: Path) -> None:
             ax.plot(shown, modes, "o-", color=f"C{i}", markersize=3, linewidth=1, label=None if j else title)
     ax.axhline(1_000, color="0.7", linewidth=0.8)
     ax.set(yscale="log", xlabel="epochs of 2,000 rounds", ylabel="modes of 1,000")
-    ax.legend(fontsize=8)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.legend(fontsize=8, loc="center right", bbox_to_anchor=(1, 0.66))
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
@@ -283,7 +285,7 @@ def draw_before(rows: list[Row], path: Path) -> None:
     plt.close(figure)
 
 
-def draw(results: str = str(RESULTS), out: str = "docs/images") -> None:
+def draw(results: str = str(RESULTS), out: str = str(FIGURES)) -> None:
     """Draw the figures whose results are there."""
     source, place = Path(results), Path(out)
     place.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rows import train_fully
+from rows import FIGURES, train_fully
 
 import zoo
 import zoo.training.terms
@@ -23,7 +23,6 @@ from zoo.alarms.records import read_jsonl
 from zoo.config.command_line import checked_arguments, run_command
 
 HERE = Path(__file__).parent
-IMAGES = HERE.parent / "docs" / "images"
 SIGNALS = {
     "generator's activations": "activation/g/",
     "discriminator's activations": "activation/d/",
@@ -105,7 +104,7 @@ def study(seed: int = 0, work: str = "") -> None:
         rows = [run_one(p, e, seed, Path(work or scratch)) for p in (True, False) for e in (True, False)]
     path = HERE / "results" / "progan_ablation.json"
     path.write_text(json.dumps({"protocol": (__doc__ or "").strip(), "rows": rows}) + "\n")
-    draw(rows, IMAGES / "progan_ablation.png")
+    draw(rows, FIGURES / "progan_ablation.png")
     for row in rows:
         tail = {what: statistics.median(values[-10:]) for what, values in row["series"].items()}
         print(row["pixel_norm"], row["equalized"], tail, row["alarms"], row["ended"])

@@ -14,6 +14,7 @@ import zoo
 from zoo.io.files import atomic_write
 
 RESULTS = Path(__file__).parent / "results"
+FIGURES = Path(__file__).parents[1] / "docs" / "images"
 
 
 class Rows(list[dict[str, Any]]):

@@ -24,7 +24,7 @@ from measured import images_of
 from PIL import Image
 from progan_spiral import NAME, train
 from pytorch_lightning import Trainer
-from rows import RESULTS, Rows
+from rows import FIGURES, RESULTS, Rows
 from torch import Tensor
 
 import zoo
@@ -146,7 +146,7 @@ def shoot(
     after: int = 60,
     step: int = 2,
     results: str = str(RESULTS),
-    out: str = "docs/images/question_spiral.gif",
+    out: str = str(FIGURES / "question_spiral.gif"),
 ) -> Path:
     """Train the run of a row again, and write its film.
 

@@ -93,3 +93,23 @@ def test_a_run_folder_that_cannot_be_one_is_named(tmp_path: Path, capsys: pytest
         run_command("fit", fit, words)
     assert ended.value.code == 2
     assert f"out: cannot write {tmp_path / 'file'}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        *(tiny_dcgan(objective=name) for name in ("non_saturating", "hinge", "least_squares", "relativistic")),
+        zoo.WGANGP(resolution=16, channels=1, width=4),
+    ],
+    ids=lambda model: type(model.objective).__name__,
+)
+def test_under_autocast_a_loss_has_the_resolution_of_float32(model: zoo.GAN) -> None:
+    model.objective.penalty_factor = 0.0
+    real, fake = (zoo.Batch(torch.rand(4, 1, 16, 16) * 2 - 1) for _ in range(2))
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model.discriminator_loss(real, fake)["adversarial"]
+    assert real.scores is not None
+    assert fake.scores is not None
+    assert real.scores.dtype == loss.dtype == torch.float32
+    exact = model.objective.discriminator_value(real.scores.double(), fake.scores.double())
+    torch.testing.assert_close(loss.double(), exact, rtol=1e-6, atol=1e-7)

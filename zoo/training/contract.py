@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+import torch
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning import callbacks as pl_callbacks
 from torch import Tensor, nn
@@ -64,7 +65,9 @@ def given_objective(model: Any) -> Objective:
 def scored(model: Any, batch: Batch) -> Tensor:
     """Return `model.score(batch)`, which is left in `batch.scores` too, after checking its shape.
 
-    It must be (B,): (B, 1) would silently broadcast to (B, B) in a loss.
+    It must be (B,): (B, 1) would silently broadcast to (B, B) in a loss. Scores in half precision, those of a
+    convolution or a dense layer under autocast, are returned in float32: under it means and differences stay in bf16
+    on every device, and softplus does on a CPU, so a loss of them would have three digits.
 
     Raises:
         UserError: for any other shape.
@@ -75,6 +78,8 @@ def scored(model: Any, batch: Batch) -> Tensor:
             f"{type(model).__name__}.score must give one logit for each image, ({len(batch)},); got "
             f"{tuple(scores.shape)}. For ({len(batch)}, 1), add .flatten()"
         )
+    if scores.dtype in (torch.bfloat16, torch.float16):
+        scores = scores.float()
     batch.scores = scores
     return scores
 
