@@ -8,6 +8,7 @@ from typing import Any
 import adaptive_augmentation
 import ideas
 import penalty_strength
+import question_tables
 from tables import markdown, mean_and_deviation, mean_and_range, write_between
 
 
@@ -65,4 +66,34 @@ def test_the_table_of_strengths_begins_with_the_weakest_and_names_what_falls() -
     assert penalty_strength.table(rows)[2:] == [
         "| 1, falling to 0.1 | 1 | 0.50 | 0.50 | 0.10 | 0.50 | 90.0 |",
         "| 3 | 2 | 0.50 ± 0.00 | 0.50 ± 0.00 | 0.30 ± 0.14 | 0.50 ± 0.00 | 90.0 ± 0.0 |",
+    ]
+
+
+def test_the_m_at_a_half_lies_between_its_neighbours_in_the_logarithm() -> None:
+    course = {10: 0.9, 100: 0.75, 10_000: 0.25}  # a half is midway between 100 and 10,000: at 1,000
+    rows = [{"parameters": 50, "seed": 0, "m": m, "distance": distance} for m, distance in course.items()]
+    never = [{"parameters": 60, "seed": 0, "m": m, "distance": 0.9} for m in course]
+    assert question_tables.known_images(rows + never)[2:] == ["| 50 | 1 | 1,000 |"]
+    rows += [{"parameters": 50, "seed": 1, "m": m, "distance": distance} for m, distance in ((10, 0.5), (1_000, 0.49))]
+    assert question_tables.known_images(rows)[2:] == ["| 50 | 2 | 505 ± 700 |"]
+
+
+def test_the_table_of_blends_has_the_first_and_the_last_moment() -> None:
+    def moment(images: int, fd: float, pull: float) -> dict[str, Any]:
+        scores = {"generated": -1.0, "held_out": 1.0, "negatives": -1.0}
+        return {"images": images, "fd": fd, "coverage": 0.5, "score": scores, "pull": pull}
+
+    def row(kind: str, seed: int, fd: float) -> dict[str, Any]:
+        return {
+            "kind": kind,
+            "seed": seed,
+            "course": [moment(1_000, 30.0, 0.5), moment(9, 7.0, 0.1), moment(9, fd, 0.25)],
+        }
+
+    head, _, *lines = question_tables.blends([row("rising", 0, 20.0), row("gan", 0, 2.0), row("gan", 1, 4.0)])
+    assert "distance at 1,000 images" in head
+    usual = "30.0 ± 0.0 | 3.0 ± 1.4 | 0.50 ± 0.00 | -1.0 ± 0.0 | 1.0 ± 0.0 | -1.0 ± 0.0 | 0.50 ± 0.00, 0.25 ± 0.00"
+    assert lines == [
+        f"| the generator's images (the usual game) | 2 | {usual} |",
+        "| `rising`: blends, ever closer to real images | 1 | 30.0 | 20.0 | 0.50 | -1.0 | 1.0 | -1.0 | 0.50, 0.25 |",
     ]
