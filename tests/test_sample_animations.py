@@ -21,6 +21,16 @@ def test_an_animation_goes_to_the_other_latents_and_back(sampled_runs: dict[str,
         assert animation.size == (2 * 50 + 2, 2 * 50 + 2)
 
 
+def test_columns_are_the_callers_in_an_animation_too(sampled_runs: dict[str, Path], tmp_path: Path) -> None:
+    for columns in (4, 3):  # a still picture has a column for each of the four steps
+        out = str(tmp_path / f"{columns}.gif")
+        sample(str(sampled_runs["plain"]), n=4, interpolate=4, columns=columns, out=out)
+        with Image.open(out) as animation:
+            assert animation.size[0] == columns * 50 + 2
+    with pytest.raises(UserError, match="columns=3 has no effect on what is drawn or written here"):
+        sample(str(sampled_runs["plain"]), n=4, columns=3, out=f"{tmp_path}/pictures/")
+
+
 def test_a_video_has_the_frames_of_the_animation(sampled_runs: dict[str, Path], tmp_path: Path) -> None:
     av = pytest.importorskip("av")
     for name in ("walk.gif", "walk.mp4"):

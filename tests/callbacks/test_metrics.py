@@ -20,7 +20,9 @@ from zoo.callbacks import metrics as metrics_of_samples
 from zoo.errors import CheckpointError, FeatureError
 from zoo.evaluation import Number
 from zoo.io.checkpoints import read_checkpoint
+from zoo.io.run_folder import RunFolder
 from zoo.rendering.svg import can_plot
+from zoo.runs.measuring import evaluate
 
 Rows = list[dict[str, Any]]
 SMALL: dict[str, Any] = {
@@ -276,3 +278,43 @@ def test_metrics_stand_in_the_row_of_the_losses_of_their_moment(run: zoo.Run) ->
     assert moments == ["128", "256", "384", "512", "640"]
     assert all(cell for line in lines for cell in line.split(","))
     assert {"d/adversarial", "metrics/FD-digits"} <= set(header.split(","))
+
+
+def test_what_an_abandoned_branch_reached_is_set_aside(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    callbacks: dict[str, Any] = {"SampleMetrics": {"every": 256, "n": 100}, "SampleGrid": {"every": 512}}
+    callbacks["SaveEvery"] = {"every": 256, "keep": 20}
+    rates = {"generator_lr": 0.02, "discriminator_lr": 0.02}
+    settings = SMALL | {"model": {"width": 8, "average_halflife": 50, **rates}}
+    zoo.fit("dcgan_digits", out=folder.path, images=1536, **settings, callbacks=callbacks)
+    first = rows_of(folder.path)
+    assert [row["images_seen"] for row in first if row["best_so_far"]][-2:] == [1024, 1536]  # else nothing is tested
+    evaluate(checkpoint=str(folder.path), n=50, metrics=["fid"], repeats=2)
+    broken = {"generator_lr": 50.0, "discriminator_lr": 0.5}
+    zoo.fit(resume=folder.checkpoint(1024), images=1280, model=broken)
+    assert rows_of(folder.path)[:-1] == first[:4]
+    assert not rows_of(folder.path)[-1]["best_so_far"]
+    assert folder.best_checkpoints() == [folder.best_checkpoint(1024)]  # not that of 1,536 images
+    assert folder.best_checkpoint(1024).read_bytes() == folder.checkpoint(1024).read_bytes()
+    (report,) = folder.held_out_reports()
+    assert "best" not in report  # it was measured at 1,024 images too, and written over
+    assert report["last"]["images_seen"] == 1280
+    assert folder.all_evaluations() == []
+    assert [int(path.stem) for path in folder.sample_grids()] == [0, 512, 1024, 1280]
+    left = sorted((path.parent.parent.name, int(path.name[:12])) for path in folder.path.rglob("left/*"))
+    checkpoints = [("checkpoints", 1280), ("checkpoints", 1536)]
+    assert left == [("best", 1536), *checkpoints, ("evaluation", 1536), ("samples", 1536)]
+
+
+@pytest.mark.parametrize(
+    ("second", "fault"),
+    [
+        ({"select": "", "metrics": ["prdc"]}, "two SampleMetrics with extractor='' would write the same files"),
+        ({"extractor": "pixels"}, "two SampleMetrics keep the best checkpoint.*Set select='' in all but one"),
+    ],
+)
+def test_two_of_them_that_write_the_same_files_are_refused(second: dict[str, Any], fault: str, tmp_path: Path) -> None:
+    callbacks = {"SampleMetrics": {"every": 128, "n": 20}, "Second": {"class": "SampleMetrics", "every": 64, "n": 20}}
+    callbacks["Second"] |= second
+    with pytest.raises(FeatureError, match=fault):
+        zoo.fit("dcgan_digits", out=tmp_path / "run", images=128, **SMALL, callbacks=callbacks)

@@ -233,6 +233,14 @@ def test_grey_that_was_multiplied_by_its_opacity_is_put_on_the_background(channe
     assert level(tmp_path, channels=channels, background="black") == [0, 100]
 
 
+def test_the_transparent_value_of_deep_grey_is_put_on_the_background_as_that_of_8_bits(tmp_path: Path) -> None:
+    values = np.full((8, 8), 40 * 257, dtype=np.uint16)
+    values[4:] = 7  # of 65,535, as black as 0 in 8 bits
+    Image.fromarray(values).save(tmp_path / "a.png", transparency=7)
+    assert level(tmp_path, background="white") == [40, 255]
+    assert level(tmp_path, background="#646464") == [40, 100]
+
+
 def test_a_colour_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"background is a colour such as black, white or #rrggbb; got 'blakc'"):
         folder(tmp_path, background="blakc")

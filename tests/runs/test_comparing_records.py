@@ -37,6 +37,24 @@ def test_records_count_before_the_table_and_intervals_before_none(tmp_path: Path
     assert held_out_last.floor == 1.5
 
 
+def test_files_of_one_run_are_joined_and_the_same_measurement_counts_once(tmp_path: Path) -> None:
+    folder = write_run(tmp_path / "run", 0, [99.0])
+    (folder / "evaluation").mkdir()
+    files = {}
+    kid = {**number(0.5, 100), "key": "kid", "label": "KID-digits"}
+    for name, measured in (("fd", number(10.0, 100)), ("kid", kid), ("cut", number(14.0, 100, truncation=0.5))):
+        files[name] = str(folder / f"evaluation/000000000100-{name}.json")
+        Path(files[name]).write_text(json.dumps({"rows": [{"truncation": None, "numbers": [measured]}]}))
+    copy = tmp_path / "run/evaluation/copy.json"
+    copy.write_text(Path(files["fd"]).read_text())
+    result = compare([*files.values(), str(copy)])
+    found = sorted((table.label, row.checkpoint, row.values) for table in result.tables for row in table.rows)
+    assert found == [("FD-digits", "given", [10.0]), ("FD-digits", "given", [14.0]), ("KID-digits", "given", [0.5])]
+    assert f"{copy} has the settings and the seed of {files['fd']}, which alone is counted" in result.notes
+    beside = [table.label for table in compare([str(folder), files["kid"]], metric="kid").tables]
+    assert beside == ["KID-digits"]
+
+
 def test_files_of_evaluations_are_pooled_by_the_runs_they_lie_in(tmp_path: Path) -> None:
     paths = []
     for seed, value in enumerate((10.0, 12.0)):

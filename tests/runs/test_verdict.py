@@ -83,6 +83,20 @@ def test_the_gain_of_the_last_quarter_is_that_of_the_best_values() -> None:
     assert (trend.words, trend.gain) == ("still improving", "20% better over the last quarter of the run")
 
 
+@pytest.mark.parametrize("scale", [1.0, 100.0])
+def test_a_number_that_was_about_0_has_no_gain_in_per_cent(scale: float) -> None:
+    kid = [1e-3, 5e-4, 2e-4, 1e-5, -1e-4, -3e-4]  # a distance that crosses 0
+    for values, higher in (([0, 0, 0, 0, 0.02], True), (kid, False)):
+        trend = trend_of(curve([scale * value for value in values], higher=higher), higher_is_better=higher)
+        assert trend.state is State.IMPROVING
+        assert trend.gain == ""
+
+
+def test_noise_about_0_is_no_change() -> None:
+    trend = trend_of(curve([1e-2, 1e-3, 1e-5, -1e-6, 4e-6, -2e-6, 3e-6]))
+    assert (trend.state, trend.since) == (State.FLAT, 30_000)
+
+
 def test_a_run_that_improves_is_to_go_on() -> None:
     found = judge(evidence([400, 200, 150, 120, 100]))
     assert found.headline == (

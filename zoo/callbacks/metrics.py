@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import torch
 from lightning_utilities.core.rank_zero import rank_zero_warn
@@ -37,10 +38,10 @@ from zoo.io.run_folder import RunFolder
 from zoo.rendering.curves import draw_curves
 from zoo.rendering.svg import can_plot
 from zoo.sampling.images import in_batches
+from zoo.training.rank_zero import run_on_rank_zero
 from zoo.training.terms import NonFiniteLossError
 
 REDRAW_SECONDS = 60.0
-T = TypeVar("T")
 Row = dict[str, Any]
 
 
@@ -114,10 +115,12 @@ class SampleMetrics(Every):
         """Compute the features of the real images before the first round, so that errors occur at once.
 
         Raises:
-            FeatureError: if the extractor is not available and `required`.
+            FeatureError: if the extractor is not available and `required`, or another of these callbacks writes the
+                same files.
         """
         assert isinstance(pl_module, GAN)
         self._off = False
+        self._check_others(trainer)
         self._begin()
         try:
             run_on_rank_zero(trainer, lambda: self._prepare(trainer, pl_module))
@@ -169,6 +172,24 @@ class SampleMetrics(Every):
         self._missing, self._missing_best = Missing("measurements"), Missing("best checkpoints")
         self._unwritten = 0  # measurements since the file was written last
 
+    def _check_others(self, trainer: Trainer) -> None:
+        """Check that no other callback of this kind writes the same files.
+
+        Raises:
+            FeatureError: for two with one extractor, or two that keep a best checkpoint.
+        """
+        callbacks: list[Any] = getattr(trainer, "callbacks", [])
+        others = [callback for callback in callbacks if isinstance(callback, SampleMetrics) and callback is not self]
+        if any(other.extractor_name == self.extractor_name and other.options == self.options for other in others):
+            raise FeatureError(
+                f"two SampleMetrics with extractor={self.extractor_name!r} would write the same files. Name all "
+                "numbers in `metrics` of one of them, or give each an extractor of its own"
+            )
+        if self.select and any(other.select for other in others):
+            raise FeatureError(
+                "two SampleMetrics keep the best checkpoint, of which a run has one. Set select='' in all but one"
+            )
+
     # --- on rank 0 ---------------------------------------------------------------------------------------------------
 
     def _prepare(self, trainer: Trainer, model: GAN) -> None:
@@ -188,9 +209,25 @@ class SampleMetrics(Every):
         self._folder = RunFolder(Path(trainer.default_root_dir))
         self._file = self._folder.training_metrics(self._extractor.name)
         self._rows, self._held_out = [], {}
-        if model.images_seen and self._file.exists():  # a resumed run writes the rows after its checkpoint again
-            rows = read_jsonl(self._file, say=True)
-            self._rows = [row for row in rows if row["images_seen"] <= model.images_seen]
+        if model.images_seen:
+            self._take_over(model.images_seen)
+
+    def _take_over(self, images_seen: int) -> None:
+        """Take over what a resumed run measured up to its checkpoint; what it measured later it did with other weights.
+
+        The best checkpoint until then has given way to a later one, so it is made again if the run still has its state.
+        """
+        rows = read_jsonl(self._file, say=True) if self._file.exists() else []
+        self._rows = [row for row in rows if row["images_seen"] <= images_seen]
+        report = read_json(self._folder.held_out_report(self._extractor.name)) or {}
+        late = {key for key in ("best", "last") if (report.get(key) or {}).get("images_seen", 0) > images_seen}
+        self._held_out = {key: value for key, value in report.items() if key not in late}
+        if late:
+            self._write_report()
+        best = next((row["images_seen"] for row in reversed(self._rows) if row["best_so_far"]), None)
+        if best is not None and not (path := self._folder.best_checkpoint(best)).exists():
+            with suppress(FileNotFoundError), atomic_write(path) as scratch:
+                shutil.copyfile(self._folder.checkpoint(best), scratch)
 
     def _measure(self, trainer: Trainer, model: GAN) -> bool:
         """Measure and write one row; return whether the selecting number is the best so far."""
@@ -252,8 +289,7 @@ class SampleMetrics(Every):
         """Write the numbers of the latest features on held-out images to the report; those of the best stay in it."""
         if self._latest is None or not len(self._data.held_out):
             return
-        path = self._folder.held_out_report(self._extractor.name)
-        report = self._held_out = self._held_out or read_json(path) or {}  # kept, as the file may not be written
+        report = self._held_out  # kept, as the file may not be written
         reals = reference_features(self._data, "held_out", self._extractor, self.n, self.seed)
         if need_training_images(self.metrics):
             reals = with_training_features(reals, self._data, self._extractor, self.seed)
@@ -267,8 +303,12 @@ class SampleMetrics(Every):
         if row["best_so_far"]:
             report["best"] = entry
         report["last"] = entry
+        self._write_report()
+
+    def _write_report(self) -> None:
+        path = self._folder.held_out_report(self._extractor.name)
         with spared("the report on held-out images", path), atomic_write(path) as scratch:
-            scratch.write_text(json.dumps(report, indent=2) + "\n")
+            scratch.write_text(json.dumps(self._held_out, indent=2) + "\n")
 
     def _log(self, trainer: Trainer, numbers: list[Number], images_seen: int) -> None:
         values = {f"metrics/{n.label.replace('/', '_')}": n.value for n in numbers}
@@ -306,28 +346,6 @@ class SampleMetrics(Every):
             for old in folder.best_checkpoints():
                 if old != path:
                     old.unlink()
-
-
-def run_on_rank_zero(trainer: Trainer, work: Callable[[], T]) -> T:
-    """Call a function on rank 0 and return its result on all ranks.
-
-    Args:
-        trainer: the trainer.
-        work: function to call.
-
-    Raises:
-        FeatureError: on all ranks, if the function raised a UserError or an OSError; with the same text.
-    """
-    outcome: tuple[Any, str | None] = (None, None)
-    if trainer.is_global_zero:
-        try:
-            outcome = work(), None
-        except (UserError, OSError) as error:
-            outcome = None, str(error)
-    result, fault = trainer.strategy.broadcast(outcome)
-    if fault is not None:
-        raise FeatureError(fault)
-    return cast("T", result)
 
 
 def _stopping(trainer: Trainer) -> bool:

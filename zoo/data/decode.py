@@ -107,7 +107,11 @@ def _square_of(
     upright = ImageOps.exif_transpose(image)
     values = deep_values(upright, storage) if storage.is_deep else None
     if values is not None:
-        upright = Image.fromarray(to_levels(values, storage, rendering.value_range))
+        levels = Image.fromarray(to_levels(values, storage, rendering.value_range))
+        transparent = upright.info.get("transparency")  # of a PNG in grey: the one value that is
+        if isinstance(transparent, int):
+            levels.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
+        upright = levels
     elif storage.has_deep_colours and rendering.value_range is not None:
         raise DataError(
             "it has 16 bits for each colour, of which Pillow reads the upper 8, so data.value_range cannot be applied. "

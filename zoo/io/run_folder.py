@@ -8,7 +8,7 @@ RUN/
   progress.json               how far the run is and how fast, while it trains
   metrics.csv                 logged loss terms and metrics, one row for each logged round
   tensorboard/                the same for TensorBoard
-  checkpoints/IMAGES.ckpt     state of the run; checkpoints/left/ holds those that a resume set aside
+  checkpoints/IMAGES.ckpt     state of the run
   best/IMAGES.ckpt            best checkpoint by a metric (`SampleMetrics`)
   healthy/IMAGES.ckpt         checkpoints that a rollback may return to (`Alarms`)
   samples/IMAGES.png          grids of the same latents; evolution.png and evolution.gif at the end
@@ -17,6 +17,7 @@ RUN/
   alarms/events.jsonl         alarms that were raised; alarms/signals.jsonl holds the signals they read
   watch.html, watch/          page of `python -m zoo.watch`, and its plots
   audit/                      report of `python -m zoo.audit`
+  */left/                     what a resume from an older checkpoint set aside, in each of these folders
 
 IMAGES is the number of real images seen so far, with leading zeros to twelve digits.
 """
@@ -118,14 +119,20 @@ class RunFolder:
         """Return the files of checkpoints that were being written when a process was killed."""
         return sorted(self.checkpoint_folder.glob(f".*{CHECKPOINT_SUFFIX}"))
 
-    def set_aside(self, checkpoint: Path) -> Path:
-        """Move a checkpoint into `checkpoints/left/` and return its new path.
+    def newer_than(self, checkpoint: Path) -> list[Path]:
+        """Return the files of later states of the run: its checkpoints, the best ones, grids and evaluations.
 
-        This is done with checkpoints that are newer than the one from which a run is resumed.
+        A run that is resumed from the checkpoint leaves them behind: with another setting it does not come to them.
         """
-        target = self.checkpoint_folder / "left" / checkpoint.name
+        files = [*self.checkpoints(), *self.best_checkpoints(), *self.sample_grids(), *self.all_evaluations()]
+        images = checkpoint.stem
+        return [path for path in files if path.name[:12].isdecimal() and path.name[:12] > images]
+
+    def set_aside(self, path: Path) -> Path:
+        """Move a file into the folder `left/` beside it, where no reader of the run looks, and return its new path."""
+        target = path.parent / "left" / path.name
         target.parent.mkdir(exist_ok=True)
-        return checkpoint.replace(target)
+        return path.replace(target)
 
     def best_checkpoint(self, images_seen: int) -> Path:
         """Return the path of a best checkpoint after a number of images."""

@@ -101,16 +101,16 @@ def sample(
     numbers = None if seeds is None else seeds_of(seeds)
     by_number = numbers is None and not latents
     is_picture = not out.endswith((".npz", ".npy"))
+    place = with_home(out)
+    to_folder = out.endswith(("/", "\\")) or place.is_dir()
     _refuse_unused(
         n=n is not None and not by_number and n,
         seed=seed and not by_number and seed,
         truncation_by=truncation_by != "redrawing" and levels == [None] and truncation_by,
         scale=scale != 1 and not is_picture and scale,
-        columns=columns and not is_picture and columns,
+        columns=columns and (to_folder or not is_picture) and columns,
     )
     n = n if n is not None else OF_EACH_LEVEL if len(levels) > 1 else USUAL
-    place = with_home(out)
-    to_folder = out.endswith(("/", "\\")) or place.is_dir()
     check_output(place, to_folder, interpolate)
     model = load_model(checkpoint, cls)
     options: dict[str, Any] = {"truncation": levels[0], "truncation_by": truncation_by}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ class RunRecorder(Callback):
             setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check what was restored; write recipe and environment, and move away newer checkpoints, on rank 0."""
+        """Check what was restored; write recipe and environment, and move away files of later states, on rank 0."""
         self._began = time.monotonic()
         if self.start is not None:
             check_moments(trainer.optimizers, self.start)
@@ -66,7 +67,7 @@ class RunRecorder(Callback):
                 raise UserError(
                     f"out: cannot write {self.folder}: {reason}. Make room, or choose another out=FOLDER"
                 ) from error
-            self._set_aside_newer_checkpoints()
+            self._set_aside_newer_files()
             self.has_begun = True
 
     def record_end(self, model: GAN, is_complete: bool) -> None:
@@ -94,8 +95,10 @@ class RunRecorder(Callback):
         }
         run.record_start(record)
 
-    def _set_aside_newer_checkpoints(self) -> None:
-        run, start = RunFolder(self.folder), self.start
-        for path in run.checkpoints() if start is not None else []:
-            if start is not None and path.stem > start.stem:
-                print(f"set aside: {run.set_aside(path)}, which is newer than the checkpoint the run resumes from")
+    def _set_aside_newer_files(self) -> None:
+        run = RunFolder(self.folder)
+        moved = [run.set_aside(path) for path in ([] if self.start is None else run.newer_than(self.start))]
+        if moved:
+            counts = Counter(path.parent.relative_to(run.path).as_posix() for path in moved)
+            files = ", ".join(f"{count} in {folder}/" for folder, count in counts.items())
+            print(f"set aside, as newer than the checkpoint that the run resumes from: {files}")

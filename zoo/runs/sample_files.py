@@ -82,7 +82,6 @@ def write(samples: Samples, out: Path, to_folder: bool, columns: int, scale: int
     Raises:
         UserError: if the path cannot be written.
     """
-    columns = columns or samples.columns
     try:
         if to_folder:
             names = samples.seeds or tuple(range(len(samples.images)))
@@ -94,7 +93,7 @@ def write(samples: Samples, out: Path, to_folder: bool, columns: int, scale: int
         elif out.suffix.lower() in ANIMATIONS:
             _write_animation(samples, out, columns, scale)
         else:
-            pictures.save(_enlarged(pictures.grid(samples.images, columns), scale), out)
+            pictures.save(_enlarged(pictures.grid(samples.images, columns or samples.columns), scale), out)
     except OSError as error:
         raise UserError(f"out: cannot write {out}: {error}") from error
 
@@ -117,7 +116,7 @@ def _write_arrays(samples: Samples, out: Path) -> None:
 def _write_animation(samples: Samples, out: Path, columns: int, scale: int) -> None:
     """Write an animation in which each cell goes from one latent to another, and back."""
     pairs = len(samples.images) // samples.steps
-    columns = min(pairs, max(1, round(pairs**0.5))) if columns == samples.columns else columns
+    columns = columns or min(pairs, max(1, round(pairs**0.5)))
     by_step = samples.images.view(pairs, samples.steps, *samples.images.shape[1:]).transpose(0, 1)
     forth = [_enlarged(pictures.grid(images, columns), scale) for images in by_step]
     frames = [*forth, *forth[-2:0:-1]]

@@ -20,6 +20,12 @@ SHARE = 0.2
 pause an end."""
 WORSE = 0.1
 """Relative distance from the best measurement beyond which the number has become worse, several times `TOLERANCE`."""
+NEGLIGIBLE = 0.05
+"""Share of a curve's range below which a value is as good as 0: changes are relative to that share, not to the value.
+KID and recall begin or end there, where a change relative to the value itself means nothing."""
+MOST_SAID = 1.0
+"""Relative gain beyond which no percentage is given. A distance can lose all of itself and no more; what gains more
+began near 0, or crossed it."""
 
 
 class State(Enum):
@@ -65,8 +71,8 @@ class Trend:
 
     @property
     def gain(self) -> str:
-        """The gain over the last quarter as part of a sentence; empty if it is too small to count."""
-        counts = self.state is State.IMPROVING and self.gained >= TOLERANCE
+        """The gain over the last quarter as part of a sentence; empty if it is too small to count, or from about 0."""
+        counts = self.state is State.IMPROVING and TOLERANCE <= self.gained <= MOST_SAID
         return f"{self.gained:.0%} better over the last quarter of the run" if counts else ""
 
     @property
@@ -93,19 +99,20 @@ def trend_of(curve: Sequence[Measured], higher_is_better: bool = False) -> Trend
     best = min(range(len(costs)), key=costs.__getitem__)
     last = curve[-1].images_seen
     earlier = [cost for cost, point in zip(costs, curve) if point.images_seen <= 0.75 * last]
-    gained = _gain(min(earlier), costs[best]) if earlier else 0.0
-    flat = next(i for i in range(len(costs)) if _gain(costs[i], min(costs[i:])) <= TOLERANCE)
+    smallest = NEGLIGIBLE * (max(costs) - min(costs))
+
+    def gain(before: float, after: float) -> float:
+        """Return by which share of its size a cost fell, one near 0 as if it were `smallest`; negative if it rose."""
+        return (before - after) / max(abs(before), smallest, 1e-12)
+
+    gained = gain(min(earlier), costs[best]) if earlier else 0.0
+    flat = next(i for i in range(len(costs)) if gain(costs[i], min(costs[i:])) <= TOLERANCE)
     if len(curve) < FEWEST:
         state, since = State.FEW, last
-    elif _gain(costs[-1], costs[best]) > WORSE and len(curve) - 1 - best >= LATER:
+    elif gain(costs[-1], costs[best]) > WORSE and len(curve) - 1 - best >= LATER:
         state, since = State.WORSE, curve[best].images_seen
     elif len(curve) - 1 - flat >= LATER and last - curve[flat].images_seen >= SHARE * last:
         state, since = State.FLAT, curve[flat].images_seen
     else:
         state, since = State.IMPROVING, last
     return Trend(state, since, max(gained, 0.0), curve[best].value, len(curve))
-
-
-def _gain(before: float, after: float) -> float:
-    """Return by which share of its size a cost fell; negative where it rose."""
-    return (before - after) / max(abs(before), 1e-12)
