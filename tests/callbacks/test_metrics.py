@@ -309,7 +309,8 @@ def test_what_an_abandoned_branch_reached_is_set_aside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("second", "fault"),
     [
-        ({"select": "", "metrics": ["prdc"]}, "two SampleMetrics with extractor='' would write the same files"),
+        ({"select": "", "metrics": ["prdc"]}, "two SampleMetrics with extractor=digits would write the same files"),
+        ({"select": "", "extractor": "digits"}, "two SampleMetrics with extractor=digits would write the same files"),
         ({"extractor": "pixels"}, "two SampleMetrics keep the best checkpoint.*Set select='' in all but one"),
     ],
 )

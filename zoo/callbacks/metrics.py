@@ -180,10 +180,13 @@ class SampleMetrics(Every):
         """
         callbacks: list[Any] = getattr(trainer, "callbacks", [])
         others = [callback for callback in callbacks if isinstance(callback, SampleMetrics) and callback is not self]
-        if any(other.extractor_name == self.extractor_name and other.options == self.options for other in others):
+        data: Any = getattr(trainer, "datamodule", None)
+        usual = default_extractor(data) if isinstance(data, Images) else ""
+        name = self.extractor_name or usual
+        if any((other.extractor_name or usual) == name for other in others):
             raise FeatureError(
-                f"two SampleMetrics with extractor={self.extractor_name!r} would write the same files. Name all "
-                "numbers in `metrics` of one of them, or give each an extractor of its own"
+                f"two SampleMetrics with extractor={name} would write the same files. Name all numbers "
+                "in `metrics` of one of them, or give each an extractor of its own"
             )
         if self.select and any(other.select for other in others):
             raise FeatureError(
