@@ -20,7 +20,7 @@ from zoo.callbacks import metrics as metrics_of_samples
 from zoo.errors import CheckpointError, FeatureError
 from zoo.evaluation import Number
 from zoo.io.checkpoints import read_checkpoint
-from zoo.io.run_folder import RunFolder
+from zoo.io.run_folder import RunFolder, run_of
 from zoo.rendering.svg import can_plot
 from zoo.runs.measuring import evaluate
 
@@ -291,6 +291,13 @@ def test_what_an_abandoned_branch_reached_is_set_aside(tmp_path: Path) -> None:
     assert [row["images_seen"] for row in first if row["best_so_far"]][-2:] == [1024, 1536]  # else nothing is tested
     evaluate(checkpoint=str(folder.path), n=50, metrics=["fid"], repeats=2)
     broken = {"generator_lr": 50.0, "discriminator_lr": 0.5}
+    before = {path: path.read_bytes() for path in folder.path.rglob("*") if path.suffix in (".ckpt", ".yaml")}
+    with pytest.raises(FeatureError, match="digits has no setting of that name"):
+        zoo.fit(
+            resume=folder.checkpoint(1024),
+            callbacks={"SampleMetrics": {"options": {"weights": "/nope"}, "required": True}},
+        )
+    assert all(path.read_bytes() == content for path, content in before.items())  # a refused resume leaves all there
     zoo.fit(resume=folder.checkpoint(1024), images=1280, model=broken)
     assert rows_of(folder.path)[:-1] == first[:4]
     assert not rows_of(folder.path)[-1]["best_so_far"]
@@ -301,9 +308,16 @@ def test_what_an_abandoned_branch_reached_is_set_aside(tmp_path: Path) -> None:
     assert report["last"]["images_seen"] == 1280
     assert folder.all_evaluations() == []
     assert [int(path.stem) for path in folder.sample_grids()] == [0, 512, 1024, 1280]
-    left = sorted((path.parent.parent.name, int(path.name[:12])) for path in folder.path.rglob("left/*"))
+    left = sorted((path.parents[2].name, int(path.name[:12])) for path in folder.path.rglob("left/2/*"))
     checkpoints = [("checkpoints", 1280), ("checkpoints", 1536)]
     assert left == [("best", 1536), *checkpoints, ("evaluation", 1536), ("samples", 1536)]
+    first_branch = (folder.checkpoint_folder / "left" / "2" / "000000001280.ckpt").read_bytes()
+    zoo.fit(resume=folder.checkpoint(1024), images=1088, model=rates)
+    assert (folder.checkpoint_folder / "left" / "2" / "000000001280.ckpt").read_bytes() == first_branch
+    second = folder.checkpoint_folder / "left" / "3" / "000000001280.ckpt"
+    assert second.read_bytes() != first_branch
+    assert zoo.load_run(second).images_seen == 1280
+    assert run_of(second) == folder
 
 
 @pytest.mark.parametrize(

@@ -156,6 +156,13 @@ def test_a_checkpoint_that_was_set_aside_is_kept_and_no_longer_listed(run: RunFo
     assert run.checkpoints() == [run.checkpoint(8)]
 
 
+def test_a_checkpoint_with_a_name_of_its_own_is_not_the_newest(run: RunFolder) -> None:
+    named = run.checkpoint_folder / "good.ckpt"
+    touched(run.checkpoint(8), run.checkpoint(16), named)
+    assert run.checkpoints() == [run.checkpoint(16), run.checkpoint(8), named]
+    assert run.newer_than(8) == [run.checkpoint(16)]
+
+
 def test_a_checkpoint_knows_its_run(run: RunFolder) -> None:
     for path in (run.checkpoint(8), run.best_checkpoint(8), run.healthy_checkpoint("000000000008.ckpt")):
         assert run_of(path) == run

@@ -166,6 +166,10 @@ def test_seeds_can_be_added_to_a_group(group: Path, tmp_path: Path, capsys: pyte
             {"overrides": {"model": {"width": "4,8"}}},
             "model.width: a group that is resumed keeps its grid; only seeds=",
         ),
+        (
+            {"overrides": {"seed": 5}},
+            "differ in it, and would go on with one value in folders that are named after others",
+        ),
         ({"seeds": "0,x"}, "seeds: whole numbers joined by commas"),
     ],
 )

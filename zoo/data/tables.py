@@ -102,9 +102,9 @@ class ParquetSamples(Samples):
         labels, class_names = labels_of(values) if label_column else (None, ())
         super().__init__(int(sum(counts)), SampleFacts("", chunk_starts(counts, max(counts, default=1))))
         self._probe(digest)
-        self.facts = SampleFacts(
-            digest_of_values("parquet", digest.hexdigest()), self.facts.starts, labels, class_names, notes=notes
-        )
+        parquet = digest_of_values("parquet", digest.hexdigest())
+        state = state_of_files(self.paths)
+        self.facts = SampleFacts(parquet, self.facts.starts, labels, class_names, notes=notes, state=state)
 
     def _probe(self, digest: Any) -> None:
         """Add the content of the first image of a few row groups to a digest."""
@@ -212,9 +212,12 @@ class ArrowSamples(Samples):
     def _digests(self) -> tuple[str, str]:
         """Return a digest of the lengths of all images, of the names of those in files, and of the content of a few.
 
-        The second text is a digest of the times of files; it is empty if all images are in the table.
+        The second text is a digest of the times of files, those of the table too; it is empty if all is in memory.
         """
         digest, times, has_files = hashlib.blake2b(digest_size=16), hashlib.blake2b(digest_size=16), False
+        if state := state_of_files([file["filename"] for file in getattr(self.rows, "cache_files", [])]):
+            has_files = True
+            times.update(state.encode())
         for first in range(0, len(self), 10_000):
             cells = self.rows[first : first + 10_000].column(self.column)
             for number, length, path in _lengths(cells):
@@ -233,6 +236,15 @@ class ArrowSamples(Samples):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state, _lock=Lock())
+
+
+def state_of_files(paths: Sequence[str]) -> str:
+    """Return a digest of sizes and times of the files on this machine, which changes when one is written again.
+
+    The content of a few images does not tell that others were changed or exchanged. Addresses elsewhere are left out.
+    """
+    status = [Path(path).stat() for path in paths if Path(path).is_file()]
+    return digest_of_values([(each.st_size, each.st_mtime_ns) for each in status]) if status else ""
 
 
 def _lengths(cells: Any) -> list[tuple[int, int | None, str | None]]:

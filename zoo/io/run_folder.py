@@ -17,7 +17,8 @@ RUN/
   alarms/events.jsonl         alarms that were raised; alarms/signals.jsonl holds the signals they read
   watch.html, watch/          page of `python -m zoo.watch`, and its plots
   audit/                      report of `python -m zoo.audit`
-  */left/                     what a resume from an older checkpoint set aside, in each of these folders
+  */left/START/               what a resume from an older checkpoint set aside, in each of these folders, by the number
+                              of the start that did
 
 IMAGES is the number of real images seen so far, with leading zeros to twelve digits.
 """
@@ -33,6 +34,7 @@ from zoo.io.files import append_jsonl, read_json, read_jsonl
 CHECKPOINT_SUFFIX = ".ckpt"
 FINISHED = f"[!.]*{CHECKPOINT_SUFFIX}"  # a killed run may leave a hidden file, see `zoo.io.files.atomic_write`
 CHECKPOINTS = "checkpoints"
+LEFT = "left"
 BEST = "best"
 STARTS = "environment.jsonl"
 ENDS = "ends.jsonl"
@@ -112,26 +114,26 @@ class RunFolder:
         return self.checkpoint_folder / f"{images_seen:012d}{CHECKPOINT_SUFFIX}"
 
     def checkpoints(self) -> list[Path]:
-        """Return all checkpoints, the newest first."""
-        return sorted(self.checkpoint_folder.glob(FINISHED), reverse=True)
+        """Return all checkpoints, the newest first; those that were renamed to no number of images last."""
+        found = self.checkpoint_folder.glob(FINISHED)
+        return sorted(found, key=lambda path: (path.stem.isdecimal(), path.name), reverse=True)
 
     def unfinished_checkpoints(self) -> list[Path]:
         """Return the files of checkpoints that were being written when a process was killed."""
         return sorted(self.checkpoint_folder.glob(f".*{CHECKPOINT_SUFFIX}"))
 
-    def newer_than(self, checkpoint: Path) -> list[Path]:
+    def newer_than(self, images_seen: int) -> list[Path]:
         """Return the files of later states of the run: its checkpoints, the best ones, grids and evaluations.
 
-        A run that is resumed from the checkpoint leaves them behind: with another setting it does not come to them.
+        A run that is resumed from an older state leaves them behind: with another setting it does not come to them.
         """
         files = [*self.checkpoints(), *self.best_checkpoints(), *self.sample_grids(), *self.all_evaluations()]
-        images = checkpoint.stem
-        return [path for path in files if path.name[:12].isdecimal() and path.name[:12] > images]
+        return [path for path in files if path.name[:12].isdecimal() and int(path.name[:12]) > images_seen]
 
     def set_aside(self, path: Path) -> Path:
-        """Move a file into the folder `left/` beside it, where no reader of the run looks, and return its new path."""
-        target = path.parent / "left" / path.name
-        target.parent.mkdir(exist_ok=True)
+        """Move a file into a folder `left/START/` beside it, where no reader of the run looks; return its new path."""
+        target = path.parent / LEFT / str(len(self.starts())) / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
         return path.replace(target)
 
     def best_checkpoint(self, images_seen: int) -> Path:
@@ -237,7 +239,8 @@ class RunFolder:
 
 def run_of(checkpoint: Path) -> RunFolder:
     """Return the run folder of a checkpoint: the folder that contains `checkpoints/`, `best/` or `healthy/`."""
-    return RunFolder(checkpoint.parent.parent)
+    folder = checkpoint.parent
+    return RunFolder((folder.parent.parent if folder.parent.name == LEFT else folder).parent)
 
 
 def checkpoints_in(folder: str | Path) -> list[Path]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from zoo.config.class_names import class_path
 from zoo.config.recipe_files import find_recipe
-from zoo.config.values import Word, merged
+from zoo.config.values import Word, flattened, merged
 from zoo.errors import UserError
 from zoo.io.files import with_home
 from zoo.io.group_folder import Grid, GroupFolder, run_names
@@ -175,9 +175,15 @@ def _resumed(files: GroupFolder, changes: dict[str, Any], seeds: list[str]) -> G
     """Return a group that has begun, with further seeds and changed settings.
 
     Raises:
-        UserError: if there are seeds, but the runs of the group do not differ in their seed.
+        UserError: if there are seeds, but the runs of the group do not differ in their seed; or a setting in which they
+            differ.
     """
     path, recorded, grid = files.read()
+    if together := [key for key in flattened(changes) if key in grid]:
+        raise UserError(
+            f"{', '.join(together)}: the runs of {files.path} differ in it, and would go on with one value in folders "
+            "that are named after others. Leave it out, or leave resume= out to start a new group"
+        )
     new = [seed for seed in seeds if seed not in grid.get(SEED, [])]
     if new and SEED not in grid:
         raise UserError(

@@ -27,8 +27,8 @@ from zoo.runs.resuming import check_moments
 class RunRecorder(Callback):
     """A callback that makes all processes use the run folder of rank 0, and writes the record of the run on rank 0.
 
-    The recipe is written when training starts, not earlier: no process then plans its run from the files of another,
-    and a resumed run that is refused keeps its recipe.
+    The recipe is written in the first round, not earlier: no process then plans its run from the files of another, and
+    a resumed run that is refused, by a callback too, keeps its recipe and its checkpoints.
 
     Args:
         folder: run folder of this process, whose name may contain another second than that of rank 0.
@@ -55,10 +55,23 @@ class RunRecorder(Callback):
             setattr(trainer, "_default_root_dir", str(self.folder))  # noqa: B010 - Lightning offers no setter
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Check what was restored; write recipe and environment, and move away files of later states, on rank 0."""
+        """Check what was restored."""
         self._began = time.monotonic()
         if self.start is not None:
             check_moments(trainer.optimizers, self.start)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Record the start in the first round, when every callback has accepted the run in its `on_train_start`."""
+        if not self.has_begun:  # a run that is resumed within an epoch has no `on_train_epoch_start`
+            self._begin(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Record the start of a run that has no round left."""
+        if not self.has_begun:
+            self._begin(trainer, pl_module)
+
+    def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write recipe and environment, and move away files of later states, on rank 0."""
         if trainer.is_global_zero:
             try:
                 self._record_start()
@@ -67,7 +80,9 @@ class RunRecorder(Callback):
                 raise UserError(
                     f"out: cannot write {self.folder}: {reason}. Make room, or choose another out=FOLDER"
                 ) from error
-            self._set_aside_newer_files()
+            if self.start is not None:
+                assert isinstance(pl_module, GAN)
+                self._set_aside(pl_module.images_seen)
             self.has_begun = True
 
     def record_end(self, model: GAN, is_complete: bool) -> None:
@@ -95,9 +110,9 @@ class RunRecorder(Callback):
         }
         run.record_start(record)
 
-    def _set_aside_newer_files(self) -> None:
+    def _set_aside(self, images_seen: int) -> None:
         run = RunFolder(self.folder)
-        moved = [run.set_aside(path) for path in ([] if self.start is None else run.newer_than(self.start))]
+        moved = [run.set_aside(path) for path in run.newer_than(images_seen)]
         if moved:
             counts = Counter(path.parent.relative_to(run.path).as_posix() for path in moved)
             files = ", ".join(f"{count} in {folder}/" for folder, count in counts.items())
