@@ -53,6 +53,7 @@ STACKED = {
     "dcgan": "DCGAN",
     "mix": "mixture of three",
     "pacdcgan2": "packs of two",
+    "r1": "R1",
     "rpgan": "relativistic, R1 and R2",
 }
 MAGNITUDES = {"g": "largest layer of G", "d": "largest layer of D", "score": "scores"}

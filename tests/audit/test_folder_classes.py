@@ -52,6 +52,20 @@ def test_a_dropped_class_of_folders_is_found(nested: bool) -> None:
     assert not [note for note in honest.about["notes"] if "unknown" in note]
 
 
+def test_a_model_of_other_classes_than_the_folders_is_refused() -> None:
+    """It was asked for its class 0, whatever that is, where the first subfolder was compared with."""
+    train, new = classed("train", 0, EQUAL, True), classed("new", 1, EQUAL, True)
+
+    class Conditional:
+        num_classes, class_names = 3, ("upright", "level", "none")  # another order than that of the subfolders
+
+        def sample(self, n: int, labels: torch.Tensor, **_: object) -> torch.Tensor:
+            return torch.zeros(n, 3, 16, 16)
+
+    with pytest.raises(UserError, match="class 0 is 'level' in these images and 'upright' in the model"):
+        audit(Conditional(), train, new, features="pixels", only="coverage")
+
+
 def test_classes_of_folders_are_named_by_a_file() -> None:
     """A CSV file of paths and classes, relative to a folder or to the file: row A3."""
     train, new = classed("train", 0, EQUAL, False), classed("new", 1, EQUAL, False)
@@ -132,7 +146,14 @@ def test_labels_that_folders_do_not_have_are_refused(
     assert "Traceback" not in said
 
 
-def test_a_heading_is_no_row(tmp_path: Path) -> None:
+@pytest.mark.parametrize("heading", ["file,Label", "path,class"])
+def test_a_heading_is_no_row(heading: str, tmp_path: Path) -> None:
     path = tmp_path / "classes.csv"
-    path.write_text("file,Label\n\na/1.png, cat\n")
+    path.write_text(f"{heading}\n\na/1.png, cat\n")
     assert read_classes(path) == {"a/1.png": "cat"}
+
+
+def test_a_first_image_of_a_class_named_label_is_a_row(tmp_path: Path) -> None:
+    path = tmp_path / "classes.csv"
+    path.write_text("a/0.png,label\na/1.png,cat\n")
+    assert read_classes(path) == {"a/0.png": "label", "a/1.png": "cat"}

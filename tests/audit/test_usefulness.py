@@ -90,6 +90,7 @@ def test_a_generator_that_ignores_its_labels_teaches_nothing(digits: tuple[Tenso
     assert (found.status, found.flags) == ("note", {})
     assert found["classification accuracy score"].value < 0.35
     assert "They teach least about class" in found.answer
+    assert {row["class"] for row in found.protocol["table"]} == {str(c) for c in range(10)}
 
 
 def test_without_classes_the_question_does_not_apply(digits: tuple[Tensor, Tensor]) -> None:

@@ -188,3 +188,8 @@ def test_missing_packages_are_named_with_the_extra(monkeypatch: pytest.MonkeyPat
     with pytest.raises(UserError) as raised:
         export("dcgan_digits", out=str(tmp_path / "digits.onnx"))
     assert str(raised.value) == 'format=onnx needs onnxscript, not installed: pip install ".[export]"'
+
+
+def test_a_runtime_for_a_file_that_needs_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"runtime=ort\.tgz has no effect with format=npz; it is for html and gallery"):
+        export("dcgan_digits", "npz", str(tmp_path / "digits.npz"), runtime="ort.tgz")

@@ -51,6 +51,15 @@ def test_vendi_is_that_of_vendi_score_0_0_3(n: int, order: float, sides: tuple[T
     assert ours["vendi"] == pytest.approx(vendi.score_dual(fake, q=named), rel=1e-9)
 
 
+@pytest.mark.parametrize(("order", "expected"), [(2, 64 / 28), (math.inf, 8 / 5)])
+@pytest.mark.parametrize("columns", [3, 20])
+def test_features_of_length_0_are_one_sample_of_vendi(order: float, expected: float, columns: int) -> None:
+    """Four different samples, with shares of 5, 1, 1 and 1 of 8."""
+    features = torch.cat([torch.zeros(5, columns), torch.eye(3, columns)])
+    assert values(metrics.Vendi(order), features, features)["vendi"] == pytest.approx(expected, rel=1e-12)
+    assert values(metrics.Vendi(order), features[:5], features[:5])["vendi"] == pytest.approx(1.0, rel=1e-12)
+
+
 @pytest.mark.parametrize(("spread", "copying"), [(1.0, False), (0.01, True)])
 def test_mifid_is_that_of_torchmetrics_1_9(spread: float, copying: bool) -> None:
     """Once with a distance that divides, and once with one above the threshold."""

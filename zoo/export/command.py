@@ -71,6 +71,8 @@ def export(
     places = split_named(checkpoint)
     if len(places) > 1 and format != GALLERY:
         raise UserError(f"checkpoint: one model for format={format}, several for format={GALLERY}; got {checkpoint!r}")
+    if runtime and format not in (PAGE, GALLERY):
+        raise UserError(f"runtime={runtime} has no effect with format={format}; it is for {PAGE} and {GALLERY}")
     if format in FOLDERS:
         folder = with_home(out or (GALLERY if format == GALLERY else report_name(checkpoint)))
         return _export_folder(format, places, folder, runtime, cls)

@@ -31,7 +31,8 @@ def vendi_score(features: Tensor, order: float = 1.0, normalise: bool = True) ->
         rows = _rows(features, normalise)
         similarities = rows @ rows.T
     else:
-        similarities = torch.zeros(2 * (features.shape[1],), dtype=torch.float64, device=features.device)
+        width = features.shape[1] + normalise
+        similarities = torch.zeros((width, width), dtype=torch.float64, device=features.device)
         for part in torch.split(features, ROWS_AT_ONCE):
             rows = _rows(part, normalise)
             similarities.addmm_(rows.T, rows)
@@ -48,10 +49,15 @@ def vendi_score(features: Tensor, order: float = 1.0, normalise: bool = True) ->
 
 
 def _rows(features: Tensor, normalise: bool) -> Tensor:
-    """Return features (N, D) in float64, divided by their length unless it is 0."""
+    """Return features in float64, (N, D), or (N, D + 1) of length 1.
+
+    Features of length 0 have no angle: the last column is a direction of their own, in which they are all alike.
+    """
     rows = features.double()
+    if not normalise:
+        return rows
     lengths = rows.norm(dim=1, keepdim=True)
-    return rows / torch.where(lengths > 0, lengths, 1.0) if normalise else rows
+    return torch.cat([rows / torch.where(lengths > 0, lengths, 1.0), (lengths == 0).double()], 1)
 
 
 class Vendi(StoredFeatures):
@@ -65,7 +71,8 @@ class Vendi(StoredFeatures):
 
     Args:
         order: order of the entropy; 1 in the paper.
-        normalise: divide features by their length; otherwise the similarity is their product.
+        normalise: divide features by their length, those of length 0 being alike; otherwise the similarity is their
+            product.
         of_real: also compute `vendi_real` where there are real samples.
 
     Example:

@@ -15,6 +15,7 @@ from zoo.config.settings import check_settings
 from zoo.config.values import read_yaml
 from zoo.data import Images
 from zoo.errors import UserError, first_line
+from zoo.evaluation.labels import check_class_names
 from zoo.gan import GAN
 from zoo.io.checkpoints import read_checkpoint
 from zoo.io.run_folder import run_of
@@ -199,6 +200,8 @@ def check_fit(model: GAN, data: Images) -> None:
         )
     if model.num_classes and data.num_classes > model.num_classes:
         raise UserError(f"the data have {data.num_classes} classes, the model only {model.num_classes}")
+    if model.num_classes:
+        check_class_names(model.class_names, data.class_names, model.num_classes)
     if model.num_classes and not data.num_classes and not model.makes_labels:
         raise UserError("the model is conditional, but these data have no labels to take its classes from")
 

@@ -17,6 +17,7 @@ from zoo.io.files import printable, with_home
 SUBFOLDERS, NONE = "subfolders", "none"
 """Values of `labels=` beside the path of a CSV file."""
 SHOWN = 3  # names in a message
+HEADINGS = ("path", "file", "filename", "file_name", "name", "image")  # of the column of paths
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,7 @@ def _named_by_file(folders: Sequence[ImageFolder], path: Path) -> dict[str, list
 
 
 def read_classes(path: Path) -> dict[str, str]:
-    """Read a CSV file of paths and classes; a first line whose second column is `class` or `label` is a heading.
+    """Read a CSV file of paths and classes; a first line such as `path,class` or `file,label` is a heading.
 
     Returns:
         Class by path, with forward slashes.
@@ -153,7 +154,7 @@ def read_classes(path: Path) -> dict[str, str]:
             f"labels: {path} cannot be read: {error}. Give labels=FILE.csv with rows path,class, or labels=subfolders, "
             "or labels=none"
         ) from error
-    if rows and rows[0][-1].lower() in ("class", "label"):
+    if rows and rows[0][0].lower() in HEADINGS and rows[0][-1].lower() in ("class", "label"):
         rows = rows[1:]
     classes: dict[str, str] = {}
     for row in rows:

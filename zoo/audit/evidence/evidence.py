@@ -16,6 +16,7 @@ from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.statistics.distances import Nearest, nearest
 from zoo.data.pool import to_float
 from zoo.errors import UserError
+from zoo.evaluation.labels import check_class_names
 from zoo.features import Extractor, Features, extractor, features_by_digest, features_of
 from zoo.features.cache import batch_of
 
@@ -52,6 +53,14 @@ class Evidence:
     keep: bool = False
 
     def __post_init__(self) -> None:
+        """Check the classes of a conditional subject.
+
+        Raises:
+            UserError: if their numbers stand for other classes than those of the real images.
+        """
+        if self.subject.num_classes:
+            real = max(self.train.class_names, self.held_out.class_names, key=len)
+            check_class_names(self.subject.class_names, real, self.subject.num_classes)
         self._cache: dict[Any, Any] = {}
         self._pixels = extractor("pixels", size=min(PIXEL_SIZE, self.train.shape[-1]))
 

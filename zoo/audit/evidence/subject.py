@@ -30,7 +30,7 @@ class Subject(Protocol):
     A subject may have any of the following as well; a question that needs something else is skipped, with the reason in
     the report.
 
-    - `num_classes`; `sample` then takes `labels`;
+    - `num_classes`; `sample` then takes `labels`; and `class_names`, in the order of their numbers;
     - `score(images, labels=None) -> (B,)`, the discriminator: the higher, the more real;
     - `zero`: the score that means "undecided", usually 0.0; None or absent for critics, whose scores have no absolute
       meaning;
@@ -63,6 +63,7 @@ class SubjectAdapter:
         self.subject = subject
         self.name = name or type(subject).__name__
         self.num_classes = int(getattr(subject, "num_classes", 0) or 0)
+        self.class_names = tuple(getattr(subject, "class_names", ()) or ())
 
     # --- abilities ---------------------------------------------------------------------------------------------------
 

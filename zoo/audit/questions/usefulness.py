@@ -12,7 +12,7 @@ compare the score with the references beside it, not with the tables of the pape
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from scipy.stats import binomtest
@@ -88,10 +88,13 @@ def run(evidence: Evidence) -> Finding:
             width=WIDTH,
         )
         right[name] = classified_right(network, tests.stored, held_out.labels)
-    return _finding(right, held_out.labels, len(wanted), classes, epochs, tests.shape)
+    names = [evidence.train.class_name(c) for c in range(classes)]
+    return _finding(right, held_out.labels, len(wanted), names, epochs, tests.shape)
 
 
-def _finding(right: dict[str, Tensor], labels: Tensor, n: int, classes: int, epochs: int, shape: torch.Size) -> Finding:
+def _finding(
+    right: dict[str, Tensor], labels: Tensor, n: int, names: list[str], epochs: int, shape: torch.Size
+) -> Finding:
     """Compare the accuracies: `right` holds, for each training set, which held-out images (M,) are classified right."""
     tests, distinct = len(labels), max(1, round(n / REPETITIONS))
     score, real, few = ((float(side.double().mean()), *wilson(int(side.sum()), tests)) for side in right.values())
@@ -110,9 +113,9 @@ def _finding(right: dict[str, Tensor], labels: Tensor, n: int, classes: int, epo
         n=tests,
         description=f"after training on {distinct:,} real images shown {REPETITIONS} times, as from a memoriser",
     )
-    by_class = [
-        {name: float(side[labels == c].double().mean()) for name, side in right.items()} | {"class": c}
-        for c in range(classes)
+    by_class: list[dict[str, Any]] = [
+        {side: float(each[labels == c].double().mean()) for side, each in right.items()} | {"class": name}
+        for c, name in enumerate(names)
         if bool((labels == c).any())
     ]
     finding.add_figure(_figure(by_class))
@@ -145,7 +148,7 @@ def _finding(right: dict[str, Tensor], labels: Tensor, n: int, classes: int, epo
     far = real[0] - score[0] > FAR and less
     if far:
         worst = min(by_class, key=lambda row: row["generated"] - row["real"])
-        answer += f" They teach least about class {worst['class']:.0f}."
+        answer += f" They teach least about class {worst['class']}."
     return finding.build(answer, note=far)
 
 
@@ -192,7 +195,7 @@ def _training_size(evidence: Evidence) -> int:
     return min(n, len(evidence.generated), len(evidence.train))
 
 
-def _figure(by_class: list[dict[str, float]]) -> Figure | None:
+def _figure(by_class: list[dict[str, Any]]) -> Figure | None:
     """Plot the accuracy of each class by training set; None without matplotlib."""
 
     def draw(axes: Axes) -> None:
@@ -203,7 +206,7 @@ def _figure(by_class: list[dict[str, float]]) -> Figure | None:
             values = [row[name] for row in by_class]
             axes.bar(positions, values, 0.25, color=figures.COLOURS[colour], label=f"from {name}")
         step = max(1, len(by_class) // 20)
-        axes.set_xticks(range(0, len(by_class), step), [f"{row['class']:.0f}" for row in by_class][::step])
+        axes.set_xticks(range(0, len(by_class), step), [row["class"] for row in by_class][::step])
         axes.set(xlabel="class", ylabel="accuracy on held-out images", ylim=(0, 1.02))
         axes.legend(loc="lower left", ncols=3)
 
