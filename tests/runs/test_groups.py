@@ -157,6 +157,15 @@ def test_seeds_can_be_added_to_a_group(group: Path, tmp_path: Path, capsys: pyte
     assert json.loads((folder / "plan/plan.json").read_text())["grid"] == {"seed": ["0", "1", "2", "7"]}
 
 
+def test_a_change_that_a_run_refuses_is_not_recorded(group: Path, tmp_path: Path) -> None:
+    """It was, and seeds that were added afterwards had another width than those before."""
+    folder = Path(shutil.copytree(group, tmp_path / "group"))
+    before = (folder / "plan/plan.json").read_bytes()
+    with pytest.raises(UserError, match=r"(?s)seed=0: .*model\.width: 4 in the run, 8 now"):
+        main(resume=str(folder), seeds="2", model={"width": 8})
+    assert (folder / "plan/plan.json").read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("options", "text"),
     [

@@ -53,8 +53,18 @@ def fit_group(group: Group, train: Train, check: bool = False) -> int:
 
 
 def _checked(group: Group) -> Plan:
-    """Check the recipes of all runs that have not begun, and the models of those that differ; return the first run."""
+    """Check the recipes of all runs that have not begun, and the models of those that differ; return the first run.
+
+    With changed settings those of runs that have begun are checked too: nothing of a change that one of them refuses is
+    recorded, or runs that are added later would have it.
+    """
     first: Plan | None = None
+    for name in group.names if group.changes else []:
+        if checkpoints_in(group.folder / name) and not _ended_early(group, name):
+            try:
+                plan_run(**group.options(name))
+            except UserError as error:
+                raise UserError(f"{name}: {error}") from error
     new = [name for name in group.names if not checkpoints_in(group.folder / name)]
     for name in new:
         plan = plan_run(**group.options(name))
@@ -76,7 +86,7 @@ def _train_all(group: Group, train: Train) -> int:
     for number, name in enumerate(group.names, 1):
         folder = group.folder / name
         print(f"\nrun {number} of {len(group.names)}: {name}", flush=True)
-        if files.codes().get(name) == ENDED_EARLY and not _is_finished(folder):
+        if _ended_early(group, name):
             endings[name] = f"ended early before; {_alone(folder)}"
             print(f"not resumed: {endings[name]}", flush=True)
             continue
@@ -98,6 +108,11 @@ def _train_all(group: Group, train: Train) -> int:
             endings[name] = f"ended early, above; {_alone(folder)}"
     print("\n" + _summary(group, endings), flush=True)
     return ENDED_EARLY if endings else 0
+
+
+def _ended_early(group: Group, name: str) -> bool:
+    """Return whether a run ended before its length, so that a resume of the group passes it over."""
+    return GroupFolder(group.folder).codes().get(name) == ENDED_EARLY and not _is_finished(group.folder / name)
 
 
 def _train_one(group: Group, name: str, train: Train) -> int:
