@@ -5,7 +5,6 @@ python studies/figures.py [results=studies/results out=docs/images]
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from pathlib import Path
 from statistics import mode
@@ -16,7 +15,7 @@ import numpy as np
 from generalisation_table import MODELS
 from neural_distance import halves
 from PIL import Image
-from rows import FIGURES, RESULTS
+from rows import FIGURES, RESULTS, read_rows
 from spiral_table import escalates
 
 from zoo.config.command_line import checked_arguments, run_command
@@ -61,7 +60,7 @@ MAGNITUDES = {"g": "largest layer of G", "d": "largest layer of D", "score": "sc
 
 def rows_of(path: Path) -> list[Row]:
     """Rows of a results file; none if there is no file."""
-    return json.loads(path.read_text())["rows"] if path.is_file() else []
+    return read_rows(path) if path.is_file() else []
 
 
 def draw_accuracy(rows: list[Row], path: Path) -> None:

@@ -8,13 +8,12 @@ A number is the mean over the seeds, in brackets the smallest and the largest on
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rows import RESULTS
+from rows import RESULTS, read_rows
 from tables import markdown, mean_and_range, write_between
 
 STUDIES = Path(__file__).resolve().parent
@@ -77,7 +76,7 @@ def table(rows: Sequence[Row], columns: dict[str, Callable[[Sequence[Row]], str]
 
 def main() -> None:
     """Write the tables into the page."""
-    rows: list[Row] = json.loads((RESULTS / "generalisation.json").read_text())["rows"]
+    rows = read_rows(RESULTS / "generalisation.json")
     length = max({r["images"] for r in rows}, key=[r["images"] for r in rows].count)
     usual = [r for r in rows if r["images"] == length]
     lines = ["", f"After {length:,} images shown:", "", *table(usual, COLUMNS), "", *table(usual, COPYING), ""]

@@ -11,13 +11,12 @@ measurements of a run for each kind of negative examples.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from blended_fakes import KINDS
 from neural_distance import halves
-from rows import RESULTS
+from rows import RESULTS, read_rows
 from tables import markdown, mean_and_deviation, write_between
 
 PAGES = Path(__file__).resolve().parent.parent / "docs" / "questions"
@@ -66,13 +65,9 @@ def blends(rows: list[Row]) -> list[str]:
     return markdown((*head, *scores, "pull, first and last"), lines)
 
 
-def read(name: str) -> list[Row]:
-    """Return the rows of a study's results."""
-    rows: list[Row] = json.loads((RESULTS / f"{name}.json").read_text())["rows"]
-    return rows
-
-
 if __name__ == "__main__":
-    write_between(PAGES / "known-images.md", BEGIN, END, ["", *known_images(read("neural_distance")), ""])
-    digits = [row for row in read("blended_fakes") if row["recipe"] == "dcgan_digits"]
+    write_between(
+        PAGES / "known-images.md", BEGIN, END, ["", *known_images(read_rows(RESULTS / "neural_distance.json")), ""]
+    )
+    digits = [row for row in read_rows(RESULTS / "blended_fakes.json") if row["recipe"] == "dcgan_digits"]
     write_between(PAGES / "blends.md", BEGIN, END, ["", *blends(digits), ""])

@@ -17,6 +17,12 @@ RESULTS = Path(__file__).parent / "results"
 FIGURES = Path(__file__).parents[1] / "docs" / "images"
 
 
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a results file."""
+    rows: list[dict[str, Any]] = json.loads(path.read_text())["rows"]
+    return rows
+
+
 class Rows(list[dict[str, Any]]):
     """Rows of a JSON file that also contains the protocol of the study.
 

@@ -9,13 +9,12 @@ largest mean absolute value of a batch: the median over seeds, in brackets the s
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from rows import RESULTS
+from rows import RESULTS, read_rows
 from tables import markdown, write_between
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "questions" / "spiral.md"
@@ -110,7 +109,7 @@ def usual(rows: Sequence[Row]) -> list[Row]:
 
 def main() -> None:
     """Write the table into the page."""
-    rows = usual(json.loads((RESULTS / "progan_spiral.json").read_text())["rows"])
+    rows = usual(read_rows(RESULTS / "progan_spiral.json"))
     write_between(PAGE, BEGIN, END, ["", *table(rows), ""])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 class UserError(Exception):
@@ -79,6 +79,11 @@ def did_you_mean(name: str, known: Iterable[str], lists: bool = True) -> str:
     if close:
         return f" Did you mean {close[0]}?"
     return f" Known: {', '.join(names)}." if lists and names and len(", ".join(names)) < 400 else ""
+
+
+def first_of(names: Sequence[str], most: int) -> str:
+    """Return at most so many of several names, joined by commas, with an ellipsis for the rest."""
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def shell_word(value: object) -> str:

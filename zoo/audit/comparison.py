@@ -18,7 +18,7 @@ from zoo.audit.evidence.subject import SubjectAdapter
 from zoo.audit.zoo_model import adapt
 from zoo.data.given_folder import folder_settings
 from zoo.data.sizes import mixed_sizes_note
-from zoo.errors import UserError
+from zoo.errors import UserError, first_of
 
 ROLES = {"train": "training images", "held_out": "held-out images", "generated": "generated images"}
 Labels = tuple[Tensor, Tensor] | str | Path | None
@@ -176,7 +176,7 @@ def _described(train: ImageSet, source: str) -> str:
     assert train.labels is not None
     numbers = torch.unique(train.labels).tolist()
     names = [train.class_name(number) for number in numbers]
-    listed = ", ".join(names[:10]) + (", ..." if len(names) > 10 else "")
+    listed = first_of(names, 10)
     return f"{len(names)} ({listed}), {source or 'from the images'}"
 
 

@@ -108,7 +108,7 @@ def _square_of(
     values = deep_values(upright, storage) if storage.is_deep else None
     if values is not None:
         levels = Image.fromarray(to_levels(values, storage, rendering.value_range))
-        transparent = upright.info.get("transparency")  # of a PNG in grey: the one value that is
+        transparent = upright.info.get("transparency")  # the one transparent value of a grey PNG
         if isinstance(transparent, int):
             levels.putalpha(Image.fromarray(np.where(values == transparent, 0, 255).astype(np.uint8)))
         upright = levels

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.data.pool import Split
-from zoo.errors import UserError
+from zoo.errors import UserError, first_of
 
 SHOWN = 3  # names in a message
 
@@ -29,8 +29,8 @@ def check_class_names(model: Sequence[str], real: Sequence[str], num_classes: in
     """
     if len(real) > num_classes:
         raise UserError(
-            f"the images have {len(real)} classes ({_some(real)}), the model {num_classes}. Give images of its classes "
-            "only, or leave their classes out: python -m zoo.audit takes labels=none"
+            f"the images have {len(real)} classes ({first_of(real, SHOWN)}), the model {num_classes}. Give images of "
+            "its classes only, or leave their classes out: python -m zoo.audit takes labels=none"
         )
     by_number = not model and all(name.isdecimal() for name in real)
     meant = tuple(str(i) for i in range(num_classes)) if by_number else tuple(model)
@@ -39,14 +39,9 @@ def check_class_names(model: Sequence[str], real: Sequence[str], num_classes: in
         number, name = other
         raise UserError(
             f"class {number} is {name!r} in these images and {meant[number]!r} in the model, which would be asked for "
-            f"other classes than it is compared with. Give images of all its classes under its names ({_some(meant)}), "
-            "or leave their classes out: python -m zoo.audit takes labels=none"
+            "other classes than it is compared with. Give images of all its classes under its names "
+            f"({first_of(meant, SHOWN)}), or leave their classes out: python -m zoo.audit takes labels=none"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    """Return the first names of several."""
-    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def class_counts(split: Split, indices: NDArray[np.int64] | None, num_classes: int) -> NDArray[np.int64]:

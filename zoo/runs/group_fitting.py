@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from zoo.errors import UserError, shell_word
@@ -58,24 +59,19 @@ def _checked(group: Group) -> Plan:
     With changed settings those of runs that have begun are checked too: nothing of a change that one of them refuses is
     recorded, or runs that are added later would have it.
     """
-    first: Plan | None = None
-    for name in group.names if group.changes else []:
-        if checkpoints_in(group.folder / name) and not _ended_early(group, name):
-            try:
-                plan_run(**group.options(name))
-            except UserError as error:
-                raise UserError(f"{name}: {error}") from error
     new = [name for name in group.names if not checkpoints_in(group.folder / name)]
+    begun = [name for name in group.names if group.changes and name not in new and not _ended_early(group, name)]
+    plans: dict[str, Plan] = {}
+    for name in begun:
+        with _named(name):
+            plans[name] = plan_run(**group.options(name))
     for name in new:
-        plan = plan_run(**group.options(name))
-        first = first or plan
+        plans[name] = plan_run(**group.options(name))
         if name in points_apart_from_seed(group.grid):
-            try:
-                check_model(plan.recipe)
-            except UserError as error:
-                raise UserError(f"{name}: {error}") from error
-    if first is None:
-        first = plan_run(**group.options(group.names[0]))
+            with _named(name):
+                check_model(plans[name].recipe)
+    shown = (new or group.names)[0]
+    first = plans.get(shown) or plan_run(**group.options(shown))
     refuse_several(first.recipe.trainer, "a group of runs")
     return first
 
@@ -108,6 +104,15 @@ def _train_all(group: Group, train: Train) -> int:
             endings[name] = f"ended early, above; {_alone(folder)}"
     print("\n" + _summary(group, endings), flush=True)
     return ENDED_EARLY if endings else 0
+
+
+@contextmanager
+def _named(run: str) -> Iterator[None]:
+    """Put the name of a run before a fault that is found in the block."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{run}: {error}") from error
 
 
 def _ended_early(group: Group, name: str) -> bool:

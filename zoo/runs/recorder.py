@@ -62,17 +62,15 @@ class RunRecorder(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Record the start in the first round, when every callback has accepted the run in its `on_train_start`."""
-        if not self.has_begun:  # a run that is resumed within an epoch has no `on_train_epoch_start`
-            self._begin(trainer, pl_module)
+        self._begin(trainer, pl_module)  # not in `on_train_epoch_start`, which a resume within an epoch passes over
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Record the start of a run that has no round left."""
-        if not self.has_begun:
-            self._begin(trainer, pl_module)
+        self._begin(trainer, pl_module)
 
     def _begin(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Write recipe and environment, and move away files of later states, on rank 0."""
-        if trainer.is_global_zero:
+        """Write recipe and environment, and move away files of later states, once and on rank 0."""
+        if trainer.is_global_zero and not self.has_begun:
             try:
                 self._record_start()
             except OSError as error:

@@ -8,8 +8,8 @@
 4. Seed torch with the recipe's seed. Build the data source and the callbacks, read the data, build the model.
 5. Copy the weights of `pretrained`, or check that the checkpoint to resume from fits the model.
 6. Create Lightning's trainer; on a CPU choose the number of threads by a trial (`zoo.runs.threads`); train.
-7. When all processes have started: use the run folder of rank 0 in all of them, write the recipe and the environment,
-   and move away files that are newer than the checkpoint the run is resumed from (`RunRecorder`).
+7. When all processes have started: use the run folder of rank 0 in all of them. In the first round: write the recipe
+   and the environment, and move away files that are newer than the checkpoint the run is resumed from (`RunRecorder`).
 8. When training ends: record how long it took and how many images were seen.
 """
 

@@ -65,9 +65,9 @@ def given_objective(model: Any) -> Objective:
 def scored(model: Any, batch: Batch) -> Tensor:
     """Return `model.score(batch)`, which is left in `batch.scores` too, after checking its shape.
 
-    It must be (B,): (B, 1) would silently broadcast to (B, B) in a loss. Scores in half precision, those of a
-    convolution or a dense layer under autocast, are returned in float32: under it means and differences stay in bf16
-    on every device, and softplus does on a CPU, so a loss of them would have three digits.
+    It must be (B,): (B, 1) would silently broadcast to (B, B) in a loss. Scores in half precision, as layers give them
+    under autocast, are returned in float32: autocast leaves means and differences in bf16 on every device, and softplus
+    on a CPU, so a loss would have three digits.
 
     Raises:
         UserError: for any other shape.

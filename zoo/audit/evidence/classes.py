@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from zoo.audit.evidence.folders import ImageFolder
-from zoo.errors import UserError
+from zoo.errors import UserError, first_of
 from zoo.io.files import printable, with_home
 
 SUBFOLDERS, NONE = "subfolders", "none"
@@ -105,7 +105,7 @@ def _numbered(found: dict[str, list[str] | None], source: str, strict: bool = Fa
     if foreign and strict:
         raise UserError(
             f"labels: generated images have classes that no real image has: {', '.join(foreign[:SHOWN])}; the real "
-            f"ones have {', '.join(sorted(real)[:SHOWN])}{', ...' if len(real) > SHOWN else ''}. Name them alike, or "
+            f"ones have {first_of(sorted(real), SHOWN)}. Name them alike, or "
             "give labels=none"
         )
     if foreign:

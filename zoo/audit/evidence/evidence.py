@@ -59,7 +59,7 @@ class Evidence:
             UserError: if their numbers stand for other classes than those of the real images.
         """
         if self.subject.num_classes:
-            real = max(self.train.class_names, self.held_out.class_names, key=len)
+            real = self.train.class_names or self.held_out.class_names
             check_class_names(self.subject.class_names, real, self.subject.num_classes)
         self._cache: dict[Any, Any] = {}
         self._pixels = extractor("pixels", size=min(PIXEL_SIZE, self.train.shape[-1]))

@@ -13,7 +13,7 @@ from zoo.errors import UserError, shell_word
 from zoo.io.files import with_home
 from zoo.io.group_folder import GroupFolder
 from zoo.io.run_folder import RunFolder
-from zoo.runs.comparing.readings import Reading, Record, read_evaluation, read_record
+from zoo.runs.comparing.readings import Record, read_evaluation, read_record
 from zoo.runs.history import read_run
 
 OBSERVING = ("SampleGrid", "SampleMetrics", "SaveEvery")
@@ -174,31 +174,23 @@ def group_runs(runs: Sequence[ComparedRun]) -> tuple[list[RunGroup], list[str]]:
         if at is None:
             group.append(run)
         else:
-            notes += _counted_once(group[at], run)
-            group[at] = _with_other_numbers(group[at], run)
+            group[at], uncounted = _joined(group[at], run)
+            notes += uncounted
     names = _names([group[0] for group in alike.values()])
     return [RunGroup(name, group) for name, group in zip(names, alike.values())], notes
 
 
-def _other_numbers(run: ComparedRun, file: ComparedRun) -> list[Reading]:
-    """Return the numbers of a file that a run of the same settings and seed has not: other metrics, or protocols."""
+def _joined(run: ComparedRun, twin: ComparedRun) -> tuple[ComparedRun, list[str]]:
+    """Return a run with the numbers of a file of the same settings and seed that it has not, and a note on the rest."""
     known = {reading.measurement for reading in run.record.measured}
-    return [reading for reading in file.record.at.get("given", ()) if reading.measurement not in known]
-
-
-def _counted_once(run: ComparedRun, twin: ComparedRun) -> list[str]:
-    """Return a note if numbers of a twin are not counted beside those of the run that was named first."""
-    others = _other_numbers(run, twin)
+    others = [reading for reading in twin.record.at.get("given", ()) if reading.measurement not in known]
     if not others:
-        return [f"{twin.path} has the settings and the seed of {run.path}, which alone is counted"]
+        return run, [f"{twin.path} has the settings and the seed of {run.path}, which alone is counted"]
+    given = [*run.record.at.get("given", ()), *others]
+    joined = replace(run, record=replace(run.record, at={**run.record.at, "given": given}))
     rest = len(twin.record.measured) - len(others)
-    return [f"{twin.path}: {rest} of its numbers were measured in {run.path} too, which alone count"] if rest else []
-
-
-def _with_other_numbers(run: ComparedRun, file: ComparedRun) -> ComparedRun:
-    """Return a run with the numbers of a file that it has not."""
-    given = [*run.record.at.get("given", ()), *_other_numbers(run, file)]
-    return replace(run, record=replace(run.record, at={**run.record.at, "given": given})) if given else run
+    note = f"{twin.path}: {rest} of its numbers were measured in {run.path} too, which alone count"
+    return joined, [note] if rest else []
 
 
 def _names(runs: Sequence[ComparedRun]) -> list[str]:
